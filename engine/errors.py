@@ -1,0 +1,77 @@
+"""The one exception tree, and the check that every array border uses.
+
+    EngineError                 what a person can mend: shown in one line, exit code 1
+    |-- FileFormatError         a file or folder is missing, damaged or not in the layout expected
+    |-- TopologyError           a mesh does not fit what it is used with
+    |-- VocabularyError         an expression or prompt that is not known
+    |-- WeightsError            a checkpoint is missing, damaged or foreign
+    |-- GraphicsError           no OpenGL, or the driver refused
+    `-- ExportError             the target cannot hold or write what was asked
+
+Wrong calls by programmers are ValueError or TypeError. Each message says what was expected,
+what was found and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class EngineError(Exception):
+    """Base of every error that a user can mend."""
+
+
+class FileFormatError(EngineError):
+    """A file or folder is missing, damaged, or not in the layout expected."""
+
+
+class TopologyError(EngineError):
+    """A mesh does not fit what it is used with."""
+
+
+class VocabularyError(EngineError):
+    """An expression name or a prompt that is not known."""
+
+
+class WeightsError(EngineError):
+    """A checkpoint is missing, damaged or foreign."""
+
+
+class GraphicsError(EngineError):
+    """No usable OpenGL, or the driver refused what was asked."""
+
+
+class ExportError(EngineError):
+    """The target format or place cannot hold what was asked."""
+
+
+def check_array(name: str, array: Any, shape: tuple[int | str | None, ...], dtype: Any) -> np.ndarray:
+    """Return `array` contiguous, of `dtype` and read-only, or raise ValueError naming both shapes.
+
+    `shape` holds an int where the length is fixed and a letter (or None) where any length fits; the same letter must
+    mean the same length. Floating arrays must be finite. A caller's own writable array is copied, never frozen.
+    """
+    found = np.asarray(array)
+    letters: dict[str, int] = {}
+    fits = found.ndim == len(shape)
+    if fits:
+        for want, have in zip(shape, found.shape, strict=True):
+            if isinstance(want, str):
+                fits &= letters.setdefault(want, have) == have
+            elif want is not None:
+                fits &= want == have
+    if not fits:
+        raise ValueError(f"{name}: expected shape {shape}, found {found.shape}")
+    if found.dtype.kind not in "fiub":
+        raise ValueError(f"{name}: expected numbers, found dtype {found.dtype}")
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
+        bad = int(np.size(found) - np.count_nonzero(np.isfinite(found)))
+        raise ValueError(f"{name}: expected finite numbers, found {bad} NaN or infinite")
+    result = np.ascontiguousarray(found, dtype=dtype)
+    if result.flags.writeable:
+        if np.shares_memory(result, found):
+            result = result.copy()
+        result.flags.writeable = False
+    return result

@@ -1,0 +1,96 @@
+"""A person: neutral head, its four reflectance maps, its eyes, and where all of it came from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from engine.errors import check_array
+from engine.mesh import Topology
+
+SKIN_F0 = 0.028
+"""Mean normal-incidence reflectance of skin, ((n-1)/(n+1))^2 at n = 1.4 (d'Eon and Luebke 2007, GPU Gems 3 ch. 14)."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ReflectanceMaps:
+    """The four maps of one face, absolute, on one UV layout and of one size (H, W)."""
+
+    diffuse_srgb: np.ndarray
+    """(H, W, 3) uint8 diffuse albedo, sRGB-encoded."""
+    specular_data: np.ndarray
+    """(H, W, 3) uint8 specular intensity, linear; F0 = `Identity.specular_f0_scale` * value / 255."""
+    roughness_data: np.ndarray
+    """(H, W) uint8 perceptual roughness, linear; alpha is its square."""
+    slope: np.ndarray
+    """(H, W, 2) float16 tangent-space slopes (nx / nz, ny / nz); x along +U, y up the image (OpenGL convention)."""
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "diffuse_srgb", check_array("diffuse_srgb", self.diffuse_srgb, ("H", "W", 3), np.uint8))
+        height, width = self.diffuse_srgb.shape[:2]
+        set_(self, "specular_data", check_array("specular_data", self.specular_data, (height, width, 3), np.uint8))
+        set_(self, "roughness_data", check_array("roughness_data", self.roughness_data, (height, width), np.uint8))
+        set_(self, "slope", check_array("slope", self.slope, (height, width, 2), np.float16))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in texels."""
+        height, width = self.diffuse_srgb.shape[:2]
+        return height, width
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where something came from and what may be done with it."""
+
+    source: str
+    """Path, command or model that made it, for people."""
+    licence: str
+    """SPDX name, or a sentence where there is none."""
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Identity:
+    """One person at rest."""
+
+    name: str
+    topology: Topology
+    positions_m: np.ndarray
+    """(V, 3) float32 neutral positions in metres."""
+    maps: ReflectanceMaps
+    """Neutral maps, laid out in `topology.uvs`, for skin (and the mouth bag where the source paints it there)."""
+    eye_srgb: np.ndarray
+    """(H, W, 3) uint8 eyeball albedo seen from the front, sRGB; eye faces carry UVs into it."""
+    occlusion: np.ndarray
+    """(V,) float32 0..1, share of the sky a vertex sees where shadow maps cannot tell (mouth, eyes); 1 on skin."""
+    known_maps: frozenset[str]
+    """Which of diffuse, specular, roughness, normal came with the input; the others were completed."""
+    provenance: Provenance
+    specular_f0_scale: float = SKIN_F0 / (37.0 / 255.0)
+    """F0 per unit of specular map: 37/255 is the mean of captured light-stage skin (ExpDiff samples)."""
+
+    def __post_init__(self) -> None:
+        set_, count = object.__setattr__, self.topology.vertex_count
+        set_(self, "positions_m", check_array(f"{self.name}: positions_m", self.positions_m, (count, 3), np.float32))
+        set_(self, "eye_srgb", check_array(f"{self.name}: eye_srgb", self.eye_srgb, ("H", "W", 3), np.uint8))
+        set_(self, "occlusion", check_array(f"{self.name}: occlusion", self.occlusion, (count,), np.float32))
+
+    @cached_property
+    def hash(self) -> str:
+        """Hex digest of the head itself, not of its name: the key of caches and of generated sets."""
+        digest = hashlib.sha256(self.topology.hash.encode())
+        for array in (
+            self.positions_m,
+            self.maps.diffuse_srgb,
+            self.maps.specular_data,
+            self.maps.roughness_data,
+            self.maps.slope,
+        ):
+            digest.update(str(array.shape).encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()[:32]

@@ -1,0 +1,104 @@
+"""Mesh connectivity and the geometry that follows from it.
+
+Letters in shapes: V vertices, F triangles, U texture coordinates. Metres, right-handed, +Y up, the face looks along +Z,
+the subject's left is +X, counter-clockwise is front. UV origin is the image's top-left corner.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+
+from engine.errors import check_array
+
+
+class Part(StrEnum):
+    """What a triangle belongs to. It decides shading, and which rule moves it when the face moves."""
+
+    SKIN = "skin"
+    MOUTH = "mouth"
+    """Mouth bag, gums and tongue."""
+    TEETH = "teeth"
+    EYE_LEFT = "eye_left"
+    """The subject's left eyeball (+X)."""
+    EYE_RIGHT = "eye_right"
+    SOCKET = "socket"
+    """Inside of the eye socket, behind the lids."""
+    OVERLAY = "overlay"
+    """Lashes, tear line and other cards that need a texture of their own: kept and exported, not drawn."""
+
+
+PARTS: tuple[Part, ...] = tuple(Part)
+
+
+@dataclass(frozen=True, eq=False)
+class Topology:
+    """Connectivity of a head, all its parts in one vertex array."""
+
+    faces: np.ndarray
+    """(F, 3) int32 vertex indices, counter-clockwise seen from outside."""
+    uvs: np.ndarray
+    """(U, 2) float32, origin top-left of the image."""
+    uv_faces: np.ndarray
+    """(F, 3) int32 indices into `uvs`, corner by corner."""
+    face_parts: np.ndarray
+    """(F,) uint8 indices into `PARTS`."""
+    vertex_count: int
+    """V, including vertices no face uses."""
+    head_vertex_count: int
+    """The first so many vertices are the head file's own, in its own order: what `shape.npy` holds. What follows
+    (eyeballs from other files, teeth the program added) travels beside it."""
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "faces", check_array("Topology.faces", self.faces, ("F", 3), np.int32))
+        set_(self, "uvs", check_array("Topology.uvs", self.uvs, ("U", 2), np.float32))
+        set_(self, "uv_faces", check_array("Topology.uv_faces", self.uv_faces, (len(self.faces), 3), np.int32))
+        set_(self, "face_parts", check_array("Topology.face_parts", self.face_parts, (len(self.faces),), np.uint8))
+        if len(self.faces) and not (self.faces.min() >= 0 and self.faces.max() < self.vertex_count):
+            raise ValueError(f"Topology.faces: expected indices below {self.vertex_count}, found {self.faces.max()}")
+        if len(self.faces) and not (self.uv_faces.min() >= 0 and self.uv_faces.max() < len(self.uvs)):
+            raise ValueError(f"Topology.uv_faces: expected indices below {len(self.uvs)}, found {self.uv_faces.max()}")
+        if not 0 <= self.head_vertex_count <= self.vertex_count:
+            raise ValueError(
+                f"Topology.head_vertex_count: expected 0..{self.vertex_count}, found {self.head_vertex_count}"
+            )
+
+    @cached_property
+    def hash(self) -> str:
+        """Hex digest of connectivity and UVs: equal for two heads of one topology."""
+        digest = hashlib.sha256()
+        for array in (self.faces, self.uvs, self.uv_faces, self.face_parts):
+            digest.update(str(array.shape).encode())
+            digest.update(array.tobytes())
+        digest.update(f"{self.vertex_count} {self.head_vertex_count}".encode())
+        return digest.hexdigest()[:32]
+
+    def faces_of(self, *parts: Part) -> np.ndarray:
+        """(N,) int64 indices of the faces that belong to any of `parts`."""
+        return np.flatnonzero(np.isin(self.face_parts, [PARTS.index(part) for part in parts]))
+
+    def vertices_of(self, *parts: Part) -> np.ndarray:
+        """(N,) int64 sorted indices of the vertices used by faces of any of `parts`."""
+        return np.unique(self.faces[self.faces_of(*parts)])
+
+
+def vertex_normals(positions_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, 3) float32 unit normals, face normals weighted by area. A vertex without area gets +Z.
+
+    Area weighting: Gouraud 1971 with the cross product left unnormalised.
+    """
+    corners = positions_m[faces]
+    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    sums = np.empty((len(positions_m), 3), np.float64)
+    for axis in range(3):
+        sums[:, axis] = np.bincount(faces.ravel(), np.repeat(face_normals[:, axis], 3), len(positions_m))
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    flat = lengths[:, 0] < 1e-20
+    normals = sums / np.where(lengths < 1e-20, 1.0, lengths)
+    normals[flat] = (0.0, 0.0, 1.0)
+    return normals.astype(np.float32)

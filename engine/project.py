@@ -1,0 +1,54 @@
+"""Project: what a window shows, the command line renders and a file saves. One frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from engine.expression import ExpressionSet
+from engine.identity import Identity
+from engine.scene import Camera, Scene
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Project:
+    """One person, the expressions made for them, how strongly each is on, and how they are looked at."""
+
+    identity: Identity
+    expressions: ExpressionSet
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Expression name -> weight; 0..1 is the usual range, beyond it is allowed; names without an expression wait."""
+    scene: Scene = field(default_factory=Scene)
+
+    def __post_init__(self) -> None:
+        if self.expressions.identity_hash != self.identity.hash:
+            raise ValueError("Project: expected expressions made for this identity, found another's")
+        count = self.identity.topology.vertex_count
+        for expression in self.expressions.expressions:
+            if len(expression.offsets_m) != count:
+                raise ValueError(
+                    f"Project: expected {count} offsets in '{expression.name}', found {len(expression.offsets_m)}"
+                )
+        object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
+
+    def active(self) -> dict[str, float]:
+        """Weights that have an expression and are not zero, in the set's order."""
+        return {name: self.weights[name] for name in self.expressions.names if self.weights.get(name, 0.0) != 0.0}
+
+
+def new_project(identity: Identity, scene: Scene | None = None) -> Project:
+    """A project of `identity` with no expressions yet, framed on the face (portrait, eyes above the middle)."""
+    if scene is None:
+        scene = Scene(camera=framed(identity))
+    return Project(identity, ExpressionSet(identity.hash), {}, scene)
+
+
+def framed(identity: Identity) -> Camera:
+    """A camera that holds the whole head: chin to crown in the middle, shoulders cut as a portrait cuts them."""
+    height = identity.positions_m[:, 1]
+    top, bottom = float(height.max()), float(height.min())
+    span = min(top - bottom, 0.30)
+    face = identity.positions_m[height > top - span]
+    depth = float(face[:, 2].min() + face[:, 2].max()) / 2
+    return replace(Camera(), target_m=(0.0, top - span / 2, depth), distance_m=span * 3.6)

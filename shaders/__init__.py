@@ -1,0 +1,1 @@
+"""GLSL text; `engine.render.shaders` loads it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.errors import VocabularyError, check_array
-from engine.identity import Provenance
+from engine.identity import UNKNOWN, Provenance
 
 LOG_FLOOR = 0.02
 """Added to albedo and specular before the ratio: keeps nostrils and brows finite (unlike a division by 1e-8)."""
@@ -58,7 +58,7 @@ class Expression:
     prompt: str = ""
     facs: Mapping[str, float] = field(default_factory=dict)
     """FACS action units and their strength, for example {"AU26": 1.0}."""
-    provenance: Provenance = Provenance("unknown", "unknown")
+    provenance: Provenance = UNKNOWN
 
     def __post_init__(self) -> None:
         checked = check_array(f"{self.name}: offsets_m", self.offsets_m, ("V", 3), np.float32)

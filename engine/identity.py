@@ -54,6 +54,9 @@ class Provenance:
     note: str = ""
 
 
+UNKNOWN = Provenance("unknown", "unknown")
+
+
 @dataclass(frozen=True, eq=False)
 class Identity:
     """One person at rest."""

@@ -6,13 +6,6 @@ from dataclasses import dataclass
 
 import torch
 
-GEOMETRY_SIZE = 128
-"""Side of position and offset maps, in the opened canonical layout (`engine.face.space`)."""
-TEXTURE_SIZE = 512
-"""Side of texture and change maps, in the canonical UV layout."""
-CHANGE_CHANNELS = 9
-"""log diffuse RGB, log specular RGB, roughness, slope x, slope y: `ReflectanceChange` in this order."""
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -23,12 +16,11 @@ class Batch:
     neutral_diffuse_srgb: torch.Tensor
     """(B, 3, 512, 512) 0..1, display-encoded: what a user's texture is."""
     expression: torch.Tensor
-    """(B, 32) strength of each expression of `vocabulary.EXPRESSIONS`; a single 1.0 for a pure one, all zero (first entry
-    1.0) for Neutral."""
+    """(B, 32) strength 0..1 of each row of `vocabulary.EXPRESSIONS`: one 1.0 for a pure expression, several entries for
+    a mix, entry 0 alone for Neutral."""
     offset_m: torch.Tensor
     """(B, 3, 128, 128) metres."""
     change: torch.Tensor
-    """(B, 9, 512, 512) change of the maps against this person's neutral; for Neutral, the neutral's own specular, roughness
-    and slope against the mean maps (diffuse zero)."""
+    """(B, 9, 512, 512) change of the maps against this person's neutral, in the order of `CHANGE_CHANNELS`."""
     identity: torch.Tensor
     """(B,) int64 number of the person: splits are by it."""

@@ -30,9 +30,13 @@ def normal_bytes_from_slope(slope: np.ndarray) -> np.ndarray:
 
 
 def slope_from_normal_bytes(normal: np.ndarray, flip_y: bool = False) -> np.ndarray:
-    """(H, W, 3) uint8 normal map -> (H, W, 2) float16 slopes; `flip_y` for DirectX maps. nz is kept above 0.1."""
-    vector = (np.asarray(normal, np.float32) - 128.0) / 127.0
-    slope = vector[..., :2] / np.maximum(vector[..., 2:], 0.1)
+    """(H, W, 3) uint8 normal map -> (H, W, 2) float16 slopes; `flip_y` for DirectX maps. nz is kept above 0.1.
+
+    nz is rebuilt from nx and ny: rounded to 8 bits near 1 it would shift every slope, and each save would drift.
+    """
+    plane = (np.asarray(normal[..., :2], np.float32) - 128.0) / 127.0
+    height = np.sqrt(np.maximum(1.0 - np.sum(plane**2, axis=2, keepdims=True), 0.01))
+    slope = plane / height
     if flip_y:
         slope[..., 1] *= -1.0
     return slope.astype(np.float16)

@@ -1,0 +1,122 @@
+"""Expression sets and other arrays inside a zip file: the common part of saved projects and of the cache.
+
+Members have names this program gives them; nothing is ever extracted to disk, and nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import FileFormatError
+from engine.expression import Expression, ExpressionSet, ReflectanceChange
+from engine.identity import Provenance
+from engine.io.files import json_from_bytes, npy_bytes, npy_from_bytes, replacing
+
+LARGEST_MEMBER = 2**31
+"""Bytes one array may take: a 16k x 16k RGB map is 0.8 GB."""
+LARGEST_TOTAL = 16 * 2**30
+
+
+class Archive:
+    """An open zip file; `where` names it in messages."""
+
+    def __init__(self, file: zipfile.ZipFile, where: str) -> None:
+        self._file = file
+        self._where = where
+
+    def put(self, name: str, array: np.ndarray) -> None:
+        """Store `array` as `name`.npy."""
+        self._file.writestr(f"{name}.npy", npy_bytes(array))
+
+    def get(self, name: str) -> np.ndarray:
+        """The array stored as `name`.npy, read-only; FileFormatError where it is missing or damaged."""
+        return npy_from_bytes(self._member(f"{name}.npy"), f"{self._where}: {name}.npy")
+
+    def put_text(self, name: str, data: bytes) -> None:
+        """Store `data` under `name`."""
+        self._file.writestr(name, data)
+
+    def get_json(self, name: str) -> Any:
+        """The member `name` parsed as JSON."""
+        return json_from_bytes(self._member(name), f"{self._where}: {name}")
+
+    def _member(self, name: str) -> bytes:
+        try:
+            return self._file.read(name)
+        except KeyError:
+            raise FileFormatError(
+                f"{self._where}: expected a member {name}, found none; the file is incomplete"
+            ) from None
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            raise FileFormatError(f"{self._where}: expected a whole member {name}, found: {error}") from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Archive]:
+    """A new archive that becomes `path` when the block ends well."""
+    with (
+        replacing(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file,
+    ):
+        yield Archive(file, str(path))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Archive]:
+    """The archive at `path`; FileFormatError where it is missing, no zip, or claims an absurd size."""
+    try:
+        file = zipfile.ZipFile(path)
+    except OSError as error:
+        raise FileFormatError(f"{path}: expected a saved file, found: {error.strerror or error}") from error
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise FileFormatError(f"{path}: expected a file saved by ExpDiff Studio, found: {error}") from error
+    with file:
+        sizes = [info.file_size for info in file.infolist()]
+        if max(sizes, default=0) > LARGEST_MEMBER or sum(sizes) > LARGEST_TOTAL:
+            raise FileFormatError(
+                f"{path}: expected at most {LARGEST_TOTAL >> 30} GiB of content, found {sum(sizes) >> 20} MiB claimed"
+            )
+        yield Archive(file, str(path))
+
+
+def put_expressions(archive: Archive, expressions: ExpressionSet) -> dict[str, Any]:
+    """Store the arrays of `expressions`; the rest is returned as a JSON value for `get_expressions`."""
+    rows = []
+    for index, expression in enumerate(expressions.expressions):
+        prefix = f"expressions/{index}"
+        archive.put(f"{prefix}/offsets_m", expression.offsets_m)
+        for part in fields(ReflectanceChange):
+            archive.put(f"{prefix}/{part.name}", getattr(expression.change, part.name))
+        rows.append(
+            {
+                "name": expression.name,
+                "prompt": expression.prompt,
+                "facs": dict(expression.facs),
+                "provenance": asdict(expression.provenance),
+            }
+        )
+    return {"identity_hash": expressions.identity_hash, "rows": rows}
+
+
+def get_expressions(archive: Archive, value: Any, where: str) -> ExpressionSet:
+    """The set that `put_expressions` stored; FileFormatError where it does not fit together."""
+    try:
+        made = []
+        for index, row in enumerate(value["rows"]):
+            prefix = f"expressions/{index}"
+            change = ReflectanceChange(*(archive.get(f"{prefix}/{part.name}") for part in fields(ReflectanceChange)))
+            facs = {str(unit): float(strength) for unit, strength in row["facs"].items()}
+            offsets = archive.get(f"{prefix}/offsets_m")
+            provenance = Provenance(**row["provenance"])
+            made.append(Expression(str(row["name"]), offsets, change, str(row["prompt"]), facs, provenance))
+        return ExpressionSet(str(value["identity_hash"]), tuple(made))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FileFormatError(f"{where}: expected expressions as saved, found: {error!r}") from error

@@ -1,0 +1,124 @@
+"""Files written whole or not at all, and NumPy arrays read without trust."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import ExportError, FileFormatError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, of the same suffix, that becomes `path` when the block ends well.
+
+    Missing folders are made. A reader sees the old file or the new one, never a part. ExportError when the place cannot
+    be written.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ExportError(f"{path}: expected a place that can be written, found: {error.strerror or error}") from error
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` whole or not at all; ExportError when the place cannot be written."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of `path`; FileFormatError when it is missing, a folder or may not be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileFormatError(f"{path}: expected a file that can be read, found: {error.strerror or error}") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented UTF-8 JSON, whole or not at all."""
+    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Parse `path` as JSON; FileFormatError says where it breaks."""
+    return json_from_bytes(read_bytes(path), str(path))
+
+
+def json_from_bytes(data: bytes, where: str) -> Any:
+    """Parse UTF-8 JSON; FileFormatError names `where` and the line that breaks."""
+    try:
+        return json.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise FileFormatError(f"{where}: expected JSON, found: {error}") from error
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    """`array` in NumPy's .npy format, never pickled."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def write_npy(path: Path, array: np.ndarray) -> None:
+    """Write `array` as .npy, whole or not at all."""
+    write_bytes(path, npy_bytes(array))
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """The array in a .npy file, read-only; FileFormatError when damaged, pickled, or its header claims another size."""
+    return npy_from_bytes(read_bytes(path), str(path))
+
+
+def npy_from_bytes(data: bytes, where: str) -> np.ndarray:
+    """Parse .npy content without pickle and without believing its header's size: (shape of the file), read-only.
+
+    FileFormatError names `where`.
+    """
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read_header(stream)
+    except ValueError as error:
+        raise FileFormatError(f"{where}: expected a NumPy .npy file, found: {error}") from error
+    if dtype.hasobject:
+        raise FileFormatError(f"{where}: expected plain numbers, found Python objects, which are never loaded")
+    count = int(np.prod(shape, dtype=object)) if shape else 1
+    body = len(data) - stream.tell()
+    if count * dtype.itemsize != body:
+        raise FileFormatError(
+            f"{where}: expected {count * dtype.itemsize} bytes for shape {shape}, found {body}; it is cut or damaged"
+        )
+    flat = np.frombuffer(data, dtype, count, stream.tell())
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def check_vertices(where: str, array: np.ndarray, count: int | None = None) -> np.ndarray:
+    """`array` as (count, 3) float32, finite; FileFormatError says what was found. `count` None accepts any length."""
+    if array.ndim != 2 or array.shape[1] != 3 or array.dtype.kind not in "fiu":
+        raise FileFormatError(f"{where}: expected numbers of shape (vertices, 3), found {array.dtype} {array.shape}")
+    if count is not None and len(array) != count:
+        raise FileFormatError(f"{where}: expected {count} vertices, found {len(array)}; it belongs to another topology")
+    if len(array) == 0:
+        raise FileFormatError(f"{where}: expected vertices, found none")
+    finite = np.isfinite(array).all(axis=1)
+    if not finite.all():
+        bad = int(np.count_nonzero(~finite))
+        raise FileFormatError(
+            f"{where}: expected finite positions, found NaN or infinity in {bad} of {len(array)} vertices"
+        )
+    return np.asarray(array, np.float32)

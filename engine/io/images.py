@@ -1,0 +1,142 @@
+"""PNG and its relatives, to and from uint8 arrays. Row 0 is the top; colours stay as encoded in the file."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import OpenImageIO as oiio
+
+from engine.errors import FileFormatError
+from engine.io.files import read_bytes, replacing
+
+LOG = logging.getLogger(__name__)
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_LARGEST_SIDE = 16384
+_KEPT_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 of an image file, in the file's own encoding (sRGB for colours, linear for data maps).
+
+    Grey is repeated, alpha dropped, 16 bits rounded to 8; each is said in the log. FileFormatError when the file is
+    missing, cut, empty, larger than 16384 a side, floating point, or no image.
+    """
+    pixels = _read(Path(path))
+    channels = pixels.shape[2]
+    if channels < 3:
+        LOG.info("%s: grey image, used for all three channels", path)
+        return np.repeat(pixels[..., :1], 3, axis=2)
+    return np.ascontiguousarray(pixels[..., :3])
+
+
+def read_grey(path: Path) -> np.ndarray:
+    """(H, W) uint8 of an image file: its first channel, which must be the others' equal within 2/255.
+
+    16 bits are rounded to 8, which the log says. Errors as `read_rgb`, and FileFormatError for a coloured image.
+    """
+    pixels = _read(Path(path))
+    if pixels.shape[2] >= 3:
+        spread = int((pixels[..., :3].max(axis=2).astype(np.int16) - pixels[..., :3].min(axis=2)).max())
+        if spread > 2:
+            raise FileFormatError(
+                f"{path}: expected a grey map, found colours up to {spread}/255 apart; is it another map's file?"
+            )
+    return np.ascontiguousarray(pixels[..., 0])
+
+
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    """Write (H, W), (H, W, 3) or (H, W, 4) uint8 or uint16 as PNG, unassociated alpha, whole or not at all.
+
+    Only what holds pixels is stored: no gamma or colour profile, since the folder layout says what each file means.
+    ExportError when the place cannot be written.
+    """
+    with replacing(Path(path)) as temporary:
+        _encode(temporary, pixels)
+
+
+def png_bytes(pixels: np.ndarray) -> bytes:
+    """`pixels` as `write_png` takes them, as the content of a PNG file."""
+    from tempfile import TemporaryDirectory  # OpenImageIO's Python binding writes to names only
+
+    with TemporaryDirectory(prefix="expdiff-") as folder:
+        path = Path(folder) / "image.png"
+        _encode(path, pixels)
+        return path.read_bytes()
+
+
+def _encode(path: Path, pixels: np.ndarray) -> None:
+    pixels = np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[..., None])
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or pixels.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"write_png: expected (H, W[, 3|4]) uint8 or uint16, found {pixels.dtype} {pixels.shape}")
+    height, width, channels = pixels.shape
+    spec = oiio.ImageSpec(width, height, channels, str(pixels.dtype))
+    spec.attribute("oiio:UnassociatedAlpha", 1)
+    spec.attribute("png:compressionLevel", 4)
+    output = oiio.ImageOutput.create("png")
+    if output is None:
+        raise OSError(f"no PNG writer in OpenImageIO: {oiio.geterror()}")
+    if not (output.open(str(path), spec) and output.write_image(pixels) and output.close()):
+        raise OSError(output.geterror() or "image could not be written")
+    data = path.read_bytes()
+    kept = b"".join(chunk for name, chunk in _chunks(data, str(path)) if name in _KEPT_CHUNKS)
+    path.write_bytes(_PNG + kept)
+
+
+def _read(path: Path) -> np.ndarray:
+    """(H, W, C) uint8, C 1 to 4."""
+    data = read_bytes(path)
+    if not data:
+        raise FileFormatError(f"{path}: expected an image, found an empty file")
+    if data.startswith(_PNG):
+        _chunks(data, str(path))
+    config = oiio.ImageSpec()
+    config.attribute("oiio:UnassociatedAlpha", 1)
+    source = oiio.ImageInput.open(str(path), config)
+    if source is None:
+        raise FileFormatError(f"{path}: expected an image, found: {_first_line(oiio.geterror())}")
+    try:
+        spec = source.spec()
+        depth = str(spec.format)
+        if depth not in ("uint8", "uint16"):
+            raise FileFormatError(f"{path}: expected 8 or 16 bits a channel, found {depth}; save it as an 8-bit PNG")
+        if max(spec.width, spec.height) > _LARGEST_SIDE:
+            raise FileFormatError(
+                f"{path}: expected at most {_LARGEST_SIDE} a side, found {spec.width} x {spec.height}"
+            )
+        pixels = source.read_image(0, 0, 0, min(spec.nchannels, 4), depth)
+        if pixels is None:
+            raise FileFormatError(f"{path}: expected a whole image, found: {_first_line(source.geterror())}")
+    finally:
+        source.close()
+    if depth == "uint16":
+        LOG.info("%s: 16 bits a channel, rounded to 8", path)
+        pixels = np.rint(pixels / np.float32(257)).astype(np.uint8)
+    return pixels.reshape(spec.height, spec.width, -1)
+
+
+def _chunks(data: bytes, where: str) -> list[tuple[bytes, bytes]]:
+    """(name, whole chunk) of a PNG, checked here since libpng prints its complaints past us (PNG 1.2, section 3.2)."""
+    found, at = [], len(_PNG)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        name, end = data[at + 4 : at + 8], at + 12 + length
+        if end > len(data):
+            break
+        if zlib.crc32(data[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+            raise FileFormatError(f"{where}: expected a whole PNG, found a damaged {name!r} chunk")
+        if name == b"IHDR" and 0 in struct.unpack_from(">II", data, at + 8):
+            raise FileFormatError(f"{where}: expected an image, found one of zero size")
+        found.append((name, data[at:end]))
+        if name == b"IEND":
+            return found
+        at = end
+    raise FileFormatError(f"{where}: expected a whole PNG, found one cut after {len(data)} bytes; copy it again")
+
+
+def _first_line(message: str) -> str:
+    return message.strip().splitlines()[0] if message.strip() else "no reason given"

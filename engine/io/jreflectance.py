@@ -1,0 +1,427 @@
+"""A person folder in the published layout of J-Reflectance / FFHQ-BRDFExp (ExpDiff), both ways.
+
+    data set/train.json, test.json          lists of person names
+    data set/PERSON/expN/shape.npy          (head vertices, 3) positions; N is the vocabulary's number, exp1 is Neutral
+                        /texture.png        look under even light; written equal to diffuse.png, not read
+                        /diffuse.png        sRGB albedo          /specular.png    linear specular intensity
+                        /roughness.png      linear perceptual    /normal.png      tangent space, OpenGL (+Y up)
+
+Beside these stand files that a reader of the published layout may ignore; this one does without where it can:
+
+    PERSON/template.obj     all vertices at rest, UVs, faces; materials name the parts (skin, eye_left, ...)
+          /identity.json    unit, F0 scale, which maps were given, provenance, name and recipe of each expN
+          /eye.png          eyeball albedo               /occlusion.npy   (V,) share of sky
+          /expN/parts.npy   vertices after the head's own (eyes, added teeth), same unit as shape.npy
+
+Maps in the folder are absolute; in memory an expression is a change against neutral.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.color import linear_from_srgb
+from engine.composer import compose_maps, compose_positions
+from engine.errors import ExportError, FileFormatError
+from engine.expression import LOG_FLOOR, Expression, ExpressionSet, ReflectanceChange
+from engine.identity import Identity, Provenance, ReflectanceMaps
+from engine.image import normal_bytes_from_slope, slope_from_normal_bytes
+from engine.io.files import check_vertices, read_json, read_npy, replacing, write_json, write_npy
+from engine.io.images import read_grey, read_rgb, write_png
+from engine.io.obj import ObjMesh, read_obj, write_obj
+from engine.io.units import metres_per_unit
+from engine.mesh import PARTS, Part, Topology
+from engine.vocabulary import EXPRESSIONS, NEUTRAL
+
+LOG = logging.getLogger(__name__)
+
+TEMPLATE, IDENTITY = "template.obj", "identity.json"
+MAPS = ("diffuse.png", "specular.png", "roughness.png", "normal.png")
+FORMAT, VERSION = "expdiff person", 1
+LARGEST_CHANGE = 1024
+"""Changes are kept at no more texels a side than this: 32 expressions at 4096 would need 10 GB."""
+
+_BY_NAME = {entry.name: entry for entry in EXPRESSIONS}
+_BY_NUMBER = {entry.number: entry for entry in EXPRESSIONS}
+_FOLDER = re.compile(r"exp([1-9][0-9]{0,4})")
+
+
+class Written(NamedTuple):
+    """One step of `write`."""
+
+    index: int
+    total: int
+    label: str
+
+
+def is_person_folder(folder: Path) -> bool:
+    """Whether `folder` holds expN folders."""
+    return bool(_numbers(folder))
+
+
+def persons_of(folder: Path) -> tuple[str, ...]:
+    """Names of the person folders inside a data-set folder, sorted."""
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(child.name for child in folder.iterdir() if child.is_dir() and is_person_folder(child)))
+
+
+def read_split(dataset: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(train, test) person names of a data-set folder; a list whose file is missing is empty."""
+    return _names(dataset / "train.json"), _names(dataset / "test.json")
+
+
+def write_split(dataset: Path, train: tuple[str, ...], test: tuple[str, ...]) -> None:
+    """Write both lists; ValueError where a person stands in both."""
+    if both := set(train) & set(test):
+        raise ValueError(f"write_split: expected each person in one list, found in both: {sorted(both)}")
+    write_json(dataset / "train.json", list(train))
+    write_json(dataset / "test.json", list(test))
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    if not path.exists():
+        return ()
+    names = read_json(path)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise FileFormatError(f'{path}: expected a list of person names such as ["p001", "p002"], found something else')
+    return tuple(names)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def write(identity: Identity, expressions: ExpressionSet, folder: Path) -> Iterator[Written]:
+    """Write neutral and every expression into `folder`, one step each; positions in metres, maps at the neutral's size.
+
+    Iterate it to the end: each file is whole or absent whenever it stops, and neutral comes first. Expressions outside
+    the vocabulary get numbers from 33. A folder that holds this head already keeps its other expressions. ExportError
+    when the place cannot be written or holds another head.
+    """
+    there = _recipes_there(identity, folder)
+    numbers = _number_all(expressions, {str(recipe["name"]): int(key[3:]) for key, recipe in there.items()})
+    total = len(numbers) + 1
+    _write_person(identity, expressions, numbers, there, folder)
+    _write_expression(identity, identity.positions_m, identity.maps, folder / "exp1")
+    yield Written(1, total, NEUTRAL)
+    for index, (name, number) in enumerate(numbers.items(), start=2):
+        weights = {name: 1.0}
+        positions = compose_positions(identity, expressions, weights)
+        maps = compose_maps(identity.maps, expressions, weights)
+        _write_expression(identity, positions, maps, folder / f"exp{number}")
+        yield Written(index, total, name)
+
+
+def _recipes_there(identity: Identity, folder: Path) -> dict[str, dict[str, Any]]:
+    """Recipes of this head's expressions that `folder` already holds; ExportError where it holds another head.
+
+    A half of each would read back as neither.
+    """
+    if not (folder / "exp1" / "shape.npy").exists():
+        return {}
+    there = read_npy(folder / "exp1" / "shape.npy")
+    ours = identity.positions_m[: identity.topology.head_vertex_count]
+    if there.shape != ours.shape or not np.allclose(there, ours, rtol=0.0, atol=1e-6):
+        raise ExportError(f"{folder}: expected an empty folder or this head's, found another head; choose a new folder")
+    recipes = _read_person(folder / IDENTITY).get("expressions", {})
+    return {key: recipe for key, recipe in recipes.items() if (folder / key / "shape.npy").exists()}
+
+
+def _number_all(expressions: ExpressionSet, there: dict[str, int]) -> dict[str, int]:
+    """Expression name -> N of expN; a prompt's own expression keeps the number it has or follows the last."""
+    numbers: dict[str, int] = {}
+    last = max(len(EXPRESSIONS), *there.values(), 0)
+    for name in expressions.names:
+        if name == NEUTRAL:
+            continue
+        number = _BY_NAME[name].number if name in _BY_NAME else there.get(name)
+        if number is None:
+            number = last = last + 1
+        numbers[name] = number
+    return numbers
+
+
+def _write_person(
+    identity: Identity,
+    expressions: ExpressionSet,
+    numbers: dict[str, int],
+    there: dict[str, dict[str, Any]],
+    folder: Path,
+) -> None:
+    topology = identity.topology
+    mesh = ObjMesh(
+        identity.positions_m,
+        topology.uvs,
+        topology.faces,
+        topology.uv_faces,
+        topology.face_parts.astype(np.int32),
+        tuple(part.value for part in PARTS),
+    )
+    with replacing(folder / TEMPLATE) as temporary:
+        write_obj(temporary, mesh)
+    write_png(folder / "eye.png", identity.eye_srgb)
+    write_npy(folder / "occlusion.npy", identity.occlusion)
+    recipes = {f"exp{number}": _recipe(expressions[name]) for name, number in numbers.items()}
+    person = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": identity.name,
+        "unit": "metre",
+        "head_vertex_count": topology.head_vertex_count,
+        "specular_f0_scale": identity.specular_f0_scale,
+        "known_maps": sorted(identity.known_maps),
+        "provenance": asdict(identity.provenance),
+        "conventions": "diffuse.png sRGB; specular.png, roughness.png linear; normal.png OpenGL (+Y up); "
+        "texture.png equals diffuse.png",
+        "expressions": {"exp1": {"name": NEUTRAL}} | there | recipes,
+    }
+    write_json(folder / IDENTITY, person)
+
+
+def _recipe(expression: Expression) -> dict[str, Any]:
+    return {
+        "name": expression.name,
+        "prompt": expression.prompt,
+        "facs": dict(expression.facs),
+        "provenance": asdict(expression.provenance),
+        "change_size": list(expression.change.size),
+    }
+
+
+def _write_expression(identity: Identity, positions: np.ndarray, maps: ReflectanceMaps, folder: Path) -> None:
+    head = identity.topology.head_vertex_count
+    write_npy(folder / "shape.npy", positions[:head])
+    if head < identity.topology.vertex_count:
+        write_npy(folder / "parts.npy", positions[head:])
+    write_png(folder / "diffuse.png", maps.diffuse_srgb)
+    with replacing(folder / "texture.png") as temporary:
+        shutil.copyfile(folder / "diffuse.png", temporary)
+    write_png(folder / "specular.png", maps.specular_data)
+    write_png(folder / "roughness.png", maps.roughness_data)
+    write_png(folder / "normal.png", normal_bytes_from_slope(maps.slope))
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read(folder: Path, *, flip_normal_y: bool = False) -> tuple[Identity, ExpressionSet]:
+    """Read a person folder: neutral from exp1, every other expN as a change against it, in order of N.
+
+    `flip_normal_y` for folders whose normal maps are DirectX's (+Y down). FileFormatError says what is missing or does
+    not fit. Unit by head size where identity.json does not give it, which the log says.
+    """
+    numbers = _numbers(folder)
+    if 1 not in numbers:
+        found = ", ".join(f"exp{number}" for number in sorted(numbers)) or "no expN folder"
+        raise FileFormatError(f"{folder}: expected the neutral face in exp1, found {found}; add exp1 (Neutral)")
+    person = _read_person(folder / IDENTITY)
+    template_path = _template(folder)
+    mesh = read_obj(template_path)
+    positions, head = _read_positions(folder / "exp1", len(mesh.positions), template_path)
+    scale = _scale(person, positions[:head], folder)
+    identity = _identity(folder, person, mesh, positions * np.float32(scale), head, flip_normal_y)
+    recipes = person.get("expressions", {})
+    expressions = tuple(
+        _read_expression(folder / f"exp{number}", identity, recipes, scale, template_path, flip_normal_y)
+        for number in sorted(numbers - {1})
+    )
+    return identity, ExpressionSet(identity.hash, expressions)
+
+
+def _numbers(folder: Path) -> set[int]:
+    if not folder.is_dir():
+        return set()
+    matches = (_FOLDER.fullmatch(child.name) for child in folder.iterdir() if child.is_dir())
+    return {int(match[1]) for match in matches if match}
+
+
+def _read_person(path: Path) -> dict[str, Any]:
+    """identity.json with its types checked, or {} where a folder of others has none."""
+    if not path.exists():
+        return {}
+    person = read_json(path)
+    kinds = {
+        "name": str,
+        "unit": str,
+        "specular_f0_scale": float,
+        "known_maps": list,
+        "provenance": dict,
+        "expressions": dict,
+    }
+    if not isinstance(person, dict) or person.get("format") != FORMAT:
+        LOG.info("%s: not of this program, ignored", path)
+        return {}
+    if person.get("version") != VERSION:
+        raise FileFormatError(f"{path}: expected version {VERSION}, found {person.get('version')}; update the program")
+    for key, kind in kinds.items():
+        if not isinstance(person.get(key), kind):
+            raise FileFormatError(f"{path}: expected '{key}' as {kind.__name__}, found {person.get(key)!r}")
+    for key, recipe in person["expressions"].items():
+        if not (isinstance(recipe, dict) and _FOLDER.fullmatch(key) and isinstance(recipe.get("name"), str)):
+            raise FileFormatError(f"{path}: expected a name and recipe for '{key}', found {recipe!r}")
+    return person
+
+
+def _template(folder: Path) -> Path:
+    """Ours, or the only OBJ of the folder or of the one above it (data sets share one template)."""
+    if (folder / TEMPLATE).exists():
+        return folder / TEMPLATE
+    for place in (folder, folder.resolve().parent):
+        found = sorted(place.glob("*.obj"))
+        if len(found) == 1:
+            LOG.info("%s: faces and UVs taken from %s", folder, found[0])
+            return found[0]
+        if found:
+            names = ", ".join(path.name for path in found)
+            raise FileFormatError(
+                f"{place}: expected one OBJ as template mesh, found {names}; name the right one {TEMPLATE}"
+            )
+    raise FileFormatError(
+        f"{folder}: expected a template mesh (faces and UVs): {TEMPLATE} or one other .obj here or in the folder "
+        "above, found none; shape.npy holds vertices only"
+    )
+
+
+def _read_positions(folder: Path, count: int, template: Path) -> tuple[np.ndarray, int]:
+    """((V, 3) float32 in the file's unit, number of the head's own vertices) of one expN folder."""
+    head = check_vertices(str(folder / "shape.npy"), read_npy(folder / "shape.npy"))
+    parts = folder / "parts.npy"
+    if len(head) == count:
+        return head, count
+    if len(head) > count or not parts.exists():
+        raise FileFormatError(
+            f"{folder / 'shape.npy'}: expected {count} vertices as in {template.name}, found {len(head)}; "
+            "shape and template must be of one topology"
+        )
+    rest = check_vertices(str(parts), read_npy(parts), count - len(head))
+    return np.concatenate([head, rest]), len(head)
+
+
+def _scale(person: dict[str, Any], head: np.ndarray, folder: Path) -> float:
+    if person.get("unit") == "metre":
+        return 1.0
+    scale = metres_per_unit(head, folder / "exp1" / "shape.npy")
+    LOG.info("%s: 1 unit = %g mm, by head size", folder, scale * 1000)
+    return scale
+
+
+def _identity(
+    folder: Path, person: dict[str, Any], mesh: ObjMesh, positions_m: np.ndarray, head: int, flip_normal_y: bool
+) -> Identity:
+    parts = [PARTS.index(Part(name)) if name in set(Part) else 0 for name in mesh.materials]
+    topology = Topology(
+        mesh.faces, mesh.uvs, mesh.uv_faces, np.array(parts, np.uint8)[mesh.face_materials], len(positions_m), head
+    )
+    extra: dict[str, Any] = {}
+    if person:
+        extra["specular_f0_scale"] = person["specular_f0_scale"]
+    else:
+        LOG.info("%s: no identity.json; specular scale and licence are assumed", folder)
+    return Identity(
+        person.get("name", folder.resolve().name),
+        topology,
+        positions_m,
+        _read_maps(folder / "exp1", flip_normal_y),
+        _eye(folder / "eye.png"),
+        _occlusion(folder / "occlusion.npy", len(positions_m)),
+        frozenset(person.get("known_maps", ("diffuse", "specular", "roughness", "normal"))),
+        _provenance(person.get("provenance"), folder / IDENTITY),
+        **extra,
+    )
+
+
+def _eye(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8; one texel of sclera where there is no picture (such a folder has no eyeballs that use it)."""
+    return read_rgb(path) if path.exists() else np.full((1, 1, 3), (235, 230, 225), np.uint8)
+
+
+def _occlusion(path: Path, count: int) -> np.ndarray:
+    if not path.exists():
+        return np.ones(count, np.float32)
+    values = read_npy(path)
+    if values.shape != (count,) or values.dtype.kind != "f" or not np.isfinite(values).all():
+        raise FileFormatError(f"{path}: expected {count} finite numbers, found {values.dtype} {values.shape}")
+    return values
+
+
+def _provenance(value: Any, path: Path) -> Provenance:
+    if value is None:
+        return Provenance("person folder", "unknown")
+    try:
+        return Provenance(str(value["source"]), str(value["licence"]), str(value.get("note", "")))
+    except (KeyError, TypeError, AttributeError):
+        raise FileFormatError(f"{path}: expected provenance with source and licence, found {value!r}") from None
+
+
+def _read_maps(folder: Path, flip_normal_y: bool) -> ReflectanceMaps:
+    missing = [name for name in MAPS if not (folder / name).exists()]
+    if missing:
+        raise FileFormatError(f"{folder}: expected {', '.join(MAPS)}, found no {', '.join(missing)}")
+    diffuse, specular = read_rgb(folder / "diffuse.png"), read_rgb(folder / "specular.png")
+    roughness, normal = read_grey(folder / "roughness.png"), read_rgb(folder / "normal.png")
+    height, width = diffuse.shape[:2]
+    for name, image in (("specular.png", specular), ("roughness.png", roughness), ("normal.png", normal)):
+        if image.shape[:2] != (height, width):
+            raise FileFormatError(
+                f"{folder / name}: expected {width} x {height} as diffuse.png, "
+                f"found {image.shape[1]} x {image.shape[0]}"
+            )
+    return ReflectanceMaps(diffuse, specular, roughness, slope_from_normal_bytes(normal, flip_normal_y))
+
+
+def _read_expression(
+    folder: Path, identity: Identity, recipes: dict[str, Any], scale: float, template: Path, flip_normal_y: bool
+) -> Expression:
+    entry = _BY_NUMBER.get(int(folder.name[3:]))
+    known = {"name": entry.name, "prompt": entry.prompt, "facs": dict(entry.facs)} if entry else {"name": folder.name}
+    recipe = known | recipes.get(folder.name, {})
+    positions, _ = _read_positions(folder, identity.topology.vertex_count, template)
+    maps = _read_maps(folder, flip_normal_y)
+    if maps.size != identity.maps.size:
+        raise FileFormatError(f"{folder}: expected maps of {identity.maps.size} texels as in exp1, found {maps.size}")
+    try:
+        facs = {str(unit): float(strength) for unit, strength in recipe.get("facs", {}).items()}
+        side = min(int(side) for side in recipe.get("change_size") or maps.size)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise FileFormatError(f"{folder.parent / IDENTITY}: {folder.name}: expected numbers, found: {error}") from None
+    return Expression(
+        recipe["name"],
+        positions * np.float32(scale) - identity.positions_m,
+        change_between(identity.maps, maps, min(side, LARGEST_CHANGE)),
+        str(recipe.get("prompt", "")),
+        facs,
+        _provenance(recipe.get("provenance"), folder.parent / IDENTITY),
+    )
+
+
+def change_between(neutral: ReflectanceMaps, other: ReflectanceMaps, side: int) -> ReflectanceChange:
+    """The change that turns `neutral` into `other` (`ReflectanceChange`'s formulas), averaged down to about `side`."""
+
+    def ratio(after: np.ndarray, before: np.ndarray) -> np.ndarray:
+        return np.log((after + LOG_FLOOR) / (before + LOG_FLOOR))
+
+    unit = np.float32(255)
+    return ReflectanceChange(
+        _reduce(ratio(linear_from_srgb(other.diffuse_srgb), linear_from_srgb(neutral.diffuse_srgb)), side),
+        _reduce(ratio(other.specular_data / unit, neutral.specular_data / unit), side),
+        _reduce(other.roughness_data / unit - neutral.roughness_data / unit, side),
+        _reduce(other.slope.astype(np.float32) - neutral.slope.astype(np.float32), side),
+    )
+
+
+def _reduce(image: np.ndarray, side: int) -> np.ndarray:
+    """Mean over blocks of whole texels so that the shorter side comes as near to `side` as it can from above."""
+    height, width = image.shape[:2]
+    block = max(min(height, width) // max(side, 1), 1)
+    if height % block or width % block:
+        return image
+    shape = (height // block, block, width // block, block, *image.shape[2:])
+    return image.reshape(shape).mean(axis=(1, 3), dtype=np.float32)

@@ -63,7 +63,7 @@ def test_a_cut_png_is_told_from_a_whole_one(tmp_path: Path, keep: float, capfd: 
     data = png_bytes(RGB)
     path = tmp_path / "cut.png"
     path.write_bytes(data[: int(len(data) * keep)])
-    with pytest.raises(FileFormatError, match="cut.png.*expected.*found"):
+    with pytest.raises(FileFormatError, match=r"cut\.png.*expected.*found"):
         read_rgb(path)
     assert capfd.readouterr().err == ""  # libpng must not print its own complaint
 

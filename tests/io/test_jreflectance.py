@@ -15,9 +15,10 @@ from engine.errors import ExportError, FileFormatError
 from engine.expression import Expression, ExpressionSet
 from engine.identity import Identity
 from engine.image import normal_bytes_from_slope
-from engine.io import jreflectance
+from engine.io import jreflectance, jreflectance_writer
 from engine.io.images import read_rgb, write_png
 from engine.mesh import Part
+from engine.vocabulary import find
 from tests.heads import make_expressions, make_head
 
 FILES = {"shape.npy", "texture.png", "diffuse.png", "specular.png", "roughness.png", "normal.png"}
@@ -39,7 +40,7 @@ def made(head: Identity) -> ExpressionSet:
 @pytest.fixture(scope="module")
 def saved(head: Identity, made: ExpressionSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("set") / "p001"
-    steps = list(jreflectance.write(head, made, folder))
+    steps = list(jreflectance_writer.write(head, made, folder))
     assert [step.index for step in steps] == [1, 2, 3, 4]
     assert {step.total for step in steps} == {4}
     assert steps[0].label == "Neutral"
@@ -69,7 +70,8 @@ def test_neutral_comes_back_exactly_but_for_normals_of_eight_bits(saved: Path, h
     np.testing.assert_array_equal(found.positions_m, head.positions_m)
     for name in ("diffuse_srgb", "specular_data", "roughness_data"):
         np.testing.assert_array_equal(getattr(found.maps, name), getattr(head.maps, name))
-    np.testing.assert_array_equal(normal_bytes_from_slope(found.maps.slope), normal_bytes_from_slope(head.maps.slope))
+    normals = [normal_bytes_from_slope(maps.slope)[..., :2] for maps in (found.maps, head.maps)]
+    np.testing.assert_array_equal(*normals)
     np.testing.assert_array_equal(found.eye_srgb, head.eye_srgb)
     np.testing.assert_array_equal(found.occlusion, head.occlusion)
     for name in ("name", "known_maps", "provenance", "specular_f0_scale"):
@@ -120,14 +122,14 @@ def test_full_size_changes_read_back_within_one_level(head: Identity, tmp_path: 
 
 def test_write_read_write_is_stable(saved: Path, tmp_path: Path) -> None:
     identity, expressions = jreflectance.read(saved)
-    list(jreflectance.write(identity, expressions, tmp_path / "again"))
+    list(jreflectance_writer.write(identity, expressions, tmp_path / "again"))
     again, _ = jreflectance.read(tmp_path / "again")
     assert again.hash == identity.hash
 
 
 def test_adding_to_a_folder_keeps_what_it_has(copy: Path, head: Identity) -> None:
     more = make_expressions(head, ("Eye Wide", "another prompt"), seed=9)
-    list(jreflectance.write(head, more, copy))
+    list(jreflectance_writer.write(head, more, copy))
     _, expressions = jreflectance.read(copy)
     assert expressions.names == ("Eye Wide", "Brows Up", "Jaw Open", "a sly grin", "another prompt")
 
@@ -135,7 +137,7 @@ def test_adding_to_a_folder_keeps_what_it_has(copy: Path, head: Identity) -> Non
 def test_another_head_is_not_mixed_in(copy: Path) -> None:
     other = make_head(48, rings=20)
     with pytest.raises(ExportError, match="found another head"):
-        list(jreflectance.write(other, ExpressionSet(other.hash), copy))
+        list(jreflectance_writer.write(other, ExpressionSet(other.hash), copy))
 
 
 @pytest.mark.parametrize(("scale", "millimetres"), [(10.0, "100"), (100.0, "10"), (1000.0, "1")])
@@ -153,7 +155,7 @@ def test_a_foreign_folder_needs_only_shapes_maps_and_one_obj(
     np.testing.assert_allclose(found.positions_m, head.positions_m, atol=1e-6)
     assert expressions.names == ("Brows Up", "Jaw Open", "exp33")
     assert found.name == "p001"
-    assert expressions["Jaw Open"].facs == {"AU26": 1.0} or expressions["Jaw Open"].facs
+    assert expressions["Jaw Open"].facs == find("Jaw Open").facs
 
 
 def test_normal_maps_of_the_other_handedness(saved: Path) -> None:

@@ -1,0 +1,194 @@
+"""Weights on disk: safetensors written whole or not at all, the resolved configuration inside, digests beside.
+
+A *training folder* holds `autoencoder.safetensors` and `denoiser.safetensors` (float32, averaged weights) and the state
+to resume from. A *release* holds `weights-N.safetensors` (networks in half floats, statistics in full, at most
+`SHARD_BYTES` each) and `weights.json` with the SHA-256 of each; what differs from it is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from engine.diffusion.autoencoder import Autoencoder
+from engine.diffusion.config import Config, config_from
+from engine.diffusion.denoiser import Denoiser
+from engine.diffusion.unified import Unified
+from engine.errors import FileFormatError, WeightsError
+
+SHIPPED = Path(__file__).parent / "weights"
+"""The weights that come with the program."""
+SHARD_BYTES = 15 * 2**20
+MANIFEST = "weights.json"
+FORMAT = "expdiff-1"
+_HALF_BUFFERS = ("pivot",)
+"""Buffers large enough to be stored in half floats all the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """The three parts, ready to use, on one device and in evaluation mode."""
+
+    config: Config
+    unified: Unified
+    autoencoder: Autoencoder
+    denoiser: Denoiser
+    model_id: str
+    """Configuration name and the first digits of the weights' digest: what provenance and caches carry."""
+    device: torch.device
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file under a temporary name, then move it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    ready = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+    save_file(ready, part, {"format": FORMAT, **metadata})
+    os.replace(part, path)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata that `save_tensors` wrote; WeightsError where the file is missing, damaged or foreign."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: expected a safetensors checkpoint, found: {error}; train or restore it") from error
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"{path}: expected a checkpoint of format {FORMAT}, found {metadata.get('format', 'none')}")
+    return tensors, metadata
+
+
+def config_of(metadata: Mapping[str, str], path: Path) -> Config:
+    """The configuration inside a checkpoint's metadata; WeightsError where it does not fit this program."""
+    try:
+        return config_from(json.loads(metadata["config"]), str(path))
+    except (KeyError, ValueError, FileFormatError) as error:
+        raise WeightsError(f"{path}: expected the configuration of this version, found: {error}") from error
+
+
+def load_into(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str, path: Path) -> None:
+    """Fill `module` with the tensors named `prefix`.*; WeightsError names what is missing, extra or misshapen."""
+    mine = {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(prefix + ".")}
+    bad = [name for name, tensor in mine.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if bad:
+        raise WeightsError(f"{path}: expected finite weights, found NaN or infinite in {prefix}.{bad[0]}")
+    try:
+        module.load_state_dict({name: tensor.float() for name, tensor in mine.items()})
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise WeightsError(f"{path}: expected the tensors of {prefix}, found: {first}") from error
+
+
+def load_model(folder: Path | None = None, device: torch.device | str = "cpu") -> Model:
+    """Read a release (or a training folder) onto `device`; WeightsError where it is missing, damaged or foreign."""
+    folder = SHIPPED if folder is None else folder
+    device = torch.device(device)
+    tensors, config, digest = _read_release(folder) if (folder / MANIFEST).exists() else _read_training(folder)
+    unified, autoencoder = Unified(config.model), Autoencoder(config.model)
+    denoiser = Denoiser(config.model)
+    for name, module in (("unified", unified), ("autoencoder", autoencoder), ("denoiser", denoiser)):
+        load_into(module, tensors, name, folder)
+        module.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - missing overload
+        module.eval().requires_grad_(False)
+    return Model(config, unified, autoencoder, denoiser, f"{config.name}-{digest[:8]}", device)
+
+
+def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
+    manifest = folder / MANIFEST
+    try:
+        text = manifest.read_text(encoding="utf-8")
+        files: dict[str, str] = dict(json.loads(text)["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{manifest}: expected a list of files and digests, found: {error}") from error
+    if not files:
+        raise WeightsError(f"{manifest}: expected at least one file, found none; restore the weights")
+    tensors: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    for name, wanted in files.items():
+        path = folder / Path(name).name
+        found = file_digest(path)
+        if found != wanted:
+            raise WeightsError(f"{path}: expected SHA-256 {wanted[:16]}..., found {found[:16]}...; restore the file")
+        part, metadata = load_tensors(path)
+        tensors |= part
+    return tensors, config_of(metadata, folder), hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read_training(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
+    paths = [folder / f"{stage}.safetensors" for stage in ("autoencoder", "denoiser")]
+    missing = [path.name for path in paths if not path.exists()]
+    if missing:
+        raise WeightsError(
+            f"{folder}: expected weights ({MANIFEST}, or {' and '.join(path.name for path in paths)}), "
+            f"found no {' and no '.join(missing)}; run `expdiff train` or restore the folder"
+        )
+    tensors: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    for path in paths:
+        part, metadata = load_tensors(path)
+        tensors |= part
+    digest = hashlib.sha256("".join(map(file_digest, paths)).encode()).hexdigest()
+    return tensors, config_of(metadata, folder), digest
+
+
+def file_digest(path: Path) -> str:
+    """Hex SHA-256 of a file; WeightsError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path}: expected a weights file, found: {error}; restore the file") from error
+
+
+def write_release(training: Path, folder: Path) -> Path:
+    """Turn a training folder into a release in `folder`; returns the manifest's path. Old shards are removed last."""
+    tensors, config, _ = _read_training(training)
+    model = load_model(training)
+    buffers = {
+        f"{prefix}.{name}"
+        for prefix, module in (
+            ("unified", model.unified),
+            ("autoencoder", model.autoencoder),
+            ("denoiser", model.denoiser),
+        )
+        for name, _ in module.named_buffers()
+        if name not in _HALF_BUFFERS
+    }
+    small = {name: tensor if name in buffers else tensor.half() for name, tensor in tensors.items()}
+    digests: dict[str, str] = {}
+    for number, shard in enumerate(_shards(small), start=1):
+        path = folder / f"weights-{number}.safetensors"
+        save_tensors(path, shard, {"config": config.to_json()})
+        digests[path.name] = file_digest(path)
+    manifest = folder / MANIFEST
+    part = manifest.with_name(MANIFEST + ".part")
+    part.write_text(json.dumps({"name": config.name, "sha256": digests}, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, manifest)
+    for old in folder.glob("weights-*.safetensors"):
+        if old.name not in digests:
+            old.unlink()
+    return manifest
+
+
+def _shards(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    shard: dict[str, Tensor] = {}
+    size = 0
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        if size and size + tensor.nbytes > SHARD_BYTES:
+            yield shard
+            shard, size = {}, 0
+        shard[name] = tensor
+        size += tensor.nbytes
+    yield shard

@@ -1,0 +1,173 @@
+"""The denoiser: a transformer with joint attention over the tokens of all map groups and of the prompt.
+
+Letters: B batch, C latent channels, h w the grid, G map groups (geometry, reflectance), N tokens per group, D width.
+
+Every patch of the grid is one token per map group, made of that group's noisy latent and of the neutral's condition at
+the same place. All tokens, and the prompt's before them, attend to each other (one softmax over all keys: the joint
+attention of ExpDiff and Wonder3D), share a rotary position, and leave through a head of their group, because shared
+heads leak between maps (Material Anything). Time and expression vector steer every block (adaLN, Peebles and Xie 2023,
+one shared table with an offset per block as in PixArt-alpha).
+
+The network estimates the clean latent x; the velocity of the flow follows as (z_t - x) / t. That keeps wide patches
+possible: the noise need not pass through the tokens (Li and He 2025). What it learns is personal: x is the training
+set's mean latent for the expression vector, the *pivot*, plus the network's part in units of its training deviation.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.diffusion.config import ModelConfig
+from engine.diffusion.schedule import GROUPS
+from engine.diffusion.text import PromptEncoder
+from engine.vocabulary import EXPRESSIONS
+
+EXPRESSION_COUNT = len(EXPRESSIONS)
+
+
+class Denoiser(nn.Module):
+    """(noisy, times, condition, strengths, prompt ids) -> clean latent, all on one grid."""
+
+    pivot: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.splits = (config.offset_channels, config.change_channels)
+        condition = config.position_channels + config.albedo_channels
+        area, width = config.patch**2, config.width
+        channels = sum(self.splits)
+        self.register_buffer("pivot", torch.zeros(EXPRESSION_COUNT, channels, config.grid, config.grid))
+        self.register_buffer("deviation", torch.ones(channels, 1, 1))
+        self.prompt = PromptEncoder(config)
+        self.prompt_in = nn.Linear(config.prompt_width, width)
+        self.condition_in = nn.Linear(condition * area, width)
+        self.patch_in = nn.ModuleList(nn.Linear(count * area, width) for count in self.splits)
+        self.group = nn.Parameter(torch.randn(GROUPS, width) * 0.02)
+        self.time_in = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.strength_in = nn.Linear(EXPRESSION_COUNT, width)
+        self.strength_absent = nn.Parameter(torch.zeros(width))
+        self.modulation = nn.Linear(width, 6 * width)
+        self.blocks = nn.ModuleList(_Block(width, config.heads, config.hidden) for _ in range(config.depth))
+        self.out_norm = nn.RMSNorm(width)
+        self.patch_out = nn.ModuleList(nn.Linear(width, count * area) for count in self.splits)
+        self.register_buffer("rotation", _rotations(config), persistent=False)
+        for layer in (self.modulation, *self.patch_out):
+            for weight in layer.parameters():
+                nn.init.zeros_(weight)
+
+    def forward(
+        self, noisy: Tensor, times: Tensor, condition: Tensor, strengths: Tensor, prompt_ids: Tensor, present: Tensor
+    ) -> Tensor:
+        """Estimate the clean latent in normalised units.
+
+        noisy (B, C, h, w) normalised latent at `times` (B, G) 0..1; condition (B, K, h, w); strengths (B, 32);
+        prompt_ids (B, T) int64; present (B,) bool, False leaves the strengths out (guidance). Returns (B, C, h, w).
+        """
+        place = self.condition_in(self._patches(condition))
+        groups = noisy.split(self.splits, 1)
+        maps = [
+            layer(self._patches(group)) + place + self.group[index]
+            for index, (layer, group) in enumerate(zip(self.patch_in, groups, strict=True))
+        ]
+        tokens = torch.cat([self.prompt_in(self.prompt(prompt_ids)), *maps], 1)
+        wanted = torch.where(present[:, None], self.strength_in(strengths), self.strength_absent)
+        steer = F.silu(self.time_in(_time_features(times, self.config.width)) + wanted[:, None])
+        steer = torch.cat([steer.mean(1, keepdim=True), steer], 1)  # the prompt's own row, then one per group
+        shift = self.modulation(steer)
+        counts = torch.tensor([prompt_ids.shape[1], *(part.shape[1] for part in maps)], device=noisy.device)
+        row = torch.repeat_interleave(torch.arange(GROUPS + 1, device=noisy.device), counts)
+        for block in self.blocks:
+            tokens = block(tokens, shift, row, self.rotation)
+        kept = self.out_norm(tokens[:, prompt_ids.shape[1] :]).chunk(GROUPS, 1)
+        return torch.cat([self._grid(layer(part)) for layer, part in zip(self.patch_out, kept, strict=True)], 1)
+
+    def normalise(self, latent: Tensor, strengths: Tensor) -> Tensor:
+        """Latent (B, C, h, w) -> what is personal in it, in units of its deviation; inverse of `restore`."""
+        return (latent - self.expected(strengths)) / self.deviation
+
+    def restore(self, normalised: Tensor, strengths: Tensor) -> Tensor:
+        """Normalised (B, C, h, w) -> latent."""
+        return normalised * self.deviation + self.expected(strengths)
+
+    def expected(self, strengths: Tensor) -> Tensor:
+        """(B, 32) -> (B, C, h, w): row 0 is the latent of no change, the others add to it by strength."""
+        return self.pivot[0] + torch.einsum("be,echw->bchw", strengths[:, 1:], self.pivot[1:])
+
+    def _patches(self, grid: Tensor) -> Tensor:
+        return F.pixel_unshuffle(grid, self.config.patch).flatten(2).transpose(1, 2)
+
+    def _grid(self, tokens: Tensor) -> Tensor:
+        side = self.config.grid // self.config.patch
+        return F.pixel_shuffle(tokens.transpose(1, 2).unflatten(2, (side, side)), self.config.patch)
+
+
+def velocity(noisy: Tensor, clean: Tensor, time: Tensor) -> Tensor:
+    """dz/dt of the flow that leads from `noisy` at `time` (above 0, broadcast) to `clean` at 0."""
+    return (noisy - clean) / time
+
+
+class _Block(nn.Module):
+    """RMSNorm, attention with normalised queries and keys, SwiGLU (Shazeer 2020), both steered and gated."""
+
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.offset = nn.Parameter(torch.randn(6 * width) / math.sqrt(width) * 0.5)
+        self.first_norm = nn.RMSNorm(width, elementwise_affine=False)
+        self.second_norm = nn.RMSNorm(width, elementwise_affine=False)
+        self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width)
+        self.query_norm, self.key_norm = nn.RMSNorm(width // heads), nn.RMSNorm(width // heads)
+        self.up, self.down = nn.Linear(width, 2 * hidden, bias=False), nn.Linear(hidden, width)
+        with torch.no_grad():  # gates start half open: tokens mix from the first step
+            self.offset.view(6, width)[2].fill_(0.5)
+            self.offset.view(6, width)[5].fill_(0.5)
+
+    def forward(self, tokens: Tensor, shift: Tensor, row: Tensor, rotation: Tensor) -> Tensor:
+        """tokens (B, T, D); shift (B, 1 + G, 6 D) indexed by `row` (T,); rotation (2, T, D / heads / 2)."""
+        steer = (shift + self.offset)[:, row].chunk(6, -1)
+        inner = self.first_norm(tokens) * (1 + steer[0]) + steer[1]
+        tokens = tokens + steer[2] * self._attend(inner, rotation)
+        inner = self.second_norm(tokens) * (1 + steer[3]) + steer[4]
+        gate, value = self.up(inner).chunk(2, -1)
+        return tokens + steer[5] * self.down(F.silu(gate) * value)
+
+    def _attend(self, tokens: Tensor, rotation: Tensor) -> Tensor:
+        count, length, width = tokens.shape
+        query, key, value = (
+            part.view(count, length, self.heads, -1).transpose(1, 2) for part in self.qkv(tokens).chunk(3, -1)
+        )
+        query, key = _rotate(self.query_norm(query), rotation), _rotate(self.key_norm(key), rotation)
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        return self.out(mixed.transpose(1, 2).reshape(count, length, width))
+
+
+def _rotations(config: ModelConfig) -> Tensor:
+    """(2, T, D / heads / 2) cosines and sines: half the pairs turn with the row, half with the column (RoPE, Su 2021).
+
+    The same for every map group, so that one place is one position; the prompt's tokens stay unturned.
+    """
+    side, pairs = config.grid // config.patch, config.width // config.heads // 2
+    rate = 50.0 ** -(torch.arange(pairs // 2) / (pairs // 2))
+    at = torch.arange(side, dtype=torch.float32)[:, None] * rate
+    angle = torch.cat([at[:, None].expand(side, side, -1), at[None].expand(side, side, -1)], -1).reshape(side**2, -1)
+    angle = torch.cat([torch.zeros(config.prompt_length, pairs), *(angle,) * GROUPS])
+    return torch.stack([angle.cos(), angle.sin()])
+
+
+def _rotate(vectors: Tensor, rotation: Tensor) -> Tensor:
+    first, second = vectors.chunk(2, -1)
+    cosine, sine = rotation
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
+
+
+def _time_features(times: Tensor, width: int) -> Tensor:
+    """(B, G) -> (B, G, width) sines and cosines of t at frequencies from 1 to 1000 (Ho et al. 2020)."""
+    rate = 1000.0 ** torch.linspace(0, 1, width // 2, device=times.device)
+    angle = times[..., None] * rate
+    return torch.cat([angle.cos(), angle.sin()], -1)

@@ -1,0 +1,55 @@
+"""What is asked of the model, and what it answers while it works. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from engine.errors import EngineError, VocabularyError
+from engine.expression import ExpressionSet
+from engine.identity import Identity
+
+MOST_STEPS = 50
+"""More change nothing that can be seen."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class GenerateRequest:
+    """One order: these expressions of this person."""
+
+    identity: Identity
+    names: tuple[str, ...] = ()
+    """Rows of the vocabulary, by name."""
+    prompt: str = ""
+    """Free text; makes one more expression, named after it."""
+    steps: int = 4
+    """Network evaluations per expression, 1 to `MOST_STEPS`."""
+    seed: int = 0
+    """Another seed is another variation; the same request gives the same bytes on the same machine."""
+    guidance: float = 1.0
+    """Above 1 follows the prompt harder than the training data did, at twice the time."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+
+    def __post_init__(self) -> None:
+        if not self.names and not self.prompt.strip():
+            raise VocabularyError("generate: expected an expression name or a prompt, found neither")
+        if not 1 <= self.steps <= MOST_STEPS:
+            raise EngineError(f"generate: expected steps of 1 to {MOST_STEPS}, found {self.steps}")
+        if not 0.0 <= self.guidance <= 10.0 or not math.isfinite(self.guidance):
+            raise EngineError(f"generate: expected guidance of 0 to 10, found {self.guidance}")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Step:
+    """One sign of life from a generation."""
+
+    index: int
+    """Steps done, 0 to `total`."""
+    total: int
+    label: str
+    """What comes next, for people."""
+    preview: ExpressionSet | None = None
+    """Coarse estimates of the expressions being made."""
+    result: ExpressionSet | None = None
+    """Everything asked for; only with the last step."""

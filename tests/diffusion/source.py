@@ -1,0 +1,61 @@
+"""A few analytic people for tests: real Batch values in which the expression depends on who makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from engine.synth.batch import Batch
+
+ROWS = 32
+
+
+class WaveSource:
+    """Heads that differ by three numbers; every expression is a smooth field whose size and phase follow from them."""
+
+    def __init__(self, geometry: int = 32, texture: int = 64, people: int = 8, seed: int = 0) -> None:
+        self.geometry, self.texture = geometry, texture
+        rng = torch.Generator().manual_seed(seed)
+        self.traits = torch.rand(people, 3, generator=rng)
+        self.motion = torch.randn(ROWS, 3, 2, generator=rng)
+        self.colour = torch.randn(ROWS, 9, 2, generator=rng)
+        self.motion[0] = self.colour[0] = 0.0
+        self.train_identities = tuple(range(people - 2))
+        self.test_identities = tuple(range(people - 2, people))
+
+    def batch(self, count: int, rng: torch.Generator) -> Batch:
+        """Training people with one or two expressions at random strengths."""
+        who = torch.randint(len(self.train_identities), (count,), generator=rng)
+        strengths = torch.zeros(count, ROWS)
+        for row in strengths:
+            first, second = torch.randint(1, ROWS, (2,), generator=rng)
+            row[first] = 1.0
+            if torch.rand((), generator=rng) < 0.3:
+                row[first], row[second] = torch.rand(2, generator=rng)
+        return self.make(who, strengths)
+
+    def pairs(self, identities: Sequence[int], expressions: Sequence[int]) -> Batch:
+        """Pure expressions of given people."""
+        return self.make(torch.tensor(identities), torch.eye(ROWS)[torch.tensor(expressions)])
+
+    def make(self, who: Tensor, strengths: Tensor) -> Batch:
+        """The pairs themselves."""
+        traits = self.traits[who]
+        amount = (0.6 + 0.8 * traits[:, :1])[:, :, None, None]
+        y, x = torch.meshgrid(*(torch.linspace(-1, 1, self.geometry),) * 2, indexing="ij")
+        inside = (x.square() + y.square() < 0.95).float()
+        bulge = torch.stack([x * 0.08, y * 0.12, 0.1 * (1 - x * x - y * y)])
+        position = bulge * (0.9 + 0.2 * traits)[:, :, None, None]
+        waves = torch.stack([torch.sin(3 * x + 2 * y), torch.cos(2 * x - 3 * y)])
+        motion = torch.einsum("be,eck->bck", strengths, self.motion)
+        offset = torch.einsum("bck,khw->bchw", motion, waves) * amount * inside * 0.003
+        y, x = torch.meshgrid(*(torch.linspace(-1, 1, self.texture),) * 2, indexing="ij")
+        phase = 4 * traits[:, 1, None, None]
+        fine = torch.stack([torch.sin(12 * x + phase), torch.cos(9 * y + phase)], 1)
+        colour = torch.einsum("be,eck->bck", strengths, self.colour)
+        change = torch.einsum("bck,bkhw->bchw", colour, fine) * amount * 0.05
+        skin = torch.tensor([0.78, 0.6, 0.5])[:, None, None]
+        diffuse = (skin * (0.7 + 0.3 * traits[:, 2:, None, None]) + 0.03 * fine[:, :1]).expand(-1, 3, -1, -1)
+        return Batch(position, diffuse.clamp(0, 1), strengths, offset, change, who)

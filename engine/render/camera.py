@@ -1,0 +1,67 @@
+"""Matrices of the orbit camera and of the key light. Column vectors; `clip_from_world @ p`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from engine.scene import Camera, KeyLight
+
+
+def eye_position(camera: Camera) -> np.ndarray:
+    """(3,) float64 metres, where the eye is: yaw 0 looks at the face from +Z, positive yaw goes to +X, pitch up."""
+    return np.asarray(camera.target_m) + camera.distance_m * direction(camera.yaw_rad, camera.pitch_rad)
+
+
+def direction(yaw_rad: float, pitch_rad: float) -> np.ndarray:
+    """(3,) float64 unit vector, `yaw_rad` around +Y from +Z towards +X, `pitch_rad` above the horizon."""
+    flat = math.cos(pitch_rad)
+    return np.array([math.sin(yaw_rad) * flat, math.sin(pitch_rad), math.cos(yaw_rad) * flat])
+
+
+def look_along(position: np.ndarray, backward: np.ndarray) -> np.ndarray:
+    """(4, 4) float64 view_from_world of an eye at `position` whose view axis is -`backward`; +Y stays up."""
+    up = np.array([0.0, 1.0, 0.0]) if abs(backward[1]) < 0.9999 else np.array([0.0, 0.0, -np.sign(backward[1])])
+    right = np.cross(up, backward)
+    right /= np.linalg.norm(right)
+    rotation = np.stack([right, np.cross(backward, right), backward])
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation
+    matrix[:3, 3] = -rotation @ position
+    return matrix
+
+
+def clip_from_world(camera: Camera, size: tuple[int, int], centre: np.ndarray, radius: float) -> np.ndarray:
+    """(4, 4) float64 OpenGL clip space for a target of `size` (width, height) pixels.
+
+    Near and far planes hold the ball `centre` (3,), `radius`, metres: a depth buffer has few bits.
+    """
+    eye = eye_position(camera)
+    backward = direction(camera.yaw_rad, camera.pitch_rad)
+    depth = float((eye - centre) @ backward)
+    far = max(depth + radius, 0.02)
+    near = max(depth - radius, far * 1e-3)
+    scale = 1.0 / math.tan(camera.vertical_fov_rad / 2)
+    projection = np.zeros((4, 4))
+    projection[0, 0] = scale * size[1] / size[0]
+    projection[1, 1] = scale
+    projection[2, 2:] = -(far + near) / (far - near), -2 * far * near / (far - near)
+    projection[3, 2] = -1.0
+    return projection @ look_along(eye, backward)
+
+
+def shadow_from_world(key: KeyLight, centre: np.ndarray, radius: float) -> np.ndarray:
+    """(4, 4) float64, world to the unit cube of the key light's shadow map; it just holds the ball given in metres."""
+    towards = direction(key.yaw_rad, key.pitch_rad)
+    view = look_along(centre + towards * radius, towards)
+    to_cube = np.diag([0.5 / radius, 0.5 / radius, -0.5 / radius, 1.0])
+    to_cube[:2, 3] = 0.5
+    return to_cube @ view
+
+
+def bounding_ball(positions_m: np.ndarray) -> tuple[np.ndarray, float]:
+    """Centre (3,) and radius in metres of a ball around the (V, 3) positions (middle of the box; not the smallest)."""
+    low, high = positions_m.min(axis=0), positions_m.max(axis=0)
+    centre = (low.astype(np.float64) + high) / 2
+    return centre, max(float(np.linalg.norm(positions_m - centre, axis=1).max()) * 1.01, 1e-4)

@@ -1,0 +1,214 @@
+"""Image-based light: built-in or read from .hdr/.exr, turned into one small atlas of filtered radiance.
+
+Layout of pictures: equirectangular, row 0 straight up; the middle is what a camera that looks along -Z sees behind the
+head. See shaders/common/equirect.glsl and octahedron.glsl.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+import moderngl
+import numpy as np
+
+from engine.errors import FileFormatError
+from engine.render.context import drawing_into
+from engine.render.lights import BUILT_IN, built_in_light
+from engine.render.shaders import program, set_uniforms
+
+__all__ = ["BUILT_IN", "EnvironmentCache", "equirect_directions", "equirect_radiance", "irradiance_tile"]
+
+TILE, COLUMNS, ROWS, LEVELS = 128, 4, 2, 6
+"""The atlas of shaders/common/octahedron.glsl."""
+_MAX_SIZE = (512, 1024)
+_BUILT_IN_SIZE = (256, 512)
+_SAMPLES = 40
+_KEPT = 8
+_SUFFIXES = (".hdr", ".exr")
+
+
+@lru_cache(maxsize=4)
+def equirect_directions(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Unit directions (H, W, 3) float32 of the texel centres, and their solid angles (H, W) float32, sum 4 pi."""
+    polar = (np.arange(height) + 0.5) / height * np.pi
+    azimuth = ((np.arange(width) + 0.5) / width - 0.5) * 2 * np.pi
+    sine = np.sin(polar)[:, None]
+    up = np.broadcast_to(np.cos(polar)[:, None], (height, width))
+    directions = np.stack([sine * np.sin(azimuth), up, -sine * np.cos(azimuth)], axis=-1)
+    edges = np.cos(np.arange(height + 1) / height * np.pi)
+    areas = np.broadcast_to((edges[:-1] - edges[1:])[:, None] * (2 * np.pi / width), (height, width))
+    return directions.astype(np.float32), areas.astype(np.float32)
+
+
+def equirect_radiance(name: str) -> np.ndarray:
+    """(H, W, 3) float32 linear radiance of a built-in light, or of a .hdr/.exr file (shrunk to at most 1024 wide).
+
+    FileFormatError for a name that is neither, and for files that are broken, empty, negative or not finite.
+    """
+    if name in BUILT_IN:
+        return built_in_light(name, *equirect_directions(*_BUILT_IN_SIZE))
+    if not name.lower().endswith(_SUFFIXES):
+        raise FileFormatError(
+            f"light '{name}': expected one of {', '.join(BUILT_IN)} or a .hdr or .exr file; choose one of them"
+        )
+    return _read_equirect(name)
+
+
+def _read_equirect(path: str) -> np.ndarray:
+    import OpenImageIO as oiio  # 0.1 s to load, needed for files only
+
+    if not os.path.isfile(path):
+        raise FileFormatError(f"light '{path}': expected a .hdr or .exr file, found none there; check the path")
+    source = oiio.ImageInput.open(path)
+    if source is None:
+        raise FileFormatError(f"light '{path}': expected a .hdr or .exr image, found {oiio.geterror() or 'another'}")
+    spec = source.spec()
+    pixels = source.read_image(0, 0, 0, min(spec.nchannels, 3), oiio.FLOAT) if spec.width * spec.height else None
+    problem = source.geterror()
+    source.close()
+    if pixels is None or pixels.size == 0:
+        raise FileFormatError(f"light '{path}': expected a whole image, found {problem or 'no pixels'}; save it again")
+    image = np.asarray(pixels, np.float32).reshape(spec.height, spec.width, -1)
+    if image.shape[2] < 3:
+        image = np.repeat(image[..., :1], 3, axis=2)
+    if not np.isfinite(image).all():
+        raise FileFormatError(f"light '{path}': expected finite radiance, found NaN or infinity; repair the picture")
+    if image.min() < 0:
+        raise FileFormatError(f"light '{path}': expected radiance of 0 or more, found {image.min():.3g}; clip it at 0")
+    return _shrunk(image)
+
+
+def _shrunk(image: np.ndarray) -> np.ndarray:
+    """`image` averaged in whole blocks until it fits `_MAX_SIZE`: peaks keep their energy."""
+    height, width = image.shape[:2]
+    down = max(-(-height // _MAX_SIZE[0]), 1)
+    across = max(-(-width // _MAX_SIZE[1]), 1)
+    if down == across == 1:
+        return image
+    rows, columns = height // down, width // across
+    blocks = image[: rows * down, : columns * across].reshape(rows, down, columns, across, 3)
+    return np.ascontiguousarray(blocks.mean(axis=(1, 3), dtype=np.float64).astype(np.float32))
+
+
+def irradiance_tile(radiance: np.ndarray, side: int = TILE) -> np.ndarray:
+    """(side, side, 3) float32 irradiance / pi over the octahedral tile (border included) of (H, W, 3) radiance.
+
+    The exact sum over a coarse picture, at 32 x 32 normals, then resampled: irradiance is smooth.
+    """
+    coarse = _blocks(radiance, 32, 64)
+    directions, areas = equirect_directions(*coarse.shape[:2])
+    small = 34
+    normals = octahedral_directions(small)
+    cosines = np.maximum(normals.reshape(-1, 3) @ directions.reshape(-1, 3).T, 0.0) * areas.ravel()
+    tile = (cosines @ coarse.reshape(-1, 3)) / np.pi
+    # The sum of cosines differs a little from pi on a coarse grid: a constant sky must stay constant.
+    tile /= (cosines.sum(axis=1, keepdims=True)) / np.pi
+    return _resampled(tile.reshape(small, small, 3), side)
+
+
+def _blocks(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W, 3) averaged into at most (height, width), weighted by solid angle."""
+    if image.shape[0] % height or image.shape[1] % width:
+        image = image[_spread(image.shape[0], height * 4)][:, _spread(image.shape[1], width * 4)]
+    _, areas = equirect_directions(*image.shape[:2])
+    down, across = image.shape[0] // height, image.shape[1] // width
+    weighted = (image * areas[..., None]).reshape(height, down, width, across, 3).sum(axis=(1, 3), dtype=np.float64)
+    return (weighted / areas.reshape(height, down, width, across).sum(axis=(1, 3), dtype=np.float64)[..., None]).astype(
+        np.float32
+    )
+
+
+def _spread(have: int, want: int) -> np.ndarray:
+    """(want,) int64 nearest indices of `have` texels for `want` texel centres."""
+    return ((np.arange(want) + 0.5) / want * have).astype(np.int64)
+
+
+def octahedral_directions(side: int) -> np.ndarray:
+    """(side, side, 3) float32 directions of an octahedral tile with one texel of border; octahedron.glsl in numpy."""
+    at = ((np.arange(side) + 0.5 - 1.0) / (side - 2)) * 2 - 1
+    x, z = np.meshgrid(at, at)
+    over = np.abs(x) > 1
+    x, z = np.where(over, np.sign(x) * 2 - x, x), np.where(over, -z, z)
+    over = np.abs(z) > 1
+    x, z = np.where(over, -x, x), np.where(over, np.sign(z) * 2 - z, z)
+    y = 1 - np.abs(x) - np.abs(z)
+    fold_x = (1 - np.abs(z)) * np.where(x >= 0, 1, -1)
+    fold_z = (1 - np.abs(x)) * np.where(z >= 0, 1, -1)
+    vectors = np.stack([np.where(y >= 0, x, fold_x), y, np.where(y >= 0, z, fold_z)], axis=-1)
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def _resampled(tile: np.ndarray, side: int) -> np.ndarray:
+    """A bordered tile sampled bilinearly at the texels of a finer bordered tile; float32."""
+    small = tile.shape[0]
+    at = np.clip((np.arange(side) + 0.5 - 1) / (side - 2) * (small - 2) + 1 - 0.5, 0, small - 1)
+    low = np.minimum(at.astype(np.int64), small - 2)
+    share = (at - low).astype(np.float32)
+    rows = tile[low] * (1 - share)[:, None, None] + tile[low + 1] * share[:, None, None]
+    return rows[:, low] * (1 - share)[:, None] + rows[:, low + 1] * share[:, None]
+
+
+class EnvironmentCache:
+    """Atlases of filtered radiance on one context, by name and, for files, time of change."""
+
+    def __init__(self, context: moderngl.Context) -> None:
+        self._context = context
+        self._program = program(context, "fullscreen.vert", "prefilter.frag")
+        self._array = context.vertex_array(self._program, [])
+        self._atlases: dict[tuple[str, int], moderngl.Texture] = {}
+
+    def atlas(self, name: str) -> moderngl.Texture:
+        """The atlas of a built-in light or file, filtered on first use; FileFormatError as `equirect_radiance`."""
+        try:
+            changed = 0 if name in BUILT_IN else os.stat(name).st_mtime_ns
+        except OSError:
+            changed = 0  # the reader says what is wrong
+        key = (name, changed)
+        if key not in self._atlases:
+            self._atlases[key] = self._filtered(equirect_radiance(name))
+        self._atlases[key] = self._atlases.pop(key)  # last used comes last
+        while len(self._atlases) > _KEPT:
+            self._atlases.pop(next(iter(self._atlases))).release()
+        return self._atlases[key]
+
+    def _filtered(self, radiance: np.ndarray) -> moderngl.Texture:
+        context = self._context
+        height, width = radiance.shape[:2]
+        # Half floats end at 65504, and a sun may not.
+        rgba = np.ones((height, width, 4), np.float16)
+        rgba[..., :3] = np.minimum(radiance, 60000.0)
+        source = context.texture((width, height), 4, rgba.tobytes(), dtype="f2")
+        source.repeat_y = False
+        source.build_mipmaps()
+        source.filter = moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR
+        atlas = context.texture((COLUMNS * TILE, ROWS * TILE), 4, dtype="f2")
+        atlas.filter = moderngl.LINEAR, moderngl.LINEAR
+        atlas.repeat_x = atlas.repeat_y = False
+        target = context.framebuffer([atlas])
+        with drawing_into(target):
+            source.use(0)
+            for level in range(LEVELS):
+                self._draw_level(target, level)
+        tile = np.ones((TILE, TILE, 4), np.float16)
+        tile[..., :3] = irradiance_tile(radiance)
+        atlas.write(tile.tobytes(), (LEVELS % COLUMNS * TILE, LEVELS // COLUMNS * TILE, TILE, TILE))
+        target.release()
+        source.release()
+        return atlas
+
+    def _draw_level(self, target: moderngl.Framebuffer, level: int) -> None:
+        self._context.disable(moderngl.BLEND | moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        corner = (level % COLUMNS * TILE, level // COLUMNS * TILE)
+        target.viewport = (*corner, TILE, TILE)
+        roughness = level / (LEVELS - 1)
+        set_uniforms(self._program, t_source=0, u_tile_corner=corner, u_roughness=roughness, u_samples=_SAMPLES)
+        self._array.render(moderngl.TRIANGLES, 3)
+
+    def release(self) -> None:
+        """Give everything back to the driver; the context must be current."""
+        for atlas in self._atlases.values():
+            atlas.release()
+        self._atlases.clear()
+        self._array.release()
+        self._program.release()

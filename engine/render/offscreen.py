@@ -1,0 +1,87 @@
+"""A project as a picture in memory, without a window."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
+from engine.errors import GraphicsError
+from engine.project import Project
+from engine.render.context import standalone_context
+from engine.render.renderer import Renderer
+
+
+def render_image(
+    project: Project,
+    width: int,
+    height: int,
+    *,
+    transparent: bool = False,
+    supersample: int = 2,
+    renderer: Renderer | None = None,
+) -> np.ndarray:
+    """(height, width, 3) uint8 sRGB, row 0 on top; (height, width, 4) with straight alpha when `transparent`.
+
+    Each pixel is the mean, in linear light, of `supersample`^2 samples. Uses `renderer` (its context current) when
+    given, as a window does for its screenshots; else a context of its own, released at the end. GraphicsError where
+    there is no OpenGL or the picture is larger than the driver draws.
+    """
+    if width < 1 or height < 1 or supersample < 1:
+        raise ValueError(f"render_image: expected a size of 1 or more, found {width} x {height} at {supersample}")
+    if renderer is not None:
+        return _render(renderer, project, (width, height), transparent, supersample)
+    context = standalone_context()
+    try:
+        renderer = Renderer(context)
+        try:
+            return _render(renderer, project, (width, height), transparent, supersample)
+        finally:
+            renderer.release()
+    finally:
+        context.release()
+
+
+def _render(
+    renderer: Renderer, project: Project, size: tuple[int, int], transparent: bool, supersample: int
+) -> np.ndarray:
+    context = renderer.context
+    limit = min(context.info["GL_MAX_RENDERBUFFER_SIZE"], *context.info["GL_MAX_VIEWPORT_DIMS"])
+    if max(size) > limit:
+        found = f"{size[0]} x {size[1]}"
+        raise GraphicsError(f"picture: expected at most {limit} on a side, found {found}; choose a smaller size")
+    supersample = min(supersample, limit // max(size))
+    fine = size[0] * supersample, size[1] * supersample
+    color = context.renderbuffer(fine, 4)
+    depth = context.depth_renderbuffer(fine)
+    target = context.framebuffer([color], depth)
+    try:
+        renderer.draw(project, target, fine, transparent=transparent)
+        pixels = np.frombuffer(target.read(components=4, alignment=1), np.uint8).reshape(fine[1], fine[0], 4)
+    finally:
+        renderer.idle.use()
+        for made in (target, color, depth):
+            made.release()
+    image = downsample(pixels[::-1], supersample)
+    return image if transparent else np.ascontiguousarray(image[..., :3])
+
+
+def downsample(pixels: np.ndarray, factor: int) -> np.ndarray:
+    """(H, W, 4) uint8 sRGB with straight alpha -> mean of `factor`^2 blocks in linear light, (H/f, W/f, 4) uint8.
+
+    Colour is weighted by alpha, so what is transparent does not darken an edge.
+    """
+    if factor == 1:
+        return np.ascontiguousarray(pixels)
+    height, width = pixels.shape[0] // factor, pixels.shape[1] // factor
+    color = np.zeros((height, width, 3), np.float32)
+    alpha = np.zeros((height, width, 1), np.float32)
+    for row in range(factor):
+        for column in range(factor):
+            sample = pixels[row::factor, column::factor]
+            weight = sample[..., 3:] / np.float32(255)
+            color += linear_from_srgb(sample[..., :3]) * weight
+            alpha += weight
+    result = np.empty((height, width, 4), np.uint8)
+    result[..., :3] = bytes_from_unit(srgb_from_linear(color / np.maximum(alpha, 1e-6)))
+    result[..., 3:] = bytes_from_unit(alpha / factor**2)
+    return result

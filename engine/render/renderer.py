@@ -1,0 +1,162 @@
+"""Renderer: a project onto a framebuffer. Window, screenshot and export all call this one."""
+
+from __future__ import annotations
+
+import moderngl
+import numpy as np
+
+from engine.composer import compose_positions
+from engine.identity import Identity
+from engine.mesh import vertex_normals
+from engine.project import Project
+from engine.render import passes
+from engine.render.camera import bounding_ball
+from engine.render.compose import MapComposer
+from engine.render.environment import EnvironmentCache
+from engine.render.frame import FRAME, pack_frame
+from engine.render.tables import dfg_texture, scatter_texture
+from engine.render.upload import MapTextures, MeshBuffers, byte_texture, split_mesh
+from engine.scene import KeyLight
+
+
+class Renderer:
+    """Everything of ours on one context. Knows nothing of windows; the context must be current in every call.
+
+    What is uploaded follows the objects in the project: a new object is uploaded, the same object never twice.
+    """
+
+    def __init__(self, context: moderngl.Context) -> None:
+        """Compile programs and build tables on `context` (OpenGL 4.1 core); GraphicsError where the driver refuses."""
+        self.context = context
+        self.idle = context.simple_framebuffer((1, 1))
+        """Bound while nothing is drawn, because the caller's target may be gone by the next call."""
+        self.idle.use()
+        self._head = passes.HeadPass(context)
+        self._backdrop = passes.BackdropPass(context)
+        self._composer = MapComposer(context)
+        self._environments = EnvironmentCache(context)
+        self._dfg = dfg_texture(context)
+        self._scatter = scatter_texture(context)
+        self._frame = context.buffer(reserve=FRAME.itemsize, dynamic=True)
+        self._identity: Identity | None = None
+        self._mesh: MeshBuffers | None = None
+        self._eye: moderngl.Texture | None = None
+        self._posed: list[tuple[object, float]] = []
+        self._ball: tuple[np.ndarray, float] = (np.zeros(3), 1.0)
+        self._shadow: passes.ShadowMap | None = None
+        self._shadow_of: KeyLight | None = None
+
+    def draw(
+        self,
+        project: Project,
+        target: moderngl.Framebuffer,
+        size: tuple[int, int],
+        *,
+        transparent: bool = False,
+    ) -> None:
+        """Draw `project` over the lower-left `size` (width, height) pixels of `target`, colours display-encoded.
+
+        The backdrop has alpha 1, or with `transparent` alpha 0 and no colour; the head has alpha 1. Sets all GL state
+        it needs and leaves depth test, culling, blending and scissor off. FileFormatError for a broken light.
+        """
+        context, scene = self.context, project.scene
+        self.idle.use()
+        context.disable(moderngl.BLEND | moderngl.CULL_FACE)
+        context.wireframe = False
+        mesh = self._take_identity(project.identity)
+        self._take_pose(project, mesh)
+        maps = self._composer.compose(project.identity.maps, project.expressions, project.active())
+        atlas = self._environments.atlas(scene.environment.name)
+        shadow = self._shadow_map(scene.key_light)
+        backdrop = scene.environment.visible and not transparent
+        self._frame.write(pack_frame(scene, project.identity, size, self._ball, shadow.size, backdrop).tobytes())
+        self._frame.bind_to_uniform_block(0)
+        self._draw_shadow(shadow, scene.key_light)
+        target.use()
+        target.viewport = (0, 0, *size)
+        target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]  (the stub forgets that None means off)
+        background = (0.0, 0.0, 0.0, 0.0) if transparent else (*scene.background_srgb, 1.0)
+        target.clear(*background, depth=1.0)
+        self._bind(maps, atlas, shadow)
+        if backdrop:
+            context.disable(moderngl.DEPTH_TEST)
+            self._backdrop.draw()
+        self._draw_head(mesh, scene.wireframe)
+
+    def _draw_head(self, mesh: MeshBuffers, wires: bool) -> None:
+        context = self.context
+        context.enable(moderngl.DEPTH_TEST)
+        context.depth_func = "<="
+        self._head.draw(mesh)
+        if wires:
+            self._head.draw_wires()
+        context.disable(moderngl.DEPTH_TEST)
+
+    def _bind(self, maps: MapTextures, atlas: moderngl.Texture, shadow: passes.ShadowMap) -> None:
+        assert self._eye is not None
+        maps.use(passes.UNIT_MAPS)
+        self._eye.use(passes.UNIT_EYE)
+        atlas.use(passes.UNIT_ENVIRONMENT)
+        self._dfg.use(passes.UNIT_DFG)
+        self._scatter.use(passes.UNIT_SCATTER)
+        shadow.texture.use(passes.UNIT_SHADOW)
+
+    def _take_identity(self, identity: Identity) -> MeshBuffers:
+        if self._mesh is not None and identity is self._identity:
+            return self._mesh
+        known = self._mesh.split if self._mesh and self._identity else None
+        same = known is not None and self._identity is not None and identity.topology is self._identity.topology
+        split = known if known is not None and same else split_mesh(identity.topology)
+        self._release_identity()
+        self._mesh = MeshBuffers(self.context, identity, split)
+        self._eye = byte_texture(self.context, identity.eye_srgb)
+        self._head.take(self._mesh)
+        self._identity, self._posed, self._shadow_of = identity, [], None
+        self._ball = bounding_ball(identity.positions_m[split.vertex])
+        return self._mesh
+
+    def _take_pose(self, project: Project, mesh: MeshBuffers) -> None:
+        """Morph on the CPU when an active expression or its weight is a new one."""
+        active = project.active()
+        wanted: list[tuple[object, float]] = [(project.expressions[name], weight) for name, weight in active.items()]
+        same = len(wanted) == len(self._posed) and all(
+            a[0] is b[0] and a[1] == b[1] for a, b in zip(wanted, self._posed, strict=True)
+        )
+        if same:
+            return
+        positions = compose_positions(project.identity, project.expressions, active)
+        mesh.pose(positions, vertex_normals(positions, project.identity.topology.faces))
+        self._ball = bounding_ball(positions[mesh.split.vertex])
+        self._posed, self._shadow_of = wanted, None
+
+    def _shadow_map(self, key: KeyLight) -> passes.ShadowMap:
+        size = passes.shadow_map_size(key.shadow_softness_m, self._ball[1])
+        if self._shadow is None or self._shadow.size != size:
+            if self._shadow is not None:
+                self._shadow.release()
+            self._shadow, self._shadow_of = passes.ShadowMap(self.context, size), None
+        return self._shadow
+
+    def _draw_shadow(self, shadow: passes.ShadowMap, key: KeyLight) -> None:
+        if key.enabled and key != self._shadow_of:
+            self.context.enable(moderngl.DEPTH_TEST)
+            self.context.depth_func = "<="
+            shadow.draw(self._head)
+            self._shadow_of = key
+
+    def _release_identity(self) -> None:
+        for made in (self._mesh, self._eye):
+            if made is not None:
+                made.release()
+        self._mesh = self._eye = self._identity = None
+
+    def release(self) -> None:
+        """Give everything back to the driver; the context must be current. The renderer cannot be used afterwards."""
+        self._release_identity()
+        owned = (self._head, self._backdrop, self._composer, self._environments)
+        for made in (*owned, self._dfg, self._scatter, self._frame):
+            made.release()
+        if self._shadow is not None:
+            self._shadow.release()
+            self._shadow = None
+        self.idle.release()

@@ -1,0 +1,81 @@
+"""GLSL from the `shaders` package: #include with once semantics, and compile errors that name file and line."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+
+import moderngl
+
+from engine.errors import GraphicsError
+
+Origin = tuple[str, int]
+"""File below `shaders/` and line in it, from 1."""
+
+_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"\s*$')
+# Mesa "0:12(3): error", NVIDIA "0(12) : error", Apple, ANGLE and Intel "ERROR: 0:12:".
+_ERROR_LINE = re.compile(r"^(?:ERROR:\s*)?0[:(](\d+)\b")
+
+
+def expand(name: str) -> tuple[str, list[Origin]]:
+    """The text of `name` with its includes in place, each file once, and where each of its lines comes from.
+
+    GraphicsError for a file that does not exist, naming the line that asked for it.
+    """
+    lines: list[str] = []
+    origins: list[Origin] = []
+    _expand_into(name, "the program", lines, origins, set())
+    return "\n".join(lines) + "\n", origins
+
+
+def _expand_into(name: str, asked_by: str, lines: list[str], origins: list[Origin], seen: set[str]) -> None:
+    if name in seen:
+        return
+    seen.add(name)
+    path = resources.files("shaders").joinpath(name)
+    if not path.is_file():
+        raise GraphicsError(f"shader '{name}' does not exist; asked for by {asked_by}")
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        include = _INCLUDE.match(line)
+        if include:
+            _expand_into(include[1], f"{name}:{number}", lines, origins, seen)
+        else:
+            lines.append(line)
+            origins.append((name, number))
+
+
+def program(context: moderngl.Context, vertex: str, fragment: str) -> moderngl.Program:
+    """Compile and link two files of `shaders/`; GraphicsError with file and line where the driver refuses."""
+    return program_from_text(context, expand(vertex), expand(fragment))
+
+
+def program_from_text(
+    context: moderngl.Context, vertex: tuple[str, list[Origin]], fragment: tuple[str, list[Origin]]
+) -> moderngl.Program:
+    """Compile and link expanded texts with their line tables (see `expand`)."""
+    try:
+        return context.program(vertex_shader=vertex[0], fragment_shader=fragment[0])
+    except moderngl.Error as error:
+        text = str(error)
+        origins = vertex[1] if "vertex_shader" in text.split("\n\n")[0] + text[:200] else fragment[1]
+        raise GraphicsError(_located(text, origins)) from error
+
+
+def set_uniforms(target: moderngl.Program, **values: float | tuple[float, ...]) -> None:
+    """Set uniforms of `target` by name; KeyError for one that the program does not have or does not use."""
+    for name, value in values.items():
+        member = target[name]
+        if not isinstance(member, moderngl.Uniform):
+            raise KeyError(f"{name} is {type(member).__name__}, not a uniform")
+        member.value = value
+
+
+def _located(message: str, origins: list[Origin]) -> str:
+    """The driver's message with its line numbers turned into file:line."""
+    found = []
+    for line in message.splitlines():
+        match = _ERROR_LINE.match(line.strip())
+        if match and 0 < int(match[1]) <= len(origins):
+            file, number = origins[int(match[1]) - 1]
+            found.append(f"shaders/{file}:{number}: {line.strip()}")
+    return "; ".join(found) or " ".join(message.split())

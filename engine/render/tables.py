@@ -1,0 +1,83 @@
+"""Look-up tables that depend on nothing but physics: environment reflectance (DFG) and skin scattering."""
+
+from __future__ import annotations
+
+import moderngl
+import numpy as np
+
+from engine.render.context import drawing_into
+from engine.render.shaders import program, set_uniforms
+
+DFG_SIZE = 48
+_DFG_SAMPLES = 20
+
+# d'Eon and Luebke 2007, "Advanced Techniques for Realistic Real-Time Skin Rendering", GPU Gems 3 ch. 14: variance in
+# mm^2 and weight of red, green, blue.
+_SKIN_GAUSSIANS = np.array(
+    [
+        (0.0064, 0.233, 0.455, 0.649),
+        (0.0484, 0.100, 0.336, 0.344),
+        (0.187, 0.118, 0.198, 0.0),
+        (0.567, 0.113, 0.007, 0.007),
+        (1.99, 0.358, 0.004, 0.0),
+        (7.41, 0.078, 0.0, 0.0),
+    ]
+)
+SCATTER_MAX_CURVATURE_PER_MM = 0.25
+"""The table's last row; shaders/lighting/skin.glsl has the same number per metre."""
+
+
+def dfg_texture(context: moderngl.Context) -> moderngl.Texture:
+    """(48, 48) RGBA32F: x = NoV, y = perceptual roughness; see shaders/dfg.frag for the three integrals.
+
+    Rows and columns stand at 0, 1/47 .. 1; look up with half-texel correction.
+    """
+    texture = context.texture((DFG_SIZE, DFG_SIZE), 4, dtype="f4")
+    texture.filter = moderngl.LINEAR, moderngl.LINEAR
+    texture.repeat_x = texture.repeat_y = False
+    draw = program(context, "fullscreen.vert", "dfg.frag")
+    set_uniforms(draw, u_size=(DFG_SIZE, DFG_SIZE), u_samples=_DFG_SAMPLES)
+    array, target = context.vertex_array(draw, []), context.framebuffer([texture])
+    with drawing_into(target):
+        array.render(moderngl.TRIANGLES, 3)
+    for made in (array, target, draw):
+        made.release()
+    return texture
+
+
+def scatter_table(cosines: int = 96, curvatures: int = 16) -> np.ndarray:
+    """(curvatures, cosines, 3) float32: light that leaves a ring of skin, per channel, over NoL from -1 to 1.
+
+    Row 0 is flat: max(NoL, 0). Row k is a ring of curvature 0.25 / mm * k / (curvatures - 1):
+    D(t) = int max(cos(t + x), 0) R(2 r sin(x / 2)) dx / int R(2 r sin(x / 2)) dx
+    (Penner and Borshukov 2011, GPU Pro 2, eq. 1), so the ring sends out what falls on it.
+    """
+    cosine = (np.arange(cosines) + 0.5) / cosines * 2 - 1
+    angle = np.arccos(cosine)
+    table = np.empty((curvatures, cosines, 3))
+    table[0] = np.maximum(cosine, 0.0)[:, None]
+    steps = np.linspace(0, 1, 200) ** 3  # dense where the narrow Gaussians live
+    for row in range(1, curvatures):
+        radius = (curvatures - 1) / (SCATTER_MAX_CURVATURE_PER_MM * row)
+        x = steps * min(np.pi, 16.0 / radius)
+        profile = _profile(2 * radius * np.sin(x / 2))
+        width = np.gradient(x)[:, None]
+        around = np.maximum(np.cos(angle[:, None] + x), 0) + np.maximum(np.cos(angle[:, None] - x), 0)
+        table[row] = around @ (profile * width) / (2 * (profile * width).sum(axis=0))
+    return table.astype(np.float32)
+
+
+def _profile(distance_mm: np.ndarray) -> np.ndarray:
+    """(N,) distances -> (N, 3) radiant exitance around a thin beam on skin."""
+    variance = _SKIN_GAUSSIANS[:, 0]
+    gaussians = np.exp(-(distance_mm[:, None] ** 2) / (2 * variance)) / (2 * np.pi * variance)
+    return gaussians @ _SKIN_GAUSSIANS[:, 1:]
+
+
+def scatter_texture(context: moderngl.Context) -> moderngl.Texture:
+    """`scatter_table` as RGB16F, edges clamped."""
+    table = scatter_table()
+    texture = context.texture(table.shape[1::-1], 3, table.astype(np.float16).tobytes(), alignment=2, dtype="f2")
+    texture.filter = moderngl.LINEAR, moderngl.LINEAR
+    texture.repeat_x = texture.repeat_y = False
+    return texture

@@ -1,0 +1,184 @@
+"""Engine values to GPU buffers and textures. Handles live here, never in the values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import moderngl
+import numpy as np
+
+from engine.expression import ReflectanceChange
+from engine.identity import Identity, ReflectanceMaps
+from engine.mesh import Part, Topology, vertex_normals
+
+DRAWN: tuple[Part, ...] = (Part.SKIN, Part.MOUTH, Part.TEETH, Part.SOCKET, Part.EYE_LEFT, Part.EYE_RIGHT)
+"""Parts in drawing order; OVERLAY is kept and exported but not drawn."""
+
+PART_CODES = {Part.SKIN: 0, Part.MOUTH: 1, Part.TEETH: 2, Part.EYE_LEFT: 3, Part.EYE_RIGHT: 3, Part.SOCKET: 4}
+"""Numbers of shaders/head.frag."""
+
+MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32)])
+STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32)])
+
+
+@dataclass(frozen=True, slots=True)
+class SplitMesh:
+    """A topology as OpenGL wants it: one index per corner, a vertex doubled where the texture is cut."""
+
+    vertex: np.ndarray
+    """(N,) int64 engine vertex of each GL vertex."""
+    uv: np.ndarray
+    """(N,) int64 texture coordinate of each GL vertex."""
+    elements: np.ndarray
+    """(F, 3) int32 GL vertices, faces sorted by `DRAWN`, overlays left out."""
+    ranges: dict[Part, tuple[int, int]]
+    """First index and count of each drawn part, in indices (3 per face)."""
+
+
+def split_mesh(topology: Topology) -> SplitMesh:
+    """Unique (vertex, uv) pairs of `topology` and its drawn faces in terms of them."""
+    order = [topology.faces_of(part) for part in DRAWN]
+    chosen = np.concatenate(order)
+    pairs = topology.faces[chosen].ravel().astype(np.int64) * len(topology.uvs) + topology.uv_faces[chosen].ravel()
+    unique, inverse = np.unique(pairs, return_inverse=True)
+    ends = np.cumsum([0] + [3 * len(faces) for faces in order])
+    ranges = {part: (int(ends[i]), 3 * len(order[i])) for i, part in enumerate(DRAWN) if len(order[i])}
+    vertex, uv = unique // len(topology.uvs), unique % len(topology.uvs)
+    return SplitMesh(vertex, uv, inverse.reshape(-1, 3).astype(np.int32), ranges)
+
+
+def vertex_curvature(positions_m: np.ndarray, normals: np.ndarray, faces: np.ndarray, passes: int = 3) -> np.ndarray:
+    """(V,) float32 size of the mean curvature in 1/m, smoothed over `passes` rings; 0 for vertices without edges.
+
+    Along an edge the curvature is (n1 - n0) . (p1 - p0) / |p1 - p0|^2 (Rusinkiewicz 2004, "Estimating Curvatures and
+    Their Derivatives on Triangle Meshes", the diagonal term).
+    """
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    start, end = edges[:, 0], edges[:, 1]
+    along = positions_m[end] - positions_m[start]
+    length2 = np.maximum((along * along).sum(axis=1), 1e-12)
+    bend = ((normals[end] - normals[start]) * along).sum(axis=1) / length2
+    count = len(positions_m)
+    degree = np.maximum(np.bincount(start, minlength=count) + np.bincount(end, minlength=count), 1)
+    curvature = (np.bincount(start, bend, count) + np.bincount(end, bend, count)) / degree
+    curvature = np.abs(curvature)
+    for _ in range(passes):
+        around = np.bincount(start, curvature[end], count) + np.bincount(end, curvature[start], count)
+        curvature = 0.5 * curvature + 0.5 * around / degree
+    return curvature.astype(np.float32)
+
+
+class MeshBuffers:
+    """Buffers of one identity; positions and normals are written again for each pose."""
+
+    def __init__(self, context: moderngl.Context, identity: Identity, split: SplitMesh) -> None:
+        self.split = split
+        self._neutral = identity.positions_m
+        count = len(split.vertex)
+        normals = vertex_normals(identity.positions_m, identity.topology.faces)
+        still = np.empty(count, STILL)
+        still["uv"] = identity.topology.uvs[split.uv]
+        still["occlusion"] = identity.occlusion[split.vertex]
+        curvature = vertex_curvature(identity.positions_m, normals, identity.topology.faces)
+        still["curvature"] = curvature[split.vertex]
+        self.still = context.buffer(still.tobytes())
+        self.moving = context.buffer(reserve=count * MOVING.itemsize, dynamic=True)
+        self.elements = context.buffer(split.elements.tobytes())
+        self.pose(identity.positions_m, normals)
+
+    def pose(self, positions_m: np.ndarray, normals: np.ndarray) -> None:
+        """Upload (V, 3) positions in metres and (V, 3) unit normals."""
+        vertex = self.split.vertex
+        moving = np.empty(len(vertex), MOVING)
+        moving["position"] = positions_m[vertex]
+        moving["normal"] = normals[vertex]
+        moved = positions_m - self._neutral
+        moving["offset"] = np.sqrt(np.einsum("ij,ij->i", moved, moved))[vertex]
+        self.moving.orphan()
+        self.moving.write(moving.tobytes())
+
+    def release(self) -> None:
+        """Give the buffers back."""
+        for buffer in (self.still, self.moving, self.elements):
+            buffer.release()
+
+
+class MapTextures:
+    """The maps of one head: sRGB-encoded albedo RGBA8, specular and roughness RGBA8, slope RG16F, with mip levels.
+
+    Texture row 0 is image row 0, so the engine's UVs (origin top-left) are used as they are.
+    """
+
+    FORMATS = ((4, "f1"), (4, "f1"), (2, "f2"))
+
+    def __init__(self, context: moderngl.Context, size: tuple[int, int]) -> None:
+        height, width = size
+        self.size = size
+        self.textures = [context.texture((width, height), parts, dtype=dtype) for parts, dtype in self.FORMATS]
+
+    def write(self, maps: ReflectanceMaps) -> None:
+        """Upload `maps`, whose size must be this one's."""
+        height, width = self.size
+        packed = np.full((2, height, width, 4), 255, np.uint8)
+        packed[0, ..., :3] = maps.diffuse_srgb
+        packed[1, ..., :3] = maps.specular_data
+        packed[1, ..., 3] = maps.roughness_data
+        for texture, data in zip(self.textures, (packed[0], packed[1], maps.slope), strict=True):
+            texture.write(data.tobytes())
+        self.build_mipmaps()
+
+    def build_mipmaps(self) -> None:
+        """Average level 0 into the others and sample all of them."""
+        for texture in self.textures:
+            texture.build_mipmaps()
+            texture.filter = moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR
+
+    def use(self, first: int) -> None:
+        """Bind to three texture units from `first`."""
+        for number, texture in enumerate(self.textures):
+            texture.use(first + number)
+
+    def release(self) -> None:
+        """Give the textures back."""
+        for texture in self.textures:
+            texture.release()
+
+
+class ChangeTextures:
+    """One expression's change: log diffuse with roughness, log specular (RGBA16F), slope (RG16F); bilinear."""
+
+    def __init__(self, context: moderngl.Context, change: ReflectanceChange) -> None:
+        height, width = change.size
+        self.size = change.size
+        first = np.empty((height, width, 4), np.float16)
+        first[..., :3] = change.log_diffuse
+        first[..., 3] = change.roughness
+        second = np.zeros((height, width, 4), np.float16)
+        second[..., :3] = change.log_specular
+        self.textures = [
+            context.texture((width, height), data.shape[2], np.ascontiguousarray(data).tobytes(), dtype="f2")
+            for data in (first, second, change.slope)
+        ]
+        for texture in self.textures:
+            texture.filter = moderngl.LINEAR, moderngl.LINEAR
+            texture.repeat_x = texture.repeat_y = False
+
+    def use(self, first: int) -> None:
+        """Bind to three texture units from `first`."""
+        for number, texture in enumerate(self.textures):
+            texture.use(first + number)
+
+    def release(self) -> None:
+        """Give the textures back."""
+        for texture in self.textures:
+            texture.release()
+
+
+def byte_texture(context: moderngl.Context, image: np.ndarray) -> moderngl.Texture:
+    """(H, W, 3) uint8 as an RGB8 texture with mip levels, edges clamped, row 0 at v = 0."""
+    height, width = image.shape[:2]
+    texture = context.texture((width, height), 3, np.ascontiguousarray(image).tobytes(), alignment=1)
+    texture.repeat_x = texture.repeat_y = False
+    texture.build_mipmaps()
+    texture.filter = moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR
+    return texture

@@ -1,0 +1,28 @@
+// Everything that is the same for one whole frame; engine/render/frame.py packs it in this order.
+layout(std140) uniform Frame {
+    mat4 u_clip_from_world;
+    mat4 u_world_from_clip;
+    mat4 u_shadow_from_world;      // to 0..1 in x, y and depth
+    vec4 u_eye_m;                  // xyz
+    vec4 u_key_direction;          // xyz towards the light
+    vec4 u_key_irradiance;         // rgb; zero when the light is off
+    vec4 u_environment;            // cos and sin of the rotation, scale of the light, 1 when it is the backdrop
+    vec4 u_display;                // scale of the whole picture, tone curve, channel, largest offset shown (m)
+    vec4 u_shadow;                 // map size (texels), offset along the normal (m), depth bias, unused
+    vec4 u_material;               // F0 per unit of specular map, unused
+};
+
+const int CHANNEL_SHADED = 0;
+const int CHANNEL_DIFFUSE = 1;
+const int CHANNEL_SPECULAR = 2;
+const int CHANNEL_ROUGHNESS = 3;
+const int CHANNEL_NORMAL_MAP = 4;
+const int CHANNEL_NORMAL = 5;
+const int CHANNEL_GEOMETRY = 6;
+const int CHANNEL_DIFFUSE_LIGHT = 7;
+const int CHANNEL_SPECULAR_LIGHT = 8;
+const int CHANNEL_UV = 9;
+const int CHANNEL_OFFSET = 10;
+
+const int TONE_NEUTRAL = 0;
+const int TONE_LINEAR = 1;

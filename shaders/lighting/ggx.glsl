@@ -1,0 +1,42 @@
+#include "common/math.glsl"
+
+const float MIN_ROUGHNESS = 0.045;  // below it the highlight of a directional light overflows half floats
+
+// Burley 2012, "Physically-Based Shading at Disney": alpha is the square of perceptual roughness.
+float alpha_from_roughness(float perceptual_roughness) { return square(max(perceptual_roughness, MIN_ROUGHNESS)); }
+
+// Walter, Marschner, Li and Torrance 2007, "Microfacet Models for Refraction through Rough Surfaces", eq. 33.
+float ggx_distribution(float NoH, float alpha) {
+    float a2 = alpha * alpha;
+    float d = (NoH * a2 - NoH) * NoH + 1.0;
+    return a2 / (PI * d * d);
+}
+
+// Heitz 2014, "Understanding the Masking-Shadowing Function in Microfacet-Based BRDFs", eq. 99: height-correlated Smith,
+// divided by 4 NoL NoV.
+float smith_visibility(float NoV, float NoL, float alpha) {
+    float a2 = alpha * alpha;
+    float towards_eye = NoL * sqrt(NoV * NoV * (1.0 - a2) + a2);
+    float towards_light = NoV * sqrt(NoL * NoL * (1.0 - a2) + a2);
+    return 0.5 / max(towards_eye + towards_light, 1e-6);
+}
+
+// Schlick 1994, "An Inexpensive BRDF Model for Physically-based Rendering", eq. 15, with f90 = 1.
+float schlick_weight(float cosine) {
+    float x = saturate(1.0 - cosine);
+    float x2 = x * x;
+    return x2 * x2 * x;
+}
+vec3 fresnel_schlick(vec3 f0, float LoH) { return f0 + (1.0 - f0) * schlick_weight(LoH); }
+
+// Fdez-Aguera 2019, "A Multiple-Scattering Microfacet Model for Real-Time Image Based Lighting"; the simple gain of
+// Turquin 2019, eq. 16. `dfg` as written by tables/dfg.frag.
+vec3 multiscatter_gain(vec3 f0, vec3 dfg) { return 1.0 + f0 * (1.0 / max(dfg.x + dfg.y, 1e-3) - 1.0); }
+
+// Tokuyoshi and Kaplanyan 2019, "Improved Geometric Specular Antialiasing", eq. 1 with sigma^2 = 0.25, kappa = 0.18.
+float antialiased_alpha(float alpha, vec3 normal) {
+    vec3 dx = dFdx(normal);
+    vec3 dy = dFdy(normal);
+    float kernel = min(2.0 * 0.25 * (dot(dx, dx) + dot(dy, dy)), 0.18);
+    return sqrt(saturate(alpha * alpha + kernel));
+}

@@ -1,0 +1,78 @@
+#include "lighting/ggx.glsl"
+#include "lighting/environment.glsl"
+#include "lighting/shadow.glsl"
+#include "lighting/skin.glsl"
+
+uniform sampler2D t_dfg;
+
+struct Surface {
+    vec3 albedo;                   // linear
+    vec3 f0;
+    float roughness;               // perceptual
+    vec3 normal;                   // with the slopes of the map
+    vec3 smooth_normal;            // of the mesh
+    vec3 smoothing;                // share of the smooth normal in the diffuse light, per channel
+    float curvature;               // 1/m; 0 for no scattering
+    float occlusion;
+};
+
+struct Light {
+    vec3 diffuse;                  // leaves by scattering inside, albedo included
+    vec3 specular;                 // reflected at the surface
+};
+
+vec3 dfg_lookup(float NoV, float roughness) {
+    vec2 size = vec2(textureSize(t_dfg, 0));
+    return textureLod(t_dfg, (vec2(NoV, roughness) * (size - 1.0) + 0.5) / size, 0.0).rgb;
+}
+
+// Image-based light. The diffuse part is weakened by the mean of (1 - F) over all light directions, so the two kinds
+// of light follow one energy rule.
+Light light_environment(Surface s, vec3 v, float NoV, float alpha, vec3 dfg) {
+    vec3 irradiance = mix(environment_diffuse(s.normal), environment_diffuse(s.smooth_normal), s.smoothing);
+    vec3 passes = (1.0 - s.f0) * (1.0 - dfg.b);
+    Light light;
+    light.diffuse = s.albedo * irradiance * passes * colored_occlusion(s.occlusion, s.albedo);
+    // Lagarde and de Rousiers 2014: the lobe of a rough surface leans towards the normal.
+    vec3 r = mix(reflect(-v, s.normal), s.normal, alpha * alpha);
+    // A normal from the map may send the ray into the head; the mesh would be in the way.
+    float horizon = square(saturate(1.0 + 1.5 * dot(r, s.smooth_normal)));
+    vec3 specular = environment_specular(r, sqrt(alpha)) * (s.f0 * dfg.r + dfg.g) * multiscatter_gain(s.f0, dfg);
+    light.specular = specular * specular_occlusion(NoV, s.occlusion, alpha) * horizon;
+    return light;
+}
+
+// One directional light with a shadow.
+Light light_key(Surface s, vec3 v, vec3 position, float NoV, float alpha, vec3 dfg) {
+    vec3 l = u_key_direction.xyz;
+    vec3 h = normalize(v + l);
+    float LoH = saturate(dot(l, h));
+    float NoL = saturate(dot(s.normal, l));
+    float smooth_NoL = dot(s.smooth_normal, l);
+    float lit = shadow_visibility(position + s.smooth_normal * u_shadow.y) * s.occlusion;
+    vec3 f = fresnel_schlick(s.f0, LoH);
+    vec3 cosines = mix(vec3(dot(s.normal, l)), vec3(smooth_NoL), s.smoothing);
+    vec3 through = scattered_cosine(cosines, s.curvature);
+    // Scattering softens a shadow's edge in red first: Penner and Borshukov 2011, section 1.4.
+    vec3 soft_lit = s.curvature > 0.0 ? pow(vec3(lit), vec3(0.72, 1.0, 1.06)) : vec3(lit);
+    Light light;
+    light.diffuse = s.albedo / PI * (1.0 - f) * through * soft_lit * u_key_irradiance.rgb;
+    float d = ggx_distribution(saturate(dot(s.normal, h)), alpha) * smith_visibility(NoV, NoL, alpha);
+    float above = saturate(smooth_NoL * 8.0);
+    light.specular = f * d * NoL * lit * above * multiscatter_gain(s.f0, dfg) * u_key_irradiance.rgb;
+    return light;
+}
+
+Light shade(Surface s, vec3 position) {
+    vec3 v = normalize(u_eye_m.xyz - position);
+    float NoV = max(abs(dot(s.normal, v)), 1e-3);
+    float alpha = antialiased_alpha(alpha_from_roughness(s.roughness), s.normal);
+    vec3 dfg = dfg_lookup(NoV, sqrt(alpha));
+    Light light = light_environment(s, v, NoV, alpha, dfg);
+    if (max_component(u_key_irradiance.rgb) > 0.0) {
+        Light key = light_key(s, v, position, NoV, alpha, dfg);
+        light.diffuse += key.diffuse;
+        light.specular += key.specular;
+    }
+    return light;
+}

@@ -1,0 +1,7 @@
+#version 410 core
+#include "common/frame.glsl"
+in vec3 a_position;
+void main() {
+    vec3 at = (u_shadow_from_world * vec4(a_position, 1.0)).xyz;
+    gl_Position = vec4(at * 2.0 - 1.0, 1.0);
+}

@@ -6,13 +6,12 @@ stops by closing the generator. No gradient context is left open across a yield:
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -60,17 +59,16 @@ def generate(request: GenerateRequest, *, weights: Path | None = None) -> Iterat
     yield Step(0, total, "loading the model")
     model = _model(weights, request.device)
     yield Step(1, total, "reading the neutral face")
-    condition = _condition(model, request.identity)
+    condition, noise = _condition(model, request.identity), _noise(model, request)
     done, made = 2, []
     for batch in batches:
         names = ", ".join(order.name for order in batch)
         yield Step(done, total, names)
-        latent = None
-        for number, (noisy, clean) in enumerate(_sample(model, request, condition, batch), start=1):
-            latent = noisy
+        latent = noise
+        for number, (state, clean) in enumerate(_sampled(model, request, condition, noise, batch), start=1):
+            latent = state
             preview = _decoded(model, request, batch, clean, preview=True) if number == 1 < request.steps else None
             yield Step(done + number, total, f"{names}: step {number} of {request.steps}", preview)
-        assert latent is not None
         made.extend(_decoded(model, request, batch, latent, preview=False).expressions)
         done += request.steps + 1
     yield Step(total, total, "done", result=ExpressionSet(request.identity.hash, tuple(made)))
@@ -129,75 +127,41 @@ def _condition(model: Model, identity: Identity) -> torch.Tensor:
     return _neutrals[key]
 
 
-def _strengths(orders: Sequence[_Order]) -> np.ndarray:
-    rows = [[order.strengths.get(entry.name, 0.0) for entry in EXPRESSIONS] for order in orders]
-    return np.array(rows, np.float32)
+def _noise(model: Model, request: GenerateRequest) -> torch.Tensor:
+    from engine.diffusion.inference import make_noise
+
+    return make_noise(model, f"{request.seed} {request.identity.hash}")
 
 
-def _sample(
-    model: Model, request: GenerateRequest, condition: torch.Tensor, batch: Sequence[_Order]
+def _sampled(
+    model: Model, request: GenerateRequest, condition: torch.Tensor, noise: torch.Tensor, batch: Sequence[_Order]
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """After each step the (B, C, h, w) latent and the clean latent estimated from it, in latent units."""
     import torch
 
-    from engine.diffusion.denoiser import velocity
-    from engine.diffusion.sampler import euler
-    from engine.diffusion.schedule import sampling_times
-    from engine.diffusion.stages import spread
-    from engine.diffusion.text import tokenize
+    from engine.diffusion.inference import sample
 
-    sizes, denoiser, count = model.config.model, model.denoiser, len(batch)
-    digest = hashlib.sha256(f"{request.seed} {request.identity.hash}".encode()).digest()
-    rng = torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
-    noise = torch.randn((1, sum(denoiser.splits), sizes.grid, sizes.grid), generator=rng)
-    start = noise.to(model.device).expand(count, -1, -1, -1)
-    strengths = torch.from_numpy(_strengths(batch)).to(model.device)
-    ids, empty = (
-        tokenize(texts, sizes.prompt_length, sizes.prompt_vocabulary).to(model.device)
-        for texts in ([order.prompt for order in batch], [""] * count)
-    )
-    known = torch.ones(count, dtype=torch.bool, device=model.device)
-    places = condition.expand(count, -1, -1, -1)
-    groups = torch.tensor([0, denoiser.splits[0]])
-
-    def flow(noisy: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-        times = time[0, groups, 0, 0].expand(count, -1)
-        clean = denoiser(noisy, times, places, strengths, ids, known)
-        if request.guidance != 1.0:  # Ho and Salimans 2022
-            without = denoiser(noisy, times, places, strengths, empty, ~known)
-            clean = without + request.guidance * (clean - without)
-        return velocity(noisy, clean, time)
-
-    times = [spread(row[None], denoiser.splits).to(model.device) for row in sampling_times(request.steps)]
-    for sample in euler(flow, start, times):
-        yield denoiser.restore(sample.state, strengths), denoiser.restore(sample.clean, strengths)
+    rows = [[order.strengths.get(entry.name, 0.0) for entry in EXPRESSIONS] for order in batch]
+    strengths = torch.tensor(rows, dtype=torch.float32, device=model.device)
+    prompts = [order.prompt for order in batch]
+    return sample(model, condition, strengths, prompts, noise, request.steps, request.guidance)
 
 
 def _decoded(
     model: Model, request: GenerateRequest, batch: Sequence[_Order], latent: torch.Tensor, preview: bool
 ) -> ExpressionSet:
     """Latents -> expressions on the identity's own vertices and UVs."""
+    from engine.diffusion.inference import decode, decode_preview
+    from engine.image import resize_bilinear
+
     made = []
     for order, row in zip(batch, latent.split(1), strict=True):
-        offset_m, change = _maps(model, row, preview)
+        maps = (decode_preview if preview else decode)(model, row)
+        offset_m, change = (part[0].permute(1, 2, 0).cpu().numpy() for part in (maps.offset_m, maps.change))
+        change = resize_bilinear(change, (TEXTURE_SIZE, TEXTURE_SIZE))
         if order.is_neutral:
             offset_m, change = np.zeros_like(offset_m), np.zeros_like(change)
         made.append(_expression(model, request, order, offset_m, change))
     return ExpressionSet(request.identity.hash, tuple(made))
-
-
-def _maps(model: Model, latent: torch.Tensor, preview: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(1, C, h, w) -> offsets (H, W, 3) m and change (H', W', 9), float32."""
-    from engine.image import resize_bilinear
-
-    geometry, reflectance = latent.split(model.denoiser.splits, 1)
-    offset = model.unified.decode_offset(geometry)[0].permute(1, 2, 0).cpu().numpy()
-    scale = model.unified.change_scale
-    if preview:
-        small = (model.autoencoder.decode_preview(reflectance) * scale)[0].permute(1, 2, 0).cpu().numpy()
-        return offset, resize_bilinear(small, (TEXTURE_SIZE, TEXTURE_SIZE))
-    change = model.autoencoder.decode(reflectance) * (scale * model.unified.change_mask)
-    return offset, change[0].permute(1, 2, 0).cpu().numpy()
 
 
 def _expression(
@@ -205,7 +169,7 @@ def _expression(
 ) -> Expression:
     from engine.face.transfer import decode_change, decode_offsets
 
-    own_offsets = decode_offsets(request.identity, offset_m)
+    own_offsets = decode_offsets(request.identity, offset_m, _added(order, "arkit"))
     own_change = decode_change(request.identity, change)
     if order.is_neutral:  # exactly nothing, whatever the way there rounds
         own_offsets = np.zeros_like(own_offsets)
@@ -215,10 +179,15 @@ def _expression(
                 for part in (own_change.log_diffuse, own_change.log_specular, own_change.roughness, own_change.slope)
             )
         )
-    facs: dict[str, float] = {}
-    for name, strength in order.strengths.items():
-        for unit, amount in find(name).facs.items():
-            facs[unit] = max(facs.get(unit, 0.0), amount * strength)
     note = f"seed {request.seed}, {request.steps} steps, guidance {request.guidance:g}, prompt '{order.prompt}'"
     provenance = Provenance(f"ExpDiff {model.model_id}", request.identity.provenance.licence, note)
-    return Expression(order.name, own_offsets, own_change, order.prompt, facs, provenance)
+    return Expression(order.name, own_offsets, own_change, order.prompt, _added(order, "facs"), provenance)
+
+
+def _added(order: _Order, table: Literal["facs", "arkit"]) -> dict[str, float]:
+    """The `table` column of the order's rows, each by its strength; what two rows share adds up, kept to -1..1."""
+    total: dict[str, float] = {}
+    for name, strength in order.strengths.items():
+        for key, amount in getattr(find(name), table).items():
+            total[key] = min(1.0, max(-1.0, total.get(key, 0.0) + amount * strength))
+    return total

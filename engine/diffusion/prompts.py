@@ -95,35 +95,11 @@ _STRENGTH_WORDS: dict[str, float] = {
     "moderate": 0.6, "moderately": 0.6, "strong": 1.0, "strongly": 1.0, "big": 1.0, "full": 1.0, "fully": 1.0,
     "very": 1.0, "wide": 1.0, "completely": 1.0, "extreme": 1.0, "extremely": 1.0, "maximum": 1.0,
 }  # fmt: skip
-_FILLERS = frozenset(  # fmt: skip
-    (
-        "a",
-        "an",
-        "the",
-        "of",
-        "his",
-        "her",
-        "their",
-        "its",
-        "my",
-        "your",
-        "to",
-        "in",
-        "on",
-        "at",
-        "it",
-        "is",
-        "are",
-        "be",
-        "please",
-        "make",
-        "face",
-        "facial",
-        "expression",
-        "person",
-        "both",
-        "so",
-        "really",
+_FILLERS = frozenset(
+    re.findall(
+        r"\w+",
+        "a an the of his her their its my your to in on at it is are be please make face facial expression person both "
+        "so really",
     )
 )
 _SIDES = frozenset(("left", "right", "l", "r", "one"))
@@ -165,8 +141,8 @@ def parse_prompt(prompt: str) -> dict[str, float]:
     """'Jaw Open 0.5 + raised brows' -> {'Jaw Open': 0.5, 'Brows Up': 1.0}; rows of the vocabulary, strengths 0..1.
 
     Understands names, prompts and paraphrases, FACS units (AU12, AU26:0.5), ARKit names of both sides, emotions,
-    numbers, percentages and strength words; parts joined by + , ; & 'and' or 'with'. VocabularyError on anything it does not
-    understand, with the nearest known wording: nothing is ever dropped silently or taken for Neutral.
+    numbers, percentages and strength words; parts joined by + , ; & 'and' or 'with'. VocabularyError on anything else,
+    with the nearest known wording: nothing is dropped silently or taken for Neutral.
     """
     whole = _key(prompt)
     if whole in PHRASES and not _NUMBER.search(prompt):

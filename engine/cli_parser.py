@@ -1,0 +1,128 @@
+"""What `expdiff` accepts on its command line; `engine.cli` does what is asked."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+
+from engine.io.open import KINDS
+
+Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command; the chosen one's name lands in `command`."""
+    parser = argparse.ArgumentParser(
+        prog="expdiff",
+        description="From one neutral head to its expressions: meshes and dynamic reflectance maps.",
+        epilog=f"PATH is {KINDS}.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    demo = _command(commands, "demo", "open the window on the built-in head")
+    demo.add_argument("--seed", type=_whole, default=0, help="another person (default 0)")
+    view = _command(commands, "view", "open the window")
+    view.add_argument("path", metavar="PATH", nargs="?", help=KINDS)
+    info = _command(commands, "info", "say what is in PATH")
+    info.add_argument("path", metavar="PATH", help=KINDS)
+    _add_generate(commands)
+    _add_render(commands)
+    _add_export(commands)
+    commands.add_parser("train", help="train the model; see expdiff train --help", add_help=False)
+    commands.add_parser("evaluate", help="measure the model; see expdiff evaluate --help", add_help=False)
+    return parser
+
+
+def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
+    return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+
+
+def _add_generate(commands: Commands) -> None:
+    parser = _command(commands, "generate", "make expressions of a head and write them to a folder")
+    parser.add_argument("path", metavar="PATH", help=KINDS)
+    parser.add_argument("--out", required=True, metavar="DIR", help="person folder to write, or a NAME.expdiff file")
+    parser.add_argument(
+        "--expressions", metavar="NAMES", help="all, or names with commas (default: all, or none with --prompt)"
+    )
+    parser.add_argument(
+        "--prompt", default="", metavar="TEXT", help="free text; makes one more expression of that name"
+    )
+    parser.add_argument(
+        "--split", choices=("train", "test"), help="also list the person in DIR/../train.json or test.json"
+    )
+    _add_model_options(parser)
+
+
+def _add_render(commands: Commands) -> None:
+    parser = _command(commands, "render", "make a picture without a window")
+    parser.add_argument("path", metavar="PATH", help=KINDS)
+    parser.add_argument("--out", required=True, metavar="PNG", help="picture to write")
+    parser.add_argument("--weights", default="", metavar="LIST", help='such as "Jaw Open=0.6,Brows Up=1"')
+    parser.add_argument("--light", metavar="NAME|FILE", help="a built-in light, or a .hdr or .exr file")
+    parser.add_argument("--light-rotation", type=_number, metavar="DEG", help="turn the light around the head")
+    parser.add_argument("--size", type=_size, default=(1024, 1024), metavar="WxH", help="pixels (default 1024x1024)")
+    parser.add_argument("--transparent", action="store_true", help="no background: write alpha")
+    parser.add_argument(
+        "--channel", metavar="NAME", help="such as diffuse, specular, roughness, normal (default shaded)"
+    )
+    parser.add_argument(
+        "--camera", type=_angles, metavar="YAW,PITCH", help="degrees; yaw to the subject's left, pitch up"
+    )
+    parser.add_argument("--reference", metavar="PNG", help="compare with this picture; exit code 1 where it differs")
+    parser.add_argument(
+        "--tolerance", type=_number, default=3.0, metavar="T", help="largest difference of 255 (default 3)"
+    )
+    _add_model_options(parser)
+
+
+def _add_export(commands: Commands) -> None:
+    parser = _command(commands, "export", "write a head and its expressions for other programs")
+    parser.add_argument("path", metavar="PATH", help=KINDS)
+    parser.add_argument("--format", required=True, choices=("glb", "jreflectance"))
+    parser.add_argument("--out", required=True, metavar="PATH", help="NAME.glb, or a folder for jreflectance")
+    parser.add_argument(
+        "--expressions", metavar="NAMES", help="all, or names with commas (default: those PATH has, or all)"
+    )
+    parser.add_argument("--weights", default="", metavar="LIST", help="glb: weights to start with")
+    parser.add_argument(
+        "--textures",
+        choices=("neutral", "current"),
+        default="neutral",
+        help="glb: neutral maps, or mixed by the weights",
+    )
+    _add_model_options(parser)
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("model (used where expressions have to be made)")
+    group.add_argument("--steps", type=_whole, default=4, help="sampling steps, 1 to 50 (default 4)")
+    group.add_argument("--seed", type=_whole, default=0, help="another variation (default 0)")
+    group.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _whole(text: str) -> int:
+    if int(text) < 0:
+        raise ValueError(text)
+    return int(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9][0-9]{0,4})[xX×]([1-9][0-9]{0,4})", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1024x768, found '{text}'")
+    return int(match[1]), int(match[2])
+
+
+def _angles(text: str) -> tuple[float, float]:
+    try:
+        yaw, pitch = (_number(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected YAW,PITCH in degrees such as 30,10, found '{text}'") from None
+    return yaw, pitch

@@ -1,0 +1,99 @@
+"""Open whatever a person names: the built-in head, a folder of one of three kinds, or a saved project."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from engine.errors import FileFormatError
+from engine.identity import Identity
+from engine.project import Project, new_project
+
+KINDS = (
+    "builtin[:SEED], a person folder (exp1/shape.npy), an FFHQ-UV head folder (mesh_head.obj), an ICT-FaceKit folder "
+    "(FaceXModel/generic_neutral_mesh.obj; add ?seed=N for another person) or its identity JSON, "
+    "a saved project (.expdiff)"
+)
+"""What `open_project` takes, for help."""
+_SOUGHT = (
+    "builtin[:SEED], an .expdiff file, or a folder with exp1/shape.npy (person), mesh_head.obj (FFHQ-UV) or "
+    "FaceXModel/generic_neutral_mesh.obj (ICT-FaceKit)"
+)
+
+
+def open_project(path: str) -> Project:
+    """The project at `path`, which is one of `KINDS`; weights are zero and the head is framed unless it was saved so.
+
+    Only the reader that is needed is imported. FileFormatError says what was looked for.
+    """
+    path = str(path)
+    if path == "builtin" or path.startswith("builtin:"):
+        from engine.face.builtin import builtin_identity
+
+        return new_project(builtin_identity(_seed(path, path[8:] or "0")))
+    place, question, query = path.partition("?") if not Path(path).exists() else (path, "", "")
+    folder = Path(place).expanduser()
+    if question:
+        return new_project(_ict_by_seed(path, folder, query))
+    if not folder.exists():
+        raise FileFormatError(f"{path}: expected {_SOUGHT}; found nothing of that name")
+    return _open_folder(folder) if folder.is_dir() else _open_file(folder)
+
+
+def _seed(path: str, text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise FileFormatError(f"{path}: expected a whole number from 0 as seed, found '{text}'")
+    return int(text)
+
+
+def _ict_by_seed(path: str, folder: Path, query: str) -> Identity:
+    from engine.io import ict
+
+    key, _, value = query.partition("=")
+    if key != "seed":
+        raise FileFormatError(f"{path}: expected ?seed=N after an ICT-FaceKit folder, found '?{query}'")
+    if ict.model_folder(folder) is None:
+        raise FileFormatError(f"{folder}: expected FaceXModel/generic_neutral_mesh.obj (ICT-FaceKit), found none")
+    return ict.read(folder, _seed(path, value))
+
+
+def _open_file(path: Path) -> Project:
+    from engine.io import ict
+    from engine.io.project import SUFFIX, load_project
+
+    if path.suffix == SUFFIX:
+        return load_project(path)
+    for folder in (path.parent, path.parent.parent):
+        if path.suffix == ".json" and ict.model_folder(folder) is not None:
+            return new_project(ict.read(folder, coefficients=ict.read_coefficients(path)))
+    raise FileFormatError(f"{path}: expected {_SOUGHT}; found a file of another kind")
+
+
+def _open_folder(folder: Path) -> Project:
+    from engine.io import jreflectance
+
+    if jreflectance.is_person_folder(folder):
+        identity, expressions = jreflectance.read(folder)
+        plain = new_project(identity)
+        return Project(identity, expressions, {}, plain.scene)
+    if (folder / "mesh_head.obj").is_file():
+        from engine.io import ffhq_uv
+
+        return new_project(ffhq_uv.read(folder))
+    from engine.io import ict
+
+    if ict.model_folder(folder) is not None:
+        return new_project(ict.read(folder))
+    raise FileFormatError(f"{folder}: expected {_SOUGHT}; found {_what_is_there(folder)}")
+
+
+def _what_is_there(folder: Path) -> str:
+    """A hint for the commonest slips: the data set above a person, and one expression below."""
+    from engine.io.jreflectance import persons_of
+
+    if persons := persons_of(folder):
+        shown = ", ".join(persons[:5]) + (", ..." if len(persons) > 5 else "")
+        return f"a data set of {len(persons)} persons; open one of them: {shown}"
+    if (folder / "shape.npy").is_file():
+        return f"one expression; open the person folder above it: {folder.resolve().parent}"
+    return "none of these in the folder"

@@ -2,11 +2,11 @@
 
 Letters: B batch, C latent channels, h w the grid, G map groups (geometry, reflectance), N tokens per group, D width.
 
-Every patch of the grid is one token per map group, made of that group's noisy latent and of the neutral's condition at
-the same place. All tokens, and the prompt's before them, attend to each other (one softmax over all keys: the joint
-attention of ExpDiff and Wonder3D), share a rotary position, and leave through a head of their group, because shared
-heads leak between maps (Material Anything). Time and expression vector steer every block (adaLN, Peebles and Xie 2023,
-one shared table with an offset per block as in PixArt-alpha).
+Every patch of the grid is one token per map group, made of that group's noisy latent, of what the average person does
+there (the pivot below) and of the neutral's condition at the same place. All tokens, and the prompt's before them,
+attend to each other (one softmax over all keys: the joint attention of ExpDiff and Wonder3D), share a rotary position,
+and leave through a head of their group, because shared heads leak between maps (Material Anything). Time and expression
+vector steer every block (adaLN, Peebles and Xie 2023, one shared table with an offset per block as in PixArt-alpha).
 
 The network estimates the clean latent x; the velocity of the flow follows as (z_t - x) / t. That keeps wide patches
 possible: the noise need not pass through the tokens (Li and He 2025). What it learns is personal: x is the training
@@ -47,7 +47,7 @@ class Denoiser(nn.Module):
         self.prompt = PromptEncoder(config)
         self.prompt_in = nn.Linear(config.prompt_width, width)
         self.condition_in = nn.Linear(condition * area, width)
-        self.patch_in = nn.ModuleList(nn.Linear(count * area, width) for count in self.splits)
+        self.patch_in = nn.ModuleList(nn.Linear(2 * count * area, width) for count in self.splits)
         self.group = nn.Parameter(torch.randn(GROUPS, width) * 0.02)
         self.time_in = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.strength_in = nn.Linear(EXPRESSION_COUNT, width)
@@ -70,10 +70,12 @@ class Denoiser(nn.Module):
         prompt_ids (B, T) int64; present (B,) bool, False leaves the strengths out (guidance). Returns (B, C, h, w).
         """
         place = self.condition_in(self._patches(condition))
-        groups = noisy.split(self.splits, 1)
+        typical = (self.expected(strengths) - self.pivot[0]) * present[:, None, None, None]
         maps = [
-            layer(self._patches(group)) + place + self.group[index]
-            for index, (layer, group) in enumerate(zip(self.patch_in, groups, strict=True))
+            layer(self._patches(torch.cat(pair, 1))) + place + self.group[index]
+            for index, (layer, *pair) in enumerate(
+                zip(self.patch_in, noisy.split(self.splits, 1), typical.split(self.splits, 1), strict=True)
+            )
         ]
         tokens = torch.cat([self.prompt_in(self.prompt(prompt_ids)), *maps], 1)
         wanted = torch.where(present[:, None], self.strength_in(strengths), self.strength_absent)

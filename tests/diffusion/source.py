@@ -52,7 +52,7 @@ class WaveSource:
         motion = torch.einsum("be,eck->bck", strengths, self.motion)
         offset = torch.einsum("bck,khw->bchw", motion, waves) * amount * inside * 0.003
         y, x = torch.meshgrid(*(torch.linspace(-1, 1, self.texture),) * 2, indexing="ij")
-        phase = 4 * traits[:, 1, None, None]
+        phase = 1.2 * traits[:, 1, None, None]
         fine = torch.stack([torch.sin(12 * x + phase), torch.cos(9 * y + phase)], 1)
         colour = torch.einsum("be,eck->bck", strengths, self.colour)
         change = torch.einsum("bck,bkhw->bchw", colour, fine) * amount * 0.05

@@ -1,0 +1,168 @@
+"""The canonical UV layout: its slits, the opened layout, its charts, and rasterising a mesh into it.
+
+The layout is FFHQ-UV's (Bai et al. 2023): one chart for the whole bust with straight slits for eyes and mouth, and four small
+charts in the upper corners for mouth bag and eye sockets. UV origin top-left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from engine.mesh import PARTS, Part
+
+
+@dataclass(frozen=True, slots=True)
+class Slit:
+    """A cut of the skin chart, a nearly straight line from `left` to `right` (image left and right)."""
+
+    name: str
+    u_left: float
+    u_right: float
+    v_line: tuple[float, ...]
+    """v at equal steps from left to right."""
+    half_gap: float
+    """How far each side is moved apart in the middle of the opened layout."""
+
+    def v_at(self, u: np.ndarray) -> np.ndarray:
+        """The line's v at `u`, constant beyond its ends."""
+        return np.interp(u, np.linspace(self.u_left, self.u_right, len(self.v_line)), self.v_line)
+
+    def gap_at(self, u: np.ndarray) -> np.ndarray:
+        """Half the opening at `u`: half an ellipse, 0 beyond the ends."""
+        along = (u - self.u_left) / (self.u_right - self.u_left) * 2 - 1
+        return self.half_gap * np.sqrt(np.maximum(1 - along**2, 0.0))
+
+
+_EYE_LINE = (0.3755, 0.3749, 0.3739, 0.3732, 0.3729, 0.3727, 0.3728, 0.3731)
+SLITS: tuple[Slit, ...] = (
+    Slit("mouth", 0.41865, 0.58135, (0.58, 0.58), 0.022),
+    # the subject's right eye is on the image's left
+    Slit("eye_right", 0.34063, 0.42881, _EYE_LINE, 0.016),
+    Slit("eye_left", 0.57119, 0.65937, _EYE_LINE[::-1], 0.016),
+)
+REACH = 0.08
+"""Beyond this distance in v from a slit the opened layout equals the canonical one."""
+
+
+def open_uv(uvs: np.ndarray) -> np.ndarray:
+    """(..., 2) canonical UVs -> opened layout, in which the two sides of a slit lie 2 * gap apart.
+
+    A point above the line moves up, one below down, by the gap times a linear fall-off over `REACH`. The map is one to
+    one because REACH is larger than any gap. Float32.
+    """
+    u, v = np.asarray(uvs[..., 0], np.float64), np.asarray(uvs[..., 1], np.float64)
+    moved = v.copy()
+    for slit in SLITS:
+        distance = v - slit.v_at(u)
+        moved += np.where(distance < 0, -1.0, 1.0) * slit.gap_at(u) * np.maximum(1 - np.abs(distance) / REACH, 0)
+    return np.stack([u, moved], -1).astype(np.float32)
+
+
+def charts(uv_faces: np.ndarray, uv_count: int) -> np.ndarray:
+    """(U,) int32 chart number of each texture coordinate, charts being what `uv_faces` connects."""
+    edges = np.concatenate([uv_faces[:, :2], uv_faces[:, 1:]])
+    graph = coo_matrix((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(uv_count, uv_count))
+    return connected_components(graph, directed=False)[1]
+
+
+def boundary_edges(faces: np.ndarray) -> np.ndarray:
+    """(N, 2) directed edges of (F, 3) `faces` that no face shares the other way round."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    base = int(edges.max()) + 1
+    forward, backward = edges[:, 0] * base + edges[:, 1], edges[:, 1] * base + edges[:, 0]
+    return edges[~np.isin(forward, backward)]
+
+
+def canonical_parts(uvs: np.ndarray, uv_faces: np.ndarray) -> np.ndarray | None:
+    """(F,) uint8 indices into `PARTS` by chart if the UVs follow the canonical layout, None if they do not.
+
+    They do when the largest chart has boundary points all along each slit and none elsewhere inside the face.
+    """
+    chart = charts(uv_faces, len(uvs))
+    face_chart = chart[uv_faces[:, 0]]
+    main = int(np.bincount(face_chart).argmax())
+    rim = uvs[np.unique(boundary_edges(uv_faces[face_chart == main]))]
+    for slit in SLITS:
+        near = np.abs(rim[:, 1] - slit.v_at(rim[:, 0])) < 0.004
+        along = rim[near & (rim[:, 0] > slit.u_left - 0.01) & (rim[:, 0] < slit.u_right + 0.01), 0]
+        if len(along) < 8 or np.ptp(along) < 0.9 * (slit.u_right - slit.u_left):
+            return None
+    parts = np.full(len(uv_faces), PARTS.index(Part.SKIN), np.uint8)
+    for number in np.unique(face_chart):
+        if number == main:
+            continue
+        centre = uvs[chart == number].mean(axis=0)
+        socket = abs(centre[0] - 0.5) < 0.37
+        parts[face_chart == number] = PARTS.index(Part.SOCKET if socket else Part.MOUTH)
+    return parts
+
+
+def rasterize(triangles: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which triangle covers each texel centre of a size x size square, and where in it.
+
+    `triangles` is (F, 3, 2) UVs. Returns (size, size) int32 triangle index, -1 where none, and (size, size, 3) float32
+    barycentric weights. Where triangles overlap the last one wins.
+    """
+    corners = np.asarray(triangles, np.float64) * size - 0.5
+    low = np.ceil(corners.min(axis=1) - 1e-9).astype(np.int64).clip(0, size)
+    high = np.floor(corners.max(axis=1) + 1e-9).astype(np.int64).clip(-1, size - 1)
+    extent = high - low + 1
+    index = np.full((size, size), -1, np.int32)
+    weights = np.zeros((size, size, 3), np.float32)
+    reach = extent.max(axis=1)
+    for side in np.unique(reach[(extent > 0).all(axis=1)]):
+        chosen = np.flatnonzero((reach == side) & (extent > 0).all(axis=1))
+        step = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2)
+        for block in np.array_split(chosen, max(1, len(chosen) * side * side // 2_000_000)):
+            points = low[block][:, None] + step[None]
+            inside_box = (points <= high[block][:, None]).all(axis=2)
+            weight = barycentric(corners[block], points.astype(np.float64))
+            hit = inside_box & (weight >= -1e-7).all(axis=2)
+            x, y = points[hit].T
+            index[y, x] = np.broadcast_to(block[:, None], hit.shape)[hit]
+            weights[y, x] = weight[hit]
+    return index, weights
+
+
+def barycentric(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N, 3, 2) triangles and (N, K, 2) points -> (N, K, 3) weights; degenerate triangles give -1."""
+    a, b, c = corners[:, None, 0], corners[:, None, 1], corners[:, None, 2]
+    area = _cross(b - a, c - a)
+    safe = np.where(np.abs(area) < 1e-12, 1.0, area)
+    first, second = _cross(b - points, c - points) / safe, _cross(c - points, a - points) / safe
+    weights = np.stack([first, second, 1 - first - second], -1)
+    return np.where(np.abs(area)[..., None] < 1e-12, -1.0, weights)
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
+def sample_bilinear(image: np.ndarray, uvs: np.ndarray) -> np.ndarray:
+    """(H, W, C) at (N, 2) UVs -> (N, C) float32, texel centres at + 0.5, edges clamped."""
+    height, width = image.shape[:2]
+    x = np.clip(uvs[:, 0] * width - 0.5, 0, width - 1)
+    y = np.clip(uvs[:, 1] * height - 0.5, 0, height - 1)
+    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    share_x, share_y = (x - left)[:, None], (y - top)[:, None]
+    upper = image[top, left] * (1 - share_x) + image[top, right] * share_x
+    lower = image[bottom, left] * (1 - share_x) + image[bottom, right] * share_x
+    return (upper * (1 - share_y) + lower * share_y).astype(np.float32)
+
+
+def close_uv(opened: np.ndarray) -> np.ndarray:
+    """(..., 2) opened layout -> canonical UVs: the inverse of `open_uv`; points inside a lens go to the line."""
+    u, moved = np.asarray(opened[..., 0], np.float64), np.asarray(opened[..., 1], np.float64)
+    v = moved.copy()
+    for slit in SLITS:
+        line, gap = slit.v_at(u), slit.gap_at(u)
+        distance = moved - line
+        # forward: d' = d + g (1 - d / R) for 0 <= d <= R, so d = (d' - g) / (1 - g / R)
+        closed = np.maximum(np.abs(distance) - gap, 0) / (1 - gap / REACH)
+        v = np.where(np.abs(distance) < REACH, line + np.sign(distance) * closed, v)
+    return np.stack([u, v], -1).astype(np.float32)

@@ -1,0 +1,17 @@
+"""Smooth random fields for painting."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def band_noise(rng: np.random.Generator, size: int, cycles: float, width: float = 0.5) -> np.ndarray:
+    """(size, size) float32 periodic noise of zero mean and unit variance around `cycles` per side.
+
+    White noise filtered by a log-normal band of `width` (natural log units) in frequency.
+    """
+    spectrum = np.fft.rfft2(rng.standard_normal((size, size), dtype=np.float32))
+    fy, fx = np.fft.fftfreq(size, 1 / size)[:, None], np.fft.rfftfreq(size, 1 / size)[None]
+    frequency = np.maximum(np.hypot(fx, fy), 1e-3)
+    field = np.fft.irfft2(spectrum * np.exp(-((np.log(frequency / cycles) / width) ** 2) / 2), (size, size))
+    return (field / max(float(field.std()), 1e-9)).astype(np.float32)

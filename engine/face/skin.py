@@ -1,0 +1,285 @@
+"""Painting skin in the canonical layout: whole procedural maps, and the maps that a colour texture leaves out.
+
+Colour is two chromophores over a base (melanin and haemoglobin, after Donner and Jensen 2006, simplified to RGB). The rest is
+plausible rather than measured: region means follow what is read off ExpDiff's sample maps (roughness near 87/255, specular
+near (28, 37, 46)/255 over the face).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
+from engine.face import regions
+from engine.face.noise import band_noise
+from engine.identity import ReflectanceMaps
+from engine.image import resize_bilinear
+
+MELANIN_RGB = np.array([0.75, 1.00, 1.30], np.float32)
+HAEMOGLOBIN_RGB = np.array([0.10, 0.64, 0.58], np.float32)
+BASE_RGB = np.array([0.80, 0.66, 0.50], np.float32)
+ROUGHNESS_MEAN, SPECULAR_MEAN = 87.0 / 255.0, np.array([28.0, 37.0, 46.0], np.float32) / 255.0
+TEXEL_MM = 0.55
+"""Width of a texel of a 512 map on the front of the face, mean of the FFHQ-UV layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkinTraits:
+    """What makes one person's skin. Sampled by `sample_traits`."""
+
+    melanin: float
+    """0.1 (very light) to 2.3 (very dark)."""
+    haemoglobin: float
+    """0.3 (pale) to 1.0 (ruddy)."""
+    age_years: float
+    hair: float
+    """0 black to 1 fair."""
+    stubble: float
+    """0 none to 1 dense."""
+    cropped_hair: bool
+    freckles: float
+    brow_density: float
+    lip_redness: float
+    seed: int
+
+
+def sample_traits(seed: int) -> SkinTraits:
+    """Draw a person's skin; deterministic in `seed`."""
+    rng = np.random.default_rng([seed, 0x51C1])
+    melanin = float(0.12 + 2.1 * rng.beta(1.1, 1.9))
+    return SkinTraits(
+        melanin=melanin,
+        haemoglobin=float(rng.uniform(0.42, 0.85)),
+        age_years=float(rng.uniform(18, 70)),
+        hair=float(rng.beta(1, 3)) * float(melanin < 0.7),
+        stubble=float(rng.random() < 0.4) * float(rng.uniform(0.2, 0.9)),
+        cropped_hair=bool(rng.random() < 0.7),
+        freckles=float(rng.random() < 0.3) * float(rng.uniform(0.2, 1.0)),
+        brow_density=float(rng.uniform(0.55, 1.0)),
+        lip_redness=float(rng.uniform(0.3, 0.8)),
+        seed=seed,
+    )
+
+
+def paint(traits: SkinTraits, size: int = 1024) -> ReflectanceMaps:
+    """The four neutral maps of a person, (size, size), canonical layout."""
+    rng = np.random.default_rng([traits.seed, 0x9A17])
+    melanin, haemoglobin = _chromophores(traits, size, rng)
+    pores = _pores(size, rng)
+    log_albedo = -melanin[..., None] * MELANIN_RGB - haemoglobin[..., None] * HAEMOGLOBIN_RGB
+    albedo = BASE_RGB * np.exp(log_albedo - 0.10 * pores[..., None])
+    albedo = _hair(albedo, traits, size, rng)
+    albedo = _openings(albedo, size)
+    height_mm = -0.030 * pores + _lines_mm(traits, size, rng)
+    specular, roughness = _gloss(size, rng, pores)
+    return ReflectanceMaps(
+        bytes_from_unit(srgb_from_linear(albedo)),
+        bytes_from_unit(specular),
+        bytes_from_unit(roughness),
+        slope_from_height(height_mm).astype(np.float16),
+    )
+
+
+def complete_maps(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
+    """Maps for a (H, W, 3) uint8 colour texture in the canonical layout that came alone.
+
+    Specular and roughness are the region means; slopes come from the texture's own fine detail, dark taken as deep. That
+    detail is inferred from colour, not measured.
+    """
+    size = max(diffuse_srgb.shape[:2])
+    luminance = linear_from_srgb(diffuse_srgb) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    tone = np.log(luminance + 0.02)
+    texel = size / 512
+    detail = gaussian_filter(tone, 0.6 * texel) - gaussian_filter(tone, 3.0 * texel)
+    bare = 1 - _hair_share(size)
+    detail = np.clip(detail, -0.12, 0.12) * resize_bilinear(bare, detail.shape[:2])
+    pores = np.clip(-detail * 6, 0, 1)
+    rng = np.random.default_rng(0)
+    specular, roughness = _gloss(size, rng, resize_bilinear(pores, (size, size)))
+    slope = slope_from_height(resize_bilinear(0.25 * detail, (size, size)))
+    shape = diffuse_srgb.shape[:2]
+    return ReflectanceMaps(
+        diffuse_srgb,
+        bytes_from_unit(resize_bilinear(specular, shape)),
+        bytes_from_unit(resize_bilinear(roughness, shape)),
+        resize_bilinear(slope, shape).astype(np.float16),
+    )
+
+
+def slope_from_height(height_mm: np.ndarray) -> np.ndarray:
+    """(S, S) heights in mm -> (S, S, 2) float32 slopes of the normal (OpenGL, +Y up the image)."""
+    texel_mm = TEXEL_MM * 512 / height_mm.shape[0]
+    down, right = np.gradient(height_mm)
+    return np.stack([-right, down], -1).astype(np.float32) / texel_mm
+
+
+def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(size, size) melanin and haemoglobin."""
+    soft = {
+        name: regions.mask(name, size, 0.03)
+        for name in ("cheek", "nose_tip", "chin", "ear", "under_eye", "neck", "forehead")
+    }
+    blotch = 0.5 * band_noise(rng, size, 6) + 0.35 * band_noise(rng, size, 16) + 0.25 * band_noise(rng, size, 50)
+    haemoglobin = traits.haemoglobin * (
+        1
+        + 0.16 * soft["cheek"]
+        + 0.20 * soft["nose_tip"]
+        + 0.08 * soft["chin"]
+        + 0.16 * soft["ear"]
+        - 0.10 * soft["neck"]
+        + 0.10 * soft["under_eye"]
+        + 0.07 * blotch
+    )
+    blotch = 0.5 * band_noise(rng, size, 5) + 0.4 * band_noise(rng, size, 30) + 0.3 * band_noise(rng, size, 110)
+    melanin = traits.melanin * (1 + 0.04 * blotch - 0.05 * soft["cheek"]) + 0.03 * blotch
+    melanin = melanin + (0.06 + 0.10 * traits.melanin) * soft["under_eye"]
+    lids = np.maximum(regions.mask("upper_lid", size, 0.012), regions.mask("lower_lid", size, 0.012))
+    melanin, haemoglobin = melanin + 0.04 * lids, haemoglobin * (1 + 0.18 * lids)
+    lips = np.maximum(regions.mask("upper_lip", size, 0.005), regions.mask("lower_lip", size, 0.005))
+    haemoglobin = haemoglobin + lips * (0.32 + 0.45 * traits.lip_redness) * (0.9 + 0.08 * band_noise(rng, size, 90))
+    melanin = melanin * (1 - 0.25 * lips) + 0.10 * lips
+    if traits.freckles:
+        spots = np.clip(band_noise(rng, size, 95) - 1.5, 0, 1) * regions.mask("cheek", size, 0.05)
+        melanin = melanin + traits.freckles * (
+            spots + np.clip(band_noise(rng, size, 80) - 1.7, 0, 1) * soft["nose_tip"]
+        )
+    for _ in range(int(rng.poisson(5))):
+        x, y = rng.uniform(0.25, 0.75), rng.uniform(0.2, 0.85)
+        melanin = melanin + _spot(size, x, y, rng.uniform(0.0012, 0.0026)) * rng.uniform(0.6, 1.4)
+    return np.maximum(melanin, 0.02), np.maximum(haemoglobin, 0.02)
+
+
+def _pores(size: int, rng: np.random.Generator) -> np.ndarray:
+    """(size, size) 0..1 pore depth, strongest on nose and cheeks, none on lips and lids."""
+    grain = np.clip(band_noise(rng, size, 150, 0.25) - 0.4, 0, 2.5) / 2.5
+    finer = np.clip(band_noise(rng, size, 230, 0.2) - 0.3, 0, 2.5) / 2.5
+    strength = 0.35 + 0.65 * np.maximum(regions.mask("nose", size, 0.03), regions.mask("cheek", size, 0.05))
+    smooth = np.maximum.reduce([regions.mask(name, size, 0.008) for name in ("upper_lip", "lower_lip", "upper_lid")])
+    return np.clip((grain + 0.5 * finer) * strength * (1 - smooth), 0, 1)
+
+
+def _lines_mm(traits: SkinTraits, size: int, rng: np.random.Generator) -> np.ndarray:
+    """(size, size) mm: creases of lips, and lines of age at rest (forehead, eyes' corners, nose to mouth)."""
+    y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
+    lips = np.maximum(regions.mask("upper_lip", size, 0.006), regions.mask("lower_lip", size, 0.006))
+    creases = np.sin((x + 0.006 * band_noise(rng, size, 12)) * 420 + 2 * band_noise(rng, size, 20))
+    height = 0.02 * lips * creases + 0.006 * band_noise(rng, size, 180) + 0.004 * band_noise(rng, size, 90)
+    years = np.clip((traits.age_years - 25) / 45, 0, 1)
+    bend = 0.012 * band_noise(rng, size, 3)
+    forehead = np.cos((y + bend) * 2 * np.pi * 26) * regions.mask("forehead", size, 0.05)
+    height -= years * 0.10 * np.clip(forehead, 0, 1) ** 4
+    fold = np.exp(-((regions.distance("nasolabial", size) / 0.006) ** 2))
+    height -= (0.05 + 0.20 * years) * fold
+    crow = np.cos((y * 3 - x + bend) * 2 * np.pi * 30) * regions.mask("crow_feet", size, 0.03)
+    height -= years * 0.08 * np.clip(crow, 0, 1) ** 4
+    return height
+
+
+def _hair(albedo: np.ndarray, traits: SkinTraits, size: int, rng: np.random.Generator) -> np.ndarray:
+    """`albedo` with brows, stubble, lash lines and cropped scalp hair."""
+    dark = np.array([0.020, 0.014, 0.011]) * (1 - traits.hair) + np.array([0.26, 0.16, 0.075]) * traits.hair
+    brow = np.clip(_brow_strokes(size, traits, rng), 0, 0.92)[..., None]
+    albedo = albedo * (1 - brow) + dark * brow
+    lash = _lash_line(size)[..., None] * 0.85
+    albedo = albedo * (1 - lash) + dark * 0.8 * lash
+    grain = np.clip(0.55 + 0.35 * band_noise(rng, size, 170, 0.3), 0, 1)
+    if traits.stubble:
+        off_lips = 1 - np.maximum(regions.mask("upper_lip", size, 0.006), regions.mask("lower_lip", size, 0.006))
+        share = (0.45 * traits.stubble * regions.mask("beard", size, 0.035) * off_lips * grain)[..., None]
+        albedo = albedo * (1 - share) + (dark + 0.35 * albedo) / 1.35 * share
+    if traits.cropped_hair:
+        edge = (
+            regions.distance("hairless", size) + 0.006 * band_noise(rng, size, 60) + 0.004 * band_noise(rng, size, 200)
+        )
+        share = (np.clip(edge / 0.03, 0, 1) * (0.62 + 0.3 * grain))[..., None]
+        albedo = albedo * (1 - share) + dark * 1.6 * share
+    return albedo
+
+
+def _hair_share(size: int) -> np.ndarray:
+    """(size, size) 0..1 where hair grows: scalp and brows."""
+    return np.maximum(np.clip(regions.distance("hairless", size) / 0.02, 0, 1), regions.mask("brow", size, 0.006))
+
+
+def _brow_strokes(size: int, traits: SkinTraits, rng: np.random.Generator) -> np.ndarray:
+    """(size, size) coverage of brow hairs: short curved strokes, upwards near the nose and outwards beyond."""
+    count = int(420 * traits.brow_density)
+    coverage = np.zeros((size, size), np.float32)
+    outline = np.array(regions.PAIRED["brow"]) / 1024
+    inner, outer = outline[:, 0].min(), outline[:, 0].max()
+    xs = np.linspace(inner, outer, 64)
+    inside = regions.distance("brow", 512)
+    column = np.clip((xs * 512).astype(int), 0, 511)
+    rows = [np.flatnonzero(inside[:, c] < 0) for c in column]
+    middle = np.array([row.mean() if len(row) else np.nan for row in rows]) / 512
+    half = np.array([len(row) / 2 if len(row) else 0.0 for row in rows]) / 512
+    middle = np.interp(xs, xs[np.isfinite(middle)], middle[np.isfinite(middle)])
+    for mirrored in (False, True):
+        x = inner + (outer - inner) * rng.beta(1.25, 1.35, count)
+        y = np.interp(x, xs, middle) + np.interp(x, xs, half) * rng.uniform(-0.9, 0.9, count)
+        along = (x - inner) / (outer - inner)
+        heading = np.radians(78 - 95 * along**0.7) + rng.normal(0, 0.16, count)
+        length = rng.uniform(0.008, 0.015, count) * (1 - 0.35 * along)
+        step = np.linspace(0, 1, 28)[None]
+        bend = heading[:, None] - 0.5 * step
+        px = x[:, None] + np.cumsum(np.cos(bend), 1) * length[:, None] / 28
+        py = y[:, None] - np.cumsum(np.sin(bend), 1) * length[:, None] / 28
+        px = 1 - px if mirrored else px
+        weight = np.broadcast_to((1 - step**2) * 0.30 * (1024 / size) ** -1.0, px.shape) * rng.uniform(
+            0.5, 1, (count, 1)
+        )
+        at = (np.clip(py * size, 0, size - 1).astype(int), np.clip(px * size, 0, size - 1).astype(int))
+        np.add.at(coverage, at, weight.astype(np.float32))
+    blurred = gaussian_filter(coverage, 0.55 * size / 1024)
+    under = gaussian_filter(coverage, 4.0 * size / 1024)
+    return np.clip(blurred * 1.1, 0, 1) + 0.55 * np.clip(under, 0, 0.8)
+
+
+def _lash_line(size: int) -> np.ndarray:
+    """(size, size) 0..1 dark rim along the upper (strong) and lower (faint) lid margins."""
+    from engine.face.layout import SLITS
+
+    y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
+    line = np.zeros((size, size), np.float32)
+    for slit in SLITS[1:]:
+        above = slit.v_at(x) - y
+        along = np.clip(np.minimum(x - slit.u_left, slit.u_right - x) / 0.008 + 0.5, 0, 1)
+        line += along * (
+            np.exp(-np.abs(above - 0.001) / 0.0022) * (above > -0.0005) + 0.35 * np.exp(-np.abs(above) / 0.0012)
+        )
+    return np.clip(line, 0, 1)
+
+
+def _openings(albedo: np.ndarray, size: int) -> np.ndarray:
+    """Nostrils and the lips' meeting line darkened; the corner charts (mouth bag, sockets) painted as wet flesh."""
+    nostril = regions.mask("nostril", size, 0.006)[..., None]
+    albedo = albedo * (1 - 0.85 * nostril) + np.array([0.05, 0.015, 0.01]) * 0.85 * nostril
+    y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
+    corner = ((y < 0.13) & (np.abs(x - 0.5) > 0.325)) & (regions.distance("hairless", size) > 0.05)
+    inner = (corner & ((np.abs(x - 0.5) > 0.385) | (y < 0.06)))[..., None]
+    return np.where(inner, np.array([0.32, 0.10, 0.09]), albedo).astype(np.float32)
+
+
+def _gloss(size: int, rng: np.random.Generator, pores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(size, size, 3) specular intensity and (size, size) perceptual roughness."""
+    oily = np.maximum.reduce([regions.mask(name, size, 0.04) for name in ("forehead", "nose", "chin")])
+    lips = np.maximum(regions.mask("upper_lip", size, 0.006), regions.mask("lower_lip", size, 0.006))
+    cheeks, ears = regions.mask("cheek", size, 0.05), regions.mask("ear", size, 0.02)
+    mottle = 0.04 * band_noise(rng, size, 40) + 0.05 * band_noise(rng, size, 120)
+    roughness = ROUGHNESS_MEAN * (
+        1.06 - 0.14 * oily + 0.06 * cheeks - 0.16 * lips + 0.10 * ears + 0.35 * mottle + 0.2 * pores
+    )
+    level = 1.0 + 0.12 * oily + 0.25 * lips - 0.45 * ears + mottle - 0.5 * pores
+    hair = _hair_share(size)
+    level = level * (1 - 0.35 * hair) * (1 - 0.8 * regions.mask("nostril", size, 0.008))
+    roughness = roughness * (1 + 0.45 * hair)
+    return np.maximum(level, 0.05)[..., None] * SPECULAR_MEAN, np.clip(roughness, 0.15, 0.9)
+
+
+def _spot(size: int, u: float, v: float, radius: float) -> np.ndarray:
+    """(size, size) a round soft spot of 1."""
+    y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
+    return np.clip(1.5 - np.hypot(x - u, y - v) / radius, 0, 1)

@@ -1,0 +1,290 @@
+"""Between a head and the canonical space: neutral in, expressions out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
+
+from engine.expression import ReflectanceChange
+from engine.face import eyes, layout
+from engine.face.correspondence import Correspondence, correspond, mean_position_m
+from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.identity import Identity
+from engine.image import resize_bilinear
+from engine.mesh import Part, Topology
+
+ArkitWeights = Mapping[str, float]
+NO_WEIGHTS: ArkitWeights = {}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CanonicalNeutral:
+    """What the model sees of a person."""
+
+    position_m: np.ndarray
+    """(128, 128, 3) float32 metres, opened layout, in the canonical head frame; texels off the skin repeat the nearest."""
+    diffuse_srgb: np.ndarray
+    """(512, 512, 3) float32 0..1, canonical layout, display-encoded."""
+
+
+def encode_neutral(identity: Identity) -> CanonicalNeutral:
+    """Bring a person's neutral into the canonical space; TopologyError where it has no correspondence."""
+    place = correspond(identity.topology)
+    rotation, origin = head_frame(identity)
+    position = _rasterised(identity, place, (identity.positions_m - origin) @ rotation.T)
+    encoded = identity.maps.diffuse_srgb.astype(np.float32) / 255
+    if place.same_layout:
+        diffuse = resize_area(encoded, TEXTURE_SIZE)
+    else:
+        diffuse = layout.sample_bilinear(encoded, _own_uv(identity.topology, place).reshape(-1, 2))
+        diffuse = diffuse.reshape(TEXTURE_SIZE, TEXTURE_SIZE, 3)
+    return CanonicalNeutral(position, diffuse)
+
+
+def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights = NO_WEIGHTS) -> np.ndarray:
+    """Carry a (128, 128, 3) offset map (canonical frame, metres) to all (V, 3) vertices of `identity`, float32 metres.
+
+    Skin samples the map. `arkit` says how far the eyes turn and whether the jaw moves: eyeballs rotate about their
+    centres, upper teeth stay, lower teeth and gums follow the jaw rigidly, mouth bag and sockets follow their rims
+    smoothly (harmonic), lashes follow the nearest skin.
+    """
+    place = correspond(identity.topology)
+    rotation, _ = head_frame(identity)
+    offsets = np.zeros((identity.topology.vertex_count, 3), np.float64)
+    offsets[place.vertices] = layout.sample_bilinear(offset_m, place.opened_uv) @ rotation
+    jaw = _jaw_motion(identity, place, offsets) if _uses_jaw(arkit) else None
+    rig = _rig(identity.topology, identity.positions_m, place)
+    rest = identity.positions_m.astype(np.float64)
+    for part, side in ((Part.EYE_LEFT, "Left"), (Part.EYE_RIGHT, "Right")):
+        ball = identity.topology.vertices_of(part)
+        yaw, pitch = eyes.gaze(arkit, side)
+        if len(ball) and (yaw or pitch):
+            centre = _sphere_centre(rest[ball])
+            offsets[ball] = (rest[ball] - centre) @ (eyes.rotation(yaw, pitch).T - np.eye(3))
+    if jaw is not None:
+        turn, shift = jaw
+        offsets[rig.lower] = rest[rig.lower] @ (turn.T - np.eye(3)) + shift
+    offsets[rig.soft] = rig.solve(offsets)
+    if len(rig.overlay):
+        offsets[rig.overlay] = (offsets[rig.overlay_near] * rig.overlay_share[..., None]).sum(axis=1)
+    return offsets.astype(np.float32)
+
+
+def decode_change(identity: Identity, change: np.ndarray) -> ReflectanceChange:
+    """Carry a (512, 512, 9) change (canonical layout) to the head's own UV layout, at 512 (or the maps' size if smaller)."""
+    if change.shape != (TEXTURE_SIZE, TEXTURE_SIZE, CHANGE_CHANNELS):
+        raise ValueError(f"decode_change: expected shape (512, 512, 9), found {change.shape}")
+    place = correspond(identity.topology)
+    own = change
+    if not place.same_layout:
+        own = _resampled_to_own(identity.topology, place, change)
+    return ReflectanceChange(own[..., :3], own[..., 3:6], own[..., 6], own[..., 7:9])
+
+
+def maps_to_own(topology: Topology, canonical: np.ndarray) -> np.ndarray:
+    """(512, 512, C) canonical-layout image -> the same image on `topology`'s own UV layout, float32."""
+    place = correspond(topology)
+    return canonical if place.same_layout else _resampled_to_own(topology, place, canonical)
+
+
+def head_frame(identity: Identity) -> tuple[np.ndarray, np.ndarray]:
+    """(3, 3) rotation R and (3,) origin o so that R (p - o) lies on the canonical mean head (rigid, no scale).
+
+    Kabsch 1976 on the inner face, which moves little between people.
+    """
+    found = _FRAMES.get(identity)
+    if found is None:
+        place = correspond(identity.topology)
+        mean = layout.sample_bilinear(mean_position_m(), place.opened_uv).astype(np.float64)
+        own = identity.positions_m[place.vertices].astype(np.float64)
+        weight = np.exp(-(((place.opened_uv - (0.5, 0.42)) / (0.16, 0.14)) ** 2).sum(axis=1))[:, None]
+        turn, shift = rigid_fit(own, mean, weight)
+        found = (turn, -turn.T @ shift)
+        _FRAMES[identity] = found
+    return found
+
+
+def rigid_fit(source: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rotation R (3, 3) and shift t (3,) minimising sum w |R s + t - t'|^2 (Kabsch 1976); `weight` is (N, 1)."""
+    total = weight.sum()
+    from_centre, to_centre = (weight * source).sum(0) / total, (weight * target).sum(0) / total
+    u, _, vt = np.linalg.svd(((source - from_centre) * weight).T @ (target - to_centre))
+    flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(vt.T @ u.T))])
+    turn = vt.T @ flip @ u.T
+    return turn, to_centre - turn @ from_centre
+
+
+def resize_area(image: np.ndarray, size: int) -> np.ndarray:
+    """(H, W, C) -> (size, size, C) float32: whole-number reductions average, anything else is bilinear."""
+    height, width = image.shape[:2]
+    if height == width and height % size == 0 and height > size:
+        step = height // size
+        return image.reshape(size, step, size, step, -1).mean(axis=(1, 3)).astype(np.float32)
+    return resize_bilinear(image, (size, size))
+
+
+def fill_nearest(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """`image` (H, W, C) with texels that are not `valid` taken from the nearest valid one."""
+    nearest = distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    assert nearest is not None
+    return image[nearest[0], nearest[1]]
+
+
+_FRAMES: WeakKeyDictionary[Identity, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
+_RASTERS: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+_RIGS: dict[str, "_Rig"] = {}
+
+
+def _rasterised(identity: Identity, place: Correspondence, positions_m: np.ndarray) -> np.ndarray:
+    """(128, 128, 3) float32 of vertex values over the skin, opened layout, gaps filled from the nearest."""
+    topology = identity.topology
+    if topology.hash not in _RASTERS:
+        vertex_uv = np.full((topology.vertex_count, 2), np.nan)
+        vertex_uv[place.vertices] = place.opened_uv
+        skin = topology.faces[topology.faces_of(Part.SKIN)]
+        corners = vertex_uv[skin]
+        usable = np.isfinite(corners).all(axis=(1, 2)) & (np.ptp(corners[..., 0], axis=1) < 0.2)
+        index, weights = layout.rasterize(corners[usable], GEOMETRY_SIZE)
+        _RASTERS[topology.hash] = (skin[usable], index, weights)
+    faces, index, weights = _RASTERS[topology.hash]
+    values = (positions_m[faces[index]] * weights[..., None]).sum(axis=2)
+    return fill_nearest(values, index >= 0).astype(np.float32)
+
+
+def _own_uv(topology: Topology, place: Correspondence) -> np.ndarray:
+    """(512, 512, 2) own UV of each canonical texel, gaps filled from the nearest."""
+    skin = topology.faces_of(Part.SKIN)
+    canonical = place.canonical_uv[topology.uv_faces[skin]]
+    usable = np.isfinite(canonical).all(axis=(1, 2)) & (np.ptp(canonical[..., 0], axis=1) < 0.2)
+    index, weights = layout.rasterize(canonical[usable], TEXTURE_SIZE)
+    own = topology.uvs[topology.uv_faces[skin[usable]]]
+    values = (own[index] * weights[..., None]).sum(axis=2)
+    return fill_nearest(values, index >= 0)
+
+
+def _resampled_to_own(topology: Topology, place: Correspondence, canonical: np.ndarray) -> np.ndarray:
+    """A canonical-layout image on the head's own layout, same size; slopes are carried without turning them."""
+    size = canonical.shape[0]
+    skin = topology.faces_of(Part.SKIN)
+    target = place.canonical_uv[topology.uv_faces[skin]]
+    usable = np.isfinite(target).all(axis=(1, 2)) & (np.ptp(target[..., 0], axis=1) < 0.2)
+    index, weights = layout.rasterize(topology.uvs[topology.uv_faces[skin[usable]]], size)
+    uv = (target[usable][index] * weights[..., None]).sum(axis=2)
+    values = layout.sample_bilinear(canonical, uv.reshape(-1, 2)).reshape(size, size, -1)
+    return fill_nearest(values, index >= 0)
+
+
+def _uses_jaw(arkit: ArkitWeights) -> bool:
+    return any(name.startswith("jaw") and weight for name, weight in arkit.items())
+
+
+def _jaw_motion(identity: Identity, place: Correspondence, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rigid motion of the jaw as seen at chin and jaw line: rotation (3, 3) and shift (3,), metres."""
+    uv = place.opened_uv
+    weight = np.exp(-(((uv - (0.5, 0.675)) / (0.07, 0.035)) ** 2).sum(axis=1))
+    chosen = weight > 0.05
+    vertices = place.vertices[chosen]
+    rest = identity.positions_m[vertices].astype(np.float64)
+    return rigid_fit(rest, rest + offsets[vertices], weight[chosen, None])
+
+
+def _sphere_centre(points: np.ndarray) -> np.ndarray:
+    """Centre of the sphere that fits (N, 3) points best (algebraic least squares)."""
+    design = np.concatenate([2 * points, np.ones((len(points), 1))], axis=1)
+    return np.linalg.lstsq(design, (points**2).sum(axis=1), rcond=None)[0][:3]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Rig:
+    """How what is not skin follows: computed once per topology."""
+
+    lower: np.ndarray
+    """Vertices that move rigidly with the jaw."""
+    soft: np.ndarray
+    """Vertices that follow smoothly."""
+    pinned: np.ndarray
+    """Vertices whose offsets bound the soft ones."""
+    coupling: csr_matrix
+    factor: object
+    overlay: np.ndarray
+    overlay_near: np.ndarray
+    overlay_share: np.ndarray
+
+    def solve(self, offsets: np.ndarray) -> np.ndarray:
+        """(len(soft), 3) harmonic extension of `offsets` at the pinned vertices."""
+        if not len(self.soft):
+            return offsets[self.soft]
+        return self.factor.solve(-(self.coupling @ offsets[self.pinned]))  # type: ignore[attr-defined]
+
+
+def _rig(topology: Topology, positions_m: np.ndarray, place: Correspondence) -> _Rig:
+    if topology.hash in _RIGS:
+        return _RIGS[topology.hash]
+    count = topology.vertex_count
+    placed = np.zeros(count, bool)
+    placed[place.vertices] = True
+    soft_faces = topology.faces_of(Part.SKIN, Part.MOUTH, Part.SOCKET)
+    component = layout.charts(topology.faces, count)
+    mouth_y = _mouth_height(positions_m, place)
+    anchored = np.zeros(component.max() + 1, bool)
+    np.logical_or.at(anchored, component[place.vertices], True)
+    rigid_parts = topology.vertices_of(Part.TEETH, Part.MOUTH)
+    loose = rigid_parts[~anchored[component[rigid_parts]]]
+    sums = np.bincount(component[loose], positions_m[loose, 1], component.max() + 1)
+    means = sums / np.maximum(np.bincount(component[loose], minlength=component.max() + 1), 1)
+    lower = loose[means[component[loose]] < mouth_y]
+    inner = np.setdiff1d(topology.vertices_of(Part.SKIN, Part.MOUTH, Part.SOCKET), loose)
+    soft = inner[~placed[inner] & anchored[component[inner]]]
+    rig = _soft_rig(topology.faces[soft_faces], positions_m, soft, np.flatnonzero(placed), lower, place, topology)
+    _RIGS[topology.hash] = rig
+    return rig
+
+
+def _soft_rig(
+    faces: np.ndarray,
+    positions_m: np.ndarray,
+    soft: np.ndarray,
+    pinned: np.ndarray,
+    lower: np.ndarray,
+    place: Correspondence,
+    topology: Topology,
+) -> _Rig:
+    """Laplace with inverse edge length weights on `soft`, held at `pinned`, and weakly at rest far from the rims."""
+    count = len(positions_m)
+    edges = np.unique(np.sort(np.concatenate([faces[:, :2], faces[:, 1:], faces[:, ::2]]), axis=1), axis=0)
+    length = np.linalg.norm(positions_m[edges[:, 0]] - positions_m[edges[:, 1]], axis=1)
+    weight = 1 / np.maximum(length, 1e-5)
+    both = np.concatenate([edges, edges[:, ::-1]])
+    adjacency = coo_matrix((np.tile(weight, 2), (both[:, 0], both[:, 1])), shape=(count, count)).tocsr()
+    degree = np.asarray(adjacency.sum(axis=1)).ravel()
+    factor: object = None
+    coupling = csr_matrix((0, len(pinned)))
+    if len(soft):
+        depth = cKDTree(positions_m[pinned]).query(positions_m[soft])[0]
+        hold = degree[soft] * np.clip((depth - 0.006) / 0.03, 0, 1) * 0.02 + 1e-6
+        matrix = -adjacency[soft][:, soft]
+        matrix.setdiag(degree[soft] + hold)
+        coupling = csr_matrix(-adjacency[soft][:, pinned])
+        factor = splu(matrix.tocsc())
+    overlay = np.setdiff1d(topology.vertices_of(Part.OVERLAY), np.concatenate([pinned, soft]))
+    near, share = np.zeros((0, 4), np.int64), np.zeros((0, 4))
+    if len(overlay):
+        distance, index = cKDTree(positions_m[place.vertices]).query(positions_m[overlay], k=4)
+        near, inverse = place.vertices[index], 1 / np.maximum(distance, 1e-6)
+        share = inverse / inverse.sum(axis=1, keepdims=True)
+    return _Rig(lower, soft, pinned, coupling, factor, overlay, near, share)
+
+
+def _mouth_height(positions_m: np.ndarray, place: Correspondence) -> float:
+    """Height in metres of the line where the lips meet."""
+    mouth = layout.SLITS[0]
+    uv = place.opened_uv
+    near = (np.abs(uv[:, 0] - 0.5) < 0.04) & (np.abs(uv[:, 1] - mouth.v_at(uv[:, 0])) < 0.03)
+    return float(np.median(positions_m[place.vertices[near], 1]))

@@ -1,0 +1,98 @@
+"""Wavefront OBJ: meshes in vertex order, with texture coordinates and material names."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.errors import FileFormatError
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ObjMesh:
+    """What the file says, polygons cut into triangle fans."""
+
+    positions: np.ndarray
+    """(V, 3) float32 in the file's unit, in the file's order."""
+    uvs: np.ndarray
+    """(U, 2) float32, origin moved to the top-left; empty where the file has none."""
+    faces: np.ndarray
+    """(F, 3) int32."""
+    uv_faces: np.ndarray
+    """(F, 3) int32; zeros where the file has no texture coordinates."""
+    face_materials: np.ndarray
+    """(F,) int32 indices into `materials`."""
+    materials: tuple[str, ...]
+    """Names by `usemtl` (or `g` where a file has no usemtl), in order of appearance; '' before the first."""
+
+
+def read_obj(path: Path) -> ObjMesh:
+    """Read the mesh of `path`; FileFormatError where it is missing, empty or damaged. Normals are not read."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise FileFormatError(f"{path}: expected an OBJ file, found none ({error.strerror}); check the path") from None
+    grouped = "usemtl" not in text
+    positions: list[list[str]] = []
+    uvs: list[list[str]] = []
+    corners: list[tuple[str, str, str]] = []
+    owner: list[int] = []
+    materials: dict[str, int] = {"": 0}
+    current = 0
+    for line in text.splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "v":
+            positions.append(rest.split()[:3])
+        elif kind == "vt":
+            uvs.append(rest.split()[:2])
+        elif kind == "f":
+            ring = rest.split()
+            for second, third in zip(ring[1:-1], ring[2:], strict=True):
+                corners.append((ring[0], second, third))
+                owner.append(current)
+        elif kind == "usemtl" or (grouped and kind == "g"):
+            current = materials.setdefault(rest.strip(), len(materials))
+    if not positions or not corners:
+        raise FileFormatError(f"{path}: expected vertices and faces, found {len(positions)} and {len(corners)}")
+    try:
+        xyz = np.array(positions, np.float32)
+        uv = np.array(uvs, np.float64).reshape(-1, 2)
+        indices = [[token.split("/") for token in triangle] for triangle in corners]
+        faces = np.array([[int(token[0]) for token in triangle] for triangle in indices], np.int64)
+        has_uv = len(uv) > 0 and all(len(token) > 1 and token[1] for triangle in indices for token in triangle)
+        uv_faces = np.zeros_like(faces)
+        if has_uv:
+            uv_faces = np.array([[int(token[1]) for token in triangle] for triangle in indices], np.int64)
+    except ValueError as error:
+        raise FileFormatError(f"{path}: expected an OBJ of numbers, found {error}; export it again") from None
+    faces = np.where(faces < 0, faces + len(xyz), faces - 1)
+    uv_faces = np.where(uv_faces < 0, uv_faces + len(uv), uv_faces - 1) if has_uv else uv_faces
+    if not np.isfinite(xyz).all():
+        raise FileFormatError(f"{path}: expected finite vertices, found NaN or infinite ones; export it again")
+    if faces.min() < 0 or faces.max() >= len(xyz) or (has_uv and (uv_faces.min() < 0 or uv_faces.max() >= len(uv))):
+        raise FileFormatError(f"{path}: expected face indices up to {len(xyz)}, found some outside; export it again")
+    # flipped in double precision: what write_obj wrote comes back as the same float32, so a topology keeps its hash
+    uv = np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1).astype(np.float32) if len(uv) else np.zeros((1, 2), np.float32)
+    return ObjMesh(
+        xyz, uv, faces.astype(np.int32), uv_faces.astype(np.int32), np.array(owner, np.int32), tuple(materials)
+    )
+
+
+def write_obj(path: Path, mesh: ObjMesh) -> None:
+    """Write `mesh` (same order, `usemtl` per run of faces), to a temporary name and then in place."""
+    lines = [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in mesh.positions.tolist()]
+    lines += [f"vt {u:.9g} {1 - v:.17g}" for u, v in mesh.uvs.astype(np.float64).tolist()]
+    current = -1
+    for face, uv_face, material in zip(
+        (mesh.faces + 1).tolist(), (mesh.uv_faces + 1).tolist(), mesh.face_materials.tolist(), strict=True
+    ):
+        if material != current:
+            current = material
+            lines.append(f"usemtl {mesh.materials[material]}")
+        lines.append("f " + " ".join(f"{vertex}/{uv}" for vertex, uv in zip(face, uv_face, strict=True)))
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from engine.project import Project, new_project
+from engine.scene import ViewChannel
+from tests.heads import make_expressions, make_head
+from viewer.document import Document, with_weight
+
+
+def test_edit_undo_redo_give_back_the_very_same_values(document: Document) -> None:
+    seen: list[tuple[Project, Project]] = []
+    document.changed.connect(lambda old, new: seen.append((old, new)))
+    first = document.project
+    document.edit("Jaw Open", weights={"Jaw Open": 0.5})
+    second = document.project
+    assert seen == [(first, second)]
+    assert second.identity is first.identity
+    assert second.expressions is first.expressions
+    assert document.undo_label == "Jaw Open"
+    assert document.redo_label is None
+    document.undo()
+    assert document.project.weights == {}
+    assert document.redo_label == "Jaw Open"
+    document.redo()
+    assert dict(document.project.weights) == {"Jaw Open": 0.5}
+    assert len(seen) == 3
+    assert all(old is before for (_, before), (old, _) in pairwise(seen))
+
+
+def test_a_drag_is_one_step_and_sealing_ends_it(document: Document) -> None:
+    for weight in (0.1, 0.2, 0.3):
+        document.edit("Jaw Open", merge="drag", weights={"Jaw Open": weight})
+    document.seal()
+    document.edit("Jaw Open", merge="drag", weights={"Jaw Open": 0.9})
+    document.undo()
+    assert dict(document.project.weights) == {"Jaw Open": 0.3}
+    document.undo()
+    assert dict(document.project.weights) == {}
+    assert document.undo_label is None
+
+
+def test_an_edit_after_undo_forgets_the_undone(document: Document) -> None:
+    document.edit("one", weights={"Jaw Open": 0.1})
+    document.undo()
+    document.edit("two", weights={"Jaw Open": 0.2})
+    assert document.redo_label is None
+    document.redo()
+    assert dict(document.project.weights) == {"Jaw Open": 0.2}
+
+
+def test_undo_never_moves_the_camera_and_looking_is_no_change(document: Document) -> None:
+    document.edit("Jaw Open", weights={"Jaw Open": 1.0})
+    camera = replace(document.project.scene.camera, yaw_rad=1.0)
+    document.look(camera)
+    document.undo()
+    assert document.project.scene.camera == camera
+    assert dict(document.project.weights) == {}
+    assert not document.modified
+
+
+def test_modified_follows_the_content_not_the_history(document: Document) -> None:
+    assert not document.modified
+    document.edit("channel", scene=replace(document.project.scene, channel=ViewChannel.NORMAL))
+    assert document.modified
+    document.mark_saved(document.project, "a.expdiff")
+    assert not document.modified
+    assert document.path == "a.expdiff"
+    document.undo()
+    assert document.modified
+    document.redo()
+    assert not document.modified
+
+
+def test_opening_starts_afresh(document: Document) -> None:
+    document.edit("Jaw Open", weights={"Jaw Open": 1.0})
+    other = new_project(make_head(seed=1))
+    document.open(other, "b.expdiff")
+    assert document.project is other
+    assert (document.undo_label, document.redo_label, document.modified) == (None, None, False)
+
+
+def test_the_stack_is_capped_by_the_bytes_it_alone_keeps_alive() -> None:
+    head = make_head()
+    sets = [make_expressions(head, seed=seed) for seed in range(6)]
+    size = sum(
+        getattr(holder, name).nbytes
+        for each in sets[0].expressions
+        for holder, name in (
+            (each, "offsets_m"),
+            *((each.change, field) for field in ("log_diffuse", "log_specular", "roughness", "slope")),
+        )
+    )
+    document = Document(Project(head, sets[0]), undo_bytes=2 * size + 1)
+    for number, made in enumerate(sets[1:]):
+        document.edit(f"set {number}", expressions=made)
+        for weight in range(20):  # steps that hold no new arrays cost nothing
+            document.edit("weight", weights={"Jaw Open": weight / 20})
+    held = set()
+    while document.undo_label:
+        document.undo()
+        held.add(id(document.project.expressions))
+    assert held == {id(made) for made in sets[3:]}
+
+
+def test_a_failing_edit_changes_nothing(document: Document) -> None:
+    before = document.project
+    with pytest.raises(ValueError, match="another's"):
+        document.edit("foreign", expressions=make_expressions(make_head(seed=3)))
+    assert document.project is before
+    assert document.undo_label is None
+
+
+def test_a_weight_of_zero_is_left_out(document: Document) -> None:
+    document.edit("a", weights=with_weight(document.project, "Jaw Open", 0.4))
+    document.edit("b", weights=with_weight(document.project, "Brows Up", 0.2))
+    assert with_weight(document.project, "Jaw Open", 0.0) == {"Brows Up": 0.2}

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QWidget
+
+from engine.errors import FileFormatError
+from engine.scene import ToneCurve, ViewChannel
+from engine.vocabulary import NAMES
+from tests.viewer.work import Gate
+from viewer.document import Document
+from viewer.generation import Generation
+from viewer.panels.expressions import ExpressionsPanel
+from viewer.panels.generate import MISSING, GeneratePanel
+from viewer.panels.light import LightPanel
+from viewer.panels.look import LookPanel
+from viewer.widgets.slider import FloatSlider, Groove
+
+
+@pytest.fixture
+def expressions(dark, qtbot, document, generation) -> ExpressionsPanel:
+    panel = ExpressionsPanel(document, generation)
+    qtbot.addWidget(panel)
+    panel.resize(360, 900)
+    panel.show()
+    return panel
+
+
+def _x(groove: Groove, value: float) -> QPoint:
+    """Where on the groove `value` lies, in its own scale."""
+    share = (value * 100 - groove.minimum()) / (groove.maximum() - groove.minimum())
+    return QPoint(round(5 + share * (groove.width() - 10)), groove.height() // 2)
+
+
+def test_a_slider_drag_is_one_undo_step_and_every_move_is_seen(qtbot, document: Document, expressions) -> None:
+    weights: list[float] = []
+    document.changed.connect(lambda old, new: weights.append(new.weights.get("Jaw Open", 0.0)))
+    groove = expressions.rows["Jaw Open"].slider.groove
+    qtbot.mousePress(groove, Qt.MouseButton.LeftButton, pos=_x(groove, 0.2))
+    for value in (0.4, 0.6, 0.8):
+        qtbot.mouseMove(groove, _x(groove, value))
+    qtbot.mouseRelease(groove, Qt.MouseButton.LeftButton, pos=_x(groove, 0.8))
+    assert weights == sorted(weights)
+    assert len(set(weights)) == 4
+    assert weights[-1] == pytest.approx(0.8, abs=0.02)
+    document.undo()
+    assert dict(document.project.weights) == {}
+    assert expressions.rows["Jaw Open"].slider.groove.value() == 0
+    assert document.undo_label is None
+
+
+def test_typing_goes_beyond_the_groove_and_reset_brings_back(qtbot, document: Document, expressions) -> None:
+    row = expressions.rows["Brows Up"]
+    row.slider.number.setValue(1.8)
+    assert document.project.weights["Brows Up"] == pytest.approx(1.8)
+    assert row.slider.groove.value() == 150
+    qtbot.mouseClick(row.reset, Qt.MouseButton.LeftButton)
+    assert dict(document.project.weights) == {}
+    assert not row.reset.isEnabled()
+    row.slider.number.setValue(0.5)
+    expressions.rows["Jaw Open"].slider.number.setValue(0.5)
+    expressions.reset_all.click()
+    assert dict(document.project.weights) == {}
+    document.undo()
+    assert dict(document.project.weights) == {"Brows Up": 0.5, "Jaw Open": 0.5}
+    assert row.slider.number.value() == 0.5
+
+
+def test_every_expression_has_a_row_and_tells_its_action_units(expressions: ExpressionsPanel) -> None:
+    assert tuple(expressions.rows) == NAMES[1:]
+    assert "FACS AU26, AU25 × 0.5" in expressions.rows["Jaw Open"].toolTip()
+    assert expressions.rows["Jaw Open"].state == "ready"
+    assert expressions.rows["Lip Suck"].state == "missing"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("jaw", {"Jaw Open", "Jaw Forward", "Jaw Left", "Jaw Right", "Face Stretch", "Mouth Left", "Mouth Right"})]
+    + [("AU33", {"Cheek Puff"}), ("brows up", {"Brows Up", "Face Stretch"}), ("zzz", set())],
+)
+def test_search_looks_at_names_units_and_words(expressions: ExpressionsPanel, text: str, found: set[str]) -> None:
+    expressions.search.setText(text)
+    assert {name for name, row in expressions.rows.items() if row.isVisible()} == found
+    assert expressions.nothing.isVisible() == (not found)
+    expressions.search.clear()
+    assert all(row.isVisible() for row in expressions.rows.values())
+
+
+def test_moving_a_slider_without_expression_makes_it_and_keeps_the_weight(qtbot, document, expressions) -> None:
+    row = expressions.rows["Cheek Puff"]
+    groove = row.slider.groove
+    qtbot.mouseClick(groove, Qt.MouseButton.LeftButton, pos=_x(groove, 0.5))
+    assert row.state == "making"
+    qtbot.waitUntil(lambda: row.state == "ready", timeout=5000)
+    assert "Cheek Puff" in document.project.expressions
+    assert document.project.weights["Cheek Puff"] == pytest.approx(0.5, abs=0.02)
+    assert document.project.active() == {"Cheek Puff": document.project.weights["Cheek Puff"]}
+
+
+def test_a_prompted_expression_gets_a_row_and_undo_takes_it_away(qtbot, document, generation, expressions) -> None:
+    with qtbot.waitSignal(generation.told, timeout=5000):
+        generation.start(prompt="sly smile")
+    assert expressions.rows["sly smile"].state == "ready"
+    assert list(expressions.rows)[-1] == "sly smile"
+    document.undo()
+    assert "sly smile" not in expressions.rows
+
+
+def test_generate_turns_into_cancel_and_back(dark, qtbot, document, jobs) -> None:
+    gate = Gate()
+    generation = Generation(document, jobs, gate)
+    panel = GeneratePanel(document, generation)
+    qtbot.addWidget(panel)
+    panel.steps.setValue(3)
+    panel.seed.setValue(7)
+    assert panel.which.value() == MISSING
+    assert len(panel.names) == 29
+    panel.which.setCurrentIndex(panel.which.position("Dimpler"))
+    panel._show()
+    assert panel.button.text() == "Generate Dimpler"
+    panel.button.click()
+    assert generation.making == ("Dimpler",)
+    assert panel.button.text() == "Cancel"
+    gate.let(2)
+    qtbot.waitUntil(lambda: panel.progress.value() > 0, timeout=5000)
+    assert "step 2 of 3" in panel.status.toolTip() + panel.status._full
+    panel.button.click()
+    assert panel.button.text() == "Stopping…"
+    assert not panel.button.isEnabled()
+    gate.let()
+    qtbot.waitUntil(lambda: panel.button.text() == "Generate Dimpler", timeout=5000)
+    assert panel.progress.value() == 0
+    assert panel.status._full == "Generation cancelled"
+    gate.let(100)
+    panel.prompt.setText("  sly   smile ")
+    assert not panel.which.isEnabled()
+    panel.button.click()
+    qtbot.waitUntil(lambda: "sly smile" in document.project.expressions, timeout=5000)
+    assert document.project.expressions["sly smile"] is not None
+
+
+def _move(qtbot, slider: FloatSlider, shown: float) -> None:
+    slider.number.setValue(shown)
+
+
+def test_light_controls_edit_the_scene_in_its_own_units_and_follow_undo(dark, qtbot, document) -> None:
+    panel = LightPanel(document)
+    qtbot.addWidget(panel)
+    start = document.project.scene
+    _move(qtbot, panel.rotation, 90)
+    _move(qtbot, panel.environment_exposure, -1.5)
+    _move(qtbot, panel.key_pitch, -20)
+    _move(qtbot, panel.intensity, 4.2)
+    _move(qtbot, panel.exposure, 0.75)
+    panel.key.click()
+    panel.visible_background.click()
+    panel.key_color.choose((1.0, 0.5, 0.0))
+    panel.tone.setCurrentIndex(1)
+    panel.tone.activated.emit(1)
+    scene = document.project.scene
+    assert scene.environment.rotation_rad == pytest.approx(math.pi / 2)
+    assert scene.environment.exposure_ev == -1.5
+    assert scene.environment.visible
+    assert scene.key_light.pitch_rad == pytest.approx(math.radians(-20))
+    assert scene.key_light.irradiance == pytest.approx(4.2)
+    assert not scene.key_light.enabled
+    assert scene.key_light.color_linear == pytest.approx((1.0, 0.2140, 0.0), abs=1e-3)
+    assert (scene.exposure_ev, scene.tone_curve) == (0.75, ToneCurve.LINEAR)
+    steps = 0
+    while document.undo_label:
+        document.undo()
+        steps += 1
+    assert steps == 9
+    assert document.project.scene == start
+    assert panel.rotation.number.value() == 0
+    assert panel.key.isChecked()
+
+
+def test_a_broken_light_file_leaves_the_light_as_it_was(dark, qtbot, document, tmp_path) -> None:
+    panel = LightPanel(document)
+    qtbot.addWidget(panel)
+    broken, before = tmp_path / "broken.hdr", document.project
+    broken.write_bytes(b"#?RADIANCE\nnot a picture")
+    for path in (broken, tmp_path / "missing.exr"):
+        with pytest.raises(FileFormatError, match="expected"):
+            panel.use_file(str(path))
+    assert document.project is before
+
+
+def test_view_controls_edit_the_scene(dark, qtbot, document) -> None:
+    panel = LookPanel(document)
+    qtbot.addWidget(panel)
+    at = panel.channel.position(ViewChannel.NORMAL)
+    panel.channel.setCurrentIndex(at)
+    panel.channel.activated.emit(at)
+    panel.wireframe.click()
+    panel.background.choose((0.5, 0.25, 0.0))
+    scene = document.project.scene
+    assert (scene.channel, scene.wireframe) == (ViewChannel.NORMAL, True)
+    assert scene.background_srgb == pytest.approx((0.5, 0.25, 0.0))
+
+
+def test_no_label_is_cut_off_at_its_least_width(dark, qtbot, document, generation) -> None:
+    panels: list[QWidget] = [LightPanel(document), LookPanel(document), GeneratePanel(document, generation)]
+    for panel in panels:
+        qtbot.addWidget(panel)
+        panel.resize(panel.minimumWidth(), panel.sizeHint().height())
+        panel.show()
+        assert panel.minimumSizeHint().width() <= panel.minimumWidth()

@@ -1,0 +1,62 @@
+"""Real work for the job thread: expressions of a test head, made one at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from engine.diffusion.request import GenerateRequest
+from engine.expression import Expression, ExpressionSet
+from engine.identity import Identity
+from tests.heads import make_expressions
+
+
+@dataclass(frozen=True)
+class Report:
+    """One step of a job."""
+
+    index: int
+    total: int
+    label: str
+    result: Any = None
+
+
+def make_named(identity: Identity, request: GenerateRequest, name: str) -> Expression:
+    return make_expressions(identity, (name,), request.seed).expressions[0]
+
+
+def make_step_by_step(request: GenerateRequest) -> Iterator[Report]:
+    """The test head's expressions, `steps` steps each with arithmetic in between."""
+    names, made = request.names or (request.prompt,), []
+    total = len(names) * request.steps
+    for at, name in enumerate(names):
+        for step in range(request.steps):
+            made_now = make_named(request.identity, request, name)
+            yield Report(at * request.steps + step, total, f"{name}, step {step + 1} of {request.steps}")
+        made.append(made_now)
+    yield Report(total, total, "Done", ExpressionSet(request.identity.hash, tuple(made)))
+
+
+class Gate:
+    """A generator that pauses before each step until it is let through: makes the order of events certain."""
+
+    def __init__(self) -> None:
+        self._open = threading.Semaphore(0)
+        self.threads: list[threading.Thread] = []
+        self.closed = threading.Event()
+
+    def let(self, steps: int = 1) -> None:
+        for _ in range(steps):
+            self._open.release()
+
+    def __call__(self, request: GenerateRequest) -> Iterator[Report]:
+        try:
+            for step in make_step_by_step(request):
+                if not self._open.acquire(timeout=20):
+                    raise TimeoutError("the test never let the job go on")
+                self.threads.append(threading.current_thread())
+                yield step
+        finally:
+            self.closed.set()

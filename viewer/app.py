@@ -1,0 +1,53 @@
+"""Start-up: settings that must come before QApplication, the window, the exception hook, and a clean end."""
+
+from __future__ import annotations
+
+import sys
+
+from PySide6.QtCore import QCoreApplication, QSettings, Qt
+from PySide6.QtWidgets import QApplication
+
+from engine.diffusion.generate import generate
+from engine.io.open import open_project
+from engine.project import Project
+from viewer import style
+from viewer.notify import install_hook
+from viewer.viewport import set_default_format
+from viewer.window import APPLICATION, MainWindow
+
+DEFAULT = "builtin"
+
+
+def run(path: str | None = None) -> int:
+    """Open the window on `path` (the built-in head without one) and stay until it is closed; the exit code.
+
+    `path` is what `engine.io.open.open_project` takes; its EngineErrors pass through, before any window is seen.
+    """
+    project = open_project(path or DEFAULT)
+    application = make_application()
+    window = make_window(project, QSettings("ExpDiff", "Studio"), path)
+    restore = install_hook(window.notifier.error)
+    try:
+        window.show()
+        return application.exec()
+    finally:
+        restore()
+        window.finish()
+
+
+def make_application() -> QApplication:
+    """The QApplication, with what has to be set before it: shared contexts and the GL 4.1 core format."""
+    QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
+    set_default_format()
+    application = QApplication(sys.argv[:1])
+    application.setApplicationName(APPLICATION)
+    style.apply(application)
+    return application
+
+
+def make_window(project: Project, settings: QSettings, path: str | None = None) -> MainWindow:
+    """The main window with the real model behind its Generate button."""
+    window = MainWindow(project, settings, generate, path)
+    if path is not None:
+        window.remember(path)
+    return window

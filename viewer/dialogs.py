@@ -1,0 +1,158 @@
+"""Dialogs: size of a screenshot, the shortcut sheet, what to do with unsaved changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.panels.form import form
+from viewer.widgets.controls import Choice
+
+MAX_PICTURE = 8192
+SIZES = (("1024 × 1024", (1024, 1024)), ("1920 × 1080", (1920, 1080)), ("2048 × 2048", (2048, 2048)))
+SIZES += (("3840 × 2160", (3840, 2160)), ("4096 × 4096", (4096, 4096)))
+
+MOUSE = (
+    ("Left drag", "Orbit"),
+    ("Middle drag, Shift + left drag", "Pan"),
+    ("Wheel, right drag", "Zoom"),
+    ("Double click on the head", "Look at that point"),
+    ("Double click on a slider", "Reset it"),
+    ("Drop a folder or file", "Open it; .hdr or .exr lights the head"),
+)
+
+
+class Answer(Enum):
+    """What to do with unsaved changes."""
+
+    SAVE = "save"
+    DISCARD = "discard"
+    CANCEL = "cancel"
+
+
+Ask = Callable[[QWidget, str], Answer]
+
+
+def ask_unsaved(parent: QWidget, name: str) -> Answer:
+    """Ask whether to save the changes of `name` before they are lost."""
+    buttons = QMessageBox.StandardButton
+    box = QMessageBox(QMessageBox.Icon.Question, "Unsaved changes", f"Save the changes to {name}?", parent=parent)
+    box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
+    box.setDefaultButton(buttons.Save)
+    pressed = box.exec()
+    return {buttons.Save.value: Answer.SAVE, buttons.Discard.value: Answer.DISCARD}.get(pressed, Answer.CANCEL)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSettings:
+    """What a screenshot shall be."""
+
+    width: int
+    height: int
+    transparent: bool
+
+
+class ScreenshotDialog(QDialog):
+    """Size and background of a screenshot."""
+
+    def __init__(self, viewport_size: tuple[int, int], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Screenshot")
+        current = f"Viewport, {viewport_size[0]} × {viewport_size[1]}"
+        self.preset = Choice([(current, viewport_size), *SIZES, ("Custom", None)], self)
+        self.width_box, self.height_box = self._size_box(), self._size_box()
+        self.transparent = QCheckBox("Transparent background", self)
+        row = QHBoxLayout()
+        row.addWidget(self.width_box, 1)
+        row.addWidget(QLabel("×", self))
+        row.addWidget(self.height_box, 1)
+        row.addWidget(QLabel("px", self))
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel, self)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = form(self)
+        layout.setContentsMargins(14, 14, 14, 12)
+        layout.addRow("Preset", self.preset)
+        layout.addRow("Size", row)
+        layout.addRow("", self.transparent)
+        layout.addRow(buttons)
+        self.preset.edited.connect(self._preset_chosen)
+        self._preset_chosen(viewport_size)
+        for box in (self.width_box, self.height_box):
+            box.valueChanged.connect(self._typed)
+
+    def _size_box(self) -> QSpinBox:
+        box = QSpinBox(self)
+        box.setRange(16, MAX_PICTURE)
+        box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        return box
+
+    def _preset_chosen(self, size: tuple[int, int] | None) -> None:
+        for box, value in zip((self.width_box, self.height_box), size or (), strict=False):
+            blocked = box.blockSignals(True)
+            box.setValue(value)
+            box.blockSignals(blocked)
+
+    def _typed(self) -> None:
+        self.preset.show_value(None)
+
+    @property
+    def settings(self) -> PictureSettings:
+        """What is chosen now."""
+        return PictureSettings(self.width_box.value(), self.height_box.value(), self.transparent.isChecked())
+
+
+class ShortcutSheet(QDialog):
+    """Every key and mouse move in two columns, taken from the menus themselves."""
+
+    def __init__(self, groups: Iterable[tuple[str, list[tuple[str, str]]]], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Shortcuts")
+        columns = QHBoxLayout(self)
+        columns.setContentsMargins(20, 16, 20, 20)
+        columns.setSpacing(36)
+        every = [("Mouse", list(MOUSE)), *groups]
+        total, column, used = sum(len(rows) + 2 for _, rows in every), None, 0
+        for title, rows in every:
+            if column is None or used + len(rows) > total * 0.55:
+                column, used = QVBoxLayout(), 0
+                columns.addLayout(column)
+                column.setAlignment(Qt.AlignmentFlag.AlignTop)
+            used += len(rows) + 2
+            column.addLayout(self._group(title, rows))
+            column.addSpacing(10)
+
+    def _group(self, title: str, rows: list[tuple[str, str]]) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(24)
+        grid.setVerticalSpacing(4)
+        head = QLabel(f"<b>{title}</b>", self)
+        grid.addWidget(head, 0, 0, 1, 2)
+        for at, (keys, meaning) in enumerate(rows, start=1):
+            key = QLabel(keys, self)
+            key.setProperty("quiet", True)
+            grid.addWidget(key, at, 0)
+            grid.addWidget(QLabel(meaning, self), at, 1)
+        grid.setColumnStretch(1, 1)
+        return grid
+
+
+def key_text(sequences: Iterable[QKeySequence]) -> str:
+    """Key sequences as people read them."""
+    return ", ".join(sequence.toString(QKeySequence.SequenceFormat.NativeText) for sequence in sequences)

@@ -1,0 +1,163 @@
+"""The document: the current Project, its undo stack, and one signal. The only mutable state besides the GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+
+from engine.project import Project
+from engine.scene import Camera, Scene
+
+UNDO_BYTES = 2 * 1024**3
+"""Arrays kept alive only by the undo stack may take this much."""
+UNDO_STEPS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One undo step: what it is called and the project on its other side."""
+
+    label: str
+    project: Project
+
+
+class Document(QObject):
+    """Holds one frozen Project after another.
+
+    `changed(old, new)` is the whole event system: listeners compare fields with `is`. The camera is looked through, not
+    edited: it is no undo step and does not mark the document as modified.
+    """
+
+    changed = Signal(object, object)
+    """(old: Project, new: Project); `old is new` when only the undo stack, the path or the modified mark changed."""
+
+    def __init__(self, project: Project, path: str | None = None, undo_bytes: int = UNDO_BYTES) -> None:
+        super().__init__()
+        self.project = project
+        self.path = path
+        """Where it was saved or opened as a saved project; None for a head that was never saved."""
+        self._saved = project
+        self._undo: list[Step] = []
+        self._redo: list[Step] = []
+        self._merge: Hashable | None = None
+        self._undo_bytes = undo_bytes
+
+    def edit(self, label: str, merge: Hashable | None = None, **changes: Any) -> None:
+        """Replace fields of the project (`weights`, `scene`, `expressions`) as one undo step called `label`.
+
+        Edits that follow each other with an equal `merge` key are one step, until `seal` is called.
+        """
+        old = self.project
+        new = replace(old, **changes)
+        if merge is None or merge != self._merge:
+            self._undo.append(Step(label, old))
+        self._merge = merge
+        self._redo.clear()
+        self._trim(new)
+        self._show(new)
+
+    def seal(self) -> None:
+        """End a drag: the next edit is a step of its own."""
+        self._merge = None
+
+    def look(self, camera: Camera) -> None:
+        """Move the camera: no undo step."""
+        self._show(_with_camera(self.project, camera))
+
+    def open(self, project: Project, path: str | None = None) -> None:
+        """Go over to another project; its undo stack starts empty."""
+        self._undo.clear()
+        self._redo.clear()
+        self._merge = None
+        self.path = path
+        self._saved = project
+        self._show(project)
+
+    def mark_saved(self, project: Project, path: str) -> None:
+        """Remember that `project` is what the file at `path` holds."""
+        self.path = path
+        self._saved = project
+        self.changed.emit(self.project, self.project)
+
+    def undo(self) -> None:
+        """Take the last step back; nothing happens when there is none."""
+        self._travel(self._undo, self._redo)
+
+    def redo(self) -> None:
+        """Do the last undone step again; nothing happens when there is none."""
+        self._travel(self._redo, self._undo)
+
+    @property
+    def undo_label(self) -> str | None:
+        """Name of the step that `undo` takes back, None without one."""
+        return self._undo[-1].label if self._undo else None
+
+    @property
+    def redo_label(self) -> str | None:
+        """Name of the step that `redo` does again, None without one."""
+        return self._redo[-1].label if self._redo else None
+
+    @property
+    def modified(self) -> bool:
+        """Does the project differ from the saved one in more than the camera?"""
+        now, saved = self.project, self._saved
+        return not (
+            now.identity is saved.identity
+            and now.expressions is saved.expressions
+            and _nonzero(now) == _nonzero(saved)
+            and replace(now.scene, camera=saved.scene.camera) == saved.scene
+        )
+
+    def _travel(self, source: list[Step], target: list[Step]) -> None:
+        if not source:
+            return
+        step = source.pop()
+        target.append(Step(step.label, self.project))
+        self._merge = None
+        self._show(_with_camera(step.project, self.project.scene.camera))
+
+    def _show(self, new: Project) -> None:
+        old, self.project = self.project, new
+        self.changed.emit(old, new)
+
+    def _trim(self, current: Project) -> None:
+        """Forget the oldest steps until the stack fits its caps; the newest step always stays."""
+        del self._undo[:-UNDO_STEPS]
+        while len(self._undo) > 1:
+            held = _arrays(step.project for step in self._undo)
+            own = _arrays([current])
+            if sum(array.nbytes for key, array in held.items() if key not in own) <= self._undo_bytes:
+                return
+            del self._undo[0]
+
+
+def with_weight(project: Project, name: str, weight: float) -> dict[str, float]:
+    """The project's weights with `name` at `weight`; a weight of zero is left out."""
+    weights = {**project.weights, name: weight}
+    return {key: value for key, value in weights.items() if value != 0.0}
+
+
+def _nonzero(project: Project) -> dict[str, float]:
+    return {name: weight for name, weight in project.weights.items() if weight != 0.0}
+
+
+def _with_camera(project: Project, camera: Camera) -> Project:
+    scene: Scene = replace(project.scene, camera=camera)
+    return replace(project, scene=scene)
+
+
+def _arrays(projects: Iterable[Project]) -> dict[int, np.ndarray]:
+    """Every array that `projects` keep alive, once each, by id. Sets shared by many steps are walked once."""
+    sets, identities = {}, {}
+    for project in projects:
+        sets[id(project.expressions)] = project.expressions
+        identities[id(project.identity)] = project.identity
+    expressions = {id(each): each for one in sets.values() for each in one.expressions}
+    holders: list[Any] = [each.change for each in expressions.values()]
+    holders += [*expressions.values(), *identities.values(), *(each.maps for each in identities.values())]
+    values = (getattr(holder, field.name) for holder in holders for field in fields(holder))
+    return {id(value): value for value in values if isinstance(value, np.ndarray)}

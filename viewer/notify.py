@@ -1,0 +1,99 @@
+"""One line over the viewport that says what went wrong or is done; and the hook for exceptions nobody caught."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from types import TracebackType
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
+
+from engine.errors import EngineError
+from viewer.widgets.controls import Elided
+
+log = logging.getLogger(__name__)
+
+INFO_MS = 6000
+"""How long good news stays; errors stay until they are closed or replaced."""
+_MARGIN = 12
+
+
+class Notifier(QFrame):
+    """A strip at the lower edge of `over`, hidden while there is nothing to say."""
+
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over)
+        self.setObjectName("notifier")
+        self.text = Elided(parent=self)
+        close = QToolButton(self)
+        close.setText("✕")
+        close.setToolTip("Dismiss")
+        close.clicked.connect(self.hide)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 6, 6, 6)
+        layout.addWidget(self.text, 1)
+        layout.addWidget(close)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.hide)
+        self.message = ""
+        self.hide()
+
+    def error(self, message: str) -> None:
+        """Say what went wrong; stays until closed."""
+        self._timer.stop()
+        self._say(message, "error")
+
+    def info(self, message: str) -> None:
+        """Say what is done; goes by itself."""
+        self._say(message, "info")
+        self._timer.start(INFO_MS)
+
+    def _say(self, message: str, kind: str) -> None:
+        self.message = message
+        self.text.set_full(message)
+        if self.property("kind") != kind:
+            self.setProperty("kind", kind)
+            self.style().unpolish(self)
+            self.style().polish(self)
+        self.place()
+        self.show()
+        self.raise_()
+
+    def place(self) -> None:
+        """Follow the size of the widget below."""
+        over = self.parentWidget()
+        height = self.sizeHint().height()
+        self.setGeometry(_MARGIN, over.height() - height - _MARGIN, max(over.width() - 2 * _MARGIN, 0), height)
+
+
+def describe(error: BaseException) -> str:
+    """One line for people: an engine error says it itself, anything else is named as a fault of the program."""
+    text = " ".join(str(error).split())
+    if isinstance(error, EngineError):
+        return text
+    if isinstance(error, OSError):
+        return f"{error.strerror or text}: {error.filename}" if error.filename else text
+    return f"Unexpected {type(error).__name__}: {text or 'no message'} (details are in the log)"
+
+
+def install_hook(tell: Callable[[str], None]) -> Callable[[], None]:
+    """Send exceptions that reach the event loop to the log and to `tell`. Returns what takes the hook out again."""
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            before(kind, error, trace)
+            return
+        log.error("uncaught in the event loop", exc_info=(kind, error, trace))
+        tell(describe(error))
+
+    sys.excepthook = hook
+
+    def restore() -> None:
+        if sys.excepthook is hook:
+            sys.excepthook = before
+
+    return restore

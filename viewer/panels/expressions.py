@@ -1,0 +1,207 @@
+"""The list of expression sliders: search, reset, and what is not made yet offers to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.project import Project
+from engine.vocabulary import EXPRESSIONS, NEUTRAL
+from viewer.document import Document, with_weight
+from viewer.generation import Generation
+from viewer.widgets.controls import Elided
+from viewer.widgets.slider import FloatSlider
+
+USUAL, SLIDER_RANGE, TYPED_RANGE = 1.0, (0.0, 1.5), (-1.0, 2.0)
+_LABEL_WIDTH = 130
+_ENTRIES = {entry.name: entry for entry in EXPRESSIONS}
+
+
+def describe(name: str, prompt: str = "", facs: Mapping[str, float] | None = None) -> str:
+    """Tool tip of an expression: what it does and its FACS action units."""
+    entry = _ENTRIES.get(name)
+    prompt, facs = (entry.prompt, entry.facs) if entry else (prompt, facs or {})
+    units = ", ".join(unit if strength == 1.0 else f"{unit} × {strength:g}" for unit, strength in facs.items())
+    return "\n".join(filter(None, (name, prompt, f"FACS {units}" if units else "No FACS unit of its own")))
+
+
+class ExpressionRow(QWidget):
+    """One slider. `state` is 'ready', 'missing', 'waiting' or 'making'."""
+
+    moved = Signal(str, float)
+    settled = Signal()
+    wanted = Signal(str)
+    """Its 'generate' was clicked."""
+
+    def __init__(self, name: str, tip: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.name, self.state = name, ""
+        self.setToolTip(tip)
+        self.label = Elided(name, self)
+        self.label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.label.setFixedWidth(_LABEL_WIDTH)
+        self.slider = FloatSlider(SLIDER_RANGE, TYPED_RANGE, usual=USUAL, parent=self)
+        self.slider.edited.connect(lambda value: self.moved.emit(self.name, value))
+        self.slider.settled.connect(self.settled)
+        self.generate = QToolButton(self)
+        self.generate.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.generate.clicked.connect(lambda: self.wanted.emit(self.name))
+        self.reset = QToolButton(self)
+        self.reset.setText("↺")
+        self.reset.setToolTip("Back to 0")
+        self.reset.setFixedWidth(20)
+        self.reset.clicked.connect(self._reset)
+        self._end = QStackedWidget(self)
+        self._end.setFixedWidth(60)
+        self._end.addWidget(self.slider.number)
+        self._end.addWidget(self.generate)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(10, 1, 2, 1)
+        layout.setSpacing(4)
+        layout.addWidget(self.label)
+        layout.addWidget(self.slider, 1)
+        layout.addWidget(self._end)
+        layout.addWidget(self.reset)
+
+    def show_state(self, state: str) -> None:
+        """Dim the row unless its expression is there, and say what can be done or is being done."""
+        if state == self.state:
+            return
+        self.state = state
+        ready = state == "ready"
+        self.label.setProperty("quiet", not ready)
+        self.label.style().unpolish(self.label)
+        self.label.style().polish(self.label)
+        self.slider.groove.dim = not ready
+        self.slider.groove.update()
+        self._end.setCurrentIndex(0 if ready else 1)
+        self.generate.setEnabled(state == "missing")
+        self.generate.setText({"missing": "generate", "waiting": "waiting", "making": "making"}.get(state, ""))
+        self.generate.setToolTip("Make this expression for this person (moving the slider does it too)")
+
+    def show_weight(self, weight: float) -> None:
+        """Show `weight`; the reset button is there only where there is something to reset."""
+        self.slider.show_value(weight)
+        self.reset.setEnabled(weight != 0.0)
+        self.reset.setText("↺" if weight != 0.0 else "")
+
+    def _reset(self) -> None:
+        self.moved.emit(self.name, 0.0)
+        self.settled.emit()
+
+
+class ExpressionsPanel(QWidget):
+    """All expressions of the vocabulary, and those made from a prompt below them."""
+
+    def __init__(self, document: Document, generation: Generation, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.document, self.generation = document, generation
+        self.rows: dict[str, ExpressionRow] = {}
+        self.search = QLineEdit(self)
+        self.search.setPlaceholderText("Search, e.g. smile or AU12")
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self._filter)
+        self.reset_all = QPushButton("Reset all", self)
+        self.reset_all.clicked.connect(self._reset_all)
+        self.nothing = QLabel("No expression matches", self)
+        self.nothing.setProperty("quiet", True)
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        body = QWidget(self)
+        self._list = QVBoxLayout(body)
+        self._list.setContentsMargins(0, 0, 0, 6)
+        self._list.setSpacing(0)
+        self._list.addWidget(self.nothing)
+        self._list.addStretch(1)
+        scroll = QScrollArea(self)
+        scroll.setWidget(body)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        head = QHBoxLayout()
+        head.setContentsMargins(10, 4, 10, 4)
+        head.addWidget(self.search, 1)
+        head.addWidget(self.reset_all)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(head)
+        layout.addWidget(scroll, 1)
+        self.setMinimumWidth(350)
+        document.changed.connect(self._changed)
+        generation.changed.connect(self._show_states)
+        self._show(document.project)
+
+    def _changed(self, old: Project, new: Project) -> None:
+        if old.expressions is not new.expressions:
+            self._show(new)
+        elif old.weights is not new.weights:
+            self._show_weights(new)
+
+    def _show(self, project: Project) -> None:
+        names = [entry.name for entry in EXPRESSIONS if entry.name != NEUTRAL]
+        names += [name for name in project.expressions.names if name not in names and name != NEUTRAL]
+        for name in [name for name in self.rows if name not in names]:
+            self.rows.pop(name).deleteLater()
+        for at, name in enumerate(names):
+            if name not in self.rows:
+                self._list.insertWidget(at, self._add(name, project))
+        self._show_states()
+        self._show_weights(project)
+        self._filter(self.search.text())
+
+    def _add(self, name: str, project: Project) -> ExpressionRow:
+        prompted = [expression for expression in project.expressions.expressions if expression.name == name]
+        tip = describe(name, prompted[0].prompt, prompted[0].facs) if prompted else describe(name)
+        row = ExpressionRow(name, tip, self)
+        row.moved.connect(self._moved)
+        row.settled.connect(self.document.seal)
+        row.wanted.connect(self.generation.want)
+        self.rows[name] = row
+        return row
+
+    def _show_weights(self, project: Project) -> None:
+        for name, row in self.rows.items():
+            row.show_weight(project.weights.get(name, 0.0))
+        self.reset_all.setEnabled(any(weight != 0.0 for weight in project.weights.values()))
+
+    def _show_states(self) -> None:
+        made, generation = self.document.project.expressions.names, self.generation
+        for name, row in self.rows.items():
+            if name in generation.making:
+                row.show_state("making")
+            elif name in made:
+                row.show_state("ready")
+            else:
+                row.show_state("waiting" if name in generation.waiting else "missing")
+
+    def _moved(self, name: str, weight: float) -> None:
+        project = self.document.project
+        if project.weights.get(name, 0.0) != weight:
+            label = name if weight else f"Reset {name}"
+            self.document.edit(label, merge=("weight", name), weights=with_weight(project, name, weight))
+        if weight:
+            self.generation.want(name)
+
+    def _reset_all(self) -> None:
+        self.document.edit("Reset all expressions", weights={})
+
+    def _filter(self, text: str) -> None:
+        words, shown = text.casefold().split(), 0
+        for row in self.rows.values():
+            haystack = row.toolTip().casefold()
+            fits = all(word in haystack for word in words)
+            row.setVisible(fits)
+            shown += fits
+        self.nothing.setVisible(shown == 0)

@@ -1,0 +1,41 @@
+"""How the forms of the docks look: labels on the left in one column, controls on the right."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFormLayout, QFrame, QLabel, QWidget
+
+LABEL_WIDTH = 80
+
+
+class Form(QFormLayout):
+    """A form whose labels have one width in every dock, so that docks above each other line up."""
+
+    def addRow(self, *row: object) -> None:
+        """As QFormLayout's."""
+        if len(row) == 2 and isinstance(row[0], str):
+            label = QLabel(row[0])
+            label.setFixedWidth(LABEL_WIDTH)
+            super().addRow(label, row[1])  # type: ignore[call-overload]
+        else:
+            super().addRow(*row)  # type: ignore[call-overload]
+
+    def add_line(self) -> None:
+        """A thin line between two groups."""
+        line = QFrame()
+        line.setFrameShape(QFrame.Shape.HLine)
+        line.setFixedHeight(1)
+        line.setStyleSheet("background: #3a3b3f; border: none;")
+        super().addRow(line)
+
+
+def form(panel: QWidget) -> Form:
+    """Give `panel` the common form layout."""
+    layout = Form(panel)
+    layout.setContentsMargins(10, 4, 10, 8)
+    layout.setHorizontalSpacing(6)
+    layout.setVerticalSpacing(6)
+    layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    panel.setMinimumWidth(300)
+    return layout

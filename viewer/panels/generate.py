@@ -1,0 +1,127 @@
+"""Asking the model: a prompt or names, steps, seed, one button that turns into Cancel, progress."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QSpinBox, QWidget
+
+from engine.vocabulary import NAMES, NEUTRAL
+from viewer.document import Document
+from viewer.generation import Generation, Settings
+from viewer.panels.form import form
+from viewer.widgets.controls import Choice, Elided
+
+MISSING, ALL = "missing", "all"
+MAX_SEED = 2**31 - 1
+
+
+class GeneratePanel(QWidget):
+    """Builds a request from its fields and hands it to `Generation`."""
+
+    def __init__(self, document: Document, generation: Generation, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.document, self.generation = document, generation
+        self.prompt = QLineEdit(self)
+        self.prompt.setPlaceholderText("in words, e.g. sly smile")
+        self.prompt.setClearButtonEnabled(True)
+        self.prompt.setToolTip("Free text makes one new expression of that name; empty uses the list below")
+        self.which = Choice(parent=self)
+        self.steps = self._number(1, 50, generation.settings.steps, "Sampler steps: more is slower and finer")
+        self.seed = self._number(0, MAX_SEED, generation.settings.seed, "Same seed, same result")
+        self.button = QPushButton(self)
+        self.progress = QProgressBar(self)
+        self.progress.setTextVisible(False)
+        self.progress.setRange(0, 1000)
+        self.status = Elided(parent=self)
+        self.status.setProperty("quiet", True)
+        self._lay_out()
+        self.prompt.textChanged.connect(self._show)
+        self.prompt.returnPressed.connect(self._start)
+        self.which.edited.connect(self._show)
+        self.steps.valueChanged.connect(self._settings_changed)
+        self.seed.valueChanged.connect(self._settings_changed)
+        self.button.clicked.connect(self._clicked)
+        document.changed.connect(self._document_changed)
+        generation.changed.connect(self._show)
+        generation.told.connect(self.status.set_full)
+        generation.failed.connect(lambda message: self.status.set_full(f"Failed: {message}"))
+        self._fill()
+
+    def _number(self, low: int, high: int, value: int, tip: str) -> QSpinBox:
+        box = QSpinBox(self)
+        box.setRange(low, high)
+        box.setValue(value)
+        box.setToolTip(tip)
+        box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        return box
+
+    def _lay_out(self) -> None:
+        layout: QFormLayout = form(self)
+        numbers = QHBoxLayout()
+        numbers.setSpacing(8)
+        numbers.addWidget(self.steps, 1)
+        numbers.addWidget(QLabel("Seed", self))
+        numbers.addWidget(self.seed, 2)
+        layout.addRow("Prompt", self.prompt)
+        layout.addRow("Make", self.which)
+        layout.addRow("Steps", numbers)
+        layout.addRow(self.button)
+        layout.addRow(self.progress)
+        layout.addRow(self.status)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The vocabulary names the list stands for now."""
+        chosen = self.which.value()
+        if chosen == ALL:
+            return NAMES[1:]
+        if chosen == MISSING:
+            return tuple(name for name in NAMES[1:] if name not in self.document.project.expressions)
+        return (chosen,)
+
+    def _fill(self) -> None:
+        missing = sum(name not in self.document.project.expressions for name in NAMES[1:])
+        total = len(NAMES) - 1
+        items = [(f"All {total} expressions", ALL)]
+        if 0 < missing < total:
+            items.insert(0, (f"The {missing} not made yet", MISSING))
+        self.which.set_items(items + [(name, name) for name in NAMES if name != NEUTRAL])
+        self._show()
+
+    def _document_changed(self, old: object, new: object) -> None:
+        if getattr(old, "expressions", None) is not getattr(new, "expressions", None):
+            self._fill()
+
+    def _settings_changed(self) -> None:
+        self.generation.settings = Settings(self.steps.value(), self.seed.value())
+
+    def _clicked(self) -> None:
+        if self.generation.busy:
+            self.generation.cancel()
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        if self.generation.busy:
+            return
+        prompt = " ".join(self.prompt.text().split())
+        self.generation.start((), prompt) if prompt else self.generation.start(self.names)
+
+    def _show(self) -> None:
+        generation, prompt = self.generation, " ".join(self.prompt.text().split())
+        self.which.setEnabled(not prompt)
+        if generation.busy:
+            self.button.setText("Stopping…" if generation.stopping else "Cancel")
+            waiting = f"  ·  {len(generation.waiting)} waiting" if generation.waiting else ""
+            self.status.set_full(generation.label + waiting)
+        elif prompt:
+            self.button.setText("Generate from prompt")
+        else:
+            self.button.setText(f"Generate {self.which.currentText()}" if len(self.names) == 1 else "Generate")
+        self.button.setEnabled(not generation.stopping)
+        if self.button.property("primary") is not (not generation.busy):
+            self.button.setProperty("primary", not generation.busy)
+            self.button.style().unpolish(self.button)
+            self.button.style().polish(self.button)
+        self.progress.setValue(round(1000 * generation.fraction))
+        self.setCursor(Qt.CursorShape.ArrowCursor)

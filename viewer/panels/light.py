@@ -1,0 +1,152 @@
+"""Light: environment, key light, exposure and tone curve."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+
+from engine.color import linear_from_srgb, srgb_from_linear
+from engine.project import Project
+from engine.render.environment import BUILT_IN, equirect_radiance
+from engine.scene import Scene, ToneCurve
+from viewer.bind import bind_scene, environment_changed, key_light_changed
+from viewer.document import Document
+from viewer.panels.form import form
+from viewer.widgets.controls import Choice, Color, ColorButton, Toggle
+from viewer.widgets.slider import FloatSlider
+
+DEGREE = math.pi / 180.0
+IMAGE_FILTER = "Environment images (*.hdr *.exr)"
+
+
+class LightPanel(QWidget):
+    """Edits `scene.environment`, `scene.key_light`, `scene.exposure_ev` and `scene.tone_curve`."""
+
+    def __init__(self, document: Document, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.document = document
+        self.environment = Choice(((name, name) for name in BUILT_IN), self)
+        self.load = QPushButton("File…", self)
+        self.load.setToolTip("Light with an equirectangular .hdr or .exr image (or drop one on the window)")
+        self.load.clicked.connect(self._ask_file)
+        self.rotation = _angle(180.0)
+        self.environment_exposure = FloatSlider((-4.0, 4.0), (-10.0, 10.0), suffix=" EV")
+        self.visible_background = Toggle("Show as background", self)
+        self.key = Toggle("Key light", self)
+        self.key_color = ColorButton("Colour of the key light", self)
+        self.key_yaw, self.key_pitch = _angle(180.0), _angle(90.0)
+        self.intensity = FloatSlider((0.0, 6.0), (0.0, 100.0), rest=1.5)
+        self.exposure = FloatSlider((-4.0, 4.0), (-10.0, 10.0), suffix=" EV")
+        self.tone = Choice(((curve.value, curve) for curve in ToneCurve), self)
+        self._lay_out()
+        self._show_environment(document.project)
+        document.changed.connect(lambda old, new: self._show_environment(new))
+        self._bind_environment()
+        self._bind_key()
+        self._bind_picture()
+
+    def _lay_out(self) -> None:
+        layout, choose, key = form(self), QHBoxLayout(), QHBoxLayout()
+        choose.addWidget(self.environment, 1)
+        choose.addWidget(self.load)
+        key.addWidget(self.key, 1)
+        key.addWidget(self.key_color)
+        layout.addRow("Environment", choose)
+        layout.addRow("Rotation", self.rotation)
+        layout.addRow("Exposure", self.environment_exposure)
+        layout.addRow("", self.visible_background)
+        layout.add_line()
+        layout.addRow(key)
+        layout.addRow("Direction", self.key_yaw)
+        layout.addRow("Height", self.key_pitch)
+        layout.addRow("Intensity", self.intensity)
+        layout.add_line()
+        layout.addRow("Picture", self.exposure)
+        layout.addRow("Tone curve", self.tone)
+
+    def _bind_environment(self) -> None:
+        for control, label, name in (
+            (self.environment, "Environment", "name"),
+            (self.rotation, "Rotate environment", "rotation_rad"),
+            (self.environment_exposure, "Environment exposure", "exposure_ev"),
+            (self.visible_background, "Show environment", "visible"),
+        ):
+            bind_scene(
+                self.document,
+                control,
+                label,
+                lambda scene, name=name: getattr(scene.environment, name),
+                lambda scene, value, name=name: environment_changed(scene, **{name: value}),
+            )
+
+    def _bind_key(self) -> None:
+        for control, label, name in (
+            (self.key, "Key light", "enabled"),
+            (self.key_yaw, "Key light direction", "yaw_rad"),
+            (self.key_pitch, "Key light height", "pitch_rad"),
+            (self.intensity, "Key light intensity", "irradiance"),
+        ):
+            bind_scene(
+                self.document,
+                control,
+                label,
+                lambda scene, name=name: getattr(scene.key_light, name),
+                lambda scene, value, name=name: key_light_changed(scene, **{name: value}),
+            )
+        bind_scene(
+            self.document,
+            self.key_color,
+            "Key light colour",
+            lambda scene: _shown(scene.key_light.color_linear),
+            lambda scene, value: key_light_changed(scene, color_linear=_linear(value)),
+        )
+
+    def _bind_picture(self) -> None:
+        document = self.document
+        bind_scene(document, self.exposure, "Exposure", lambda scene: scene.exposure_ev, _with_exposure)
+        bind_scene(document, self.tone, "Tone curve", lambda scene: scene.tone_curve, _with_tone)
+
+    def _show_environment(self, project: Project) -> None:
+        """A file in use is an item of the list as long as it is in use."""
+        name = project.scene.environment.name
+        if self.environment.position(name) < 0:
+            built_in = [(each, each) for each in BUILT_IN]
+            self.environment.set_items([*built_in, (Path(name).name, name)])
+            self.environment.show_value(name)
+
+    def _ask_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Environment image", "", IMAGE_FILTER)
+        if path:
+            self.use_file(path)
+
+    def use_file(self, path: str) -> None:
+        """Light with the image at `path`. It is read first: FileFormatError leaves the light as it was."""
+        equirect_radiance(path)
+        scene = environment_changed(self.document.project.scene, name=path)
+        self.document.edit("Environment", scene=scene)
+
+
+def _angle(limit: float) -> FloatSlider:
+    return FloatSlider((-limit, limit), decimals=0, suffix="°", scale=DEGREE)
+
+
+def _with_exposure(scene: Scene, value: float) -> Scene:
+    return replace(scene, exposure_ev=value)
+
+
+def _with_tone(scene: Scene, value: ToneCurve) -> Scene:
+    return replace(scene, tone_curve=value)
+
+
+def _shown(color_linear: Color) -> Color:
+    red, green, blue = (float(value) for value in srgb_from_linear(np.asarray(color_linear)))
+    return red, green, blue
+
+
+def _linear(color_srgb: Color) -> Color:
+    red, green, blue = (float(value) for value in linear_from_srgb(np.asarray(color_srgb, np.float32)))
+    return red, green, blue

@@ -1,0 +1,203 @@
+"""The viewport: a QOpenGLWidget that hands its framebuffer to the renderer, and the mouse that moves the camera.
+
+OpenGL is called on the GUI thread only, always with this widget's context current. The framebuffer id is asked for in
+every paint, because Qt makes a new one at each resize and re-dock.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import moderngl
+import numpy as np
+from PySide6.QtCore import QPointF, Qt, Signal
+from PySide6.QtGui import QMouseEvent, QSurfaceFormat, QWheelEvent
+from PySide6.QtOpenGLWidgets import QOpenGLWidget
+from PySide6.QtWidgets import QWidget
+
+from engine.composer import compose_positions
+from engine.errors import GraphicsError
+from engine.expression import ExpressionSet
+from engine.mesh import Part
+from engine.project import Project
+from engine.render.offscreen import render_image
+from engine.render.renderer import Renderer
+from engine.scene import Camera
+from viewer import orbit
+from viewer.document import Document
+
+log = logging.getLogger(__name__)
+
+GL_VERSION = (4, 1)
+WHEEL_NOTCH = 120.0
+"""Qt's angle delta of one notch of a wheel."""
+
+
+def set_default_format() -> None:
+    """Ask for a GL 4.1 core context without multisampling (the renderer antialiases); before QApplication is made."""
+    wanted = QSurfaceFormat()
+    wanted.setVersion(*GL_VERSION)
+    wanted.setProfile(QSurfaceFormat.OpenGLContextProfile.CoreProfile)
+    wanted.setDepthBufferSize(24)
+    wanted.setSwapInterval(1)
+    QSurfaceFormat.setDefaultFormat(wanted)
+
+
+class Viewport(QOpenGLWidget):
+    """Shows the document's project; left drag orbits, middle or shift-drag pans, the wheel zooms."""
+
+    painted = Signal()
+    """A frame has been drawn."""
+    failed = Signal(object)
+    """(Exception): a frame could not be drawn; what it says ends in the log too."""
+    resized = Signal()
+
+    def __init__(self, document: Document, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.document = document
+        self._context: moderngl.Context | None = None
+        self._renderer: Renderer | None = None
+        self._grabbed: QPointF | None = None
+        self._preview: ExpressionSet | None = None
+        self.setMinimumSize(320, 240)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        document.changed.connect(self._changed)
+
+    def _changed(self, old: Project, new: Project) -> None:
+        if old is not new:
+            self.update()  # Qt joins any number of these into one paint
+
+    def set_preview(self, preview: ExpressionSet | None) -> None:
+        """Show `preview` in place of the document's expressions of the same names; None ends it."""
+        self._preview = preview
+        self.update()
+
+    def _shown(self) -> Project:
+        project, preview = self.document.project, self._preview
+        if preview is None or preview.identity_hash != project.expressions.identity_hash:
+            return project
+        return replace(project, expressions=project.expressions.merged(preview))
+
+    # OpenGL
+
+    def initializeGL(self) -> None:
+        """Make the renderer for the context Qt has just made; runs again should Qt make another."""
+        try:
+            self._initialize()
+        except Exception as error:
+            log.exception("OpenGL")
+            self._renderer = None
+            self.failed.emit(error)
+
+    def _initialize(self) -> None:
+        self._drop()
+        self.context().aboutToBeDestroyed.connect(self.release)
+        # init_context, not create_context: a later create_context in one process would look for GLX on an EGL display
+        moderngl.init_context()
+        self._context = moderngl.get_context()
+        found = self._context.version_code
+        if found < GL_VERSION[0] * 100 + GL_VERSION[1] * 10:
+            raise GraphicsError(
+                f"expected OpenGL {GL_VERSION[0]}.{GL_VERSION[1]} or newer, found {found / 100:.1f}; "
+                "update the graphics driver, or set LIBGL_ALWAYS_SOFTWARE=1"
+            )
+        self._renderer = Renderer(self._context)
+
+    def paintGL(self) -> None:
+        """One frame. What goes wrong is told by `failed`: an exception that leaves a paint event ends the process."""
+        try:
+            self._paint()
+        except Exception as error:
+            log.exception("paint")
+            self.failed.emit(error)
+        else:
+            self.painted.emit()
+
+    def _paint(self) -> None:
+        if self._context is not None and self._renderer is not None:
+            target = self._context.detect_framebuffer(self.defaultFramebufferObject())
+            self._renderer.draw(self._shown(), target, self.pixel_size())
+
+    def resizeGL(self, width: int, height: int) -> None:
+        """The renderer is told its size in each paint; what lies over the viewport follows `resized`."""
+        self.resized.emit()
+
+    def pixel_size(self) -> tuple[int, int]:
+        """(width, height) in device pixels."""
+        ratio = self.devicePixelRatioF()
+        return max(round(self.width() * ratio), 1), max(round(self.height() * ratio), 1)
+
+    def picture(self, width: int, height: int, *, transparent: bool = False) -> np.ndarray:
+        """(height, width, 3 or 4) uint8 sRGB of the project at any size, row 0 on top; drawn with the same renderer.
+
+        GraphicsError when there is no renderer or the driver cannot make a target that large.
+        """
+        if self._context is None or self._renderer is None:
+            raise GraphicsError("expected a viewport with OpenGL, found none; show the window first")
+        self.makeCurrent()
+        try:
+            project = self.document.project
+            return render_image(project, width, height, transparent=transparent, renderer=self._renderer)
+        finally:
+            self.doneCurrent()
+
+    def release(self) -> None:
+        """Give the GPU back; safe to call twice. Qt's signal arrives without a current context, so make it current."""
+        if self._context is None:
+            return
+        self.makeCurrent()
+        self._drop()
+        self.doneCurrent()
+
+    def _drop(self) -> None:
+        if self._renderer is not None:
+            self._renderer.release()
+        if self._context is not None:
+            self._context.release()
+        self._renderer = self._context = None
+
+    # Mouse
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Take hold of the view."""
+        self._grabbed = event.position()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Let go."""
+        self._grabbed = None
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Orbit with the left button; pan with the middle one, or with shift held; zoom with the right one."""
+        if self._grabbed is None:
+            return
+        moved = event.position() - self._grabbed
+        self._grabbed = event.position()
+        buttons, camera = event.buttons(), self._camera
+        shifted = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if buttons & Qt.MouseButton.MiddleButton or (buttons & Qt.MouseButton.LeftButton and shifted):
+            self.document.look(orbit.pan(camera, moved.x(), moved.y(), self.height()))
+        elif buttons & Qt.MouseButton.LeftButton:
+            self.document.look(orbit.orbit(camera, moved.x(), moved.y()))
+        elif buttons & Qt.MouseButton.RightButton:
+            self.document.look(orbit.zoom(camera, -moved.y() / 20.0))
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Look at the point of the head under the pointer; beside the head nothing happens."""
+        at = event.position()
+        origin, direction = orbit.ray(self._camera, at.x(), at.y(), self.width(), self.height())
+        project = self.document.project
+        topology = project.identity.topology
+        positions = compose_positions(project.identity, project.expressions, project.active())
+        drawn = topology.faces_of(*(part for part in Part if part is not Part.OVERLAY))
+        point = orbit.hit(positions, topology.faces[drawn], origin, direction)
+        if point is not None:
+            self.document.look(orbit.recentre(self._camera, point))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Zoom."""
+        self.document.look(orbit.zoom(self._camera, event.angleDelta().y() / WHEEL_NOTCH))
+
+    @property
+    def _camera(self) -> Camera:
+        return self.document.project.scene.camera

@@ -1,0 +1,263 @@
+"""The main window: viewport in the middle, docks around it, and what opens, saves and exports."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from PySide6.QtCore import QSettings, QSize, Qt
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QDialog, QDockWidget, QFileDialog, QLabel, QMainWindow, QScrollArea, QWidget
+
+from engine.mesh import Part
+from engine.project import Project
+from viewer import dialogs, files
+from viewer.document import Document
+from viewer.generation import Generation, Generator
+from viewer.jobs import JobRunner
+from viewer.menus import Menus
+from viewer.notify import Notifier, describe
+from viewer.panels.expressions import ExpressionsPanel
+from viewer.panels.generate import GeneratePanel
+from viewer.panels.light import LightPanel
+from viewer.panels.look import LookPanel
+from viewer.viewport import Viewport
+
+APPLICATION = "ExpDiff Studio"
+RECENT = 10
+LAYOUT_VERSION = 1
+
+
+class PanelScroll(QScrollArea):
+    """Holds a panel: as large as the panel likes, scrolling where the screen is too small."""
+
+    def __init__(self, panel: QWidget) -> None:
+        super().__init__()
+        self.setWidget(panel)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(panel.minimumWidth())
+
+    def sizeHint(self) -> QSize:
+        """What the panel asks for."""
+        return self.widget().sizeHint()
+
+
+class MainWindow(QMainWindow):
+    """Owns the document, the two job threads (model, files), the viewport and the panels."""
+
+    def __init__(
+        self,
+        project: Project,
+        settings: QSettings,
+        generator: Generator,
+        path: str | None = None,
+        ask: dialogs.Ask = dialogs.ask_unsaved,
+    ) -> None:
+        super().__init__()
+        self.settings, self._ask = settings, ask
+        self.document = Document(project, path if path and path.endswith(files.PROJECT_SUFFIX) else None)
+        self.jobs, self.file_jobs = JobRunner(self), JobRunner(self)
+        self.generation = Generation(self.document, self.jobs, generator, self)
+        self.viewport = Viewport(self.document, self)
+        self.setCentralWidget(self.viewport)
+        self.notifier = Notifier(self.viewport)
+        self.light = LightPanel(self.document)
+        expressions = ExpressionsPanel(self.document, self.generation)
+        self._dock("Expressions", expressions, Qt.DockWidgetArea.LeftDockWidgetArea)
+        for title, panel in (
+            ("Generate", GeneratePanel(self.document, self.generation)),
+            ("Light", self.light),
+            ("View", LookPanel(self.document)),
+        ):
+            self._dock(title, PanelScroll(panel), Qt.DockWidgetArea.RightDockWidgetArea)
+        for dock in self.docks()[1:-1]:  # the last one takes the height that is left
+            dock.widget().setMaximumHeight(dock.widget().sizeHint().height())
+        self.facts = QLabel(self)
+        self.facts.setContentsMargins(0, 0, 10, 0)
+        self.statusBar().addPermanentWidget(self.facts)
+        self.statusBar().setSizeGripEnabled(False)
+        self.menus = Menus(self)
+        self.setAcceptDrops(True)
+        self._closed = False
+        self._opening = ""
+        self._connect()
+        self._show_project(None, self.document.project)
+        self._restore()
+
+    # Building
+
+    def _dock(self, title: str, panel: QWidget, area: Qt.DockWidgetArea) -> None:
+        dock = QDockWidget(title, self)
+        dock.setObjectName(title)
+        dock.setWidget(panel)
+        self.addDockWidget(area, dock)
+
+    def docks(self) -> list[QDockWidget]:
+        """The docks in the order they were added."""
+        return self.findChildren(QDockWidget, options=Qt.FindChildOption.FindDirectChildrenOnly)
+
+    def _connect(self) -> None:
+        self.document.changed.connect(self._show_project)
+        self.generation.told.connect(self.statusBar().showMessage)
+        self.generation.failed.connect(self.notifier.error)
+        self.generation.previewed.connect(self.viewport.set_preview)
+        self.viewport.failed.connect(lambda error: self.notifier.error(describe(error)))
+        self.viewport.resized.connect(self.notifier.place)
+        self.file_jobs.stepped.connect(lambda number, step: self.statusBar().showMessage(step.label))
+        self.file_jobs.failed.connect(self._file_failed)
+        self.file_jobs.finished.connect(self._file_finished)
+
+    def _restore(self) -> None:
+        self.resize(1280, 800)
+        geometry, state = self.settings.value("geometry"), self.settings.value("state")
+        if geometry is not None:
+            self.restoreGeometry(geometry)
+        if state is not None:
+            self.restoreState(state, LAYOUT_VERSION)
+
+    def _show_project(self, old: Project | None, new: Project) -> None:
+        self.setWindowTitle(f"{new.identity.name}[*] – {APPLICATION}")
+        self.setWindowModified(self.document.modified)
+        if old is None or old.identity is not new.identity or old.expressions is not new.expressions:
+            self.facts.setText(facts(new))
+
+    # Opening and saving
+
+    def open_path(self, path: str) -> None:
+        """Open a folder, a saved project or `builtin:SEED` beside the GUI thread; a failure leaves what is open."""
+        if self.may_discard():
+            self._opening = path
+            self.file_jobs.start(files.opening(path))
+
+    def _file_finished(self, number: int, result: object) -> None:
+        if isinstance(result, Project):
+            path = self._opening
+            self.document.open(result, os.path.abspath(path) if path.endswith(files.PROJECT_SUFFIX) else None)
+            self.remember(path)
+            self.statusBar().showMessage(f"Opened {files.shown(path)}")
+        else:
+            self.notifier.info(f"Wrote {result}")
+
+    def _file_failed(self, number: int, error: Exception) -> None:
+        self.statusBar().clearMessage()
+        self.notifier.error(describe(error))
+
+    def remember(self, path: str) -> None:
+        """Put `path` on top of the recent files."""
+        path = path if path.startswith("builtin") else os.path.abspath(path)
+        self.settings.setValue("recent", [path, *(each for each in self.recent() if each != path)][:RECENT])
+
+    def recent(self) -> list[str]:
+        """Recent paths, newest first."""
+        value = self.settings.value("recent", [])
+        return [value] if isinstance(value, str) else list(value or [])
+
+    def save(self) -> bool:
+        """Save where it was saved before, or ask where. Was it saved?"""
+        return self.save_to(self.document.path) if self.document.path else self.save_as()
+
+    def save_as(self) -> bool:
+        """Ask where to save. Was it saved?"""
+        name = self.document.path or self.document.project.identity.name + files.PROJECT_SUFFIX
+        path, _ = QFileDialog.getSaveFileName(self, "Save project", name, f"Project (*{files.PROJECT_SUFFIX})")
+        return bool(path) and self.save_to(path)
+
+    def save_to(self, path: str) -> bool:
+        """Save the project at `path`; a failure is told and loses nothing."""
+        try:
+            path = files.save(self.document.project, path)
+        except Exception as error:
+            self.notifier.error(describe(error))
+            return False
+        self.document.mark_saved(self.document.project, path)
+        self.remember(path)
+        self.statusBar().showMessage(f"Saved {files.shown(path)}")
+        return True
+
+    def may_discard(self) -> bool:
+        """True when nothing unsaved would be lost, or the user lets it go."""
+        if not self.document.modified:
+            return True
+        answer = self._ask(self, self.document.project.identity.name)
+        return self.save() if answer is dialogs.Answer.SAVE else answer is dialogs.Answer.DISCARD
+
+    # Exports
+
+    def export_glb_to(self, path: str) -> None:
+        """Write a GLB beside the GUI thread."""
+        self.file_jobs.start(files.exporting_glb(self.document.project, path))
+
+    def export_folder_to(self, folder: str) -> None:
+        """Write a J-Reflectance person folder beside the GUI thread."""
+        self.file_jobs.start(files.exporting_folder(self.document.project, folder))
+
+    def save_picture(self, path: str, settings: dialogs.PictureSettings) -> None:
+        """Draw the project at the chosen size and write it as a PNG."""
+        image = self.viewport.picture(settings.width, settings.height, transparent=settings.transparent)
+        self.file_jobs.start(files.saving_picture(image, path))
+
+    def ask_screenshot(self) -> None:
+        """Ask for size, then for the file."""
+        dialog = dialogs.ScreenshotDialog(self.viewport.pixel_size(), self)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            name = self.document.project.identity.name + ".png"
+            path, _ = QFileDialog.getSaveFileName(self, "Save screenshot", name, "PNG (*.png)")
+            if path:
+                self.save_picture(path, dialog.settings)
+        dialog.deleteLater()
+
+    # Events
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Files and folders may be dropped."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped; an environment image lights the head instead."""
+        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths and paths[0].casefold().endswith(files.IMAGE_SUFFIXES):
+            self.light.use_file(paths[0])
+        elif paths:
+            self.open_path(paths[0])
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask about unsaved changes; then stop the jobs, wait for them, and release OpenGL."""
+        if not self._closed and not self.may_discard():
+            event.ignore()
+            return
+        self.settings.setValue("geometry", self.saveGeometry())
+        self.settings.setValue("state", self.saveState(LAYOUT_VERSION))
+        self.hide()  # a step of the sampler may take seconds to end
+        self.finish()
+        event.accept()
+
+    def finish(self) -> None:
+        """Stop the jobs, wait for them, and release OpenGL with its context current. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            self.jobs.close()
+            self.file_jobs.close()
+            self.viewport.release()
+
+    def reset_weights(self) -> None:
+        """Back to the neutral face."""
+        if self.document.project.weights:
+            self.document.edit("Reset all expressions", weights={})
+
+    def set_scene(self, label: str, **changes: object) -> None:
+        """Edit fields of the scene."""
+        self.document.edit(label, scene=replace(self.document.project.scene, **changes))  # type: ignore[arg-type]
+
+
+def facts(project: Project) -> str:
+    """One line about the head: size of mesh and maps, what was completed, licence."""
+    identity, topology = project.identity, project.identity.topology
+    drawn = len(topology.faces) - len(topology.faces_of(Part.OVERLAY))
+    height, width = identity.maps.size
+    completed = sorted({"diffuse", "specular", "roughness", "normal"} - identity.known_maps)
+    parts = [f"{topology.vertex_count:,} vertices", f"{drawn:,} triangles", f"maps {width} × {height}"]
+    parts += [f"completed: {', '.join(completed)}"] if completed else []
+    parts += [f"{len(project.expressions.names)} expressions"]
+    return "   ·   ".join(parts)

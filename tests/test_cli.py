@@ -1,0 +1,347 @@
+"""The command: what it prints, writes and returns, on small heads saved in each way."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine import expression_cache
+from engine.cli import main
+from engine.diffusion.request import GenerateRequest
+from engine.export import export_jreflectance
+from engine.identity import Identity
+from engine.io import jreflectance
+from engine.io.images import png_bytes, read_rgb, write_png
+from engine.io.project import load_project, save_project
+from engine.project import Project, new_project
+from engine.scene import Environment, Scene
+from tests.heads import make_expressions, make_head
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def head() -> Identity:
+    return make_head(32)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Never the user's own cache."""
+    monkeypatch.setenv(expression_cache.VARIABLE, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def saved(head: Identity, tmp_path: Path) -> str:
+    """A project with two expressions."""
+    project = Project(head, make_expressions(head), {}, new_project(head).scene)
+    save_project(project, tmp_path / "head.expdiff")
+    return str(tmp_path / "head.expdiff")
+
+
+@pytest.fixture
+def bare(head: Identity, tmp_path: Path) -> str:
+    """A project without expressions."""
+    save_project(new_project(head), tmp_path / "bare.expdiff")
+    return str(tmp_path / "bare.expdiff")
+
+
+@pytest.fixture
+def person(head: Identity, tmp_path: Path) -> Path:
+    project = Project(head, make_expressions(head), {}, new_project(head).scene)
+    export_jreflectance(project, tmp_path / "p001")
+    return tmp_path / "p001"
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that `expdiff` says on stderr when it cannot."""
+    assert main(list(arguments)) == 1
+    out, err = capsys.readouterr()
+    lines = [line for line in err.splitlines() if not line.startswith("expdiff: note: ")]
+    assert len(lines) == 1, err
+    assert lines[0].startswith("expdiff: error: ")
+    assert out == ""
+    return lines[0]
+
+
+# --- what works ------------------------------------------------------------------------------------------------------
+
+
+def test_info_says_what_is_there(saved: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", saved]) == 0
+    out = capsys.readouterr().out
+    for text in ("test head 0", "Apache-2.0", "240.0 mm", "32 x 32", "Jaw Open", "Brows Up", "eye_left"):
+        assert text in out
+
+
+def test_a_person_folder_and_a_project_open_alike(person: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(person)]) == 0
+    out = capsys.readouterr().out
+    assert "Jaw Open" in out
+    assert "240.0 mm" in out
+
+
+def test_export_glb_with_chosen_expressions_and_weights(saved: str, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "a.glb"
+    arguments = ["--expressions", "brows up", "--weights", "Brows Up=0.5"]
+    assert main(["export", saved, "--format", "glb", "--out", str(out), *arguments]) == 0
+    data = out.read_bytes()
+    assert data[:4] == b"glTF"
+    assert b'"targetNames":["Brows Up"]' in data
+    assert b'"weights":[0.5]' in data
+
+
+def test_export_folder_reads_back(saved: str, head: Identity, tmp_path: Path) -> None:
+    assert main(["export", saved, "--format", "jreflectance", "--out", str(tmp_path / "out")]) == 0
+    identity, expressions = jreflectance.read(tmp_path / "out")
+    assert expressions.names == ("Brows Up", "Jaw Open")
+    np.testing.assert_array_equal(identity.positions_m, head.positions_m)
+
+
+def test_render_moves_the_head_and_compares(saved: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("engine.render.offscreen")
+    neutral, smile = str(tmp_path / "neutral.png"), str(tmp_path / "open.png")
+    common = ["--size", "96x128", "--camera", "20,5", "--light", "studio", "--light-rotation", "90"]
+    assert main(["render", saved, "--out", neutral, *common]) == 0
+    assert read_rgb(Path(neutral)).shape == (128, 96, 3)
+    assert main(["render", saved, "--out", smile, *common, "--reference", neutral]) == 0
+    assert "largest difference 0/255" in capsys.readouterr().out
+    message = fails(capsys, "render", saved, "--out", smile, *common, "--weights", "Jaw Open=1", "--reference", neutral)
+    assert "expected the same picture" in message
+    assert (read_rgb(Path(neutral)) != read_rgb(Path(smile))).any()
+
+
+def test_render_channel_and_transparency(saved: str, tmp_path: Path) -> None:
+    out = tmp_path / "a.png"
+    for channel in ("diffuse", "Normal map", "offset"):
+        assert main(["render", saved, "--out", str(out), "--size", "64x64", "--channel", channel, "--transparent"]) == 0
+        assert out.read_bytes()[25] == 6  # colour type: RGB and alpha
+
+
+def test_what_the_cache_has_is_not_made_again(bare: str, head: Identity, tmp_path: Path, cache: Path) -> None:
+    made = make_expressions(head)
+    request = GenerateRequest(head, ("Jaw Open",))
+    expression_cache.store(request, made["Jaw Open"])
+    assert len(list(cache.iterdir())) == 1
+    out = tmp_path / "a.glb"
+    assert main(["export", bare, "--format", "glb", "--out", str(out), "--expressions", "Jaw Open"]) == 0
+    assert b'"targetNames":["Jaw Open"]' in out.read_bytes()
+
+
+def test_the_cache_gives_back_what_it_got(head: Identity, cache: Path) -> None:
+    made = make_expressions(head)["Brows Up"]
+    request = GenerateRequest(head, ("Brows Up",), steps=3, seed=5)
+    assert expression_cache.load(request, "Brows Up") is None
+    expression_cache.store(request, made)
+    found = expression_cache.load(request, "Brows Up")
+    assert found is not None
+    np.testing.assert_array_equal(found.offsets_m, made.offsets_m)
+    np.testing.assert_array_equal(found.change.slope, made.change.slope)
+    for other in (
+        GenerateRequest(head, ("Brows Up",), steps=4, seed=5),
+        GenerateRequest(head, ("Brows Up",), steps=3, seed=6),
+        GenerateRequest(make_head(32, seed=1), ("Brows Up",), steps=3, seed=5),
+    ):
+        assert expression_cache.load(other, "Brows Up") is None
+    (step,) = expression_cache.generate_cached(request)
+    assert step.result is not None
+    assert step.result.names == ("Brows Up",)
+
+
+def test_a_damaged_cache_file_is_a_note_and_no_more(
+    head: Identity, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = GenerateRequest(head, ("Brows Up",))
+    expression_cache.store(request, make_expressions(head)["Brows Up"])
+    (path,) = cache.iterdir()
+    path.write_bytes(path.read_bytes()[:500])
+    with caplog.at_level("INFO", logger="engine"):
+        assert expression_cache.load(request, "Brows Up") is None
+    assert "made again" in caplog.text
+
+
+def test_a_cache_that_cannot_be_written_loses_nothing(
+    head: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv(expression_cache.VARIABLE, str(tmp_path / "file" / "cache"))
+    with caplog.at_level("INFO", logger="engine"):
+        expression_cache.store(GenerateRequest(head, ("Brows Up",)), make_expressions(head)["Brows Up"])
+    assert "nothing is kept" in caplog.text
+
+
+def test_the_cache_forgets_what_was_used_longest_ago(
+    head: Identity, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_expressions(head)["Brows Up"]
+    expression_cache.store(GenerateRequest(head, ("Brows Up",), seed=0), made)
+    (path,) = cache.iterdir()
+    monkeypatch.setattr(expression_cache, "LARGEST_BYTES", 2 * path.stat().st_size + 100)
+    for seed in range(1, 4):
+        expression_cache.store(GenerateRequest(head, ("Brows Up",), seed=seed), made)
+    assert expression_cache.load(GenerateRequest(head, ("Brows Up",), seed=0), "Brows Up") is None
+    assert expression_cache.load(GenerateRequest(head, ("Brows Up",), seed=3), "Brows Up") is not None
+
+
+# --- what does not ---------------------------------------------------------------------------------------------------
+
+
+def _damage(person: Path, how: str) -> None:
+    shape = person / "exp11" / "shape.npy"
+    match how:
+        case "wrong vertex count":
+            np.save(shape, np.load(shape)[:-1])
+        case "NaN shape":
+            np.save(shape, np.load(shape) * np.float32("nan"))
+        case "truncated PNG":
+            path = person / "exp11" / "normal.png"
+            path.write_bytes(path.read_bytes()[:90])
+        case "coloured roughness":
+            write_png(person / "exp11" / "roughness.png", read_rgb(person / "exp11" / "diffuse.png"))
+        case "folder without neutral":
+            shutil.rmtree(person / "exp1")
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("wrong vertex count", "expected"),
+        ("NaN shape", "NaN"),
+        ("truncated PNG", "cut after 90 bytes"),
+        ("coloured roughness", "expected a grey map"),
+        ("folder without neutral", "expected the neutral face in exp1"),
+    ],
+)
+def test_a_damaged_person_is_one_line(person: Path, how: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _damage(person, how)
+    assert says in fails(capsys, "info", str(person))
+
+
+def test_sixteen_bit_and_grey_maps_are_taken_and_said(person: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    diffuse = read_rgb(person / "exp11" / "diffuse.png")
+    write_png(person / "exp11" / "diffuse.png", diffuse.astype(np.uint16) * 257)
+    write_png(person / "exp11" / "specular.png", diffuse[..., 0])
+    assert main(["info", str(person)]) == 0
+    err = capsys.readouterr().err
+    assert "diffuse.png: 16 bits" in err
+    assert "specular.png: grey" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["info", "no/such/place"], "found nothing of that name"),
+        (["info", "builtin:x"], "expected a whole number"),
+        (["info", "{tmp}"], "expected builtin"),
+        (["info", "{tmp}/text.txt"], "another kind"),
+        (["info", "{tmp}/text.expdiff"], "not a zip"),
+        (["info", "{tmp}?seed=3"], "ICT-FaceKit"),
+        (["info", "{person}/exp1"], "open the person folder above"),
+        (["info", "{person}/.."], "open one of them: p001"),
+        (["generate", "{saved}", "--out", "{tmp}/o", "--expressions", "Jaw Opne"], "did you mean Jaw Open"),
+        (["generate", "{saved}", "--out", "{tmp}/o", "--steps", "99"], "expected steps of 1 to 50"),
+        (["render", "{saved}", "--out", "{tmp}/a.png", "--weights", "Smurf=1"], "unknown expression 'Smurf'"),
+        (["render", "{saved}", "--out", "{tmp}/a.png", "--weights", "Jaw Open=x"], "expected NAME=NUMBER"),
+        (["render", "{saved}", "--out", "{tmp}/a.png", "--weights", "Jaw Open=nan"], "finite"),
+        (["render", "{saved}", "--out", "{tmp}/a.png", "--light", "moon"], "unknown light 'moon'"),
+        (["render", "{saved}", "--out", "{tmp}/a.png", "--channel", "taste"], "unknown channel"),
+        (["render", "{saved}", "--out", "{tmp}/a.gif", "--size", "8x8"], "ends in .png"),
+        (["export", "{saved}", "--format", "glb", "--out", "{tmp}/a.obj"], "ends in .glb"),
+        (["export", "{saved}", "--format", "glb", "--out", "{tmp}/text.txt/a.glb"], "place that can be written"),
+        (["export", "{saved}", "--format", "jreflectance", "--out", "{tmp}/text.txt"], "place that can be written"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    arguments: list[str], says: str, saved: str, person: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.txt").write_text("hello")
+    (tmp_path / "text.expdiff").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    places = {"saved": saved, "person": str(person), "tmp": str(tmp_path)}
+    if arguments == ["info", "{tmp}"]:
+        places["tmp"] += "/empty"
+    assert says in fails(capsys, *(argument.format(**places) for argument in arguments))
+    assert load_project(saved).expressions.names == ("Jaw Open", "Brows Up")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["dance"],
+        ["info"],
+        ["render", "x"],
+        ["render", "x", "--out", "a.png", "--size", "10"],
+        ["render", "x", "--out", "a.png", "--size", "0x4"],
+        ["render", "x", "--out", "a.png", "--camera", "1"],
+        ["render", "x", "--out", "a.png", "--light-rotation", "inf"],
+        ["export", "x", "--out", "a.glb"],
+        ["export", "x", "--out", "a", "--format", "fbx"],
+        ["generate", "x", "--out", "a", "--seed", "-1"],
+        ["generate", "x", "--out", "a", "--device", "tpu"],
+    ],
+)
+def test_wrong_usage_exits_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: expdiff" in capsys.readouterr().err
+
+
+def test_the_process_itself(tmp_path: Path) -> None:
+    """Exit codes and streams as a shell sees them, and no heavy import for a wrong path."""
+    run = [sys.executable, "-m", "engine.cli"]
+    done = subprocess.run([*run, "info", "nowhere"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    done = subprocess.run([*run, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    for command in ("demo", "view", "info", "generate", "render", "export", "train", "evaluate"):
+        assert command in done.stdout
+
+
+def test_starting_loads_neither_torch_nor_qt_nor_gl() -> None:
+    code = "import sys, engine.cli, engine.export; print({'torch', 'PySide6', 'moderngl'} & sys.modules.keys())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "set()"
+
+
+def test_lists_of_the_data_set(person: Path) -> None:
+    from engine.cli import _list_person
+
+    _list_person(person, "train")
+    _list_person(person, "test")
+    assert jreflectance.read_split(person.parent) == ((), ("p001",))
+    _list_person(person, None)
+    assert jreflectance.read_split(person.parent) == ((), ("p001",))
+
+
+def test_saved_scene_is_used(head: Identity, tmp_path: Path) -> None:
+    """A project's own light and weights hold unless the command says otherwise."""
+    dark = Scene(camera=new_project(head).scene.camera, environment=Environment(exposure_ev=-4.0))
+    for name, scene in (("dark", dark), ("plain", new_project(head).scene)):
+        save_project(Project(head, make_expressions(head), {}, scene), tmp_path / f"{name}.expdiff")
+        assert (
+            main(
+                ["render", str(tmp_path / f"{name}.expdiff"), "--out", str(tmp_path / f"{name}.png"), "--size", "64x64"]
+            )
+            == 0
+        )
+    assert read_rgb(tmp_path / "dark.png").mean() < read_rgb(tmp_path / "plain.png").mean() - 3
+
+
+def test_a_reference_of_another_size_is_said(saved: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ref.png").write_bytes(png_bytes(np.zeros((8, 8, 3), np.uint8)))
+    arguments = ["--out", str(tmp_path / "a.png"), "--size", "16x16", "--reference", str(tmp_path / "ref.png")]
+    assert "expected 16 x 16, found 8 x 8" in fails(capsys, "render", saved, *arguments)

@@ -31,9 +31,13 @@ void main() {
     float alpha = alpha_from_roughness(at.y);
     vec3 v = vec3(sqrt(1.0 - NoV * NoV), 0.0, NoV);
     vec3 sum = vec3(0.0);
+    float total = 0.0;
     for (int i = 0; i < u_samples; ++i) {
+        // Steps that shrink towards u1 = 1 follow the long tail of a sharp lobe.
+        float left = 1.0 - (float(i) + 0.5) / float(u_samples);
+        float u1 = 1.0 - left * left * left, width = 3.0 * left * left;
+        total += width * float(u_samples);
         for (int j = 0; j < u_samples; ++j) {
-            float u1 = (float(i) + 0.5) / float(u_samples);
             float u2 = (float(j) + 0.5) / float(u_samples);
             vec3 h = visible_normal(v, alpha, u1, u2);
             float VoH = max(dot(v, h), 0.0);
@@ -42,11 +46,11 @@ void main() {
                 float eye = smith_lambda_term(NoV, alpha), light = smith_lambda_term(NoL, alpha);
                 float share = NoL * (eye + NoV) / (NoL * eye + NoV * light);
                 float f = schlick_weight(VoH);
-                sum.rg += share * vec2(1.0 - f, f);
+                sum.rg += width * share * vec2(1.0 - f, f);
             }
             vec3 l = vec3(sqrt(u1) * cos(2.0 * PI * u2), sqrt(u1) * sin(2.0 * PI * u2), sqrt(1.0 - u1));
-            sum.b += schlick_weight(sqrt(max(0.5 * (1.0 + dot(l, v)), 0.0)));
+            sum.b += width * schlick_weight(sqrt(max(0.5 * (1.0 + dot(l, v)), 0.0)));
         }
     }
-    o_color = vec4(sum / float(u_samples * u_samples), 1.0);
+    o_color = vec4(sum / total, 1.0);
 }

@@ -29,6 +29,8 @@ def standalone_context() -> moderngl.Context:
             found.append(f"{backend or 'default'}: {' '.join(str(error).split()) or type(error).__name__}")
             continue
         context.gc_mode = "context_gc"
+        context.extra = context.simple_framebuffer((1, 1))  # without a window nothing else is there to be bound
+        context.extra.use()
         return context
     raise GraphicsError(
         f"expected OpenGL {GL_VERSION // 100}.{GL_VERSION // 10 % 10}, found none ({'; '.join(found)}); "

@@ -62,13 +62,17 @@ def _read_equirect(path: str) -> np.ndarray:
         raise FileFormatError(f"light '{path}': expected a .hdr or .exr file, found none there; check the path")
     source = oiio.ImageInput.open(path)
     if source is None:
-        raise FileFormatError(f"light '{path}': expected a .hdr or .exr image, found {oiio.geterror() or 'another'}")
+        raise FileFormatError(
+            f"light '{path}': expected a .hdr or .exr image, found {_line(oiio.geterror()) or 'another'}"
+        )
     spec = source.spec()
     pixels = source.read_image(0, 0, 0, min(spec.nchannels, 3), oiio.FLOAT) if spec.width * spec.height else None
     problem = source.geterror()
     source.close()
     if pixels is None or pixels.size == 0:
-        raise FileFormatError(f"light '{path}': expected a whole image, found {problem or 'no pixels'}; save it again")
+        raise FileFormatError(
+            f"light '{path}': expected a whole image, found {_line(problem) or 'no pixels'}; save it again"
+        )
     image = np.asarray(pixels, np.float32).reshape(spec.height, spec.width, -1)
     if image.shape[2] < 3:
         image = np.repeat(image[..., :1], 3, axis=2)
@@ -77,6 +81,11 @@ def _read_equirect(path: str) -> np.ndarray:
     if image.min() < 0:
         raise FileFormatError(f"light '{path}': expected radiance of 0 or more, found {image.min():.3g}; clip it at 0")
     return _shrunk(image)
+
+
+def _line(text: str) -> str:
+    """A library's message in one line, its first sentence."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _shrunk(image: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from engine.render.context import drawing_into
 from engine.render.shaders import program, set_uniforms
 
 DFG_SIZE = 48
-_DFG_SAMPLES = 20
+_DFG_SAMPLES = 48
 
 # d'Eon and Luebke 2007, "Advanced Techniques for Realistic Real-Time Skin Rendering", GPU Gems 3 ch. 14: variance in
 # mm^2 and weight of red, green, blue.

@@ -1,0 +1,129 @@
+"""Environments: directions, irradiance, filtering, and files that are not right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import moderngl
+import numpy as np
+import OpenImageIO as oiio
+import pytest
+
+from engine.errors import FileFormatError
+from engine.render import environment
+from engine.render.environment import BUILT_IN, EnvironmentCache, equirect_directions, equirect_radiance
+
+
+def write_hdr(path: Path, image: np.ndarray) -> str:
+    output = oiio.ImageOutput.create(str(path))
+    assert output is not None
+    output.open(str(path), oiio.ImageSpec(image.shape[1], image.shape[0], image.shape[2], oiio.FLOAT))
+    output.write_image(np.ascontiguousarray(image, np.float32))
+    output.close()
+    return str(path)
+
+
+@pytest.fixture
+def cache(context: moderngl.Context) -> Iterator[EnvironmentCache]:
+    made = EnvironmentCache(context)
+    yield made
+    made.release()
+
+
+def tiles(atlas: moderngl.Texture) -> np.ndarray:
+    """(7, 128, 128, 3) float32."""
+    image = np.frombuffer(atlas.read(), np.float16).reshape(256, 512, 4)[..., :3].astype(np.float32)
+    return image.reshape(2, 128, 4, 128, 3).transpose(0, 2, 1, 3, 4).reshape(8, 128, 128, 3)[:7]
+
+
+def test_directions_cover_the_sphere_once() -> None:
+    directions, areas = equirect_directions(64, 128)
+    assert areas.sum() == pytest.approx(4 * np.pi, rel=1e-4)
+    np.testing.assert_allclose((directions * areas[..., None]).sum((0, 1)), 0, atol=1e-4)
+    assert directions[0, 0, 1] > 0.99
+    middle = directions[32, 64]
+    assert middle[2] < -0.99
+    assert directions[32, 64 + 32][0] > 0.99
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_lights_are_light(name: str) -> None:
+    radiance = equirect_radiance(name)
+    assert np.isfinite(radiance).all()
+    assert radiance.min() >= 0
+    directions, areas = equirect_directions(*radiance.shape[:2])
+    front = (radiance.mean(2) * np.maximum(directions[..., 2], 0) * areas).sum()
+    assert 0.2 < front < 4.0
+
+
+def test_a_constant_sky_stays_constant(cache: EnvironmentCache, tmp_path: Path) -> None:
+    path = write_hdr(tmp_path / "flat.exr", np.full((50, 100, 3), 0.75, np.float32))
+    np.testing.assert_allclose(tiles(cache.atlas(path)), 0.75, rtol=2e-3)
+
+
+def test_irradiance_of_a_cosine_sky() -> None:
+    """L = max(n . d, 0) gives E(n) / pi = 2 / 3; seen from behind it gives 0."""
+    directions, _ = equirect_directions(128, 256)
+    sky = np.repeat(np.maximum(directions[..., 1:2], 0), 3, axis=2)
+    tile = environment.irradiance_tile(sky)
+    assert tile[64, 64] == pytest.approx(2 / 3, abs=0.01)
+    assert tile[1, 1] == pytest.approx(0, abs=0.01)
+
+
+def test_filtering_widens_and_keeps_energy(cache: EnvironmentCache, tmp_path: Path) -> None:
+    directions, _ = equirect_directions(128, 256)
+    spot = np.where(directions[..., 1:2] > np.cos(0.3), 20.0, 0.0) * np.ones(3)
+    found = tiles(cache.atlas(write_hdr(tmp_path / "spot.exr", spot)))
+    peaks = found[:6, 64, 64, 0]
+    assert (np.diff(peaks) < 0).all()
+    assert peaks[0] == pytest.approx(20, rel=0.02)
+    # one direction away from the spot gets more light the rougher the surface is
+    assert (np.diff(found[1:6, 64, 64 + 34, 0]) > -0.05).all()
+
+
+def test_half_float_range_holds(cache: EnvironmentCache, tmp_path: Path) -> None:
+    sky = np.full((32, 64, 3), 0.1, np.float32)
+    sky[10, 20] = 1e6
+    assert np.isfinite(tiles(cache.atlas(write_hdr(tmp_path / "sun.exr", sky)))).all()
+
+
+def test_a_changed_file_is_filtered_again(cache: EnvironmentCache, tmp_path: Path) -> None:
+    path = tmp_path / "sky.exr"
+    write_hdr(path, np.full((16, 32, 3), 0.5, np.float32))
+    first = cache.atlas(str(path))
+    assert cache.atlas(str(path)) is first
+    write_hdr(path, np.full((16, 32, 3), 0.25, np.float32))
+    path.touch()
+    assert tiles(cache.atlas(str(path)))[6].max() == pytest.approx(0.25, rel=1e-2)
+
+
+def test_blocks_keep_the_energy_of_a_sun(tmp_path: Path) -> None:
+    sky = np.zeros((1024, 2048, 3), np.float32)
+    sky[300, 700] = 4000.0
+    found = equirect_radiance(write_hdr(tmp_path / "big.hdr", sky))
+    assert found.shape == (512, 1024, 3)
+    assert found.sum() == pytest.approx(3 * 1000.0, rel=0.01)
+
+
+@pytest.mark.parametrize("bad", ["nan", "negative", "truncated", "text", "missing", "unknown", "suffix"])
+def test_wrong_files_say_so(tmp_path: Path, bad: str) -> None:
+    path = tmp_path / "light.exr"
+    sky = np.full((32, 64, 3), 1.0, np.float32)
+    if bad == "nan":
+        sky[3, 4] = np.nan
+    if bad == "negative":
+        sky[3, 4] = -1.0
+    if bad != "missing":
+        write_hdr(path, sky)
+    if bad == "truncated":
+        path.write_bytes(path.read_bytes()[:200])
+    if bad == "text":
+        path.write_text("not a picture")
+    name = {"unknown": "Moonlight", "suffix": str(tmp_path / "light.png")}.get(bad, str(path))
+    words = {"nan": "NaN", "negative": "0 or more", "missing": "check the path", "unknown": "Studio"}.get(
+        bad, "expected"
+    )
+    with pytest.raises(FileFormatError, match=words) as caught:
+        equirect_radiance(name)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,118 @@
+"""GLSL functions one by one against numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.color import linear_from_srgb, srgb_from_linear
+from engine.errors import GraphicsError
+from engine.render import shaders
+from engine.render.environment import octahedral_directions
+
+from .conftest import Evaluate
+
+RNG = np.random.default_rng(1)
+UNIT = RNG.uniform(0.02, 1.0, (400, 4)).astype(np.float32)
+
+
+def test_ggx_distribution(evaluate: Evaluate) -> None:
+    NoH, alpha = UNIT[:, 0].astype(np.float64), UNIT[:, 1].astype(np.float64)
+    found = evaluate("lighting/ggx.glsl", "vec4(ggx_distribution(x.x, x.y))", UNIT)[:, 0]
+    expected = alpha**2 / (np.pi * (NoH**2 * (alpha**2 - 1) + 1) ** 2)
+    np.testing.assert_allclose(found, expected, rtol=2e-3)
+
+
+def test_ggx_is_normalised(evaluate: Evaluate) -> None:
+    """The projected microfacet area of any roughness is 1: int D cos dw."""
+    theta = (np.arange(20000) + 0.5) / 20000 * np.pi / 2
+    for alpha in (0.05, 0.2, 0.6, 1.0):
+        inputs = np.stack([np.cos(theta), np.full_like(theta, alpha), theta, theta], -1)[::5]
+        d = evaluate("lighting/ggx.glsl", "vec4(ggx_distribution(x.x, x.y))", inputs)[:, 0].astype(np.float64)
+        angle = theta[::5]
+        area = 2 * np.pi * np.sum(d * np.cos(angle) * np.sin(angle)) * (angle[1] - angle[0])
+        assert area == pytest.approx(1.0, abs=5e-3)
+
+
+def test_smith_visibility(evaluate: Evaluate) -> None:
+    NoV, NoL, alpha = (UNIT[:, i].astype(np.float64) for i in range(3))
+    found = evaluate("lighting/ggx.glsl", "vec4(smith_visibility(x.x, x.y, x.z))", UNIT)[:, 0]
+
+    def big_lambda(cosine: np.ndarray) -> np.ndarray:
+        return (np.sqrt(1 + alpha**2 * (1 - cosine**2) / cosine**2) - 1) / 2
+
+    expected = 1 / (1 + big_lambda(NoV) + big_lambda(NoL)) / (4 * NoV * NoL)
+    np.testing.assert_allclose(found, expected, rtol=2e-3)
+    swapped = evaluate("lighting/ggx.glsl", "vec4(smith_visibility(x.y, x.x, x.z))", UNIT)[:, 0]
+    np.testing.assert_allclose(found, swapped, rtol=1e-5)
+
+
+def test_fresnel_schlick(evaluate: Evaluate) -> None:
+    found = evaluate("lighting/ggx.glsl", "vec4(fresnel_schlick(vec3(x.y), x.x), 1)", UNIT)[:, 0]
+    np.testing.assert_allclose(found, UNIT[:, 1] + (1 - UNIT[:, 1]) * (1 - UNIT[:, 0]) ** 5, rtol=1e-4)
+
+
+def test_alpha_has_a_floor(evaluate: Evaluate) -> None:
+    found = evaluate("lighting/ggx.glsl", "vec4(alpha_from_roughness(x.x))", np.array([[0, 0, 0, 0], [0.5, 0, 0, 0]]))
+    np.testing.assert_allclose(found[:, 0], [0.045**2, 0.25], rtol=1e-4)
+
+
+def test_srgb_both_ways(evaluate: Evaluate) -> None:
+    ramp = np.repeat(np.linspace(0, 1, 1024, dtype=np.float32)[:, None], 4, 1)
+    encoded = evaluate("common/color.glsl", "vec4(srgb_from_linear(x.rgb), 1)", ramp)[:, 0]
+    np.testing.assert_allclose(encoded, srgb_from_linear(ramp[:, 0]), atol=3e-4)
+    decoded = evaluate("common/color.glsl", "vec4(linear_from_srgb(x.rgb), 1)", ramp)[:, 0]
+    np.testing.assert_allclose(decoded, linear_from_srgb(ramp[:, 0]), atol=3e-4)
+
+
+def neutral_tone(color: np.ndarray) -> np.ndarray:
+    """Khronos Neutral in numpy, from its specification."""
+    low = color.min()
+    color = color - (low - 6.25 * low * low if low < 0.08 else 0.04)
+    peak = color.max()
+    if peak < 0.76:
+        return color
+    new_peak = 1 - 0.24**2 / (peak + 0.24 - 0.76)
+    g = 1 - 1 / (0.15 * (peak - new_peak) + 1)
+    return color * new_peak / peak * (1 - g) + new_peak * g
+
+
+def test_tone_curve(evaluate: Evaluate) -> None:
+    colors = (RNG.uniform(0, 1, (500, 4)) ** 3 * 20).astype(np.float32)
+    found = evaluate("common/color.glsl", "vec4(tone_neutral(x.rgb), 1)", colors)[:, :3]
+    expected = np.stack([neutral_tone(color) for color in colors[:, :3].astype(np.float64)])
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+    assert found.max() <= 1.0
+
+
+def test_octahedron_agrees_with_numpy_and_inverts(evaluate: Evaluate) -> None:
+    side = 18
+    at = (np.arange(side) + 0.5 - 1) / (side - 2)
+    v, u = np.meshgrid(at, at, indexing="ij")
+    inputs = np.stack([u.ravel(), v.ravel(), u.ravel(), v.ravel()], -1)
+    found = evaluate("common/octahedron.glsl", "vec4(direction_from_octahedron(x.xy), 1)", inputs)[:, :3]
+    np.testing.assert_allclose(found, octahedral_directions(side).reshape(-1, 3), atol=1e-5)
+    inside = (inputs.min(1) > 0) & (inputs.max(1) < 1)
+    back = evaluate(
+        "common/octahedron.glsl", "vec4(octahedron_from_direction(direction_from_octahedron(x.xy)), 0, 1)", inputs
+    )
+    np.testing.assert_allclose(back[inside, :2], inputs[inside, :2], atol=1e-4)
+
+
+def test_includes_nest_and_come_once() -> None:
+    text, origins = shaders.expand("head.frag")
+    assert text.count("const float PI") == 1
+    assert "#include" not in text
+    assert len(text.splitlines()) == len(origins)
+    file, number = origins[text.splitlines().index("const float PI = 3.14159265358979;")]
+    assert (file, number) == ("common/math.glsl", 1)
+
+
+def test_a_missing_include_names_who_asked() -> None:
+    with pytest.raises(GraphicsError, match=r"shader 'no\.glsl' does not exist"):
+        shaders.expand("no.glsl")
+
+
+def test_a_compile_error_names_file_and_line(evaluate: Evaluate) -> None:
+    with pytest.raises(GraphicsError, match=r"shaders/test:\d+: .*nonsense"):
+        evaluate("common/math.glsl", "vec4(nonsense)", UNIT)

@@ -1,0 +1,356 @@
+"""Pictures with known answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import moderngl
+import numpy as np
+import pytest
+
+from engine.color import linear_from_srgb
+from engine.composer import compose_positions
+from engine.errors import FileFormatError
+from engine.identity import Identity, ReflectanceMaps
+from engine.mesh import PARTS, Part, Topology
+from engine.project import Project, new_project
+from engine.render.offscreen import downsample, render_image
+from engine.render.renderer import Renderer
+from engine.scene import Camera, Environment, KeyLight, Scene, ToneCurve, ViewChannel
+from tests.heads import make_expressions, make_head
+
+from .test_environment import write_hdr
+
+DARK = KeyLight(enabled=False)
+
+
+@pytest.fixture(scope="module")
+def head() -> Identity:
+    return make_head(size=64, rings=40, segments=64)
+
+
+def scened(project: Project, **changes: object) -> Project:
+    return replace(project, scene=replace(project.scene, **changes))
+
+
+def with_maps(head: Identity, **changes: np.ndarray) -> Identity:
+    return replace(head, maps=replace(head.maps, **changes))
+
+
+def flat_maps(diffuse: int, specular: int, roughness: int) -> ReflectanceMaps:
+    size = (8, 8)
+    return ReflectanceMaps(
+        np.full((*size, 3), diffuse, np.uint8),
+        np.full((*size, 3), specular, np.uint8),
+        np.full(size, roughness, np.uint8),
+        np.zeros((*size, 2), np.float16),
+    )
+
+
+@pytest.fixture
+def sky(tmp_path: Path) -> Callable[[float], str]:
+    def make(radiance: float) -> str:
+        return write_hdr(tmp_path / f"sky{radiance}.exr", np.full((16, 32, 3), radiance, np.float32))
+
+    return make
+
+
+def test_a_head_is_drawn_in_the_middle(renderer: Renderer, head: Identity) -> None:
+    image = render_image(new_project(head), 96, 96, renderer=renderer)
+    assert image.shape == (96, 96, 3)
+    assert image.dtype == np.uint8
+    backdrop = np.round(np.array(Scene().background_srgb) * 255)
+    for corner in (image[0, 0], image[0, -1], image[-1, 0], image[-1, -1]):
+        np.testing.assert_allclose(corner, backdrop, atol=1)
+    assert image[48, 48, 0] > image[48, 48, 2] > 20  # skin
+
+
+def test_transparent_has_straight_alpha(renderer: Renderer, head: Identity) -> None:
+    project = new_project(head)
+    clear = render_image(project, 96, 96, transparent=True, renderer=renderer)
+    solid = render_image(project, 96, 96, renderer=renderer)
+    assert clear[0, 0, 3] == 0
+    assert clear[48, 48, 3] == 255
+    np.testing.assert_array_equal(clear[48, 48, :3], solid[48, 48])
+    edge = (clear[..., 3] > 60) & (clear[..., 3] < 200)
+    assert edge.any()
+    inside = clear[..., 3] == 255
+    assert clear[edge][:, 0].mean() > 0.4 * clear[inside][:, 0].mean()  # not darkened by the empty backdrop
+
+
+@pytest.mark.parametrize(("yaw", "side"), [(70, 1), (-70, -1)])
+def test_light_from_the_left_lights_the_left(renderer: Renderer, head: Identity, yaw: float, side: int) -> None:
+    """The subject's left, +X, is on the picture's right."""
+    key = KeyLight(yaw_rad=math.radians(yaw), pitch_rad=0.0)
+    project = scened(new_project(head), key_light=key, environment=Environment("Night Rim", exposure_ev=-6))
+    light = render_image(project, 96, 96, renderer=renderer).astype(float).mean(axis=2)
+    left, right = light[30:66, 30:44].mean(), light[30:66, 52:66].mean()
+    assert (right - left) * side > 30
+
+
+def test_light_from_above_and_below(renderer: Renderer, head: Identity) -> None:
+    def top_minus_bottom(pitch: float) -> float:
+        key = KeyLight(yaw_rad=0.0, pitch_rad=math.radians(pitch))
+        project = scened(new_project(head), key_light=key, environment=Environment("Night Rim", exposure_ev=-6))
+        light = render_image(project, 96, 96, renderer=renderer).astype(float).mean(axis=2)
+        return light[15:40, 40:56].mean() - light[56:81, 40:56].mean()
+
+    assert top_minus_bottom(60) > 30
+    assert top_minus_bottom(-60) < -30
+
+
+def test_environment_rotates_from_z_to_x(renderer: Renderer, head: Identity, tmp_path: Path) -> None:
+    """A lamp in front (+Z: the picture's edges) turned by +90 degrees stands at +X."""
+    sky = np.zeros((32, 64, 3), np.float32)
+    sky[12:20, :3] = sky[12:20, -3:] = 30.0
+    path = write_hdr(tmp_path / "lamp.exr", sky)
+
+    def right_minus_left(degrees: float) -> float:
+        project = scened(
+            new_project(head), key_light=DARK, environment=Environment(path, rotation_rad=math.radians(degrees))
+        )
+        light = render_image(project, 96, 96, renderer=renderer).astype(float).mean(axis=2)
+        return light[30:66, 54:68].mean() - light[30:66, 28:42].mean()
+
+    assert abs(right_minus_left(0)) < 8
+    assert right_minus_left(90) > 20
+    assert right_minus_left(-90) < -20
+
+
+def test_exposure_doubles_light(renderer: Renderer, head: Identity) -> None:
+    project = scened(new_project(head), tone_curve=ToneCurve.LINEAR, exposure_ev=-3.0)
+    bright = scened(project, exposure_ev=-2.0)
+    pair = [linear_from_srgb(render_image(each, 64, 64, renderer=renderer)[32, 32]) for each in (project, bright)]
+    np.testing.assert_allclose(pair[1] / pair[0], 2.0, rtol=0.06)
+
+
+@pytest.mark.parametrize("roughness", [40, 87, 160, 255])
+def test_white_furnace(renderer: Renderer, head: Identity, sky: Callable[[float], str], roughness: int) -> None:
+    """A white head under a white sky cannot be told from the sky."""
+    white = replace(head, maps=flat_maps(255, 37, roughness))
+    project = scened(new_project(white), key_light=DARK, environment=Environment(sky(0.5)), tone_curve=ToneCurve.LINEAR)
+    light = linear_from_srgb(render_image(project, 96, 96, renderer=renderer))[20:76, 36:60]
+    skin = light.reshape(-1, 3).mean(axis=1)
+    # at roughness 1 half of the reflected 6 % is lost to masking, which is compensated for the F0 part only
+    assert skin.mean() == pytest.approx(0.5, rel=0.02 if roughness < 255 else 0.04)
+    assert skin.max() < 0.5 * 1.03
+
+
+def test_metal_furnace(renderer: Renderer, head: Identity, sky: Callable[[float], str]) -> None:
+    """F0 = 1 and no diffuse: multiple scattering gives back what the masking took."""
+    mirror = replace(head, maps=flat_maps(0, 255, 128), specular_f0_scale=1.0)
+    project = scened(
+        new_project(mirror), key_light=DARK, environment=Environment(sky(0.5)), tone_curve=ToneCurve.LINEAR
+    )
+    light = linear_from_srgb(render_image(project, 96, 96, renderer=renderer))[25:71, 40:56]
+    assert light.mean() == pytest.approx(0.5, rel=0.03)
+
+
+def test_key_light_has_the_irradiance_it_says(renderer: Renderer, sky: Callable[[float], str]) -> None:
+    """A white card that faces the light: radiance = albedo * irradiance * (1 - F) / pi."""
+    card = make_card(flat_maps(255, 0, 255))
+    project = scened(
+        new_project(card),
+        camera=Camera(distance_m=0.5),
+        key_light=KeyLight(yaw_rad=0.0, pitch_rad=0.0, color_linear=(1.0, 1.0, 1.0), irradiance=1.5),
+        environment=Environment(sky(0.0)),
+        tone_curve=ToneCurve.LINEAR,
+    )
+    found = linear_from_srgb(render_image(project, 32, 32, renderer=renderer)[16, 16])
+    np.testing.assert_allclose(found, 1.5 / np.pi, rtol=0.03)
+
+
+def make_card(maps: ReflectanceMaps, mirrored: bool = False, side: float = 0.1) -> Identity:
+    """A square that faces +Z, skin, u to the right and v down; `mirrored` lets u run to the left."""
+    corners = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]]) * side
+    uvs = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], float)
+    if mirrored:
+        uvs[:, 0] = 1 - uvs[:, 0]
+    faces = np.array([[0, 1, 2], [0, 2, 3]])
+    topology = Topology(faces, uvs, faces, np.zeros(2), 4, 4)
+    return Identity(
+        "card",
+        topology,
+        corners,
+        maps,
+        np.zeros((2, 2, 3), np.uint8),
+        np.ones(4),
+        frozenset(),
+        make_head(8, rings=3, segments=4).provenance,
+    )
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize(("slope", "axis", "sign"), [((0.5, 0), 0, 1), ((-0.5, 0), 0, -1), ((0, 0.5), 1, 1)])
+def test_slopes_tilt_the_normal_the_right_way(
+    renderer: Renderer, slope: tuple[float, float], axis: int, sign: int, mirrored: bool
+) -> None:
+    """Slope x along +U, slope y up the image, for layouts of either hand; the normal channel shows 0.5 + n / 2."""
+    maps = replace(flat_maps(128, 37, 87), slope=np.full((8, 8, 2), slope, np.float16))
+    project = scened(new_project(make_card(maps, mirrored)), camera=Camera(distance_m=0.5), channel=ViewChannel.NORMAL)
+    normal = render_image(project, 32, 32, renderer=renderer)[16, 16].astype(float) / 255 * 2 - 1
+    expected = np.array([0.0, 0.0, 1.0])
+    expected[axis] = 0.5 * sign * (-1 if mirrored and axis == 0 else 1)
+    np.testing.assert_allclose(normal, expected / np.linalg.norm(expected), atol=0.02)
+
+
+def test_textures_stand_upright(renderer: Renderer) -> None:
+    """Row 0 of the map is the top of the card, column 0 its left: a flipped axis fails."""
+    maps = flat_maps(0, 37, 87)
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[:4, :4] = (255, 0, 0)
+    image[:4, 4:] = (0, 255, 0)
+    image[4:, :4] = (0, 0, 255)
+    project = scened(
+        new_project(make_card(replace(maps, diffuse_srgb=image))),
+        camera=Camera(distance_m=0.7),
+        channel=ViewChannel.DIFFUSE,
+    )
+    found = render_image(project, 64, 64, renderer=renderer)
+    assert found[20, 20].tolist() == [255, 0, 0]
+    assert found[20, 44].tolist() == [0, 255, 0]
+    assert found[44, 20].tolist() == [0, 0, 255]
+    assert found[44, 44].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("softness", [0.001, 0.004, 0.02])
+def test_a_card_shadows_the_card_behind_it(renderer: Renderer, sky: Callable[[float], str], softness: float) -> None:
+    front, back = make_card(flat_maps(200, 0, 255), side=0.03), make_card(flat_maps(200, 0, 255), side=0.1)
+    positions = np.concatenate([front.positions_m + (0, 0, 0.08), back.positions_m])
+    faces = np.concatenate([front.topology.faces, back.topology.faces + 4])
+    uvs = np.concatenate([front.topology.uvs, back.topology.uvs])
+    both = replace(
+        back,
+        topology=Topology(faces, uvs, faces, np.zeros(4), 8, 8),
+        positions_m=positions,
+        occlusion=np.ones(8, np.float32),
+    )
+    key = KeyLight(yaw_rad=math.radians(45), pitch_rad=0.0, shadow_softness_m=softness)
+    project = scened(new_project(both), camera=Camera(distance_m=0.7), key_light=key, environment=Environment(sky(0.0)))
+    light = render_image(project, 128, 128, renderer=renderer).mean(axis=2)
+    scale = 128 / (2 * 0.7 * math.tan(math.radians(10)))
+
+    def at(x_m: float) -> float:
+        return float(light[64, int(64 + x_m * scale)])
+
+    assert at(0.07) > 60  # towards the light: lit
+    assert at(-0.075) < 12  # 0.08 m behind the front card along the light: dark
+    assert light[64 + int(0.08 * scale), 64 + int(0.07 * scale)] > 60
+
+
+def test_channels_show_the_maps(renderer: Renderer) -> None:
+    project = scened(new_project(make_card(flat_maps(180, 37, 90))), camera=Camera(distance_m=0.5))
+
+    def middle(channel: ViewChannel) -> list[int]:
+        return render_image(scened(project, channel=channel), 16, 16, renderer=renderer)[8, 8].tolist()
+
+    assert middle(ViewChannel.DIFFUSE) == pytest.approx([180] * 3, abs=1)
+    assert middle(ViewChannel.SPECULAR) == pytest.approx([37] * 3, abs=1)
+    assert middle(ViewChannel.ROUGHNESS) == pytest.approx([90] * 3, abs=1)
+    assert middle(ViewChannel.NORMAL_MAP) == pytest.approx([128, 128, 255], abs=1)
+    assert middle(ViewChannel.UV)[:2] == pytest.approx([128, 128], abs=12)
+
+
+@pytest.mark.parametrize("channel", list(ViewChannel))
+def test_every_channel_draws(renderer: Renderer, head: Identity, channel: ViewChannel) -> None:
+    expressions = make_expressions(head)
+    project = replace(new_project(head), expressions=expressions, weights={"Jaw Open": 1.0})
+    image = render_image(scened(project, channel=channel, wireframe=True), 48, 48, renderer=renderer)
+    assert image[10:38, 16:32].std() > 1
+
+
+def test_offset_heat_map_grows_with_the_weight(renderer: Renderer, head: Identity) -> None:
+    project = scened(replace(new_project(head), expressions=make_expressions(head)), channel=ViewChannel.OFFSET)
+    rest = render_image(project, 64, 64, renderer=renderer)[32, 32]
+    moved = render_image(replace(project, weights={"Jaw Open": 1.5}), 64, 64, renderer=renderer)
+    np.testing.assert_allclose(rest, np.round(np.array([0.267, 0.005, 0.329]) * 255), atol=1)
+    assert moved[20:44, 26:38, 1].max() > rest[1] + 20
+
+
+def test_the_silhouette_follows_the_morph(renderer: Renderer, head: Identity) -> None:
+    """The drawn outline is that of compose_positions, and goes back to the neutral's."""
+    expressions = make_expressions(head)
+    still = scened(replace(new_project(head), expressions=expressions), channel=ViewChannel.DIFFUSE)
+    moved = replace(still, weights={"Jaw Open": 3.0, "Brows Up": 3.0})
+    pictures = [
+        render_image(each, 96, 96, transparent=True, renderer=renderer)[..., 3] for each in (still, moved, still)
+    ]
+    np.testing.assert_array_equal(pictures[0], pictures[2])
+    changed = np.abs(pictures[0].astype(int) - pictures[1]).max()
+    shift = np.abs(compose_positions(head, expressions, moved.active()) - head.positions_m).max()
+    assert shift > 0.005
+    assert changed > 100
+
+
+def test_parts_have_their_own_materials(renderer: Renderer, sky: Callable[[float], str]) -> None:
+    """The same card as teeth is bright, as gums red, as a lash card not there."""
+    base = make_card(flat_maps(0, 0, 128))
+
+    def color(part: Part) -> np.ndarray:
+        topology = replace(base.topology, face_parts=np.full(2, PARTS.index(part)))
+        project = scened(
+            new_project(replace(base, topology=topology)),
+            camera=Camera(distance_m=0.5),
+            key_light=DARK,
+            environment=Environment(sky(0.6)),
+        )
+        return render_image(project, 16, 16, transparent=True, renderer=renderer)[8, 8].astype(int)
+
+    teeth, gums = color(Part.TEETH), color(Part.MOUTH)
+    assert teeth.min() > 100
+    assert gums[0] > gums[1] + 30
+    assert color(Part.SOCKET)[0] > color(Part.SOCKET)[2]
+
+
+def test_environment_is_shown_only_when_asked(renderer: Renderer, head: Identity) -> None:
+    project = new_project(head)
+    shown = scened(project, environment=Environment("Sunset", visible=True))
+    picture = render_image(shown, 64, 64, renderer=renderer)
+    assert np.ptp(picture[:, 2].astype(int), axis=0).max() > 20
+    assert render_image(shown, 64, 64, transparent=True, renderer=renderer)[0, 0, 3] == 0
+
+
+def test_one_draw_path(renderer: Renderer, context: moderngl.Context, head: Identity) -> None:
+    """A caller's own framebuffer gets what render_image gives."""
+    color, depth = context.renderbuffer((48, 48), 4), context.depth_renderbuffer((48, 48))
+    target = context.framebuffer([color], depth)
+    renderer.draw(new_project(head), target, (48, 48))
+    pixels = np.frombuffer(target.read(components=3, alignment=1), np.uint8).reshape(48, 48, 3)[::-1]
+    np.testing.assert_array_equal(pixels, render_image(new_project(head), 48, 48, supersample=1, renderer=renderer))
+    for made in (target, color, depth):
+        made.release()
+
+
+def test_state_left_by_others_does_not_matter(renderer: Renderer, context: moderngl.Context, head: Identity) -> None:
+    before = render_image(new_project(head), 48, 48, renderer=renderer)
+    context.enable(moderngl.BLEND | moderngl.CULL_FACE | moderngl.DEPTH_TEST)
+    context.blend_func = moderngl.ZERO, moderngl.ONE
+    context.cull_face = "front"
+    context.depth_func = ">"
+    context.wireframe = True
+    np.testing.assert_array_equal(render_image(new_project(head), 48, 48, renderer=renderer), before)
+
+
+def test_a_broken_light_leaves_the_renderer_usable(renderer: Renderer, head: Identity) -> None:
+    project = new_project(head)
+    before = render_image(project, 32, 32, renderer=renderer)
+    with pytest.raises(FileFormatError):
+        render_image(scened(project, environment=Environment("none.hdr")), 32, 32, renderer=renderer)
+    np.testing.assert_array_equal(render_image(project, 32, 32, renderer=renderer), before)
+
+
+def test_no_size_is_refused(renderer: Renderer, head: Identity) -> None:
+    with pytest.raises(ValueError, match="size of 1 or more"):
+        render_image(new_project(head), 0, 10, renderer=renderer)
+
+
+def test_downsample_is_linear_light() -> None:
+    pixels = np.zeros((2, 2, 4), np.uint8)
+    pixels[0, :, :3] = 255
+    pixels[..., 3] = 255
+    assert downsample(pixels, 2)[0, 0].tolist() == [188, 188, 188, 255]
+    pixels[1, :, 3] = 0
+    assert downsample(pixels, 2)[0, 0].tolist() == [255, 255, 255, 128]

@@ -18,6 +18,7 @@ in vec3 v_position;
 in vec3 v_normal;
 in vec2 v_uv;
 in vec3 v_data;
+in vec4 v_sky;
 out vec4 o_color;
 
 // Schueler 2013, "Followup: Normal Mapping without Precomputed Tangents": the directions in which u grows and v
@@ -36,7 +37,8 @@ vec3 mapped_normal(vec3 n, vec2 slope) {
 
 // Constant materials of the parts no map describes: wet tissue (F0 of water-covered mucosa), enamel, socket.
 Surface part_surface(vec3 n) {
-    Surface s = Surface(vec3(0.42, 0.115, 0.095), vec3(0.028), 0.28, n, n, vec3(0.0), 60.0, v_data.x);
+    Surface s = Surface(vec3(0.42, 0.115, 0.095), vec3(0.028), 0.28, n, n, vec3(0.0), 60.0, v_data.x,
+                        open_sky(n));
     if (u_part == PART_TEETH) {
         s.albedo = vec3(0.62, 0.55, 0.44);
         s.f0 = vec3(0.045);        // enamel, n = 1.62, under saliva
@@ -48,8 +50,15 @@ Surface part_surface(vec3 n) {
     } else if (u_part == PART_EYE) {
         s.albedo = linear_from_srgb(texture(t_eye, v_uv).rgb);
         s.f0 = vec3(0.025);        // cornea and tears, n = 1.376
-        s.roughness = 0.06;
+        s.roughness = 0.09;
         s.curvature = 40.0;
+        // The cornea is a smaller ball (7.8 mm) on the eyeball (12 mm), the iris behind it a shallow bowl: highlights
+        // gather over the iris, and the iris is brighter on the side away from the light.
+        vec2 off_axis = (v_uv - 0.5) * vec2(1.0, -1.0);
+        float cornea = 1.0 - smoothstep(0.16, 0.21, length(off_axis));
+        s.normal = mapped_normal(n, off_axis * (0.7 * cornea));
+        s.smooth_normal = mapped_normal(n, off_axis * (-1.8 * cornea));
+        s.smoothing = vec3(1.0);
     }
     return s;
 }
@@ -65,6 +74,7 @@ Surface skin_surface(vec3 n) {
     s.smoothing = SCATTER_SMOOTHING;
     s.curvature = max(v_data.y, 1.0);
     s.occlusion = v_data.x;
+    s.sky = v_sky;
     return s;
 }
 
@@ -88,7 +98,7 @@ void main() {
     if (u_part == PART_SKIN) s = skin_surface(n);
     else s = part_surface(n);
     if (!gl_FrontFacing) s.occlusion *= 0.25;   // the inside of an open neck
-    if (channel == CHANNEL_GEOMETRY) s = Surface(vec3(0.42), vec3(0.04), 0.6, n, n, vec3(0.0), 0.0, s.occlusion);
+    if (channel == CHANNEL_GEOMETRY) s = Surface(vec3(0.42), vec3(0.04), 0.6, n, n, vec3(0.0), 0.0, s.occlusion, s.sky);
     bool plain = channel != CHANNEL_SHADED && channel != CHANNEL_GEOMETRY && channel != CHANNEL_DIFFUSE_LIGHT
         && channel != CHANNEL_SPECULAR_LIGHT;
     if (plain) {

@@ -28,7 +28,6 @@ def standalone_context() -> moderngl.Context:
         except Exception as error:  # glcontext raises bare Exception, ImportError or ValueError by platform
             found.append(f"{backend or 'default'}: {' '.join(str(error).split()) or type(error).__name__}")
             continue
-        context.gc_mode = "context_gc"
         context.extra = context.simple_framebuffer((1, 1))  # without a window nothing else is there to be bound
         context.extra.use()
         return context

@@ -67,12 +67,10 @@ def _read_equirect(path: str) -> np.ndarray:
         )
     spec = source.spec()
     pixels = source.read_image(0, 0, 0, min(spec.nchannels, 3), oiio.FLOAT) if spec.width * spec.height else None
-    problem = source.geterror()
+    problem = _line(source.geterror()) or "no pixels"
     source.close()
     if pixels is None or pixels.size == 0:
-        raise FileFormatError(
-            f"light '{path}': expected a whole image, found {_line(problem) or 'no pixels'}; save it again"
-        )
+        raise FileFormatError(f"light '{path}': expected a whole image, found {problem}; save it again")
     image = np.asarray(pixels, np.float32).reshape(spec.height, spec.width, -1)
     if image.shape[2] < 3:
         image = np.repeat(image[..., :1], 3, axis=2)
@@ -84,7 +82,7 @@ def _read_equirect(path: str) -> np.ndarray:
 
 
 def _line(text: str) -> str:
-    """A library's message in one line, its first sentence."""
+    """A library's message cut down to its first line."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 

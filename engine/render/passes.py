@@ -22,7 +22,7 @@ UNIT_MAPS, UNIT_EYE, UNIT_ENVIRONMENT, UNIT_DFG, UNIT_SCATTER, UNIT_SHADOW = 0, 
 _FRAME_BINDING = 0
 
 
-def _linked(context: moderngl.Context, vertex: str, fragment: str) -> moderngl.Program:
+def linked(context: moderngl.Context, vertex: str, fragment: str) -> moderngl.Program:
     """A program with the frame block and its samplers on the agreed binding points."""
     made = program(context, vertex, fragment)
     for name in made:
@@ -40,9 +40,9 @@ class HeadPass:
 
     def __init__(self, context: moderngl.Context) -> None:
         self._context = context
-        self._head = _linked(context, "head.vert", "head.frag")
-        self._wire = _linked(context, "head.vert", "wire.frag")
-        self._depth = _linked(context, "shadow.vert", "shadow.frag")
+        self._head = linked(context, "head.vert", "head.frag")
+        self._wire = linked(context, "head.vert", "wire.frag")
+        self._depth = linked(context, "shadow.vert", "shadow.frag")
         self._arrays: list[moderngl.VertexArray] = []
 
     def take(self, mesh: MeshBuffers) -> None:
@@ -50,7 +50,7 @@ class HeadPass:
         self._release_arrays()
         layout = [
             (mesh.moving, "3f 3f 1f", "a_position", "a_normal", "a_offset"),
-            (mesh.still, "2f 2f", "a_uv", "a_still"),
+            (mesh.still, "2f 2f 4f", "a_uv", "a_still", "a_sky"),
         ]
         only_position = [(mesh.moving, "3f 16x", "a_position")]
         context, elements = self._context, mesh.elements
@@ -96,7 +96,7 @@ class BackdropPass:
     """The blurred environment behind the head."""
 
     def __init__(self, context: moderngl.Context) -> None:
-        self._program = _linked(context, "fullscreen.vert", "background.frag")
+        self._program = linked(context, "fullscreen.vert", "background.frag")
         self._array = context.vertex_array(self._program, [])
 
     def draw(self) -> None:

@@ -14,6 +14,7 @@ from engine.render.camera import bounding_ball
 from engine.render.compose import MapComposer
 from engine.render.environment import EnvironmentCache
 from engine.render.frame import FRAME, pack_frame
+from engine.render.occlusion import bake_visibility
 from engine.render.tables import dfg_texture, scatter_texture
 from engine.render.upload import MapTextures, MeshBuffers, byte_texture, split_mesh
 from engine.scene import KeyLight
@@ -113,6 +114,8 @@ class Renderer:
         self._head.take(self._mesh)
         self._identity, self._posed, self._shadow_of = identity, [], None
         self._ball = bounding_ball(identity.positions_m[split.vertex])
+        seen = bake_visibility(self.context, self._head, self._mesh, identity, self._ball)
+        self._mesh.shade_skin(seen.ambient, seen.sky)
         return self._mesh
 
     def _take_pose(self, project: Project, mesh: MeshBuffers) -> None:

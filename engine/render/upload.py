@@ -18,7 +18,7 @@ PART_CODES = {Part.SKIN: 0, Part.MOUTH: 1, Part.TEETH: 2, Part.EYE_LEFT: 3, Part
 """Numbers of shaders/head.frag."""
 
 MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32)])
-STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32)])
+STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32), ("sky", np.float32, 4)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,33 @@ class MeshBuffers:
         self._neutral = identity.positions_m
         count = len(split.vertex)
         normals = vertex_normals(identity.positions_m, identity.topology.faces)
-        still = np.empty(count, STILL)
+        self._still_data = still = np.empty(count, STILL)
         still["uv"] = identity.topology.uvs[split.uv]
         still["occlusion"] = identity.occlusion[split.vertex]
         curvature = vertex_curvature(identity.positions_m, normals, identity.topology.faces)
         still["curvature"] = curvature[split.vertex]
+        still["sky"][:, :3] = 0.75 * normals[split.vertex]  # an open hemisphere: w = 1/2, xyz = 3/4 n
+        still["sky"][:, 3] = 0.5
         self.still = context.buffer(still.tobytes())
         self.moving = context.buffer(reserve=count * MOVING.itemsize, dynamic=True)
         self.elements = context.buffer(split.elements.tobytes())
         self.pose(identity.positions_m, normals)
+
+    def shade_skin(self, ambient: np.ndarray, sky: np.ndarray) -> None:
+        """Take (N,) ambient visibility and (N, 4) sky (see `engine.render.occlusion`) for skin vertices.
+
+        Other parts keep `Identity.occlusion`, which knows them when the mouth is open too.
+        """
+        skin = self.skin_vertices()
+        still = self._still_data
+        still["occlusion"][skin] *= ambient[skin]
+        still["sky"][skin] = sky[skin]
+        self.still.write(still.tobytes())
+
+    def skin_vertices(self) -> np.ndarray:
+        """GL vertices of the skin, sorted."""
+        first, count = self.split.ranges.get(Part.SKIN, (0, 0))
+        return np.unique(self.split.elements.ravel()[first : first + count])
 
     def pose(self, positions_m: np.ndarray, normals: np.ndarray) -> None:
         """Upload (V, 3) positions in metres and (V, 3) unit normals."""

@@ -14,6 +14,7 @@ struct Surface {
     vec3 smoothing;                // share of the smooth normal in the diffuse light, per channel
     float curvature;               // 1/m; 0 for no scattering
     float occlusion;
+    vec4 sky;                      // visibility in direction d is about w + xyz . d
 };
 
 struct Light {
@@ -24,6 +25,15 @@ struct Light {
 vec3 dfg_lookup(float NoV, float roughness) {
     vec2 size = vec2(textureSize(t_dfg, 0));
     return textureLod(t_dfg, (vec2(NoV, roughness) * (size - 1.0) + 0.5) / size, 0.0).rgb;
+}
+
+// The sky of a vertex that sees its whole hemisphere, to degree 1: 1/2 + 3/4 n . d.
+vec4 open_sky(vec3 n) { return vec4(0.75 * n, 0.5); }
+
+// Share of the reflected lobe that gets out: what is seen towards r, against what an open surface would see there.
+float reflection_visibility(Surface s, vec3 r) {
+    float open = max(0.5 + 0.75 * dot(s.smooth_normal, r), 0.25);
+    return saturate((s.sky.w + dot(s.sky.xyz, r)) / open);
 }
 
 // Image-based light. The diffuse part is weakened by the mean of (1 - F) over all light directions, so the two kinds
@@ -38,7 +48,8 @@ Light light_environment(Surface s, vec3 v, float NoV, float alpha, vec3 dfg) {
     // A normal from the map may send the ray into the head; the mesh would be in the way.
     float horizon = square(saturate(1.0 + 1.5 * dot(r, s.smooth_normal)));
     vec3 specular = environment_specular(r, sqrt(alpha)) * (s.f0 * dfg.r + dfg.g) * multiscatter_gain(s.f0, dfg);
-    light.specular = specular * specular_occlusion(NoV, s.occlusion, alpha) * horizon;
+    float hidden = min(specular_occlusion(NoV, s.occlusion, alpha), reflection_visibility(s, r));
+    light.specular = specular * hidden * horizon;
     return light;
 }
 

@@ -50,7 +50,7 @@ def evaluate(context: moderngl.Context) -> Evaluate:
 
     def run(include: str, expression: str, inputs: np.ndarray, **uniforms: float) -> np.ndarray:
         lines = ["#version 410 core"]
-        text, origins = expand(include)
+        text, _ = expand(include)
         lines += text.splitlines()
         lines += [f"uniform float {name};" for name in uniforms]
         lines += [

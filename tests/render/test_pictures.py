@@ -219,7 +219,7 @@ def test_textures_stand_upright(renderer: Renderer) -> None:
 @pytest.mark.parametrize("softness", [0.001, 0.004, 0.02])
 def test_a_card_shadows_the_card_behind_it(renderer: Renderer, sky: Callable[[float], str], softness: float) -> None:
     front, back = make_card(flat_maps(200, 0, 255), side=0.03), make_card(flat_maps(200, 0, 255), side=0.1)
-    positions = np.concatenate([front.positions_m + (0, 0, 0.08), back.positions_m])
+    positions = np.concatenate([front.positions_m + np.array([0, 0, 0.08]), back.positions_m])
     faces = np.concatenate([front.topology.faces, back.topology.faces + 4])
     uvs = np.concatenate([front.topology.uvs, back.topology.uvs])
     both = replace(

@@ -147,9 +147,10 @@ def _list_person(folder: Path, split: str | None) -> None:
 
 
 def _render(options: argparse.Namespace) -> int:
-    from engine.export import save_screenshot
+    from engine.export import named, save_screenshot
     from engine.render.offscreen import render_image
 
+    named(options.out, ".png")
     project = open_project(options.path)
     scene = _scene(project.scene, options)
     project = replace(_with_weights(project, options), scene=scene)
@@ -178,9 +179,11 @@ def _compare(image: np.ndarray, path: str, tolerance: float) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from engine.export import export_glb, jreflectance_steps, only
+    from engine.export import export_glb, jreflectance_steps, named, only
     from engine.vocabulary import parse_names
 
+    if options.format == "glb":
+        named(options.out, ".glb")
     project = open_project(options.path)
     has = project.expressions.names
     names = parse_names(options.expressions or "all") if options.expressions or not has else has

@@ -23,7 +23,7 @@ def export_glb(project: Project, path: str | Path, *, current_textures: bool = F
     Textures are the neutral's, or with `current_textures` the mix that is seen: glTF cannot blend them. ExportError for
     a name that does not end in .glb or a place that cannot be written.
     """
-    target = _named(path, ".glb")
+    target = named(path, ".glb")
     write_bytes(target, glb_bytes(project, current_textures=current_textures))
 
 
@@ -39,7 +39,7 @@ def export_jreflectance(project: Project, folder: str | Path) -> None:
 
 def save_screenshot(image: np.ndarray, path: str | Path) -> None:
     """Write an (H, W, 3|4) uint8 sRGB picture, row 0 on top, straight alpha, as PNG; ExportError as `export_glb`."""
-    write_png(_named(path, ".png"), image)
+    write_png(named(path, ".png"), image)
 
 
 def only(project: Project, names: tuple[str, ...]) -> Project:
@@ -48,7 +48,8 @@ def only(project: Project, names: tuple[str, ...]) -> Project:
     return Project(project.identity, ExpressionSet(project.identity.hash, chosen), project.weights, project.scene)
 
 
-def _named(path: str | Path, suffix: str) -> Path:
+def named(path: str | Path, suffix: str) -> Path:
+    """`path` with ~ resolved; ExportError where it does not end in `suffix`, best asked before long work."""
     target = Path(path).expanduser()
     if target.suffix.lower() != suffix:
         raise ExportError(f"{target}: expected a name that ends in {suffix}, found '{target.suffix or target.name}'")

@@ -25,8 +25,8 @@ from engine.synth.batch import Batch
 
 DROP_PROMPT, DROP_STRENGTHS, DROP_BOTH = 0.1, 0.1, 0.1
 """Shares of training samples without prompt, without strengths, and without both (classifier-free guidance)."""
-WEIGHT_TIME = 0.2
-"""The velocity loss is the clean latent's error times 1 / t^2; t is kept above this, or late steps drown early ones."""
+WEIGHT_TIME = 0.5
+"""The velocity loss is the clean latent's error times 1 / t^2; t is kept above this, so that early steps count."""
 _FILL_BATCH = 8
 
 

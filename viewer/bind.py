@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from PySide6.QtCore import SignalInstance
-
 from engine.project import Project
 from engine.scene import Scene
 from viewer.document import Document
@@ -18,15 +16,10 @@ V = TypeVar("V")
 class Control(Protocol):
     """What `widgets/` have in common."""
 
-    @property
-    def edited(self) -> SignalInstance:
-        """(value): the user changed it."""
-        ...
-
-    @property
-    def settled(self) -> SignalInstance:
-        """The user is done with this change."""
-        ...
+    edited: Any
+    """Signal(value): the user changed it."""
+    settled: Any
+    """Signal(): the user is done with this change."""
 
     def show_value(self, value: Any) -> None:
         """Show without emitting."""

@@ -25,6 +25,7 @@ class Notifier(QFrame):
 
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)
+        self._over = over
         self.setObjectName("notifier")
         self.text = Elided(parent=self)
         close = QToolButton(self)
@@ -64,8 +65,7 @@ class Notifier(QFrame):
 
     def place(self) -> None:
         """Follow the size of the widget below."""
-        over = self.parentWidget()
-        height = self.sizeHint().height()
+        over, height = self._over, self.sizeHint().height()
         self.setGeometry(_MARGIN, over.height() - height - _MARGIN, max(over.width() - 2 * _MARGIN, 0), height)
 
 

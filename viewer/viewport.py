@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import moderngl
 import numpy as np
-from PySide6.QtCore import QPointF, Qt, Signal
+from PySide6.QtCore import QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QMouseEvent, QSurfaceFormat, QWheelEvent
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtWidgets import QWidget
@@ -22,14 +22,16 @@ from engine.expression import ExpressionSet
 from engine.mesh import Part
 from engine.project import Project
 from engine.render.offscreen import render_image
-from engine.render.renderer import Renderer
 from engine.scene import Camera
 from viewer import orbit
+from viewer.canvas import Canvas
 from viewer.document import Document
 
 log = logging.getLogger(__name__)
 
 GL_VERSION = (4, 1)
+REST_MS = 180
+"""After the last change, until a software driver draws the fine frame."""
 WHEEL_NOTCH = 120.0
 """Qt's angle delta of one notch of a wheel."""
 
@@ -57,7 +59,10 @@ class Viewport(QOpenGLWidget):
         super().__init__(parent)
         self.document = document
         self._context: moderngl.Context | None = None
-        self._renderer: Renderer | None = None
+        self._canvas: Canvas | None = None
+        self._moving = False
+        self._rest = QTimer(self, interval=REST_MS, singleShot=True)
+        self._rest.timeout.connect(self._rested)
         self._grabbed: QPointF | None = None
         self._preview: ExpressionSet | None = None
         self.setMinimumSize(320, 240)
@@ -66,12 +71,29 @@ class Viewport(QOpenGLWidget):
 
     def _changed(self, old: Project, new: Project) -> None:
         if old is not new:
-            self.update()  # Qt joins any number of these into one paint
+            self._move()
+
+    def _move(self) -> None:
+        """Paint soon (Qt joins any number of updates into one paint), and finely once at rest."""
+        self._moving = True
+        self._rest.start()
+        self.update()
+
+    def _rested(self) -> None:
+        self._moving = False
+        if self._canvas is not None and self._canvas.software:
+            self.update()
+
+    @property
+    def moving(self) -> bool:
+        """Has something changed a moment ago, so that frames may still be coarse?"""
+        return self._moving
 
     def set_preview(self, preview: ExpressionSet | None) -> None:
         """Show `preview` in place of the document's expressions of the same names; None ends it."""
-        self._preview = preview
-        self.update()
+        if preview is not self._preview:
+            self._preview = preview
+            self._move()
 
     def _shown(self) -> Project:
         project, preview = self.document.project, self._preview
@@ -87,7 +109,7 @@ class Viewport(QOpenGLWidget):
             self._initialize()
         except Exception as error:
             log.exception("OpenGL")
-            self._renderer = None
+            self._canvas = None
             self.failed.emit(error)
 
     def _initialize(self) -> None:
@@ -102,7 +124,8 @@ class Viewport(QOpenGLWidget):
                 f"expected OpenGL {GL_VERSION[0]}.{GL_VERSION[1]} or newer, found {found / 100:.1f}; "
                 "update the graphics driver, or set LIBGL_ALWAYS_SOFTWARE=1"
             )
-        self._renderer = Renderer(self._context)
+        self._canvas = Canvas(self._context)
+        self._move()  # the first picture soon, the fine one after it
 
     def paintGL(self) -> None:
         """One frame. What goes wrong is told by `failed`: an exception that leaves a paint event ends the process."""
@@ -115,9 +138,9 @@ class Viewport(QOpenGLWidget):
             self.painted.emit()
 
     def _paint(self) -> None:
-        if self._context is not None and self._renderer is not None:
-            target = self._context.detect_framebuffer(self.defaultFramebufferObject())
-            self._renderer.draw(self._shown(), target, self.pixel_size())
+        if self._canvas is not None:
+            framebuffer = self.defaultFramebufferObject()
+            self._canvas.draw(self._shown(), framebuffer, self.pixel_size(), moving=self._moving)
 
     def resizeGL(self, width: int, height: int) -> None:
         """The renderer is told its size in each paint; what lies over the viewport follows `resized`."""
@@ -133,12 +156,12 @@ class Viewport(QOpenGLWidget):
 
         GraphicsError when there is no renderer or the driver cannot make a target that large.
         """
-        if self._context is None or self._renderer is None:
+        if self._canvas is None:
             raise GraphicsError("expected a viewport with OpenGL, found none; show the window first")
         self.makeCurrent()
         try:
             project = self.document.project
-            return render_image(project, width, height, transparent=transparent, renderer=self._renderer)
+            return render_image(project, width, height, transparent=transparent, renderer=self._canvas.renderer)
         finally:
             self.doneCurrent()
 
@@ -151,11 +174,11 @@ class Viewport(QOpenGLWidget):
         self.doneCurrent()
 
     def _drop(self) -> None:
-        if self._renderer is not None:
-            self._renderer.release()
+        if self._canvas is not None:
+            self._canvas.release()
         if self._context is not None:
             self._context.release()
-        self._renderer = self._context = None
+        self._canvas = self._context = None
 
     # Mouse
 

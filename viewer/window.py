@@ -37,10 +37,11 @@ class PanelScroll(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumWidth(panel.minimumWidth())
+        self._panel = panel
 
     def sizeHint(self) -> QSize:
         """What the panel asks for."""
-        return self.widget().sizeHint()
+        return self._panel.sizeHint()
 
 
 class MainWindow(QMainWindow):
@@ -150,8 +151,8 @@ class MainWindow(QMainWindow):
 
     def recent(self) -> list[str]:
         """Recent paths, newest first."""
-        value = self.settings.value("recent", [])
-        return [value] if isinstance(value, str) else list(value or [])
+        value = self.settings.value("recent")  # QSettings gives a list of one back as its item
+        return [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
 
     def save(self) -> bool:
         """Save where it was saved before, or ask where. Was it saved?"""

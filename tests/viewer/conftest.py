@@ -13,14 +13,14 @@ from PySide6.QtWidgets import QApplication
 
 from engine.project import Project, new_project
 from tests.heads import make_expressions, make_head
+from tests.viewer.work import make_step_by_step
 from viewer import style
 from viewer.dialogs import Answer
+from viewer.document import Document
 from viewer.generation import Generation
 from viewer.jobs import JobRunner
-from viewer.document import Document
 from viewer.viewport import set_default_format
 from viewer.window import MainWindow
-from tests.viewer.work import make_step_by_step
 
 os.environ.setdefault("QT_QPA_PLATFORM", "xcb")
 

@@ -77,8 +77,12 @@ def test_every_expression_has_a_row_and_tells_its_action_units(expressions: Expr
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("jaw", {"Jaw Open", "Jaw Forward", "Jaw Left", "Jaw Right", "Face Stretch", "Mouth Left", "Mouth Right"})]
-    + [("AU33", {"Cheek Puff"}), ("brows up", {"Brows Up", "Face Stretch"}), ("zzz", set())],
+    [
+        ("jaw", {"Jaw Open", "Jaw Forward", "Jaw Left", "Jaw Right", "Face Stretch", "Mouth Left", "Mouth Right"}),
+        ("AU33", {"Cheek Puff"}),
+        ("brows up", {"Brows Up", "Face Stretch"}),
+        ("zzz", set()),
+    ],
 )
 def test_search_looks_at_names_units_and_words(expressions: ExpressionsPanel, text: str, found: set[str]) -> None:
     expressions.search.setText(text)

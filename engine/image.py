@@ -35,7 +35,7 @@ def slope_from_normal_bytes(normal: np.ndarray, flip_y: bool = False) -> np.ndar
     nz is rebuilt from nx and ny: rounded to 8 bits near 1 it would shift every slope, and each save would drift.
     """
     plane = (np.asarray(normal[..., :2], np.float32) - 128.0) / 127.0
-    height = np.sqrt(np.maximum(1.0 - np.sum(plane**2, axis=2, keepdims=True), 0.01))
+    height = np.sqrt(np.maximum(1.0 - plane[..., :1] ** 2 - plane[..., 1:] ** 2, 0.01))
     slope = plane / height
     if flip_y:
         slope[..., 1] *= -1.0

@@ -15,8 +15,10 @@ ROWS = 32
 class WaveSource:
     """Heads that differ by three numbers; every expression is a smooth field whose size and phase follow from them."""
 
-    def __init__(self, geometry: int = 32, texture: int = 64, people: int = 8, seed: int = 0) -> None:
-        self.geometry, self.texture = geometry, texture
+    def __init__(
+        self, geometry: int = 32, texture: int = 64, people: int = 8, seed: int = 0, dense: bool = False
+    ) -> None:
+        self.geometry, self.texture, self.dense = geometry, texture, dense
         rng = torch.Generator().manual_seed(seed)
         self.traits = torch.rand(people, 3, generator=rng)
         self.motion = torch.randn(ROWS, 3, 2, generator=rng)
@@ -26,8 +28,10 @@ class WaveSource:
         self.test_identities = tuple(range(people - 2, people))
 
     def batch(self, count: int, rng: torch.Generator) -> Batch:
-        """Training people with one or two expressions at random strengths."""
+        """Training people with one or two expressions at random strengths, or with all of them where `dense`."""
         who = torch.randint(len(self.train_identities), (count,), generator=rng)
+        if self.dense:
+            return self.make(who, torch.rand(count, ROWS, generator=rng))
         strengths = torch.zeros(count, ROWS)
         for row in strengths:
             first, second = torch.randint(1, ROWS, (2,), generator=rng)

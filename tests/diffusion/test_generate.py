@@ -1,0 +1,133 @@
+"""Generation for a real identity with real, if hardly trained, weights of full map sizes and tiny networks."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.diffusion.config import ModelConfig, read_config
+from engine.diffusion.generate import generate
+from engine.diffusion.request import GenerateRequest
+from engine.diffusion.train import Plan, make_stage, train
+from engine.errors import EngineError, VocabularyError, WeightsError
+from engine.face.builtin import builtin_identity
+from tests.diffusion.source import WaveSource
+
+SMOKE = read_config(Path("smoke"))
+MODEL = replace(
+    SMOKE.model,
+    geometry_size=ModelConfig().geometry_size,
+    texture_size=ModelConfig().texture_size,
+    grid=64,
+    patch=16,
+    preview_scale=2,
+)
+STAGE = replace(SMOKE.denoiser, batch=2, pool=8, fit=8)
+CONFIG = replace(SMOKE, name="tiny", model=MODEL, autoencoder=STAGE, denoiser=STAGE)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A training folder of full map sizes."""
+    out = tmp_path_factory.mktemp("weights")
+    source = WaveSource(128, 512, dense=True)
+    for name in ("autoencoder", "denoiser"):
+        train(make_stage(name, CONFIG, source, torch.device("cpu"), out), CONFIG, Plan(images=4), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def identity():
+    """The built-in person, with small maps."""
+    return builtin_identity(3, texture_size=128)
+
+
+def last(request, weights):
+    *_, step = generate(request, weights=weights)
+    assert step.result is not None
+    return step.result
+
+
+def replace_seed(request, seed):
+    return GenerateRequest(request.identity, request.names, steps=request.steps, seed=seed, device=request.device)
+
+
+def content(expression):
+    change = expression.change
+    return [expression.offsets_m, change.log_diffuse, change.log_specular, change.roughness, change.slope]
+
+
+def test_steps_count_up_preview_comes_early_and_the_result_comes_last(identity, weights):
+    names = ("Jaw Open", "Brows Up", "Eye Blink", "Cheek Puff", "Lip Pressor")
+    steps = list(generate(GenerateRequest(identity, names, steps=2, device="cpu"), weights=weights))
+    assert [step.index for step in steps] == sorted(step.index for step in steps)
+    assert steps[0].index == 0
+    assert steps[-1].index == steps[-1].total == steps[0].total
+    assert [step.result is not None for step in steps] == [False] * (len(steps) - 1) + [True]
+    previews = [step.preview for step in steps if step.preview is not None]
+    assert tuple(name for preview in previews for name in preview.names) == names
+    result = steps[-1].result
+    assert result.names == names
+    assert result.identity_hash == identity.hash
+    for expression in result.expressions:
+        assert expression.offsets_m.shape == identity.positions_m.shape
+        assert 1e-4 < np.abs(expression.offsets_m).max() < 0.1
+        assert expression.facs
+        assert "tiny-" in expression.provenance.source
+        assert "seed 0" in expression.provenance.note
+
+
+def test_the_same_request_gives_the_same_bytes_and_another_seed_does_not(identity, weights):
+    request = GenerateRequest(identity, ("Jaw Open",), seed=4, steps=2, device="cpu")
+    one, two = (content(last(request, weights)["Jaw Open"]) for _ in range(2))
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(one, two, strict=True))
+    other = content(last(replace_seed(request, 5), weights)["Jaw Open"])
+    assert one[0].tobytes() != other[0].tobytes()
+
+
+def test_neutral_is_exactly_nothing(identity, weights):
+    for request in (
+        GenerateRequest(identity, ("Neutral", "Jaw Open"), steps=1, device="cpu"),
+        GenerateRequest(identity, prompt="Neutral", steps=1, device="cpu"),
+    ):
+        result = last(request, weights)
+        assert all((np.asarray(part) == 0).all() for part in content(result["Neutral"]))
+        assert [np.abs(expression.offsets_m).max() > 0 for expression in result.expressions[1:]] in ([], [True])
+
+
+def test_a_prompt_makes_one_more_expression_named_after_it(identity, weights):
+    prompt = "a slight smile + jaw open 0.5"
+    result = last(GenerateRequest(identity, ("Brows Up",), prompt, steps=1, device="cpu"), weights)
+    assert result.names == ("Brows Up", prompt)
+    assert result[prompt].facs == pytest.approx({"AU12": 0.35, "AU6": 0.175, "AU26": 0.5, "AU25": 0.25})
+
+
+def test_what_is_not_known_is_said_before_the_model_is_loaded(identity, tmp_path):
+    for request in (GenerateRequest(identity, ("Jaw Opem",)), GenerateRequest(identity, prompt="jaw flibber")):
+        with pytest.raises(VocabularyError):
+            next(generate(request, weights=tmp_path))
+    with pytest.raises(WeightsError, match="expdiff train"):
+        list(generate(GenerateRequest(identity, ("Jaw Open",), device="cpu"), weights=tmp_path))
+    for wrong in ({"steps": 0}, {"steps": 51}, {"guidance": float("nan")}, {"guidance": -1.0}):
+        with pytest.raises(EngineError):
+            GenerateRequest(identity, ("Jaw Open",), **wrong)
+    with pytest.raises(VocabularyError, match="neither"):
+        GenerateRequest(identity)
+
+
+def test_weights_for_other_map_sizes_are_refused(identity, tmp_path):
+    source = WaveSource()
+    config = replace(SMOKE, denoiser=replace(SMOKE.denoiser, pool=8, fit=8))
+    for name in ("autoencoder", "denoiser"):
+        train(make_stage(name, config, source, torch.device("cpu"), tmp_path), config, Plan(images=4), tmp_path)
+    with pytest.raises(WeightsError, match="128 and 512"):
+        list(generate(GenerateRequest(identity, ("Jaw Open",), device="cpu"), weights=tmp_path))
+
+
+def test_importing_it_loads_no_torch():
+    code = "import sys; import engine.diffusion.generate, engine.diffusion.request; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -29,6 +29,7 @@ SHIPPED = Path(__file__).parent / "weights"
 """The weights that come with the program."""
 SHARD_BYTES = 15 * 2**20
 MANIFEST = "weights.json"
+STAGES = ("autoencoder", "denoiser")
 FORMAT = "expdiff-1"
 _HALF_BUFFERS = ("pivot",)
 """Buffers large enough to be stored in half floats all the same."""
@@ -126,7 +127,7 @@ def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
 
 
 def _read_training(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
-    paths = [folder / f"{stage}.safetensors" for stage in ("autoencoder", "denoiser")]
+    paths = [folder / f"{stage}.safetensors" for stage in STAGES]
     missing = [path.name for path in paths if not path.exists()]
     if missing:
         raise WeightsError(
@@ -167,18 +168,29 @@ def write_release(training: Path, folder: Path) -> Path:
     }
     small = {name: tensor if name in buffers else tensor.half() for name, tensor in tensors.items()}
     digests: dict[str, str] = {}
+    history = {stage: _counts(training / f"{stage}.safetensors") for stage in STAGES}
     for number, shard in enumerate(_shards(small), start=1):
         path = folder / f"weights-{number}.safetensors"
         save_tensors(path, shard, {"config": config.to_json()})
         digests[path.name] = file_digest(path)
     manifest = folder / MANIFEST
     part = manifest.with_name(MANIFEST + ".part")
-    part.write_text(json.dumps({"name": config.name, "sha256": digests}, indent=1) + "\n", encoding="utf-8")
+    part.write_text(
+        json.dumps({"name": config.name, "training": history, "sha256": digests}, indent=1) + "\n", encoding="utf-8"
+    )
     os.replace(part, manifest)
     for old in folder.glob("weights-*.safetensors"):
         if old.name not in digests:
             old.unlink()
     return manifest
+
+
+def _counts(path: Path) -> dict[str, float]:
+    """What the training loop counted, for the model card."""
+    _, metadata = load_tensors(path)
+    return {
+        name: float(metadata[name]) for name in ("images", "seconds", "skipped", "pool", "loss") if name in metadata
+    }
 
 
 def _shards(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:

@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.diffusion.checkpoint import Model, load_model
+from engine.diffusion.card import model_card
+from engine.diffusion.checkpoint import SHIPPED, Model, load_model
 from engine.diffusion.inference import Maps, decode, make_noise, sample
 from engine.diffusion.stages import PairSource
 from engine.diffusion.train import use_device
@@ -151,6 +152,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, help="folder of weights; the program's own without it")
     parser.add_argument("--people", type=int, default=16, help="test people measured")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--card", type=Path, help="write a model card with the table here")
     parser.add_argument("--json", type=Path, help="also write every number here")
 
 
@@ -164,11 +166,15 @@ def run(args: argparse.Namespace) -> int:
     started = time.monotonic()
     results = evaluate(model, source, args.people, range(1, len(EXPRESSIONS)))
     people = len(next(iter(results.values()))["mm"])
-    print(table(results))
-    print(f"\n{model.model_id}, {people} unseen people x {len(EXPRESSIONS) - 1} expressions, {device}, ", end="")
-    print(
-        f"{time.monotonic() - started:.0f} s. PSNR of the change against a peak of 1; band: 1000 x L1 of 2-16 texels."
+    said = (
+        f"{model.model_id}, {people} unseen people x {len(EXPRESSIONS) - 1} expressions, {device}, "
+        f"{time.monotonic() - started:.0f} s. mm: distance of texels, with a 95% interval over people; PSNR of the "
+        "change in dB against a peak of 1; band: 1000 x L1 of the change between 2 and 16 texels."
     )
+    print(f"{table(results)}\n\n{said}")
+    if args.card is not None:
+        card = model_card(model, args.weights or SHIPPED, f"{table(results)}\n\n{said}", source, people)
+        args.card.write_text(card, encoding="utf-8")
     if args.json is not None:
         numbers = {name: {key: values.tolist() for key, values in errors.items()} for name, errors in results.items()}
         args.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")

@@ -47,7 +47,7 @@ class PairSource(Protocol):
         """`count` random pairs of the training people: pure expressions, mixes and partial strengths."""
         ...
 
-    def pairs(self, identities: Sequence[int], expressions: Sequence[int]) -> Batch:
+    def pairs(self, identity_indices: list[int], expression_rows: list[int]) -> Batch:
         """One pair for each (person, row of the vocabulary) taken side by side, at full strength."""
         ...
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -40,9 +38,9 @@ class WaveSource:
                 row[first], row[second] = torch.rand(2, generator=rng)
         return self.make(who, strengths)
 
-    def pairs(self, identities: Sequence[int], expressions: Sequence[int]) -> Batch:
+    def pairs(self, identity_indices: list[int], expression_rows: list[int]) -> Batch:
         """Pure expressions of given people."""
-        return self.make(torch.tensor(identities), torch.eye(ROWS)[torch.tensor(expressions)])
+        return self.make(torch.tensor(identity_indices), torch.eye(ROWS)[torch.tensor(expression_rows)])
 
     def make(self, who: Tensor, strengths: Tensor) -> Batch:
         """The pairs themselves."""

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.diffusion import evaluate as evaluation
+from engine.diffusion.card import model_card
 from engine.diffusion.checkpoint import MANIFEST, load_model, write_release
 from engine.diffusion.config import read_config
 from engine.diffusion.inference import make_noise, sample
@@ -58,6 +59,12 @@ def test_it_beats_copying_the_neutral_on_people_it_never_saw(finished):
     text = evaluation.table(results)
     assert text.count("\n") == 1 + len(results)
     assert "nan" not in text
+
+
+def test_the_model_card_tells_the_training_and_the_table(released):
+    card = model_card(load_model(released), released, "| the table |", SOURCE, 2)
+    for text in ("| autoencoder | 600 | 32 |", "| denoiser | 4800 | 320 |", "| the table |", "24 people", "`smoke`"):
+        assert text in card
 
 
 def test_measure_knows_the_exact_answers():

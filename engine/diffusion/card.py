@@ -1,0 +1,67 @@
+"""The model card: what the weights are, what they were trained on, how good they are and where they end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from engine.diffusion.checkpoint import MANIFEST, Model
+from engine.diffusion.stages import PairSource
+
+_CARD = """# Model card: {model_id}
+
+Written by `expdiff evaluate --card`; every number below comes from that run or from the weights' own records.
+
+**What it does.** From one neutral head (positions and diffuse texture) and an expression, offsets of the skin and the
+change of diffuse, specular, roughness and normal map. A latent rectified-flow transformer with joint attention over the
+maps; `docs/model.md` describes it.
+
+**Data.** Synthetic only: {train} people sampled from ICT-FaceKit's identity modes (MIT), its expression shapes carried
+to each, procedural skin, and wrinkles, blood and gloss that follow from strain by rule. No photograph and no scan of a
+person. {test} further people are kept back; the table is made on {people} of them.
+
+**Training.**
+
+| stage | samples seen | pairs in the pool | minutes | steps skipped |
+|---|---|---|---|---|
+{training}
+
+**Size.** {parameters:.1f} million weights, seed {seed}, configuration `{name}`.
+
+**Result on people it never saw.**
+
+{table}
+
+*copy neutral* predicts no change; *mean change* adds the training people's average for the expression; *floor* is the
+truth through the latent and back: the least error any denoiser could have here.
+
+**Limits.** The reflectance rules of the training data are plausible, not measured: wrinkles of a real person are not
+known to the model. How far someone goes with an expression cannot be read off a neutral face, so much of the error in
+mm stays. Trained on faces without beard, glasses, make-up or scars; not shown to be equally good for all skin tones and
+ages. Not for identifying anyone, nor for judging what a person feels.
+
+**Licence.** Apache-2.0, as the program; ICT-FaceKit's MIT notice is in `THIRD_PARTY.md`.
+"""
+
+
+def model_card(model: Model, folder: Path, table_text: str, source: PairSource, people: int) -> str:
+    """The model card of the weights in `folder`, as Markdown."""
+    manifest = folder / MANIFEST
+    history = json.loads(manifest.read_text(encoding="utf-8"))["training"] if manifest.exists() else {}
+    keys = (("images", 1), ("pool", 1), ("seconds", 60), ("skipped", 1))
+    rows = [
+        f"| {stage} | " + " | ".join(f"{counts[key] / unit:.0f}" for key, unit in keys) + " |"
+        for stage, counts in history.items()
+    ]
+    parts = (model.autoencoder, model.denoiser)
+    return _CARD.format(
+        model_id=model.model_id,
+        train=len(source.train_identities),
+        test=len(source.test_identities),
+        people=people,
+        training="\n".join(rows),
+        parameters=sum(weight.numel() for part in parts for weight in part.parameters()) / 1e6,
+        seed=model.config.seed,
+        name=model.config.name,
+        table=table_text,
+    )

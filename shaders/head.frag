@@ -1,19 +1,16 @@
 #version 410 core
 // The head, all parts and all channels. Display values leave here: one target, no pass after it.
+// Compiled once per kind of part (SKIN, EYE or TISSUE is defined) and for maps alone (PLAIN), because a software
+// rasteriser walks through both sides of every branch.
 #include "common/display.glsl"
 #include "lighting/surface.glsl"
-
-const int PART_SKIN = 0;
-const int PART_MOUTH = 1;
-const int PART_TEETH = 2;
-const int PART_EYE = 3;
-const int PART_SOCKET = 4;
 
 uniform sampler2D t_diffuse;       // sRGB-encoded
 uniform sampler2D t_specular;      // rgb specular, a perceptual roughness
 uniform sampler2D t_slope;
 uniform sampler2D t_eye;           // sRGB-encoded
-uniform int u_part;
+uniform vec4 u_tissue;             // rgb linear albedo, a perceptual roughness
+uniform vec2 u_tissue_depth;       // F0, curvature that stands for translucency (1/m)
 in vec3 v_position;
 in vec3 v_normal;
 in vec2 v_uv;
@@ -35,55 +32,45 @@ vec3 mapped_normal(vec3 n, vec2 slope) {
     return normalize(n + sides * (slope.x * grow_u * inversesqrt(u2) - slope.y * grow_v * inversesqrt(v2)));
 }
 
-// Constant materials of the parts no map describes: wet tissue (F0 of water-covered mucosa), enamel, socket.
+#if defined(SKIN)
 Surface part_surface(vec3 n) {
-    Surface s = Surface(vec3(0.42, 0.115, 0.095), vec3(0.028), 0.28, n, n, vec3(0.0), 60.0, v_data.x,
-                        open_sky(n));
-    if (u_part == PART_TEETH) {
-        s.albedo = vec3(0.62, 0.55, 0.44);
-        s.f0 = vec3(0.045);        // enamel, n = 1.62, under saliva
-        s.roughness = 0.22;
-        s.curvature = 120.0;
-    } else if (u_part == PART_SOCKET) {
-        s.albedo = vec3(0.26, 0.085, 0.07);
-        s.roughness = 0.4;
-    } else if (u_part == PART_EYE) {
-        s.albedo = linear_from_srgb(texture(t_eye, v_uv).rgb);
-        s.f0 = vec3(0.025);        // cornea and tears, n = 1.376
-        s.roughness = 0.09;
-        s.curvature = 40.0;
-        // The cornea is a smaller ball (7.8 mm) on the eyeball (12 mm), the iris behind it a shallow bowl: highlights
-        // gather over the iris, and the iris is brighter on the side away from the light.
-        vec2 off_axis = (v_uv - 0.5) * vec2(1.0, -1.0);
-        float cornea = 1.0 - smoothstep(0.16, 0.21, length(off_axis));
-        s.normal = mapped_normal(n, off_axis * (0.7 * cornea));
-        s.smooth_normal = mapped_normal(n, off_axis * (-1.8 * cornea));
-        s.smoothing = vec3(1.0);
-    }
-    return s;
-}
-
-Surface skin_surface(vec3 n) {
     vec4 specular = texture(t_specular, v_uv);
-    Surface s;
-    s.albedo = linear_from_srgb(texture(t_diffuse, v_uv).rgb);
-    s.f0 = min(specular.rgb * u_material.x, vec3(1.0));
-    s.roughness = specular.a;
-    s.normal = mapped_normal(n, texture(t_slope, v_uv).rg);
-    s.smooth_normal = n;
-    s.smoothing = SCATTER_SMOOTHING;
-    s.curvature = max(v_data.y, 1.0);
-    s.occlusion = v_data.x;
-    s.sky = v_sky;
-    return s;
+    vec3 albedo = linear_from_srgb(texture(t_diffuse, v_uv).rgb);
+    vec3 f0 = min(specular.rgb * u_material.x, vec3(1.0));
+    vec3 mapped = mapped_normal(n, texture(t_slope, v_uv).rg);
+    return Surface(albedo, f0, specular.a, mapped, n, SCATTER_SMOOTHING, max(v_data.y, 1.0), v_data.x, v_sky);
 }
+#elif defined(EYE)
+// The cornea is a smaller ball (7.8 mm) on the eyeball (12 mm), the iris behind it a shallow bowl: highlights gather
+// over the iris, and the iris is brighter on the side away from the light.
+Surface part_surface(vec3 n) {
+    vec3 albedo = linear_from_srgb(texture(t_eye, v_uv).rgb);
+    vec2 off_axis = (v_uv - 0.5) * vec2(1.0, -1.0);
+    float cornea = 1.0 - smoothstep(0.16, 0.21, length(off_axis));
+    vec3 bulge = mapped_normal(n, off_axis * (0.7 * cornea));
+    vec3 bowl = mapped_normal(n, off_axis * (-1.8 * cornea));
+    // F0 of cornea and tears, n = 1.376
+    return Surface(albedo, vec3(0.025), 0.09, bulge, bowl, vec3(1.0), 40.0, v_data.x, open_sky(n));
+}
+#else
+// One material for a whole part that no map describes: gums and tongue, teeth, socket. See engine/render/passes.py.
+Surface part_surface(vec3 n) {
+    return Surface(u_tissue.rgb, vec3(u_tissue_depth.x), u_tissue.a, n, n, vec3(0.0), u_tissue_depth.y, v_data.x,
+                   open_sky(n));
+}
+#endif
 
+#if defined(PLAIN)
 vec3 channel_color(int channel, Surface s) {
     if (channel == CHANNEL_DIFFUSE) return srgb_from_linear(s.albedo);
     if (channel == CHANNEL_SPECULAR) return saturate(s.f0 / u_material.x);
     if (channel == CHANNEL_ROUGHNESS) return vec3(s.roughness);
     if (channel == CHANNEL_NORMAL_MAP) {
-        vec2 slope = u_part == PART_SKIN ? texture(t_slope, v_uv).rg : vec2(0.0);
+        #if defined(SKIN)
+        vec2 slope = texture(t_slope, v_uv).rg;
+        #else
+        vec2 slope = vec2(0.0);
+        #endif
         return normalize(vec3(slope, 1.0)) * 0.5 + 0.5;
     }
     if (channel == CHANNEL_NORMAL) return s.normal * 0.5 + 0.5;
@@ -91,24 +78,21 @@ vec3 channel_color(int channel, Surface s) {
     return heat_color(v_data.z / u_display.w);
 }
 
-void main() {
+vec3 final_color(Surface s) { return channel_color(int(u_display.z), s); }
+#else
+vec3 final_color(Surface s) {
     int channel = int(u_display.z);
-    vec3 n = normalize(v_normal) * (gl_FrontFacing ? 1.0 : -1.0);
-    Surface s;
-    if (u_part == PART_SKIN) s = skin_surface(n);
-    else s = part_surface(n);
-    if (!gl_FrontFacing) s.occlusion *= 0.25;   // the inside of an open neck
-    if (channel == CHANNEL_GEOMETRY) s = Surface(vec3(0.42), vec3(0.04), 0.6, n, n, vec3(0.0), 0.0, s.occlusion, s.sky);
-    bool plain = channel != CHANNEL_SHADED && channel != CHANNEL_GEOMETRY && channel != CHANNEL_DIFFUSE_LIGHT
-        && channel != CHANNEL_SPECULAR_LIGHT;
-    if (plain) {
-        o_color = vec4(channel_color(channel, s), 1.0);
-        return;
-    }
     if (channel == CHANNEL_DIFFUSE_LIGHT) s.albedo = vec3(1.0);
     Light light = shade(s, v_position);
-    vec3 color = light.diffuse + light.specular;
-    if (channel == CHANNEL_DIFFUSE_LIGHT) color = light.diffuse;
-    if (channel == CHANNEL_SPECULAR_LIGHT) color = light.specular;
-    o_color = vec4(display_from_light(color), 1.0);
+    if (channel == CHANNEL_DIFFUSE_LIGHT) light.specular = vec3(0.0);
+    if (channel == CHANNEL_SPECULAR_LIGHT) light.diffuse = vec3(0.0);
+    return display_from_light(light.diffuse + light.specular);
+}
+#endif
+
+void main() {
+    vec3 n = normalize(v_normal) * (gl_FrontFacing ? 1.0 : -1.0);
+    Surface s = part_surface(n);
+    if (!gl_FrontFacing) s.occlusion *= 0.25;   // the inside of an open neck
+    o_color = vec4(final_color(s), 1.0);
 }

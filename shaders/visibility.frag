@@ -1,10 +1,16 @@
 #version 410 core
-#include "common/frame.glsl"
-flat in float v_visible;
-flat in float v_cosine;
+// Each texel is one vertex: does it see the sky in the direction of the "key light"? The blend state adds directions up.
+#include "lighting/shadow.glsl"
+uniform sampler2D t_position;
+uniform sampler2D t_normal;
 layout(location = 0) out vec4 o_sky;
 layout(location = 1) out vec2 o_cosine;
 void main() {
-    o_sky = vec4(u_key_direction.xyz, 1.0) * v_visible;
-    o_cosine = vec2(v_visible, 1.0) * v_cosine;
+    ivec2 texel = ivec2(gl_FragCoord.xy);
+    vec3 normal = texelFetch(t_normal, texel, 0).xyz;
+    float cosine = max(dot(normal, u_key_direction.xyz), 0.0);
+    float visible = shadow_visibility(texelFetch(t_position, texel, 0).xyz + normal * u_shadow.y);
+    visible = cosine > 0.0 ? visible : 0.0;
+    o_sky = vec4(u_key_direction.xyz, 1.0) * visible;
+    o_cosine = vec2(visible, 1.0) * cosine;
 }

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import moderngl
 
+from engine.mesh import Part
 from engine.render.context import drawing_into
 from engine.render.shaders import program, set_uniforms
-from engine.render.upload import DRAWN, PART_CODES, MeshBuffers
+from engine.render.upload import MeshBuffers
+from engine.scene import ViewChannel
 
 _UNITS = {
     "t_diffuse": 0,
@@ -22,9 +26,32 @@ UNIT_MAPS, UNIT_EYE, UNIT_ENVIRONMENT, UNIT_DFG, UNIT_SCATTER, UNIT_SHADOW = 0, 
 _FRAME_BINDING = 0
 
 
-def linked(context: moderngl.Context, vertex: str, fragment: str) -> moderngl.Program:
+@dataclass(frozen=True, slots=True)
+class Tissue:
+    """Material of a part that no map describes."""
+
+    albedo_linear: tuple[float, float, float]
+    perceptual_roughness: float
+    f0: float
+    curvature_per_m: float
+    """Scatters light as skin of this curvature does."""
+
+
+TISSUES: dict[Part, Tissue] = {
+    Part.MOUTH: Tissue((0.42, 0.115, 0.095), 0.28, 0.028, 60.0),  # wet mucosa
+    Part.TEETH: Tissue((0.62, 0.55, 0.44), 0.22, 0.045, 120.0),  # enamel, n = 1.62, under saliva
+    Part.SOCKET: Tissue((0.26, 0.085, 0.07), 0.40, 0.028, 60.0),
+}
+CLAY = Tissue((0.42, 0.42, 0.42), 0.6, 0.04, 0.0)
+"""Every part in the geometry channel."""
+_KINDS = {Part.SKIN: "SKIN", Part.EYE_LEFT: "EYE", Part.EYE_RIGHT: "EYE"}
+LIT = (ViewChannel.SHADED, ViewChannel.GEOMETRY, ViewChannel.DIFFUSE_LIGHT, ViewChannel.SPECULAR_LIGHT)
+"""Channels that need light; the others show a map as it is."""
+
+
+def linked(context: moderngl.Context, vertex: str, fragment: str, defines: tuple[str, ...] = ()) -> moderngl.Program:
     """A program with the frame block and its samplers on the agreed binding points."""
-    made = program(context, vertex, fragment)
+    made = program(context, vertex, fragment, defines)
     for name in made:
         member = made[name]
         if isinstance(member, moderngl.UniformBlock):
@@ -40,55 +67,90 @@ class HeadPass:
 
     def __init__(self, context: moderngl.Context) -> None:
         self._context = context
-        self._head = linked(context, "head.vert", "head.frag")
+        self._shaded: dict[tuple[str, ...], moderngl.Program] = {}
+        self._mesh: MeshBuffers | None = None
         self._wire = linked(context, "head.vert", "wire.frag")
         self._depth = linked(context, "shadow.vert", "shadow.frag")
         self._arrays: list[moderngl.VertexArray] = []
+        self._shaded_arrays: dict[tuple[str, ...], moderngl.VertexArray] = {}
 
     def take(self, mesh: MeshBuffers) -> None:
         """Draw `mesh` from now on."""
         self._release_arrays()
-        layout = [
-            (mesh.moving, "3f 3f 1f", "a_position", "a_normal", "a_offset"),
-            (mesh.still, "2f 2f 4f", "a_uv", "a_still", "a_sky"),
-        ]
+        self._mesh = mesh
         only_position = [(mesh.moving, "3f 16x", "a_position")]
         context, elements = self._context, mesh.elements
         self._arrays = [
-            context.vertex_array(self._head, layout, elements),
             context.vertex_array(self._wire, only_position, elements),
             context.vertex_array(self._depth, only_position, elements),
         ]
 
-    def draw(self, mesh: MeshBuffers) -> None:
-        """All drawn parts, shaded."""
-        for part in DRAWN:
-            if part in mesh.split.ranges:
-                first, count = mesh.split.ranges[part]
-                set_uniforms(self._head, u_part=PART_CODES[part])
-                self._arrays[0].render(moderngl.TRIANGLES, count, first=first)
+    def draw(self, channel: ViewChannel) -> None:
+        """All drawn parts: what faces the eye, skin first because it hides most, then the inside of an open neck.
+
+        Two rounds, so that the far side of the head is never shaded to be drawn over.
+        """
+        assert self._mesh is not None
+        self._context.enable(moderngl.CULL_FACE)
+        for culled in ("back", "front"):
+            self._context.cull_face = culled
+            for part, (first, count) in self._mesh.split.ranges.items():
+                self._array_for(part, channel).render(moderngl.TRIANGLES, count, first=first)
+        self._context.disable(moderngl.CULL_FACE)
+
+    def _array_for(self, part: Part, channel: ViewChannel) -> moderngl.VertexArray:
+        """The vertex array of the program that draws `part`, compiled on first use, with its material set."""
+        clay = channel == ViewChannel.GEOMETRY
+        kind = ("TISSUE" if clay else _KINDS.get(part, "TISSUE"), "LIT" if channel in LIT else "PLAIN")
+        if kind not in self._shaded:
+            self._shaded[kind] = linked(self._context, "head.vert", "head.frag", kind)
+        if kind not in self._shaded_arrays:
+            self._shaded_arrays[kind] = self._lay_out(self._shaded[kind])
+        if kind[0] == "TISSUE":
+            tissue = CLAY if clay else TISSUES[part]
+            shader = self._shaded[kind]
+            values = {
+                "u_tissue": (*tissue.albedo_linear, tissue.perceptual_roughness),
+                "u_tissue_depth": (tissue.f0, tissue.curvature_per_m),
+            }
+            set_uniforms(shader, **{name: value for name, value in values.items() if name in shader})
+        return self._shaded_arrays[kind]
+
+    def _lay_out(self, shader: moderngl.Program) -> moderngl.VertexArray:
+        """Attributes of the head for `shader`; those it does not read are skipped over."""
+        mesh = self._mesh
+        assert mesh is not None
+        moving = [("3f", "a_position"), ("3f", "a_normal"), ("1f", "a_offset")]
+        still = [("2f", "a_uv"), ("2f", "a_still"), ("4f", "a_sky")]
+        content = []
+        for buffer, fields in ((mesh.moving, moving), (mesh.still, still)):
+            layout = " ".join(form if name in shader else f"{4 * int(form[0])}x" for form, name in fields)
+            names = [name for _, name in fields if name in shader]
+            if names:
+                content.append((buffer, layout, *names))
+        return self._context.vertex_array(shader, content, mesh.elements)
 
     def draw_wires(self) -> None:
         """All triangles as dark lines, a little in front of themselves."""
         self._context.wireframe = True
         self._context.polygon_offset = -1.0, -1.0
-        self._arrays[1].render(moderngl.TRIANGLES)
+        self._arrays[0].render(moderngl.TRIANGLES)
         self._context.polygon_offset = 0.0, 0.0
         self._context.wireframe = False
 
     def draw_depth(self) -> None:
         """All triangles, depth only."""
-        self._arrays[2].render(moderngl.TRIANGLES)
+        self._arrays[1].render(moderngl.TRIANGLES)
 
     def _release_arrays(self) -> None:
-        for array in self._arrays:
+        for array in (*self._arrays, *self._shaded_arrays.values()):
             array.release()
-        self._arrays = []
+        self._arrays, self._shaded_arrays = [], {}
 
     def release(self) -> None:
         """Give everything back to the driver."""
         self._release_arrays()
-        for made in (self._head, self._wire, self._depth):
+        for made in (*self._shaded.values(), self._wire, self._depth):
             made.release()
 
 

@@ -17,7 +17,7 @@ from engine.render.frame import FRAME, pack_frame
 from engine.render.occlusion import bake_visibility
 from engine.render.tables import dfg_texture, scatter_texture
 from engine.render.upload import MapTextures, MeshBuffers, byte_texture, split_mesh
-from engine.scene import KeyLight
+from engine.scene import KeyLight, Scene
 
 
 class Renderer:
@@ -82,14 +82,14 @@ class Renderer:
         if backdrop:
             context.disable(moderngl.DEPTH_TEST)
             self._backdrop.draw()
-        self._draw_head(mesh, scene.wireframe)
+        self._draw_head(scene)
 
-    def _draw_head(self, mesh: MeshBuffers, wires: bool) -> None:
+    def _draw_head(self, scene: Scene) -> None:
         context = self.context
         context.enable(moderngl.DEPTH_TEST)
         context.depth_func = "<="
-        self._head.draw(mesh)
-        if wires:
+        self._head.draw(scene.channel)
+        if scene.wireframe:
             self._head.draw_wires()
         context.disable(moderngl.DEPTH_TEST)
 
@@ -114,9 +114,21 @@ class Renderer:
         self._head.take(self._mesh)
         self._identity, self._posed, self._shadow_of = identity, [], None
         self._ball = bounding_ball(identity.positions_m[split.vertex])
-        seen = bake_visibility(self.context, self._head, self._mesh, identity, self._ball)
-        self._mesh.shade_skin(seen.ambient, seen.sky)
+        self._shade_skin(identity, self._mesh)
         return self._mesh
+
+    def _shade_skin(self, identity: Identity, mesh: MeshBuffers) -> None:
+        """Darken what sees little of the sky; the mesh is in its neutral pose."""
+        context = self.context
+        context.depth_func = "<="
+        normals = vertex_normals(identity.positions_m, identity.topology.faces)
+        skin = mesh.skin_vertices()
+        if not len(skin):
+            return
+        vertices = mesh.split.vertex[skin]
+        points = identity.positions_m[vertices], normals[vertices]
+        seen = bake_visibility(context, self._head, identity, points, self._ball)
+        mesh.shade(skin, seen.ambient, seen.sky)
 
     def _take_pose(self, project: Project, mesh: MeshBuffers) -> None:
         """Morph on the CPU when an active expression or its weight is a new one."""

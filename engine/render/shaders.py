@@ -44,9 +44,20 @@ def _expand_into(name: str, asked_by: str, lines: list[str], origins: list[Origi
             origins.append((name, number))
 
 
-def program(context: moderngl.Context, vertex: str, fragment: str) -> moderngl.Program:
-    """Compile and link two files of `shaders/`; GraphicsError with file and line where the driver refuses."""
-    return program_from_text(context, expand(vertex), expand(fragment))
+def program(context: moderngl.Context, vertex: str, fragment: str, defines: tuple[str, ...] = ()) -> moderngl.Program:
+    """Compile and link two files of `shaders/`; GraphicsError with file and line where the driver refuses.
+
+    `defines` are macro names set for both.
+    """
+    return program_from_text(context, _defined(expand(vertex), defines), _defined(expand(fragment), defines))
+
+
+def _defined(expanded: tuple[str, list[Origin]], defines: tuple[str, ...]) -> tuple[str, list[Origin]]:
+    """`expanded` with its macros set after the first line, which has to be #version."""
+    text, origins = expanded
+    version, rest = text.split("\n", 1)
+    lines = [f"#define {name}" for name in defines]
+    return "\n".join([version, *lines, rest]), [origins[0], *[("defines", 0)] * len(lines), *origins[1:]]
 
 
 def program_from_text(
@@ -71,11 +82,11 @@ def set_uniforms(target: moderngl.Program, **values: float | tuple[float, ...]) 
 
 
 def _located(message: str, origins: list[Origin]) -> str:
-    """The driver's message with its line numbers turned into file:line."""
+    """The driver's message with its line numbers turned into file:line, the first three of them."""
     found = []
     for line in message.splitlines():
         match = _ERROR_LINE.match(line.strip())
         if match and 0 < int(match[1]) <= len(origins):
             file, number = origins[int(match[1]) - 1]
             found.append(f"shaders/{file}:{number}: {line.strip()}")
-    return "; ".join(found) or " ".join(message.split())
+    return "; ".join(found[:3]) or " ".join(message.split())

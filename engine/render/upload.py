@@ -10,12 +10,10 @@ import numpy as np
 from engine.expression import ReflectanceChange
 from engine.identity import Identity, ReflectanceMaps
 from engine.mesh import Part, Topology, vertex_normals
+from engine.render.context import is_software
 
 DRAWN: tuple[Part, ...] = (Part.SKIN, Part.MOUTH, Part.TEETH, Part.SOCKET, Part.EYE_LEFT, Part.EYE_RIGHT)
 """Parts in drawing order; OVERLAY is kept and exported but not drawn."""
-
-PART_CODES = {Part.SKIN: 0, Part.MOUTH: 1, Part.TEETH: 2, Part.EYE_LEFT: 3, Part.EYE_RIGHT: 3, Part.SOCKET: 4}
-"""Numbers of shaders/head.frag."""
 
 MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32)])
 STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32), ("sky", np.float32, 4)])
@@ -88,15 +86,14 @@ class MeshBuffers:
         self.elements = context.buffer(split.elements.tobytes())
         self.pose(identity.positions_m, normals)
 
-    def shade_skin(self, ambient: np.ndarray, sky: np.ndarray) -> None:
-        """Take (N,) ambient visibility and (N, 4) sky (see `engine.render.occlusion`) for skin vertices.
+    def shade(self, chosen: np.ndarray, ambient: np.ndarray, sky: np.ndarray) -> None:
+        """Take (N,) ambient visibility and (N, 4) sky (see `engine.render.occlusion`) for N `chosen` GL vertices.
 
-        Other parts keep `Identity.occlusion`, which knows them when the mouth is open too.
+        Meant for skin: other parts keep `Identity.occlusion`, which knows them when the mouth is open too.
         """
-        skin = self.skin_vertices()
         still = self._still_data
-        still["occlusion"][skin] *= ambient[skin]
-        still["sky"][skin] = sky[skin]
+        still["occlusion"][chosen] *= ambient
+        still["sky"][chosen] = sky
         self.still.write(still.tobytes())
 
     def skin_vertices(self) -> np.ndarray:
@@ -128,10 +125,14 @@ class MapTextures:
     """
 
     FORMATS = ((4, "f1"), (4, "f1"), (2, "f2"))
+    """Components and type of each."""
 
     def __init__(self, context: moderngl.Context, size: tuple[int, int]) -> None:
         height, width = size
         self.size = size
+        # Two levels per fetch are a third of a software rasteriser's frame.
+        software = is_software(context)
+        self._filter = moderngl.LINEAR_MIPMAP_NEAREST if software else moderngl.LINEAR_MIPMAP_LINEAR
         self.textures = [context.texture((width, height), parts, dtype=dtype) for parts, dtype in self.FORMATS]
 
     def write(self, maps: ReflectanceMaps) -> None:
@@ -149,7 +150,7 @@ class MapTextures:
         """Average level 0 into the others and sample all of them."""
         for texture in self.textures:
             texture.build_mipmaps()
-            texture.filter = moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR
+            texture.filter = self._filter, moderngl.LINEAR
 
     def use(self, first: int) -> None:
         """Bind to three texture units from `first`."""

@@ -134,8 +134,9 @@ def test_white_furnace(renderer: Renderer, head: Identity, sky: Callable[[float]
     project = scened(new_project(white), key_light=DARK, environment=Environment(sky(0.5)), tone_curve=ToneCurve.LINEAR)
     light = linear_from_srgb(render_image(project, 96, 96, renderer=renderer))[20:76, 36:60]
     skin = light.reshape(-1, 3).mean(axis=1)
-    # at roughness 1 half of the reflected 6 % is lost to masking, which is compensated for the F0 part only
-    assert skin.mean() == pytest.approx(0.5, rel=0.02 if roughness < 255 else 0.04)
+    # The eyes hide a little sky; at roughness 1 half of the reflected 6 % is lost to masking, which is given back for
+    # the F0 part only.
+    assert skin.mean() == pytest.approx(0.5, rel=0.03 if roughness < 255 else 0.05)
     assert skin.max() < 0.5 * 1.03
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QLabel, QPushButton, QToolButton
 
 from engine.errors import GraphicsError
 from engine.io.project import save_project
-from engine.project import Project, new_project
+from engine.project import new_project
 from engine.render.offscreen import render_image
 from engine.scene import ToneCurve, ViewChannel
 from tests.heads import make_expressions, make_head
@@ -24,8 +24,6 @@ from viewer.dialogs import Answer, PictureSettings, ScreenshotDialog, ShortcutSh
 from viewer.document import with_weight
 from viewer.panels.expressions import ExpressionsPanel
 from viewer.window import MainWindow
-
-OpenWindow = Callable[..., MainWindow]
 
 
 def _seen(qtbot, window: MainWindow) -> np.ndarray:
@@ -41,9 +39,7 @@ def _difference(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).mean())
 
 
-def test_what_is_shown_is_what_is_rendered_without_a_window(
-    qtbot, open_window: OpenWindow, expressive: Project
-) -> None:
+def test_what_is_shown_is_what_is_rendered_without_a_window(qtbot, open_window, expressive) -> None:
     window = open_window(expressive)
     seen = _seen(qtbot, window)
     width, height = window.viewport.pixel_size()
@@ -83,12 +79,11 @@ def test_light_tone_and_channel_change_the_picture(qtbot, open_window, expressiv
     ):
         window.set_scene("light", **changes)
         pictures.append(_seen(qtbot, window))
-    assert all(_difference(a, b) > 0.3 for a, b in zip(pictures, pictures[1:], strict=False))
+    assert all(_difference(a, b) > 0.3 for a, b in pairwise(pictures))
     left, right = pictures[0], pictures[1]
     middle = left.shape[1] // 2
-    assert (
-        left[:, middle:].sum() > left[:, :middle].sum()
-    )  # the key light stands at the subject's left, right in the picture
+    # at first the key light stands at the subject's left, which is right in the picture
+    assert left[:, middle:].sum() > left[:, :middle].sum()
     assert right[:, middle:].sum() < right[:, :middle].sum()
 
 
@@ -316,7 +311,7 @@ def test_nothing_is_cut_off_at_1280_by_800(qtbot, open_window, expressive) -> No
         widget.text()
         for kind in (QLabel, QPushButton, QToolButton)
         for widget in window.findChildren(kind)
-        if widget.isVisible() and widget.text() and widget.width() < widget.sizeHint().width() - 8
+        if widget.isVisible() and widget.width() < widget.fontMetrics().horizontalAdvance(widget.text())
     ]
     assert cut == []
     bottom = max(dock.geometry().bottom() for dock in window.docks())

@@ -15,7 +15,8 @@ class Form(QFormLayout):
         """As QFormLayout's."""
         if len(row) == 2 and isinstance(row[0], str):
             label = QLabel(row[0])
-            label.setFixedWidth(LABEL_WIDTH)
+            # A form puts labels at the top of their row: one as high as its control stands in the middle.
+            label.setFixedSize(LABEL_WIDTH, row[1].sizeHint().height())  # type: ignore[attr-defined]
             super().addRow(label, row[1])  # type: ignore[call-overload]
         else:
             super().addRow(*row)  # type: ignore[call-overload]

@@ -117,14 +117,17 @@ def _info(options: argparse.Namespace) -> int:
 
 def _generate(options: argparse.Namespace) -> int:
     from engine.export import jreflectance_steps
+    from engine.io.jreflectance_writer import prepare
     from engine.io.project import SUFFIX, save_project
     from engine.vocabulary import parse_names
 
     names = parse_names(options.expressions if options.expressions else "" if options.prompt.strip() else "all")
     project = open_project(options.path)
-    made = _made(_request(options, project, names, options.prompt), fresh=True)
-    project = replace(project, expressions=project.expressions.merged(made))
     out = Path(options.out)
+    request = _request(options, project, names, options.prompt)
+    if out.suffix != SUFFIX:
+        prepare(project.identity, out)
+    project = replace(project, expressions=project.expressions.merged(_made(request, fresh=True)))
     if out.suffix == SUFFIX:
         save_project(project, out)
     else:
@@ -180,11 +183,14 @@ def _compare(image: np.ndarray, path: str, tolerance: float) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     from engine.export import export_glb, jreflectance_steps, named, only
+    from engine.io.jreflectance_writer import prepare
     from engine.vocabulary import parse_names
 
     if options.format == "glb":
         named(options.out, ".glb")
     project = open_project(options.path)
+    if options.format == "jreflectance":
+        prepare(project.identity, Path(options.out))
     has = project.expressions.names
     names = parse_names(options.expressions or "all") if options.expressions or not has else has
     project = _with_expressions(project, names, options)

@@ -32,6 +32,8 @@ LARGEST_BYTES = 4 * 2**30
 """Oldest files go when the folder grows beyond this."""
 _SUFFIX = ".expression"
 _MAKERS = ("diffusion", "face")
+_MAKER_SUFFIXES = {".py", ".json", ".npz", ".toml"}
+"""Weights themselves are left out: their list carries their digests."""
 
 
 def cache_folder() -> Path:
@@ -50,9 +52,11 @@ def generate_cached(request: GenerateRequest, *, fresh: bool = False) -> Iterato
     wanted += [prompt] if prompt and prompt not in wanted else []
     found = {} if fresh else {name: made for name in wanted if (made := load(request, name)) is not None}
     missing = [name for name in wanted if name not in found]
+    total = 1
     if missing:
         names = tuple(name for name in missing if name != prompt)
         for step in generate(replace(request, names=names, prompt=prompt if prompt in missing else "")):
+            total = step.total
             if step.result is None:
                 yield step
                 continue
@@ -60,7 +64,7 @@ def generate_cached(request: GenerateRequest, *, fresh: bool = False) -> Iterato
                 store(request, expression)
                 found[expression.name] = expression
     result = ExpressionSet(request.identity.hash, tuple(found[name] for name in wanted))
-    yield Step(1, 1, "done", result=result)
+    yield Step(total, total, "done", result=result)
 
 
 def load(request: GenerateRequest, name: str) -> Expression | None:
@@ -103,11 +107,11 @@ def _path(request: GenerateRequest, name: str) -> Path:
 
 @lru_cache(maxsize=1)
 def maker_digest() -> str:
-    """Digest of what turns a request into an expression: the list of weights and the modules that use them."""
+    """Digest of what turns a request into an expression: the list of weights, the modules and the data they use."""
     digest = hashlib.sha256()
     root = Path(__file__).parent
-    sources = [path for name in _MAKERS for path in sorted((root / name).glob("*.py"))]
-    for path in [*sorted((root / "diffusion" / "weights").glob("*.json")), *sources]:
+    files = [path for name in _MAKERS for path in (root / name).rglob("*") if path.suffix in _MAKER_SUFFIXES]
+    for path in sorted(files):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

@@ -1,9 +1,9 @@
 // Khronos glTF validator and three.js's GLTFLoader on .glb files: prints a report, exit code 1 on any error or warning.
 //
-//   npm install gltf-validator three        (in any folder)
-//   NODE_PATH=that/folder/node_modules node scripts/check_glb.mjs FILE.glb ...
+//   npm install gltf-validator three        (here, or in any folder that NODE_PATH then names)
+//   node scripts/check_glb.mjs FILE.glb ...
 //
-// NODE_PATH alone does not reach ES imports, so the modules are found with require.resolve first.
+// NODE_PATH does not reach ES imports, so the modules are found with require.resolve first.
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';

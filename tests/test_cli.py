@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -315,6 +316,40 @@ def test_starting_loads_neither_torch_nor_qt_nor_gl() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_without_opengl_it_is_one_line(saved: str, tmp_path: Path) -> None:
+    """The loader of EGL is told of a driver list that is not there, and no X server is named."""
+    environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+    environment["__EGL_VENDOR_LIBRARY_FILENAMES"] = str(tmp_path / "none.json")
+    arguments = ["render", saved, "--out", str(tmp_path / "a.png"), "--size", "32x32"]
+    run = [sys.executable, "-m", "engine.cli", *arguments]
+    done = subprocess.run(run, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("expdiff: error: ")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.skipif(not (ROOT / "engine/diffusion/weights/weights.json").exists(), reason="needs the shipped weights")
+def test_from_the_built_in_head_to_a_relit_exported_expression(tmp_path: Path, cache: Path) -> None:
+    """The main job, end to end: generate, read back, export from the cache, render."""
+    person, glb = tmp_path / "set" / "p", tmp_path / "a.glb"
+    names = ["--expressions", "Jaw Open,Brows Up", "--steps", "1", "--device", "cpu"]
+    assert main(["generate", "builtin:3", "--out", str(person), *names, "--split", "train"]) == 0
+    identity, expressions = jreflectance.read(person)
+    assert expressions.names == ("Brows Up", "Jaw Open")
+    assert jreflectance.read_split(person.parent) == (("p",), ())
+    lowest = float(expressions["Jaw Open"].offsets_m[:, 1].min())
+    assert -0.06 < lowest < -0.005  # the chin goes down by centimetres
+    assert np.abs(expressions["Brows Up"].change.log_diffuse).max() > 0.0
+    assert len(identity.positions_m) == identity.topology.vertex_count
+    kept = len(list(cache.iterdir()))
+    assert main(["export", "builtin:3", "--format", "glb", "--out", str(glb), *names]) == 0
+    assert len(list(cache.iterdir())) == kept == 2
+    assert b'"targetNames":["Jaw Open","Brows Up"]' in glb.read_bytes()
+    picture = ["--out", str(tmp_path / "a.png"), "--size", "96x128"]
+    assert main(["render", str(person), *picture, "--weights", "Jaw Open=0.7", "--light-rotation", "90"]) == 0
 
 
 def test_lists_of_the_data_set(person: Path) -> None:

@@ -40,7 +40,7 @@ def write(identity: Identity, expressions: ExpressionSet, folder: Path) -> Itera
     the vocabulary get numbers from 33. A folder that holds this head already keeps its other expressions. ExportError
     when the place cannot be written or holds another head.
     """
-    there = _recipes_there(identity, folder)
+    there = prepare(identity, folder)
     numbers = _number_all(expressions, {str(recipe["name"]): int(key[3:]) for key, recipe in there.items()})
     total = len(numbers) + 1
     _write_person(identity, expressions, numbers, there, folder)
@@ -54,11 +54,17 @@ def write(identity: Identity, expressions: ExpressionSet, folder: Path) -> Itera
         yield Written(index, total, name)
 
 
-def _recipes_there(identity: Identity, folder: Path) -> dict[str, dict[str, Any]]:
-    """Recipes of this head's expressions that `folder` already holds; ExportError where it holds another head.
+def prepare(identity: Identity, folder: Path) -> dict[str, dict[str, Any]]:
+    """Make `folder` and return the recipes of this head's expressions that it holds already, best before long work.
 
-    A half of each would read back as neither.
+    ExportError where it cannot be made or holds another head: a half of each would read back as neither.
     """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(
+            f"{folder}: expected a place that can be written, found: {error.strerror or error}"
+        ) from error
     if not (folder / "exp1" / "shape.npy").exists():
         return {}
     there = read_npy(folder / "exp1" / "shape.npy")

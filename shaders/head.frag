@@ -50,7 +50,7 @@ Surface part_surface(vec3 n) {
     vec3 bulge = mapped_normal(n, off_axis * (0.7 * cornea));
     vec3 bowl = mapped_normal(n, off_axis * (-1.8 * cornea));
     // F0 of cornea and tears, n = 1.376
-    return Surface(albedo, vec3(0.025), 0.09, bulge, bowl, vec3(1.0), 40.0, v_data.x, open_sky(n));
+    return Surface(albedo, vec3(0.025), 0.12, bulge, bowl, vec3(1.0), 40.0, v_data.x, v_sky);
 }
 #else
 // One material for a whole part that no map describes: gums and tongue, teeth, socket. See engine/render/passes.py.

@@ -84,7 +84,7 @@ def _night(toward: np.ndarray) -> np.ndarray:
 
 
 _LIGHTS: dict[str, tuple[Radiance, float]] = {
-    "Studio": (_studio, 1.7),
+    "Studio": (_studio, 2.0),
     "Window": (_window, 1.6),
     "Overcast": (_overcast, 2.2),
     "Sunset": (_sunset, 1.8),

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.composer import compose_positions
 from engine.identity import Identity
-from engine.mesh import vertex_normals
+from engine.mesh import Part, vertex_normals
 from engine.project import Project
 from engine.render import passes
 from engine.render.camera import bounding_ball
@@ -114,21 +114,21 @@ class Renderer:
         self._head.take(self._mesh)
         self._identity, self._posed, self._shadow_of = identity, [], None
         self._ball = bounding_ball(identity.positions_m[split.vertex])
-        self._shade_skin(identity, self._mesh)
+        self._shade_outside(identity, self._mesh)
         return self._mesh
 
-    def _shade_skin(self, identity: Identity, mesh: MeshBuffers) -> None:
+    def _shade_outside(self, identity: Identity, mesh: MeshBuffers) -> None:
         """Darken what sees little of the sky; the mesh is in its neutral pose."""
         context = self.context
         context.depth_func = "<="
         normals = vertex_normals(identity.positions_m, identity.topology.faces)
-        skin = mesh.skin_vertices()
-        if not len(skin):
+        outside = mesh.vertices_of(Part.SKIN, Part.EYE_LEFT, Part.EYE_RIGHT)
+        if not len(outside):
             return
-        vertices = mesh.split.vertex[skin]
+        vertices = mesh.split.vertex[outside]
         points = identity.positions_m[vertices], normals[vertices]
         seen = bake_visibility(context, self._head, identity, points, self._ball)
-        mesh.shade(skin, seen.ambient, seen.sky)
+        mesh.shade(outside, seen.ambient, seen.sky)
 
     def _take_pose(self, project: Project, mesh: MeshBuffers) -> None:
         """Morph on the CPU when an active expression or its weight is a new one."""

@@ -89,17 +89,18 @@ class MeshBuffers:
     def shade(self, chosen: np.ndarray, ambient: np.ndarray, sky: np.ndarray) -> None:
         """Take (N,) ambient visibility and (N, 4) sky (see `engine.render.occlusion`) for N `chosen` GL vertices.
 
-        Meant for skin: other parts keep `Identity.occlusion`, which knows them when the mouth is open too.
+        Meant for skin and eyes: the mouth keeps `Identity.occlusion`, which knows it when it is open too.
         """
         still = self._still_data
-        still["occlusion"][chosen] *= ambient
+        still["occlusion"][chosen] = np.minimum(still["occlusion"][chosen], ambient)
         still["sky"][chosen] = sky
         self.still.write(still.tobytes())
 
-    def skin_vertices(self) -> np.ndarray:
-        """GL vertices of the skin, sorted."""
-        first, count = self.split.ranges.get(Part.SKIN, (0, 0))
-        return np.unique(self.split.elements.ravel()[first : first + count])
+    def vertices_of(self, *parts: Part) -> np.ndarray:
+        """GL vertices of `parts`, sorted."""
+        spans = [self.split.ranges.get(part, (0, 0)) for part in parts]
+        corners = self.split.elements.ravel()
+        return np.unique(np.concatenate([corners[first : first + count] for first, count in spans]))
 
     def pose(self, positions_m: np.ndarray, normals: np.ndarray) -> None:
         """Upload (V, 3) positions in metres and (V, 3) unit normals."""

@@ -36,10 +36,15 @@ float reflection_visibility(Surface s, vec3 r) {
     return saturate((s.sky.w + dot(s.sky.xyz, r)) / open);
 }
 
+// The normal turned to where the sky is open, the more so the less of it there is: Landis 2002, "Production-Ready
+// Global Illumination".
+vec3 bent(Surface s, vec3 n) { return normalize(n * s.occlusion + s.sky.xyz * (1.34 * (1.0 - s.occlusion)) + n * 1e-3); }
+
 // Image-based light. The diffuse part is weakened by the mean of (1 - F) over all light directions, so the two kinds
 // of light follow one energy rule.
 Light light_environment(Surface s, vec3 v, float NoV, float alpha, vec3 dfg) {
-    vec3 irradiance = mix(environment_diffuse(s.normal), environment_diffuse(s.smooth_normal), s.smoothing);
+    vec3 irradiance = mix(environment_diffuse(bent(s, s.normal)), environment_diffuse(bent(s, s.smooth_normal)),
+                          s.smoothing);
     vec3 passes = (1.0 - s.f0) * (1.0 - dfg.b);
     Light light;
     light.diffuse = s.albedo * irradiance * passes * colored_occlusion(s.occlusion, s.albedo);

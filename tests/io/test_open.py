@@ -1,0 +1,57 @@
+"""What `open_project` takes, and how it goes from one kind to the next without loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.errors import FileFormatError
+from engine.export import export_jreflectance, save_screenshot
+from engine.io.images import read_rgb
+from engine.io.open import open_project
+from engine.io.project import save_project
+from engine.project import Project, framed, new_project
+from tests.heads import make_expressions, make_head
+
+
+def test_folder_and_project_open_to_the_same_head(tmp_path: Path) -> None:
+    head = make_head(16)
+    project = Project(head, make_expressions(head), {"Jaw Open": 0.5}, new_project(head).scene)
+    save_project(project, tmp_path / "a.expdiff")
+    export_jreflectance(project, tmp_path / "a")
+    from_file, from_folder = open_project(str(tmp_path / "a.expdiff")), open_project(str(tmp_path / "a"))
+    assert dict(from_file.weights) == {"Jaw Open": 0.5}
+    assert dict(from_folder.weights) == {}
+    assert set(from_file.expressions.names) == set(from_folder.expressions.names)
+    assert from_file.identity.topology.hash == from_folder.identity.topology.hash
+    assert from_folder.scene.camera == framed(from_folder.identity)
+
+
+def test_a_real_head_keeps_its_topology_through_the_folder(tmp_path: Path) -> None:
+    """Its correspondence with the canonical space is found by that hash."""
+    head = open_project("builtin:3").identity
+    export_jreflectance(new_project(head), tmp_path / "p")
+    found = open_project(str(tmp_path / "p")).identity
+    assert found.topology.hash == head.topology.hash
+    np.testing.assert_array_equal(found.positions_m, head.positions_m)
+    assert found.name == head.name
+    assert found.provenance == head.provenance
+
+
+@pytest.mark.parametrize("path", ["builtin:-1", "builtin:1.5", "builtin:99999999999"])
+def test_odd_seeds(path: str) -> None:
+    with pytest.raises(FileFormatError, match="whole number"):
+        open_project(path)
+
+
+def test_a_question_that_is_no_seed(tmp_path: Path) -> None:
+    with pytest.raises(FileFormatError, match=r"\?seed=N"):
+        open_project(f"{tmp_path}?size=3")
+
+
+def test_a_screenshot_is_the_picture(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 4), dtype=np.uint8)
+    save_screenshot(picture, str(tmp_path / "new" / "a.png"))
+    np.testing.assert_array_equal(read_rgb(tmp_path / "new" / "a.png"), picture[..., :3])

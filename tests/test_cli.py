@@ -319,8 +319,8 @@ def test_starting_loads_neither_torch_nor_qt_nor_gl() -> None:
 
 
 def test_without_opengl_it_is_one_line(saved: str, tmp_path: Path) -> None:
-    """The loader of EGL is told of a driver list that is not there, and of an X server nobody runs."""
-    nowhere = {"__EGL_VENDOR_LIBRARY_FILENAMES": str(tmp_path / "none.json"), "DISPLAY": ":987"}
+    """EGL is told of a driver list that is not there; Mesa, which an X server may still offer, to be an old one."""
+    nowhere = {"__EGL_VENDOR_LIBRARY_FILENAMES": str(tmp_path / "none.json"), "MESA_GL_VERSION_OVERRIDE": "3.0"}
     environment = {**os.environ, **nowhere}
     arguments = ["render", saved, "--out", str(tmp_path / "a.png"), "--size", "32x32"]
     run = [sys.executable, "-m", "engine.cli", *arguments]

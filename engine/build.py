@@ -2,9 +2,9 @@
 
     python -m engine.build --data DIR      DIR holds ict-facekit/ and ffhq-uv/
 
-Writes engine/face/canonical.npz (valid mask, mean head), engine/face/registered/*.npz (ICT-FaceKit's place in the canonical
-square) and engine/face/head_model.npz (the built-in people), and prints the registration's residual. Reproducible: fixed
-seeds, no wall clock. The registration takes about two minutes on two cores.
+Writes engine/face/canonical.npz (valid mask, mean head), engine/face/registered/*.npz (ICT-FaceKit's place in the
+canonical square) and engine/face/head_model.npz (the built-in people), and prints the registration's residual.
+Reproducible: fixed seeds, no wall clock. The registration takes about two minutes on two cores.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from scipy.sparse import coo_matrix, csr_matrix
-from scipy.spatial import cKDTree
+from scipy.sparse import coo_matrix, csr_matrix, diags
+from scipy.spatial import KDTree
 
-from engine.face import layout
+from engine.face import layout, regions
 from engine.face.correspondence import REGISTERED, skin_key
-from engine.face.grid import skin_grid
+from engine.face.grid import SkinGrid, skin_grid
 from engine.face.landmarks import ICT_VERTICES, canonical_landmarks_uv
 from engine.face.registration import nearest, register
 from engine.face.space import GEOMETRY_SIZE
@@ -51,12 +51,14 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    folder = parser.parse_args(argv).data
+    parser.add_argument("--registration", type=Path, help="keep the registration here; taken if present")
+    args = parser.parse_args(argv)
+    folder = args.data
     generic = read_obj(folder / "ict-facekit" / "FaceXModel" / "generic_neutral_mesh.obj")
     skin_faces = generic.faces[(generic.faces < ict.SKIN_VERTICES).all(axis=1)]
     target = trimesh.Trimesh(generic.positions, skin_faces, process=False)
     sides = _sides(ict.expression_deltas(folder / "ict-facekit"))
-    template = _registered_template(folder / "ffhq-uv" / "teaser_1" / "mesh_head.obj", target)
+    template = _registered_template(folder / "ffhq-uv" / "teaser_1" / "mesh_head.obj", target, args.registration)
     _write_ict(template, generic.positions, sides, folder)
     modes = ict.identity_modes(folder / "ict-facekit")
     _write_canonical(template, target, sides, modes)
@@ -65,13 +67,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def ict_operator(uvs: np.ndarray, template: Template, target: trimesh.Trimesh, sides: np.ndarray) -> csr_matrix:
-    """(N, 26719) weights that interpolate ICT vertices at (N, 2) canonical `uvs`, upper and lower lip and lid kept apart."""
+    """(N, 26719) weights that interpolate ICT vertices at (N, 2) canonical `uvs`, upper and lower lip and lid kept
+    apart."""
     points, _ = _locate(template, uvs)
     return surface_operator(points, uvs, target, sides)
 
 
 def surface_operator(points: np.ndarray, uvs: np.ndarray, target: trimesh.Trimesh, sides: np.ndarray) -> csr_matrix:
-    """(N, 26719) weights of the ICT surface nearest to (N, 3) `points`, whose canonical UVs tell the side of each slit."""
+    """(N, 26719) weights of the ICT surface nearest to (N, 3) `points`, whose canonical UVs tell the side of each
+    slit."""
     face_side = _face_sides(sides, target.faces)
     group = slit_side(uvs)
     rows, columns, values = [], [], []
@@ -83,7 +87,7 @@ def surface_operator(points: np.ndarray, uvs: np.ndarray, target: trimesh.Trimes
         columns.append(target.faces[found.faces].ravel())
         values.append(found.weights.ravel())
     joined = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    return coo_matrix(joined, shape=(len(points), ict.VERTEX_COUNT)).tocsr()
+    return csr_matrix(coo_matrix(joined, shape=(len(points), ict.VERTEX_COUNT)))
 
 
 def slit_side(uvs: np.ndarray) -> np.ndarray:
@@ -112,7 +116,7 @@ def _face_sides(sides: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return np.where(mean > 0.3, 1, np.where(mean < -0.3, -1, 0))
 
 
-def _registered_template(path: Path, target: trimesh.Trimesh) -> Template:
+def _registered_template(path: Path, target: trimesh.Trimesh, kept: Path | None) -> Template:
     mesh = read_obj(path)
     parts = layout.canonical_parts(mesh.uvs, mesh.uv_faces)
     assert parts is not None
@@ -121,29 +125,38 @@ def _registered_template(path: Path, target: trimesh.Trimesh) -> Template:
     faces = faces.reshape(-1, 3)
     uvs = np.zeros((len(used), 2))
     uvs[faces.ravel()] = mesh.uvs[mesh.uv_faces[skin].ravel()]
-    landmarks = cKDTree(uvs).query(canonical_landmarks_uv())[1]
+    landmarks = KDTree(uvs).query(canonical_landmarks_uv())[1]
     source = trimesh.Trimesh(mesh.positions[used] * 10, faces, process=False)  # decimetres to centimetres
     goal = np.asarray(target.vertices)[list(ICT_VERTICES)]
     pull = np.asarray(target.vertices)[: ict.SKIN_VERTICES]
-    return Template(uvs, faces, register(source, target, np.asarray(landmarks), goal, pull))
+    if kept is not None and kept.is_file():
+        positions = np.load(kept, allow_pickle=False)
+    else:
+        positions = register(source, target, np.asarray(landmarks), goal, pull)
+        if kept is not None:
+            np.save(kept, positions)
+    # the chart's two edges meet at the back of the head: triangles over that seam span the whole square
+    narrow = np.ptp(uvs[faces][..., 0], axis=1) < 0.2
+    return Template(uvs, faces[narrow], positions)
 
 
 def _locate(template: Template, uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N, 3) cm on the registered template at canonical `uvs`, and (N,) whether the chart holds the point."""
     flat = template.uvs[template.faces]
-    candidates = cKDTree(flat.mean(axis=1)).query(uvs, k=16)[1]
-    corners = flat[candidates]
-    weights = layout.barycentric(corners.reshape(-1, 3, 2), np.repeat(uvs, 16, axis=0)[:, None])[:, 0].reshape(
-        -1, 16, 3
-    )
-    best = weights.min(axis=2).argmax(axis=1)
-    rows = np.arange(len(uvs))
-    weight = weights[rows, best]
-    inside = weight.min(axis=1) > -1e-3
-    weight = weight.clip(0, 1)
-    weight /= weight.sum(axis=1, keepdims=True)
-    corner = template.positions_cm[template.faces[candidates[rows, best]]]
-    return (corner * weight[..., None]).sum(axis=1), inside
+    near = 24
+    points, inside = np.zeros((len(uvs), 3)), np.zeros(len(uvs), bool)
+    tree = KDTree(flat.mean(axis=1))
+    for block in np.array_split(np.arange(len(uvs)), max(1, len(uvs) // 2000)):
+        candidates = tree.query(uvs[block], k=near)[1]
+        queries = np.repeat(uvs[block], near, axis=0)[:, None]
+        weights = layout.barycentric(flat[candidates].reshape(-1, 3, 2), queries)[:, 0].reshape(-1, near, 3)
+        best = weights.min(axis=2).argmax(axis=1)
+        rows = np.arange(len(block))
+        inside[block] = weights[rows, best].min(axis=1) > -1e-3
+        weight = weights[rows, best].clip(0, 1)
+        weight /= weight.sum(axis=1, keepdims=True)
+        points[block] = (template.positions_cm[template.faces[candidates[rows, best]]] * weight[..., None]).sum(axis=1)
+    return points, inside
 
 
 def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, folder: Path) -> None:
@@ -162,7 +175,7 @@ def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, 
     face = distance[:9409]
     print(
         f"ICT face vertices to the registered surface: mean {face.mean():.2f} mm, 95th percentile "
-        f"{np.percentile(face, 95):.2f} mm; face, head and neck: {distance.mean():.2f}, {np.percentile(distance, 95):.2f}"
+        f"{np.percentile(face, 95):.2f} mm; all skin: {distance.mean():.2f}, {np.percentile(distance, 95):.2f}"
     )
     REGISTERED.mkdir(exist_ok=True)
     topology = ict.read(folder / "ict-facekit", registered=False).topology
@@ -187,7 +200,8 @@ def _write_canonical(template: Template, target: trimesh.Trimesh, sides: np.ndar
 
 
 def geometry_operator(template: Template, target: trimesh.Trimesh, sides: np.ndarray) -> tuple[csr_matrix, np.ndarray]:
-    """(128 * 128, 26719) weights from ICT vertices to opened-layout texels, and (128, 128) bool where they are on skin."""
+    """(128 * 128, 26719) weights from ICT vertices to opened-layout texels, and (128, 128) bool where they are on
+    skin."""
     opened = layout.open_uv(template.uvs)
     index, weights = layout.rasterize(opened[template.faces], GEOMETRY_SIZE)
     valid = index >= 0
@@ -201,10 +215,11 @@ def geometry_operator(template: Template, target: trimesh.Trimesh, sides: np.nda
 
 
 def _write_head_model(template: Template, target: trimesh.Trimesh, sides: np.ndarray, modes: np.ndarray) -> None:
-    """Linear model of head shape (Blanz and Vetter 1999) on the built-in mesh, fitted to heads sampled from ICT-FaceKit."""
+    """Linear model of head shape (Blanz and Vetter 1999) on the built-in mesh, fitted to heads sampled from ICT-
+    FaceKit."""
     index, _ = layout.rasterize(template.uvs[template.faces], 512)
     grid = skin_grid(index >= 0)
-    operator = ict_operator(grid.vertex_uv, template, target, sides)
+    operator = _smoothed(ict_operator(grid.vertex_uv, template, target, sides), grid)
     neutral = np.asarray(target.vertices, np.float64)
     shape = np.concatenate([operator @ neutral, _eye_centres(neutral)]).ravel() * 10
     spread = np.stack([np.concatenate([operator @ mode, _eye_centres(mode)]).ravel() * 10 for mode in modes])
@@ -230,6 +245,22 @@ def _write_head_model(template: Template, target: trimesh.Trimesh, sides: np.nda
         f"{path.name}: {len(grid.vertex_uv)} skin vertices, {COMPONENTS} components keep {kept:.1%} of the variance, "
         f"{path.stat().st_size / 1e6:.2f} MB"
     )
+
+
+def _smoothed(operator: csr_matrix, grid: SkinGrid, rounds: int = 12) -> csr_matrix:
+    """`operator` averaged over neighbours around the nostrils, where the nearest surface jumps between wing and
+    hollow."""
+    count = len(grid.vertex_uv)
+    edges = np.concatenate([grid.faces[:, :2], grid.faces[:, 1:], grid.faces[:, ::2]])
+    both = np.concatenate([edges, edges[:, ::-1]])
+    adjacency = coo_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(count, count)).tocsr()
+    mean = diags(1 / np.maximum(np.asarray(adjacency.sum(axis=1)).ravel(), 1)) @ adjacency
+    away = layout.sample_bilinear(regions.distance("nostril", 512)[..., None], grid.vertex_uv)[:, 0]
+    share = diags(0.7 * np.clip(1.6 - np.maximum(away, 0) / 0.012, 0, 1))
+    step = csr_matrix(share @ mean + diags(1 - share.diagonal()))
+    for _ in range(rounds):
+        operator = csr_matrix(step @ operator)
+    return operator
 
 
 def _eye_centres(values: np.ndarray) -> np.ndarray:

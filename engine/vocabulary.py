@@ -1,8 +1,8 @@
 """The 32 expressions: name (the string a text encoder gets), prompt, FACS action units and relation to ARKit.
 
 Names 1 to 18 are read off ExpDiff's pipeline figure, capital letters included; 19 to 32 complete the set in the same
-style. FACS: Ekman, Friesen and Hager 2002. ARKit names are Apple's BlendShapeLocation; left and right are the subject's.
-Three have no ARKit channel of their own (Face Compression, Cheek Suck, Face Stretch): their row is a mix.
+style. FACS: Ekman, Friesen and Hager 2002. ARKit names are Apple's BlendShapeLocation; left and right are the
+subject's. Three have no ARKit channel of their own (Face Compression, Cheek Suck, Face Stretch): their row is a mix.
 """
 
 from __future__ import annotations

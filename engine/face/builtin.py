@@ -1,4 +1,5 @@
-"""Built-in people: sampled from the shipped head model, skin painted, eyes and mouth made by code. No file, no network."""
+"""Built-in people: sampled from the shipped head model, skin painted, eyes and mouth made by code. No file, no
+network."""
 
 from __future__ import annotations
 

@@ -70,7 +70,8 @@ def paint_eye(seed: int, size: int = 256) -> np.ndarray:
     iris_colour = np.array([(0.30, 0.17, 0.08), (0.36, 0.25, 0.12), (0.30, 0.36, 0.30), (0.30, 0.42, 0.52)])
     mix = rng.dirichlet((2.2, 1.2, 0.5, 0.6))
     base = mix @ iris_colour
-    fibres = sum(np.cos(angle * k + rng.uniform(0, 6.3) + 2.5 * radius) / k**0.5 for k in (17, 29, 43, 71)) / 3
+    waves = [np.cos(angle * k + rng.uniform(0, 6.3) + 2.5 * radius) / k**0.5 for k in (17, 29, 43, 71)]
+    fibres = np.sum(waves, axis=0) / 3
     inner = np.clip((radius - 0.12) / (IRIS_SHARE - 0.12), 0, 1)
     iris = (
         base * (1.15 + 0.30 * fibres[..., None] * (0.4 + inner[..., None])) + 0.10 * (1 - inner[..., None]) * base[::1]

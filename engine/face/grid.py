@@ -22,7 +22,8 @@ class SkinGrid:
     faces: np.ndarray
     """(F, 3) int64, counter-clockwise from outside."""
     rims: tuple[np.ndarray, ...]
-    """Per slit (as in `layout.SLITS`): its vertices around the opening, upper side left to right, lower right to left."""
+    """Per slit (as in `layout.SLITS`): its vertices around the opening, upper side left to right, lower right to
+    left."""
 
 
 def skin_grid(valid: np.ndarray) -> SkinGrid:
@@ -47,8 +48,8 @@ def skin_grid(valid: np.ndarray) -> SkinGrid:
         first, last = (int(np.abs(us - end).argmin()) for end in (slit.u_left, slit.u_right))
         inner = np.arange(first + 1, last)
         line = np.stack([us[inner], slit.v_at(us[inner])], -1)
-        uvs[0][number[row, inner]] = line - (0, _SIDE)
-        uvs.append(line + (0, _SIDE))
+        uvs[0][number[row, inner]] = line - np.array([0, _SIDE])
+        uvs.append(line + np.array([0, _SIDE]))
         uvs[0][number[row, [first, last]]] = np.stack([us[[first, last]], slit.v_at(us[[first, last]])], -1)
         below[row, inner] = count + np.arange(len(inner))
         count += len(inner)
@@ -82,4 +83,4 @@ def _inside(corners: np.ndarray, valid: np.ndarray) -> np.ndarray:
     for slit in layout.SLITS:
         u, v = corners[..., 0], corners[..., 1]
         on |= (np.abs(v - slit.v_at(u)) < 0.006) & (u > slit.u_left - 0.01) & (u < slit.u_right + 0.01)
-    return on.all(axis=1)
+    return np.all(on, axis=1)

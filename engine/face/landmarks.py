@@ -1,7 +1,7 @@
 """The 68 Multi-PIE landmarks (Gross et al. 2010 numbering, 0 to 67) in the canonical UV square and on ICT-FaceKit.
 
-The canonical places were read off the layout: slit ends and lid margins exactly, brows, lips and nose by eye on the average of
-three textures, the jaw line from a first registration; then mirrored and averaged.
+The canonical places were read off the layout: slit ends and lid margins exactly, brows, lips and nose by eye on the
+average of three textures, the jaw line from a first registration; then mirrored and averaged.
 """
 
 from __future__ import annotations
@@ -80,10 +80,10 @@ _PIXELS_1024 = (
 )
 
 ICT_VERTICES: tuple[int, ...] = (
-    1225, 1888, 1052, 367, 1719, 1722, 2199, 1447, 966, 3661, 4390, 3927, 3924, 2608, 3272, 4088, 3443, 268, 493, 1914,
-    2044, 1401, 3615, 4240, 4114, 2734, 2509, 978, 4527, 4942, 4857, 1140, 2075, 1147, 4269, 3360, 1507, 1542, 1537, 1528,
-    1518, 1511, 3742, 3751, 3756, 3721, 3725, 3732, 5708, 5695, 2081, 0, 4275, 6200, 6213, 6346, 6461, 5518, 5957, 5841,
-    5702, 5711, 5533, 6216, 6207, 6470, 5517, 5966,
+    1225, 1888, 1052, 367, 1719, 1722, 2199, 1447, 966, 3661, 4390, 3927, 3924, 2608, 3272, 4088, 3443, 268, 493,
+    1914, 2044, 1401, 3615, 4240, 4114, 2734, 2509, 978, 4527, 4942, 4857, 1140, 2075, 1147, 4269, 3360, 1507, 1542,
+    1537, 1528, 1518, 1511, 3742, 3751, 3756, 3721, 3725, 3732, 5708, 5695, 2081, 0, 4275, 6200, 6213, 6346, 6461,
+    5518, 5957, 5841, 5702, 5711, 5533, 6216, 6207, 6470, 5517, 5966,
 )  # fmt: skip
 """Vertex of each landmark on ICT-FaceKit's mesh (its vertex_indices.json)."""
 

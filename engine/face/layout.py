@@ -1,7 +1,7 @@
 """The canonical UV layout: its slits, the opened layout, its charts, and rasterising a mesh into it.
 
-The layout is FFHQ-UV's (Bai et al. 2023): one chart for the whole bust with straight slits for eyes and mouth, and four small
-charts in the upper corners for mouth bag and eye sockets. UV origin top-left.
+The layout is FFHQ-UV's (Bai et al. 2023): one chart for the whole bust with straight slits for eyes and mouth, and
+four small charts in the upper corners for mouth bag and eye sockets. UV origin top-left.
 """
 
 from __future__ import annotations

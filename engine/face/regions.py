@@ -1,7 +1,7 @@
 """Where things are in the canonical UV square: outlines of the face's regions and soft masks of them.
 
-Outlines are drawn on the layout itself (pixels of a 1024 square, right half of the image = subject's left; the other half is
-its mirror). They are the same for every head because the layout is.
+Outlines are drawn on the layout itself (pixels of a 1024 square, right half of the image = subject's left; the other
+half is its mirror). They are the same for every head because the layout is.
 """
 
 from __future__ import annotations
@@ -157,14 +157,16 @@ CENTRAL: dict[str, Outline] = {
     ),
 }
 LABELS: tuple[str, ...] = (
-    "none", "forehead", "brow", "upper_lid", "lower_lid", "nose", "cheek", "upper_lip", "lower_lip", "chin", "ear", "neck",
+    "none", "forehead", "brow", "upper_lid", "lower_lid", "nose", "cheek", "upper_lip", "lower_lip",
+    "chin", "ear", "neck",
 )  # fmt: skip
 """Names of the label map's values; a texel has the last label whose outline holds it."""
 
 
 @lru_cache(maxsize=64)
 def distance(name: str, size: int) -> np.ndarray:
-    """(size, size) float32 signed distance to the region's outline in UV units, negative inside; both sides of a pair."""
+    """(size, size) float32 signed distance to the region's outline in UV units, negative inside; both sides of a
+    pair."""
     coarse = min(size, 256)
     centres = (np.arange(coarse) + 0.5) / coarse * 1024
     x, y = np.meshgrid(centres, centres)
@@ -178,7 +180,8 @@ def distance(name: str, size: int) -> np.ndarray:
 
 
 def mask(name: str, size: int, soft: float = 0.01) -> np.ndarray:
-    """(size, size) float32 0..1: 1 inside the region, falling to 0 over `soft` (UV units) on both sides of its outline."""
+    """(size, size) float32 0..1: 1 inside the region, falling to 0 over `soft` (UV units) on both sides of its
+    outline."""
     share = np.clip(0.5 - distance(name, size) / (2 * soft), 0, 1)
     return share * share * (3 - 2 * share)
 
@@ -192,7 +195,8 @@ def labels(size: int) -> np.ndarray:
 
 
 def left_share(size: int, soft: float = 0.03) -> np.ndarray:
-    """(size, size) float32: 1 on the subject's left (image right), 0 on the right, smooth over `soft` at the mid-line."""
+    """(size, size) float32: 1 on the subject's left (image right), 0 on the right, smooth over `soft` at the mid-
+    line."""
     share = np.clip(((np.arange(size) + 0.5) / size - 0.5) / (2 * soft) + 0.5, 0, 1)
     return np.broadcast_to((share * share * (3 - 2 * share)).astype(np.float32), (size, size))
 

@@ -36,9 +36,9 @@ def register(
 ) -> np.ndarray:
     """(V, 3) positions of `template`'s vertices on `target`, in the target's unit and frame.
 
-    Similarity by landmarks, then optimal-step non-rigid ICP (Amberg et al. 2007, trimesh's), then two rounds in which the
-    `pull` points of the target, (N, 3), that lie off the result draw its surface to them: nearest-point search alone never
-    reaches hollows such as nostrils.
+    Similarity by landmarks, then optimal-step non-rigid ICP (Amberg et al. 2007, trimesh's), then two rounds in which
+    the `pull` points of the target, (N, 3), that lie off the result draw its surface to them: nearest-point search
+    alone never reaches hollows such as nostrils.
     """
     unique, first = np.unique(template_landmarks, return_index=True)
     matrix, _, _ = procrustes(template.vertices[unique], target_landmarks[first], reflection=False)

@@ -1,8 +1,9 @@
 """Painting skin in the canonical layout: whole procedural maps, and the maps that a colour texture leaves out.
 
-Colour is two chromophores over a base (melanin and haemoglobin, after Donner and Jensen 2006, simplified to RGB). The rest is
-plausible rather than measured: region means follow what is read off ExpDiff's sample maps (roughness near 87/255, specular
-near (28, 37, 46)/255 over the face).
+Colour is two chromophores over a base (melanin and haemoglobin, after Donner and Jensen 2006, simplified to RGB). The
+rest is plausible rather than measured. Specular follows what is read off ExpDiff's sample maps, (28, 37, 46)/255 over
+the face; their roughness, near 87/255, states no convention and looks oily as perceptual roughness: 0.46 is used
+(d'Eon and Luebke 2007 use 0.3 for oily and 0.5 for dry skin).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from engine.image import resize_bilinear
 MELANIN_RGB = np.array([0.75, 1.00, 1.30], np.float32)
 HAEMOGLOBIN_RGB = np.array([0.10, 0.64, 0.58], np.float32)
 BASE_RGB = np.array([0.80, 0.66, 0.50], np.float32)
-ROUGHNESS_MEAN, SPECULAR_MEAN = 87.0 / 255.0, np.array([28.0, 37.0, 46.0], np.float32) / 255.0
+ROUGHNESS_MEAN, SPECULAR_MEAN = 0.46, np.array([28.0, 37.0, 46.0], np.float32) / 255.0
 TEXEL_MM = 0.55
 """Width of a texel of a 512 map on the front of the face, mean of the FFHQ-UV layout."""
 
@@ -86,8 +87,8 @@ def paint(traits: SkinTraits, size: int = 1024) -> ReflectanceMaps:
 def complete_maps(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
     """Maps for a (H, W, 3) uint8 colour texture in the canonical layout that came alone.
 
-    Specular and roughness are the region means; slopes come from the texture's own fine detail, dark taken as deep. That
-    detail is inferred from colour, not measured.
+    Specular and roughness are the region means; slopes come from the texture's own fine detail, dark taken as deep.
+    That detail is inferred from colour, not measured.
     """
     size = max(diffuse_srgb.shape[:2])
     luminance = linear_from_srgb(diffuse_srgb) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -185,7 +186,7 @@ def _hair(albedo: np.ndarray, traits: SkinTraits, size: int, rng: np.random.Gene
     albedo = albedo * (1 - brow) + dark * brow
     lash = _lash_line(size)[..., None] * 0.85
     albedo = albedo * (1 - lash) + dark * 0.8 * lash
-    grain = np.clip(0.55 + 0.35 * band_noise(rng, size, 170, 0.3), 0, 1)
+    grain = np.clip(0.72 + 0.22 * band_noise(rng, size, 170, 0.3), 0, 1)
     if traits.stubble:
         off_lips = 1 - np.maximum(regions.mask("upper_lip", size, 0.006), regions.mask("lower_lip", size, 0.006))
         share = (0.45 * traits.stubble * regions.mask("beard", size, 0.035) * off_lips * grain)[..., None]
@@ -206,7 +207,7 @@ def _hair_share(size: int) -> np.ndarray:
 
 def _brow_strokes(size: int, traits: SkinTraits, rng: np.random.Generator) -> np.ndarray:
     """(size, size) coverage of brow hairs: short curved strokes, upwards near the nose and outwards beyond."""
-    count = int(420 * traits.brow_density)
+    count = int(900 * traits.brow_density)
     coverage = np.zeros((size, size), np.float32)
     outline = np.array(regions.PAIRED["brow"]) / 1024
     inner, outer = outline[:, 0].min(), outline[:, 0].max()
@@ -228,9 +229,7 @@ def _brow_strokes(size: int, traits: SkinTraits, rng: np.random.Generator) -> np
         px = x[:, None] + np.cumsum(np.cos(bend), 1) * length[:, None] / 28
         py = y[:, None] - np.cumsum(np.sin(bend), 1) * length[:, None] / 28
         px = 1 - px if mirrored else px
-        weight = np.broadcast_to((1 - step**2) * 0.30 * (1024 / size) ** -1.0, px.shape) * rng.uniform(
-            0.5, 1, (count, 1)
-        )
+        weight = np.broadcast_to((1 - step**2) * 0.30 * (size / 1024), px.shape) * rng.uniform(0.5, 1, (count, 1))
         at = (np.clip(py * size, 0, size - 1).astype(int), np.clip(px * size, 0, size - 1).astype(int))
         np.add.at(coverage, at, weight.astype(np.float32))
     blurred = gaussian_filter(coverage, 0.55 * size / 1024)

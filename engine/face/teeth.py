@@ -60,7 +60,7 @@ def _row(lip_m: np.ndarray, scale: float, upper: bool) -> Piece:
     parts.append(constant_parts(len(gum_faces), Part.MOUTH))
     millimetres = np.concatenate(positions) * scale
     # upper incisors show 1 to 2 mm under a resting upper lip; lower ones end behind them
-    offset = np.array([0.0, -1.5, -6.0]) if upper else np.array([0.0, -2.5, -8.5])
+    offset = np.array([0.0, -3.0, -6.0]) if upper else np.array([0.0, -4.0, -8.5])
     joined = np.concatenate(faces)
     uvs = np.full((1, 2), 0.5, np.float32)
     metres = (millimetres + offset) / 1000 + lip_m

@@ -10,11 +10,12 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.linalg import splu
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from engine.expression import ReflectanceChange
 from engine.face import eyes, layout
 from engine.face.correspondence import Correspondence, correspond, mean_position_m
+from engine.face.lids import settle_lids, sphere
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.identity import Identity
 from engine.image import resize_bilinear
@@ -29,7 +30,8 @@ class CanonicalNeutral:
     """What the model sees of a person."""
 
     position_m: np.ndarray
-    """(128, 128, 3) float32 metres, opened layout, in the canonical head frame; texels off the skin repeat the nearest."""
+    """(128, 128, 3) float32 metres, opened layout, in the canonical head frame; texels off the skin repeat the
+    nearest."""
     diffuse_srgb: np.ndarray
     """(512, 512, 3) float32 0..1, canonical layout, display-encoded."""
 
@@ -52,8 +54,8 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     """Carry a (128, 128, 3) offset map (canonical frame, metres) to all (V, 3) vertices of `identity`, float32 metres.
 
     Skin samples the map. `arkit` says how far the eyes turn and whether the jaw moves: eyeballs rotate about their
-    centres, upper teeth stay, lower teeth and gums follow the jaw rigidly, mouth bag and sockets follow their rims
-    smoothly (harmonic), lashes follow the nearest skin.
+    centres, lids are settled on them and meet at full blinks, upper teeth stay, lower teeth and gums follow the jaw
+    rigidly, mouth bag and sockets follow their rims smoothly (harmonic), lashes follow the nearest skin.
     """
     place = correspond(identity.topology)
     rotation, _ = head_frame(identity)
@@ -64,9 +66,13 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     rest = identity.positions_m.astype(np.float64)
     for part, side in ((Part.EYE_LEFT, "Left"), (Part.EYE_RIGHT, "Right")):
         ball = identity.topology.vertices_of(part)
+        skin_rest = rest[place.vertices]
+        closed = arkit.get(f"eyeBlink{side}", 0.0) >= 0.99
+        settled = settle_lids(place, skin_rest, skin_rest + offsets[place.vertices], rest[ball], side, closed)
+        offsets[place.vertices] = settled - skin_rest
         yaw, pitch = eyes.gaze(arkit, side)
         if len(ball) and (yaw or pitch):
-            centre = _sphere_centre(rest[ball])
+            centre, _ = sphere(rest[ball])
             offsets[ball] = (rest[ball] - centre) @ (eyes.rotation(yaw, pitch).T - np.eye(3))
     if jaw is not None:
         turn, shift = jaw
@@ -78,7 +84,8 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
 
 
 def decode_change(identity: Identity, change: np.ndarray) -> ReflectanceChange:
-    """Carry a (512, 512, 9) change (canonical layout) to the head's own UV layout, at 512 (or the maps' size if smaller)."""
+    """Carry a (512, 512, 9) change (canonical layout) to the head's own UV layout, at 512 (or the maps' size if
+    smaller)."""
     if change.shape != (TEXTURE_SIZE, TEXTURE_SIZE, CHANGE_CHANNELS):
         raise ValueError(f"decode_change: expected shape (512, 512, 9), found {change.shape}")
     place = correspond(identity.topology)
@@ -139,7 +146,7 @@ def fill_nearest(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 _FRAMES: WeakKeyDictionary[Identity, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
 _RASTERS: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
-_RIGS: dict[str, "_Rig"] = {}
+_RIGS: dict[str, _Rig] = {}
 
 
 def _rasterised(identity: Identity, place: Correspondence, positions_m: np.ndarray) -> np.ndarray:
@@ -193,12 +200,6 @@ def _jaw_motion(identity: Identity, place: Correspondence, offsets: np.ndarray) 
     vertices = place.vertices[chosen]
     rest = identity.positions_m[vertices].astype(np.float64)
     return rigid_fit(rest, rest + offsets[vertices], weight[chosen, None])
-
-
-def _sphere_centre(points: np.ndarray) -> np.ndarray:
-    """Centre of the sphere that fits (N, 3) points best (algebraic least squares)."""
-    design = np.concatenate([2 * points, np.ones((len(points), 1))], axis=1)
-    return np.linalg.lstsq(design, (points**2).sum(axis=1), rcond=None)[0][:3]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -267,7 +268,7 @@ def _soft_rig(
     factor: object = None
     coupling = csr_matrix((0, len(pinned)))
     if len(soft):
-        depth = cKDTree(positions_m[pinned]).query(positions_m[soft])[0]
+        depth = KDTree(positions_m[pinned]).query(positions_m[soft])[0]
         hold = degree[soft] * np.clip((depth - 0.006) / 0.03, 0, 1) * 0.02 + 1e-6
         matrix = -adjacency[soft][:, soft]
         matrix.setdiag(degree[soft] + hold)
@@ -276,7 +277,7 @@ def _soft_rig(
     overlay = np.setdiff1d(topology.vertices_of(Part.OVERLAY), np.concatenate([pinned, soft]))
     near, share = np.zeros((0, 4), np.int64), np.zeros((0, 4))
     if len(overlay):
-        distance, index = cKDTree(positions_m[place.vertices]).query(positions_m[overlay], k=4)
+        distance, index = KDTree(positions_m[place.vertices]).query(positions_m[overlay], k=4)
         near, inverse = place.vertices[index], 1 / np.maximum(distance, 1e-6)
         share = inverse / inverse.sum(axis=1, keepdims=True)
     return _Rig(lower, soft, pinned, coupling, factor, overlay, near, share)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-
 from engine.errors import FileFormatError
 from engine.face import layout
 from engine.face.assemble import Piece, assemble, constant_parts
@@ -26,7 +25,7 @@ def is_head_folder(folder: Path) -> bool:
 
 
 def read(folder: Path) -> Identity:
-    """Read the head of `folder` into metres, with its eyeballs and added teeth; FileFormatError where it does not fit."""
+    """Read the head of `folder` into metres, with its eyeballs and added teeth, or raise FileFormatError."""
     mesh = read_obj(folder / "mesh_head.obj")
     scale = metres_per_unit(mesh.positions, folder / "mesh_head.obj")
     parts = layout.canonical_parts(mesh.uvs, mesh.uv_faces)

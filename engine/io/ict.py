@@ -1,4 +1,5 @@
-"""An ICT-FaceKit folder (Li et al. 2020): the generic head plus identity modes, 26,719 vertices, files in centimetres."""
+"""An ICT-FaceKit folder (Li et al. 2020): the generic head plus identity modes, 26,719 vertices, files in
+centimetres."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ SKIN_VERTICES = 11248
 METRES_PER_UNIT = 0.01
 MODE_COUNT = 100
 LICENCE = "MIT (ICT-FaceKit, USC Institute for Creative Technologies)"
-# face | head and neck | mouth socket | eye sockets | gums and tongue | teeth | eyeballs | the rest (README of ICT-FaceKit)
+# face | head and neck | mouth socket | eye sockets | gums and tongue | teeth | eyeballs | the rest
 _RANGES: tuple[tuple[int, Part], ...] = (
     (SKIN_VERTICES, Part.SKIN),
     (13294, Part.MOUTH),
@@ -46,7 +47,7 @@ def model_folder(folder: Path) -> Path | None:
 def read(
     folder: Path, seed: int | None = None, coefficients: np.ndarray | None = None, *, registered: bool = True
 ) -> Identity:
-    """The head of `folder` with (<= 100,) identity `coefficients`, or standard normal ones drawn from `seed`, or generic.
+    """The head of `folder` with (<= 100,) identity `coefficients`, or ones drawn from `seed`, or generic.
 
     Skin is painted by `skin.paint` (the model has no textures), which needs the shipped registration; without it
     (`registered` False, to build it) the skin stays flat. FileFormatError where a file is missing or another.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def read_obj(path: Path) -> ObjMesh:
             uvs.append(rest.split()[:2])
         elif kind == "f":
             ring = rest.split()
-            for second, third in zip(ring[1:-1], ring[2:], strict=True):
+            for second, third in pairwise(ring[1:]):
                 corners.append((ring[0], second, third))
                 owner.append(current)
         elif kind == "usemtl" or (grouped and kind == "g"):

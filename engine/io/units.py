@@ -23,7 +23,7 @@ def metres_per_unit(positions: np.ndarray, path: Path) -> float:
     metric = {name: scale for name, scale in fits.items() if name != "inch"} or fits
     if not metric:
         raise FileFormatError(
-            f"{path}: expected a head {SMALLEST_M * 1000:g} to {LARGEST_M * 1000:g} mm tall in m, dm, cm, mm or inch; found "
-            f"{height:g} units from top to bottom; scale it"
+            f"{path}: expected a head {SMALLEST_M * 1000:g} to {LARGEST_M * 1000:g} mm tall in m, dm, cm, mm or inch, "
+            f"found {height:g} units from top to bottom; scale it"
         )
     return min(metric.values(), key=lambda scale: abs(height * scale - 0.3))

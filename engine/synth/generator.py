@@ -1,8 +1,8 @@
 """Pairs of a neutral and an expression of synthetic people, made in batches from an ICT-FaceKit folder.
 
-Shape: ICT's identity modes; expressions: ICT's shapes combined by the vocabulary's ARKit weights, carried to each person by
-local frames and the size of what moves, with per-person strength. Reflectance: strain of the deformation drives furrows, blood,
-gloss and roughness (`engine.synth.wrinkles`). Everything is in the canonical space.
+Shape: ICT's identity modes; expressions: ICT's shapes combined by the vocabulary's ARKit weights, carried to each
+person by local frames and the size of what moves, with per-person strength. Reflectance: strain of the deformation
+drives furrows, blood, gloss and roughness (`engine.synth.wrinkles`). Everything is in the canonical space.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ class Generator:
         self.test_identities = list(range(first_test, identities))
 
     def batch(self, count: int, rng: torch.Generator) -> Batch:
-        """`count` random pairs of the training people: mostly pure expressions, some mixes, half strengths, neutrals."""
+        """`count` random pairs of the training people: mostly pure expressions, some mixes, half strengths,
+        neutrals."""
         people = torch.randint(len(self.train_identities), (count,), generator=rng)
         rows = torch.randint(1, len(EXPRESSIONS), (count, 2), generator=rng)
         strengths = torch.zeros(count, len(EXPRESSIONS))

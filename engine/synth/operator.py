@@ -16,7 +16,8 @@ from engine.mesh import Part
 
 
 def ict_geometry_operator(folder: Path) -> csr_matrix:
-    """(128 * 128, 26719) float64 weights: values at ICT's vertices -> opened-layout map, gaps from the nearest texel."""
+    """(128 * 128, 26719) float64 weights: values at ICT's vertices -> opened-layout map, gaps from the nearest
+    texel."""
     topology = ict.read(folder, registered=False).topology
     place = correspond(topology)
     vertex_uv = np.full((topology.vertex_count, 2), np.nan)

@@ -1,9 +1,9 @@
 """What the strain of an expression does to reflectance.
 
-Strain: change of the first fundamental form between neutral and deformed surface, along u and v. Relations (plausible in amount,
-after the sources named): compression across a furrow deepens it (Nagano et al. 2015; Bickel et al. 2007); furrows darken and
-lose gloss by self-shadowing; blood leaves compressed skin and gathers around it (Jimenez et al. 2010); stretching smooths the
-micro-surface, compression roughens it (Nagano et al. 2015).
+Strain: change of the first fundamental form between neutral and deformed surface, along u and v. Relations (plausible
+in amount, after the sources named): compression across a furrow deepens it (Nagano et al. 2015; Bickel et al. 2007);
+furrows darken and lose gloss by self-shadowing; blood leaves compressed skin and gathers around it (Jimenez et al.
+2010); stretching smooths the micro-surface, compression roughens it (Nagano et al. 2015).
 """
 
 from __future__ import annotations

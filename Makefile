@@ -1,0 +1,35 @@
+# Two commands for a fresh Debian/Ubuntu machine with Python 3.11 or newer: make run, make test.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check install format clean
+
+run: .venv/installed ## open the window on the built-in person
+	$(BIN)/expdiff demo
+
+test: .venv/tested ## every test; brings EGL, Mesa and Xvfb or says how
+	@scripts/system-packages
+	$(BIN)/python -m pytest
+
+check: .venv/tested ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+install: .venv/installed
+
+format: .venv/tested
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.venv/installed: pyproject.toml scripts/install
+	PYTHON=$(PYTHON) scripts/install .
+	touch $@
+
+.venv/tested: .venv/installed
+	PYTHON=$(PYTHON) scripts/install ".[test,check]"
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,45 @@
+"""render_speed.py's frames in f3d: argument is the job's folder."""
+
+# pyright: reportMissingImports=false
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+start = time.perf_counter()
+import f3d  # noqa: E402
+
+folder = Path(sys.argv[1])
+job = json.loads((folder / "job.json").read_text())
+engine = f3d.Engine.create_egl()
+engine.autoload_plugins()
+engine.options.update(
+    {
+        "render.hdri.file": str(folder / "light.hdr"),
+        "render.hdri.ambient": True,
+        "ui.axis": False,
+        "render.grid.enable": False,
+        "render.effect.tone_mapping": True,
+    }
+)
+window = engine.window
+window.size = job["width"], job["height"]
+engine.scene.add(str(folder / "head.glb"))
+camera = window.camera
+frames, first = [], 0.0
+for number in range(job["frames"] + 2):
+    yaw = number * job["step_rad"]
+    x, y, z = job["target"]
+    camera.focal_point = job["target"]
+    camera.position = (x + math.sin(yaw) * job["distance"], y, z + math.cos(yaw) * job["distance"])
+    camera.view_up = (0.0, 1.0, 0.0)
+    camera.view_angle = job["fov_deg"]
+    begin = time.perf_counter()
+    image = window.render_to_image()
+    frames.append((time.perf_counter() - begin) * 1000)
+    if number == 0:
+        first = time.perf_counter() - start
+if len(sys.argv) > 2:
+    image.save(sys.argv[2])
+print("RESULT " + json.dumps({"first_s": first, "frames_ms": frames[2:], "driver": "EGL, with read-back"}))

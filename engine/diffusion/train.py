@@ -33,6 +33,8 @@ from engine.diffusion.stages import AutoencoderStage, DenoiserStage, PairSource,
 from engine.errors import EngineError, WeightsError
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+SAVE_SECONDS = 180.0
+"""A checkpoint is written at least this often, however slow the steps are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def _loop(
     trained: dict[str, nn.Parameter],
     averages: dict[str, Tensor],
 ) -> None:
-    settings, before = stage.settings, progress.seconds
+    settings, before, saved = stage.settings, progress.seconds, progress.seconds
     losses: list[float] = []
     while True:
         progress.seconds = before + time.monotonic() - progress.started
@@ -121,8 +123,10 @@ def _loop(
             progress.loss = sum(losses) / len(losses)
             losses.clear()
             _log(stage, out, progress, share)
-        if done or (progress.steps and progress.steps % settings.save_every == 0):
+        due = progress.seconds - saved > SAVE_SECONDS or progress.steps % settings.save_every == 0
+        if done or (due and progress.steps):
             _save(stage, config, out, progress, optimiser, trained, averages)
+            saved = progress.seconds
         if done:
             return
         rate = settings.learning_rate * learning_rate_share(share, progress.steps, settings.warmup, settings.decay)
@@ -269,6 +273,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.data is None or (args.minutes is None and args.images is None):
         raise EngineError("train: expected --data FOLDER and one of --minutes and --images, found too little")
+    if any(value is not None and value <= 0 for value in (args.minutes, args.images)):
+        raise EngineError("train: expected --minutes and --images above 0, found 0 or less")
     from engine.synth.generator import Generator  # late: needs the data folder's readers, which `release` does not
 
     config = read_config(args.config)

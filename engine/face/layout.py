@@ -164,5 +164,5 @@ def close_uv(opened: np.ndarray) -> np.ndarray:
         distance = moved - line
         # forward: d' = d + g (1 - d / R) for 0 <= d <= R, so d = (d' - g) / (1 - g / R)
         closed = np.maximum(np.abs(distance) - gap, 0) / (1 - gap / REACH)
-        v = np.where(np.abs(distance) < REACH, line + np.sign(distance) * closed, v)
+        v = np.where((np.abs(distance) < REACH) & (gap > 0), line + np.sign(distance) * closed, v)
     return np.stack([u, v], -1).astype(np.float32)

@@ -1,0 +1,59 @@
+"""The canonical layout: opening and closing slits, rasterising, telling layouts apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.face import layout, regions
+from engine.face.builtin import builtin_identity
+from engine.mesh import PARTS, Part
+from tests.heads import make_head
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_closing_undoes_opening(u: float, v: float) -> None:
+    there = layout.open_uv(np.array([[u, v]]))
+    assert np.abs(layout.close_uv(there) - (u, v)).max() < 2e-6
+
+
+def test_opening_keeps_order_and_parts_the_lips() -> None:
+    v = np.linspace(0.4, 0.75, 400)
+    moved = layout.open_uv(np.stack([np.full_like(v, 0.5), v], -1))[:, 1]
+    assert (np.diff(moved) > 0).all()
+    across = layout.open_uv(np.array([[0.5, 0.5799], [0.5, 0.5801]]))[:, 1]
+    assert np.diff(across)[0] > 2 * 0.02
+
+
+def test_rasterising_puts_linear_functions_back() -> None:
+    corners = np.array([[[0.1, 0.1], [0.1, 0.9], [0.9, 0.9]], [[0.1, 0.1], [0.9, 0.9], [0.9, 0.1]]])
+    index, weights = layout.rasterize(corners, 64)
+    covered = index >= 0
+    found = (corners[index] * weights[..., None]).sum(axis=2)[covered]
+    y, x = np.nonzero(covered)
+    assert np.abs(found - np.stack([x + 0.5, y + 0.5], -1) / 64).max() < 1e-6
+    assert covered.mean() == pytest.approx(0.64, abs=0.025)
+    assert (index[np.triu_indices(64, 8)] != 0).all()  # the upper right triangle is number 1
+
+
+def test_layouts_are_told_apart() -> None:
+    person, egg = builtin_identity(3, 64), make_head()
+    topology = person.topology
+    head = topology.face_parts
+    own = (topology.faces < topology.head_vertex_count).all(axis=1)
+    found = layout.canonical_parts(topology.uvs, topology.uv_faces[own])
+    assert found is not None
+    assert (found == head[own]).all()
+    assert layout.canonical_parts(egg.topology.uvs, egg.topology.uv_faces) is None
+
+
+def test_every_region_has_its_mirror_and_a_label() -> None:
+    names = regions.labels(256)
+    assert set(np.unique(names)) == set(range(len(regions.LABELS)))
+    assert (names == names[:, ::-1]).mean() > 0.999
+    left = regions.left_share(256)
+    assert np.allclose(left + left[:, ::-1], 1)
+    assert left[0, -1] == 1
+    assert PARTS[0] is Part.SKIN

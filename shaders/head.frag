@@ -49,8 +49,9 @@ Surface part_surface(vec3 n) {
     float cornea = 1.0 - smoothstep(0.16, 0.21, length(off_axis));
     vec3 bulge = mapped_normal(n, off_axis * (0.7 * cornea));
     vec3 bowl = mapped_normal(n, off_axis * (-1.8 * cornea));
+    const float lashes = 0.8;      // they are not drawn, but they shade
     // F0 of cornea and tears, n = 1.376
-    return Surface(albedo, vec3(0.025), 0.12, bulge, bowl, vec3(1.0), 40.0, v_data.x, v_sky);
+    return Surface(albedo, vec3(0.025), 0.12, bulge, bowl, vec3(1.0), 40.0, v_data.x * lashes, v_sky);
 }
 #else
 // One material for a whole part that no map describes: gums and tongue, teeth, socket. See engine/render/passes.py.

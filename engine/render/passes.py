@@ -38,8 +38,8 @@ class Tissue:
 
 
 TISSUES: dict[Part, Tissue] = {
-    Part.MOUTH: Tissue((0.42, 0.115, 0.095), 0.28, 0.028, 60.0),  # wet mucosa
-    Part.TEETH: Tissue((0.62, 0.55, 0.44), 0.22, 0.045, 120.0),  # enamel, n = 1.62, under saliva
+    Part.MOUTH: Tissue((0.34, 0.10, 0.085), 0.28, 0.028, 60.0),  # wet mucosa
+    Part.TEETH: Tissue((0.50, 0.44, 0.35), 0.22, 0.045, 120.0),  # enamel, n = 1.62, under saliva
     Part.SOCKET: Tissue((0.26, 0.085, 0.07), 0.40, 0.028, 60.0),
 }
 CLAY = Tissue((0.42, 0.42, 0.42), 0.6, 0.04, 0.0)

@@ -1,4 +1,4 @@
-"""One line over the viewport that says what went wrong or is done; and the hook for exceptions nobody caught."""
+"""A sentence over the viewport that says what went wrong or is done; and the hook for exceptions nobody caught."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import sys
 from collections.abc import Callable
 from types import TracebackType
 
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
 from engine.errors import EngineError
-from viewer.widgets.controls import Elided
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +26,10 @@ class Notifier(QFrame):
         super().__init__(over)
         self._over = over
         self.setObjectName("notifier")
-        self.text = Elided(parent=self)
+        self.text = QLabel(self)
+        self.text.setWordWrap(True)
+        self.text.setTextFormat(Qt.TextFormat.PlainText)
+        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         close = QToolButton(self)
         close.setText("✕")
         close.setToolTip("Dismiss")
@@ -35,7 +37,7 @@ class Notifier(QFrame):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 6, 6, 6)
         layout.addWidget(self.text, 1)
-        layout.addWidget(close)
+        layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.hide)
@@ -54,7 +56,7 @@ class Notifier(QFrame):
 
     def _say(self, message: str, kind: str) -> None:
         self.message = message
-        self.text.set_full(message)
+        self.text.setText(message)
         if self.property("kind") != kind:
             self.setProperty("kind", kind)
             self.style().unpolish(self)
@@ -65,8 +67,9 @@ class Notifier(QFrame):
 
     def place(self) -> None:
         """Follow the size of the widget below."""
-        over, height = self._over, self.sizeHint().height()
-        self.setGeometry(_MARGIN, over.height() - height - _MARGIN, max(over.width() - 2 * _MARGIN, 0), height)
+        over, width = self._over, max(self._over.width() - 2 * _MARGIN, 1)
+        height = self.heightForWidth(width)
+        self.setGeometry(_MARGIN, over.height() - height - _MARGIN, width, height)
 
 
 def describe(error: BaseException) -> str:

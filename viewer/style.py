@@ -77,6 +77,9 @@ QPushButton[primary="true"]:pressed {{ background: #4c7cb8; }}
 QPushButton[primary="true"]:disabled {{ background: {_RAISED}; border-color: {_LINE}; color: {_QUIET}; }}
 QToolButton {{ border: none; border-radius: 3px; padding: 1px 2px; color: {_QUIET}; }}
 QToolButton:hover {{ background: {_RAISED}; color: {_TEXT}; }}
+QToolButton#generate {{ color: #74767c; }}
+QToolButton#generate:hover {{ color: {_TEXT}; }}
+QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 QProgressBar {{ background: {_BASE}; border: none; border-radius: 2px; max-height: 4px; min-height: 4px; }}
 QProgressBar::chunk {{ background: {ACCENT}; border-radius: 2px; }}
 QScrollArea {{ border: none; }}

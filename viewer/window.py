@@ -100,7 +100,6 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.document.changed.connect(self._show_project)
-        self.generation.told.connect(self.statusBar().showMessage)
         self.generation.failed.connect(self.notifier.error)
         self.generation.previewed.connect(self.viewport.set_preview)
         self.viewport.failed.connect(lambda error: self.notifier.error(describe(error)))

@@ -73,7 +73,7 @@ class Wrinkles:
         height_mm = -FURROW_MM * furrow
         slope = _slope(height_mm)
         squeeze, pull = compress.sum(dim=1), extend.sum(dim=1)
-        blood = -0.55 * squeeze + 0.45 * functional.avg_pool2d(squeeze[:, None], 41, 1, 20)[:, 0] - 0.25 * pull
+        blood = -0.55 * squeeze + 0.45 * _blurred(squeeze) - 0.25 * pull
         shade = -0.55 * furrow.clamp(min=0) + 0.15 * (-furrow).clamp(min=0)
         log_diffuse = shade[:, None] - blood[:, None] * self._blood[None, :, None, None]
         log_specular = (-0.8 * furrow.clamp(min=0) + 0.35 * pull - 0.2 * squeeze)[:, None].expand(-1, 3, -1, -1)
@@ -110,6 +110,12 @@ def stretch(deformed_m: torch.Tensor, neutral_m: torch.Tensor) -> torch.Tensor:
         parts.append((now - rest) / rest.clamp(min=1e-5).maximum(floor))
     both = torch.stack(parts, dim=1).clamp(-1, 1)
     return functional.avg_pool2d(both, 5, 1, 2, count_include_pad=False)
+
+
+def _blurred(values: torch.Tensor) -> torch.Tensor:
+    """(B, H, W) averaged over 41 x 41 texels, one axis after the other."""
+    across = functional.avg_pool2d(values[:, None], (1, 41), 1, (0, 20))
+    return functional.avg_pool2d(across, (41, 1), 1, (20, 0))[:, 0]
 
 
 def _difference(values: torch.Tensor, axis: int) -> torch.Tensor:

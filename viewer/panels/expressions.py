@@ -26,7 +26,7 @@ from viewer.widgets.controls import Elided
 from viewer.widgets.slider import FloatSlider
 
 USUAL, SLIDER_RANGE, TYPED_RANGE = 1.0, (0.0, 1.5), (-1.0, 2.0)
-_LABEL_WIDTH = 130
+_LABEL_WIDTH, _ROW_HEIGHT = 130, 24
 _ENTRIES = {entry.name: entry for entry in EXPRESSIONS}
 
 
@@ -49,6 +49,7 @@ class ExpressionRow(QWidget):
     def __init__(self, name: str, tip: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.name, self.state = name, ""
+        self.setFixedHeight(_ROW_HEIGHT)
         self.setToolTip(tip)
         self.label = Elided(name, self)
         self.label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
@@ -57,6 +58,7 @@ class ExpressionRow(QWidget):
         self.slider.edited.connect(lambda value: self.moved.emit(self.name, value))
         self.slider.settled.connect(self.settled)
         self.generate = QToolButton(self)
+        self.generate.setObjectName("generate")
         self.generate.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.generate.clicked.connect(lambda: self.wanted.emit(self.name))
         self.reset = QToolButton(self)

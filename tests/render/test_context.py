@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import moderngl
 import numpy as np
@@ -46,7 +47,7 @@ def live_objects(context: moderngl.Context) -> int:
     return sum(type(each.mglo).__name__ != "InvalidObject" for each in alive)
 
 
-def test_no_opengl_is_one_line() -> None:
+def test_no_opengl_is_one_line(tmp_path: Path) -> None:
     """A machine whose EGL knows no driver and that has no display."""
     code = (
         "from engine.render.context import standalone_context\n"
@@ -54,7 +55,7 @@ def test_no_opengl_is_one_line() -> None:
         "try: standalone_context()\n"
         "except GraphicsError as error: print(error)"
     )
-    hidden = os.environ | {"__EGL_VENDOR_LIBRARY_FILENAMES": "none.json", "DISPLAY": ":9999"}
+    hidden = os.environ | {"__EGL_VENDOR_LIBRARY_FILENAMES": str(tmp_path / "none.json"), "DISPLAY": ":9999"}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=hidden, check=True)
     lines = result.stdout.strip().splitlines()
     assert len(lines) == 1

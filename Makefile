@@ -9,6 +9,7 @@ run: .venv/installed ## open the window on the built-in person
 
 test: .venv/tested ## every test; brings EGL, Mesa and Xvfb or says how
 	@scripts/system-packages
+	@scripts/node-packages
 	$(BIN)/python -m pytest
 
 check: .venv/tested ## format, lint, types, import contracts

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.image import resize_bilinear
+
 
 def band_noise(rng: np.random.Generator, size: int, cycles: float, width: float = 0.5) -> np.ndarray:
     """(size, size) float32 periodic noise of zero mean and unit variance around `cycles` per side.
 
-    White noise filtered by a log-normal band of `width` (natural log units) in frequency.
+    White noise filtered by a log-normal band of `width` (natural log units) in frequency. Slow bands are made small and
+    enlarged: nothing above eight times `cycles` is left in them.
     """
+    small = 1 << max(5, int(np.ceil(np.log2(16 * cycles))))
+    if small < size:
+        return resize_bilinear(band_noise(rng, small, cycles, width), (size, size))
     spectrum = np.fft.rfft2(rng.standard_normal((size, size), dtype=np.float32))
     fy, fx = np.fft.fftfreq(size, 1 / size)[:, None], np.fft.rfftfreq(size, 1 / size)[None]
     frequency = np.maximum(np.hypot(fx, fy), 1e-3)

@@ -163,7 +163,7 @@ LABELS: tuple[str, ...] = (
 """Names of the label map's values; a texel has the last label whose outline holds it."""
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=96)
 def distance(name: str, size: int) -> np.ndarray:
     """(size, size) float32 signed distance to the region's outline in UV units, negative inside; both sides of a
     pair."""
@@ -179,11 +179,20 @@ def distance(name: str, size: int) -> np.ndarray:
     return result
 
 
+@lru_cache(maxsize=64)
 def mask(name: str, size: int, soft: float = 0.01) -> np.ndarray:
-    """(size, size) float32 0..1: 1 inside the region, falling to 0 over `soft` (UV units) on both sides of its
-    outline."""
-    share = np.clip(0.5 - distance(name, size) / (2 * soft), 0, 1)
-    return share * share * (3 - 2 * share)
+    """(size, size) float32 0..1: 1 inside the region, falling to 0 over `soft` (UV units) on both sides of its outline.
+
+    Read-only and kept. Made at a size at which the soft edge is eight texels wide, then enlarged.
+    """
+    small = 1 << max(6, int(np.ceil(np.log2(4 / soft))))
+    if small < size:
+        result = resize_bilinear(mask(name, small, soft), (size, size))
+    else:
+        share = np.clip(0.5 - distance(name, size) / (2 * soft), 0, 1)
+        result = share * share * (3 - 2 * share)
+    result.flags.writeable = False
+    return result
 
 
 def labels(size: int) -> np.ndarray:

@@ -109,7 +109,7 @@ class Generator:
         return self._render(_Pairs(torch.tensor(identity_indices), strengths))
 
     def _strengths(self, identities: int, seed: int) -> torch.Tensor:
-        """(identities, 32) how far each person goes: 86% of the variance follows from the leading shape modes, which can
+        """(identities, 32) how far each person goes: 86% of the variance follows from leading shape modes, which can
         be seen in the neutral; the rest is unexplained."""
         rng = torch.Generator().manual_seed(seed + 1)
         followed = torch.randn(LEADING_MODES, len(EXPRESSIONS), generator=rng) / LEADING_MODES**0.5

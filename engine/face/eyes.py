@@ -13,8 +13,9 @@ from engine.mesh import Part
 
 EYE_RADIUS_M = 0.0122
 """Adult eyeball radius (about 24.2 mm axial length, Bekerman et al. 2014)."""
-IRIS_SHARE = 0.36
-"""Iris radius over the radius of the frontal texture's unit disc (about 5.9 mm over 12.2 mm, seen on a sphere)."""
+IRIS_SHARE = 0.42
+"""Iris radius over the radius of the frontal texture's unit disc: 5.9 mm over the 14 mm balls that fit the head
+model."""
 _LOOK_RAD = {"In": np.radians(32.0), "Out": np.radians(32.0), "Up": np.radians(22.0), "Down": np.radians(28.0)}
 
 
@@ -69,7 +70,7 @@ def paint_eye(seed: int, size: int = 256) -> np.ndarray:
     radius, angle = np.hypot(x, y) / 0.98, np.arctan2(y, x)
     iris_colour = np.array([(0.30, 0.17, 0.08), (0.36, 0.25, 0.12), (0.30, 0.36, 0.30), (0.30, 0.42, 0.52)])
     mix = rng.dirichlet((2.2, 1.2, 0.5, 0.6))
-    base = mix @ iris_colour
+    base = 0.62 * (mix @ iris_colour)
     waves = [np.cos(angle * k + rng.uniform(0, 6.3) + 2.5 * radius) / k**0.5 for k in (17, 29, 43, 71)]
     fibres = np.sum(waves, axis=0) / 3
     inner = np.clip((radius - 0.12) / (IRIS_SHARE - 0.12), 0, 1)
@@ -77,11 +78,11 @@ def paint_eye(seed: int, size: int = 256) -> np.ndarray:
         base * (1.15 + 0.30 * fibres[..., None] * (0.4 + inner[..., None])) + 0.10 * (1 - inner[..., None]) * base[::1]
     )
     veins = np.clip(1 - 14 * np.abs(band_noise(rng, size, 10) - 0.02), 0, 1) * np.clip((radius - 0.5) * 2, 0, 1)
-    sclera = np.array([0.86, 0.83, 0.80]) - veins[..., None] * np.array([0.05, 0.22, 0.22])
+    sclera = np.array([0.76, 0.73, 0.71]) - veins[..., None] * np.array([0.05, 0.22, 0.22])
     sclera = sclera - np.clip(radius - 0.55, 0, 1)[..., None] * np.array([0.10, 0.32, 0.34])
     limbus = _step(radius, IRIS_SHARE - 0.035, IRIS_SHARE + 0.03)[..., None]
     ring = np.exp(-(((radius - IRIS_SHARE + 0.015) / 0.035) ** 2))[..., None]
-    pupil = _step(radius, 0.115, 0.14)[..., None]
+    pupil = _step(radius, 0.14, 0.165)[..., None]
     colour = (iris * (1 - 0.65 * ring)) * (1 - limbus) + sclera * limbus
     return bytes_from_unit(colour * (0.04 + 0.96 * pupil))
 

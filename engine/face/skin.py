@@ -182,7 +182,7 @@ def _lines_mm(traits: SkinTraits, size: int, rng: np.random.Generator) -> np.nda
 def _hair(albedo: np.ndarray, traits: SkinTraits, size: int, rng: np.random.Generator) -> np.ndarray:
     """`albedo` with brows, stubble, lash lines and cropped scalp hair."""
     dark = np.array([0.020, 0.014, 0.011]) * (1 - traits.hair) + np.array([0.26, 0.16, 0.075]) * traits.hair
-    brow = np.clip(_brow_strokes(size, traits, rng), 0, 0.92)[..., None]
+    brow = np.clip(_brow_strokes(size, traits, rng), 0, 0.82)[..., None]
     albedo = albedo * (1 - brow) + dark * brow
     lash = _lash_line(size)[..., None] * 0.85
     albedo = albedo * (1 - lash) + dark * 0.8 * lash
@@ -207,7 +207,7 @@ def _hair_share(size: int) -> np.ndarray:
 
 def _brow_strokes(size: int, traits: SkinTraits, rng: np.random.Generator) -> np.ndarray:
     """(size, size) coverage of brow hairs: short curved strokes, upwards near the nose and outwards beyond."""
-    count = int(900 * traits.brow_density)
+    count = int(760 * traits.brow_density)
     coverage = np.zeros((size, size), np.float32)
     outline = np.array(regions.PAIRED["brow"]) / 1024
     inner, outer = outline[:, 0].min(), outline[:, 0].max()
@@ -234,7 +234,7 @@ def _brow_strokes(size: int, traits: SkinTraits, rng: np.random.Generator) -> np
         np.add.at(coverage, at, weight.astype(np.float32))
     blurred = gaussian_filter(coverage, 0.55 * size / 1024)
     under = gaussian_filter(coverage, 4.0 * size / 1024)
-    return np.clip(blurred * 1.1, 0, 1) + 0.55 * np.clip(under, 0, 0.8)
+    return np.clip(blurred * 1.1, 0, 1) + 0.32 * np.clip(under, 0, 0.8)
 
 
 def _lash_line(size: int) -> np.ndarray:

@@ -1,0 +1,130 @@
+"""Blending on the CPU: what renderer and exports are measured against."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.composer import compose, compose_maps, compose_positions
+from engine.errors import VocabularyError
+from engine.expression import LOG_FLOOR, Expression, ExpressionSet, ReflectanceChange
+from tests.heads import make_expressions, make_head
+
+NAMES = ("Jaw Open", "Brows Up", "Cheek Puff")
+HEAD = make_head(size=32)
+SET = make_expressions(HEAD, NAMES)
+MAPS = ("diffuse_srgb", "specular_data", "roughness_data", "slope")
+WEIGHTS = st.dictionaries(st.sampled_from(NAMES), st.floats(-1, 1.5), max_size=3)
+
+
+def full_size(seed=0):
+    """One expression whose change has the neutral maps' own size, strong enough to clip here and there."""
+    rng = np.random.default_rng(seed)
+    size = HEAD.maps.size
+    change = ReflectanceChange(
+        rng.normal(0, 0.6, (*size, 3)),
+        rng.normal(0, 0.6, (*size, 3)),
+        rng.normal(0, 0.2, size),
+        rng.normal(0, 0.3, (*size, 2)),
+    )
+    made = Expression("Jaw Open", rng.normal(0, 0.01, HEAD.positions_m.shape), change)
+    return ExpressionSet(HEAD.hash, (made,))
+
+
+def decoded(value):
+    value = value.astype(np.float64) / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def encoded(value):
+    value = np.clip(value, 0, 1)
+    return 255 * np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("weights", [{}, {"Jaw Open": 0.0}, dict.fromkeys(NAMES, 0.0), {"Jaw Open": -0.0}])
+def test_zero_weights_give_the_neutral_itself(weights):
+    surface = compose(HEAD, SET, weights)
+    assert surface.positions_m is HEAD.positions_m
+    assert surface.maps is HEAD.maps
+
+
+@given(WEIGHTS)
+def test_positions_are_the_neutral_and_the_weighted_offsets(weights):
+    expected = HEAD.positions_m.astype(np.float64)
+    for name, weight in weights.items():
+        expected = expected + weight * SET[name].offsets_m.astype(np.float64)
+    positions = compose_positions(HEAD, SET, weights)
+    assert positions.dtype == np.float32
+    np.testing.assert_allclose(positions, expected, atol=1e-7)
+    backwards = dict(reversed(weights.items()))
+    np.testing.assert_allclose(compose_positions(HEAD, SET, backwards), positions, atol=1e-7)
+
+
+@given(WEIGHTS)
+def test_slopes_are_linear_in_the_weights(weights):
+    neutral = HEAD.maps.slope.astype(np.float64)
+    expected = neutral.copy()
+    for name, weight in weights.items():
+        alone = compose_maps(HEAD.maps, SET, {name: 1.0}).slope
+        expected += weight * (alone - neutral)
+    # half floats round each picture by up to 2^-11 of its value
+    np.testing.assert_allclose(compose_maps(HEAD.maps, SET, weights).slope, expected, atol=3e-3)
+
+
+def test_one_expression_at_full_weight_is_the_ratio_formula():
+    made, neutral = full_size(), HEAD.maps
+    change = made["Jaw Open"].change
+    maps = compose_maps(neutral, made, {"Jaw Open": 1.0})
+    albedo = (decoded(neutral.diffuse_srgb) + LOG_FLOOR) * np.exp(change.log_diffuse.astype(np.float64)) - LOG_FLOOR
+    intensity = neutral.specular_data / 255 + LOG_FLOOR
+    specular = intensity * np.exp(change.log_specular.astype(np.float64)) - LOG_FLOOR
+    roughness = neutral.roughness_data / 255 + change.roughness.astype(np.float64)
+    for found, expected in (
+        (maps.diffuse_srgb, encoded(albedo)),
+        (maps.specular_data, 255 * np.clip(specular, 0, 1)),
+        (maps.roughness_data, 255 * np.clip(roughness, 0, 1)),
+    ):
+        assert np.abs(found - expected).max() < 0.501  # the nearest byte
+    slope = neutral.slope.astype(np.float64) + change.slope
+    np.testing.assert_allclose(maps.slope, slope, rtol=1e-3, atol=1e-4)
+
+
+def test_the_log_ratio_of_two_maps_takes_one_to_the_other():
+    neutral, target = HEAD.maps, make_head(size=32, seed=9).maps
+    change = ReflectanceChange(
+        np.log((decoded(target.diffuse_srgb) + LOG_FLOOR) / (decoded(neutral.diffuse_srgb) + LOG_FLOOR)),
+        np.log((target.specular_data / 255 + LOG_FLOOR) / (neutral.specular_data / 255 + LOG_FLOOR)),
+        target.roughness_data / 255 - neutral.roughness_data / 255,
+        target.slope.astype(np.float32) - neutral.slope,
+    )
+    made = ExpressionSet(HEAD.hash, (replace(full_size()["Jaw Open"], change=change),))
+    maps = compose_maps(neutral, made, {"Jaw Open": 1.0})
+    for name in MAPS[:3]:
+        assert np.abs(getattr(maps, name).astype(int) - getattr(target, name)).max() <= 1
+    np.testing.assert_allclose(maps.slope, target.slope, atol=1e-3)
+
+
+def test_ratios_multiply_and_clip_once_after_the_sum():
+    up = full_size()["Jaw Open"]
+    change = up.change
+    opposite = ReflectanceChange(-change.log_diffuse, -change.log_specular, -change.roughness, -change.slope)
+    both = ExpressionSet(HEAD.hash, (up, Expression("Brows Up", -up.offsets_m, opposite)))
+    surface = compose(HEAD, both, {"Jaw Open": 3.0, "Brows Up": 3.0})
+    for name in MAPS:
+        np.testing.assert_array_equal(getattr(surface.maps, name), getattr(HEAD.maps, name))
+    np.testing.assert_allclose(surface.positions_m, HEAD.positions_m, atol=1e-7)
+
+
+def test_half_size_changes_are_carried_at_the_neutrals_size():
+    surface = compose(HEAD, SET, {"Jaw Open": 1.0})
+    assert SET["Jaw Open"].change.size == (16, 16)
+    assert surface.maps.size == (32, 32)
+    np.testing.assert_allclose(np.linalg.norm(surface.normals, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["Jaw Left", "Jaw Opne"])
+def test_a_name_without_an_expression_is_refused(name):
+    with pytest.raises(VocabularyError, match=f"'{name}' is not in this set; it has: Jaw Open, Brows Up"):
+        compose(HEAD, SET, {name: 0.5})

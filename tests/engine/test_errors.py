@@ -78,6 +78,12 @@ def test_not_a_number_and_infinity_are_counted_and_refused(bad):
         check_array("a", array, ("V", 3), np.float32)
 
 
+@pytest.mark.xfail(strict=True, reason="finite numbers are looked for before the conversion, not after")
+def test_a_number_too_large_for_the_type_is_refused():
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match="finite"):
+        check_array("a", np.array([1e6]), (1,), np.float16)
+
+
 @pytest.mark.parametrize("array", [np.array(["a"]), np.array([None]), np.array([1j])])
 def test_what_is_no_real_number_is_refused(array):
     with pytest.raises(ValueError, match="expected numbers, found dtype"):

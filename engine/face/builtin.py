@@ -86,7 +86,9 @@ def _head(skin_m: np.ndarray) -> Piece:
         )
         wall = np.arange(ids.size).reshape(ids.shape)
         quads = np.stack([wall[:-1], wall[1:], np.roll(wall, -1, 1)[1:], np.roll(wall, -1, 1)[:-1]], -1).reshape(-1, 4)
-        wall_faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+        last = wall[-1]
+        cap = np.stack([np.full(len(last) - 2, last[0]), last[1:-1], last[2:]], -1)  # closes the throat
+        wall_faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]], cap])
         joined = np.concatenate([skin_m[rim], *rings])
         wall_faces = _facing_inside(joined, wall_faces)
         angle = np.linspace(0, 2 * np.pi, ids.shape[1], endpoint=False)

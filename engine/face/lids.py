@@ -53,7 +53,11 @@ def lid_gap_m(place: Correspondence, positions_m: np.ndarray, side: str) -> np.n
 
     `positions_m` is (N, 3) for `place.vertices`. Zero is closed, below zero the rims cross.
     """
-    slit = layout.SLITS[2 if side == "Left" else 1]
+    return rim_gap_m(place, positions_m, layout.SLITS[2 if side == "Left" else 1])
+
+
+def rim_gap_m(place: Correspondence, positions_m: np.ndarray, slit: layout.Slit) -> np.ndarray:
+    """(64,) signed height in metres of a slit's upper rim over its lower one, at equal steps along it."""
     uv = place.opened_uv.astype(np.float64)
     stations = np.linspace(slit.u_left, slit.u_right, 66)[1:-1]
     upper, lower = _rims(slit, uv)

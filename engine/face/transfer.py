@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 from engine.expression import ReflectanceChange
 from engine.face import eyes, layout
 from engine.face.correspondence import Correspondence, correspond, mean_position_m
-from engine.face.lids import settle_lids, sphere
+from engine.face.lids import rim_gap_m, settle_lids, sphere
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.identity import Identity
 from engine.image import resize_bilinear
@@ -78,6 +78,9 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
         turn, shift = jaw
         offsets[rig.lower] = rest[rig.lower] @ (turn.T - np.eye(3)) + shift
     offsets[rig.soft] = rig.solve(offsets)
+    opening = [rim_gap_m(place, pose[place.vertices], layout.SLITS[0]).max() for pose in (rest, rest + offsets)]
+    share = np.clip((opening[1] - opening[0]) / 0.006, 0, 1)
+    offsets += share * _room_for_teeth(identity, rest + offsets, place)
     if len(rig.overlay):
         offsets[rig.overlay] = (offsets[rig.overlay_near] * rig.overlay_share[..., None]).sum(axis=1)
     return offsets.astype(np.float32)
@@ -186,6 +189,32 @@ def _resampled_to_own(topology: Topology, place: Correspondence, canonical: np.n
     uv = (target[usable][index] * weights[..., None]).sum(axis=2)
     values = layout.sample_bilinear(canonical, uv.reshape(-1, 2)).reshape(size, size, -1)
     return fill_nearest(values, index >= 0)
+
+
+def _room_for_teeth(identity: Identity, posed_m: np.ndarray, place: Correspondence) -> np.ndarray:
+    """(V, 3) metres that move the walls of the head's own mouth bag out of the posed teeth.
+
+    The bag of a scanned head is flat: opened, its walls would stand between lips and teeth. Behind the lips each wall
+    point inside the oval around both rows goes to it, across the face only; what lies in the middle goes back behind
+    the rows.
+    """
+    topology = identity.topology
+    result = np.zeros_like(posed_m)
+    teeth = posed_m[topology.vertices_of(Part.TEETH)]
+    bag = np.setdiff1d(topology.vertices_of(Part.MOUTH), place.vertices)
+    bag = bag[bag < topology.head_vertex_count]
+    if not len(teeth) or not len(bag) or topology.head_vertex_count == topology.vertex_count:
+        return result
+    low, high = teeth.min(axis=0), teeth.max(axis=0)
+    centre, reach = (low + high) / 2, (high - low) / 2 + (0.003, 0.003, 0.0)
+    points = posed_m[bag]
+    behind_lips = np.clip((high[2] + 0.004 - points[:, 2]) / 0.006, 0, 1)
+    away = np.maximum(np.linalg.norm((points[:, :2] - centre[:2]) / reach[:2], axis=1), 1e-3)
+    outward = (points[:, :2] - centre[:2]) * (1 / np.clip(away, 0.5, 1.0) - 1)[:, None]
+    result[bag, :2] = outward * behind_lips[:, None]
+    back = np.maximum(points[:, 2] - (low[2] - 0.002), 0) * np.clip((0.75 - away) / 0.3, 0, 1)
+    result[bag, 2] = -back * behind_lips
+    return result
 
 
 def _uses_jaw(arkit: ArkitWeights) -> bool:

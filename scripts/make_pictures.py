@@ -1,0 +1,59 @@
+"""Makes the pictures of the docs: people at rest and in four expressions, as the program renders them.
+
+python scripts/make_pictures.py builtin:7 docs/pictures/builtin-7.png
+python scripts/make_pictures.py "ICT_FOLDER?seed=3" docs/pictures/ict-3.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from engine.diffusion.request import GenerateRequest
+from engine.expression_cache import generate_cached
+from engine.io.images import write_png
+from engine.io.open import open_project
+from engine.render.context import standalone_context
+from engine.render.offscreen import render_image
+from engine.render.renderer import Renderer
+from engine.vocabulary import parse_names
+
+SHOWN = "Eye Blink, Jaw Open, Lip Corner Puller, Face Compression"
+WIDTH, HEIGHT = 360, 440
+
+
+def main() -> int:
+    """Write the strip of PATH to PNG."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--expressions", default=SHOWN)
+    parser.add_argument("--light", default="Studio")
+    args = parser.parse_args()
+    names = parse_names(args.expressions)
+    project = open_project(args.path)
+    result = None
+    for step in generate_cached(GenerateRequest(project.identity, names)):
+        result = step.result or result
+    assert result is not None
+    scene = project.scene
+    camera = replace(scene.camera, distance_m=scene.camera.distance_m * 0.68, yaw_rad=0.3)
+    scene = replace(scene, camera=camera, environment=replace(scene.environment, name=args.light))
+    project = replace(project, expressions=result, scene=scene)
+    renderer = Renderer(standalone_context())
+    strip = [
+        render_image(replace(project, weights={name: 1.0} if name else {}), WIDTH, HEIGHT, renderer=renderer)
+        for name in ("", *names)
+    ]
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    write_png(args.out, np.concatenate(strip, axis=1))
+    renderer.release()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

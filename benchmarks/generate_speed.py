@@ -12,6 +12,7 @@ derived.
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import resource
 import statistics
@@ -220,6 +221,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-peer", action="store_true")
     options = parser.parse_args()
+    load = os.getloadavg()[0]
     fresh = partial(ProcessPoolExecutor, 1, mp_context=get_context("spawn"))
     try:
         with fresh() as process:
@@ -234,6 +236,8 @@ def main() -> int:
         with fresh() as process:
             peer = process.submit(measure_peer, options.device, options.rounds).result()
     print(table(program, peer))
+    # what else worked meanwhile shows here: more than the threads above at the end, and the times are too long
+    print(f"\nLoad average at the start {load:.1f}, at the end {os.getloadavg()[0]:.1f}.")
     return 0
 
 

@@ -66,12 +66,20 @@ def check_array(name: str, array: Any, shape: tuple[int | str | None, ...], dtyp
         raise ValueError(f"{name}: expected shape {shape}, found {found.shape}")
     if found.dtype.kind not in "fiub":
         raise ValueError(f"{name}: expected numbers, found dtype {found.dtype}")
-    if found.dtype.kind == "f" and not np.isfinite(found).all():
-        bad = int(np.size(found) - np.count_nonzero(np.isfinite(found)))
-        raise ValueError(f"{name}: expected finite numbers, found {bad} NaN or infinite")
-    result = np.ascontiguousarray(found, dtype=dtype)
+    target = np.dtype(dtype)
+    if target.kind in "iu" and found.size:
+        limits = np.iinfo(target)
+        if not (found.min() >= limits.min and found.max() <= limits.max):
+            raise ValueError(
+                f"{name}: expected {limits.min} to {limits.max}, found values from {found.min()} to {found.max()}"
+            )
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = np.ascontiguousarray(found, dtype=target)
+    if target.kind == "f" and not np.isfinite(result).all():
+        bad = int(np.size(result) - np.count_nonzero(np.isfinite(result)))
+        raise ValueError(f"{name}: expected finite numbers that fit {target}, found {bad} NaN or infinite there")
     if result.flags.writeable:
-        if np.shares_memory(result, found):
+        if result is found or np.shares_memory(result, found):
             result = result.copy()
         result.flags.writeable = False
     return result

@@ -14,7 +14,7 @@ def resize_bilinear(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
             continue
         at = (np.arange(want, dtype=np.float32) + 0.5) * (have / want) - 0.5
         low = np.floor(at).astype(np.int64)
-        share = (at - low).reshape((-1,) + (1,) * (result.ndim - axis - 1))
+        share = (at - low).astype(np.float32).reshape((-1,) + (1,) * (result.ndim - axis - 1))
         before = result.take(np.clip(low, 0, have - 1), axis)
         after = result.take(np.clip(low + 1, 0, have - 1), axis)
         result = before + (after - before) * share

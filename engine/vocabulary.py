@@ -7,6 +7,7 @@ subject's. Three have no ARKit channel of their own (Face Compression, Cheek Suc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -162,9 +163,12 @@ def parse_weights(text: str) -> dict[str, float]:
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, equals, value = part.partition("=")
         try:
-            weights[find(name.strip()).name] = float(value) if equals else 1.0
+            weight = float(value) if equals else 1.0
         except ValueError:
-            raise VocabularyError(f"weights: expected NAME=NUMBER, found '{part}'") from None
+            weight = math.nan
+        if not math.isfinite(weight):
+            raise VocabularyError(f"weights: expected NAME=NUMBER, found '{part}'")
+        weights[find(name.strip()).name] = weight
     return weights
 
 

@@ -37,7 +37,6 @@ def test_nothing_is_brighter_or_darker_than_before(height, width, new_height, ne
     assert image.min() - 1e-6 <= resized.min() <= resized.max() <= image.max() + 1e-6
 
 
-@pytest.mark.xfail(strict=True, reason="the share of a texel is computed in double precision")
 def test_it_answers_in_single_precision():
     assert resize_bilinear(np.zeros((2, 2), np.float16), (3, 3)).dtype == np.float32
 

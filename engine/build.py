@@ -19,7 +19,7 @@ import trimesh
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.spatial import KDTree
 
-from engine.face import layout, regions
+from engine.face import layout
 from engine.face.correspondence import REGISTERED, skin_key
 from engine.face.grid import SkinGrid, skin_grid
 from engine.face.landmarks import ICT_VERTICES, canonical_landmarks_uv
@@ -28,7 +28,7 @@ from engine.face.space import GEOMETRY_SIZE
 from engine.face.transfer import fill_nearest
 from engine.io import ict
 from engine.io.obj import read_obj
-from engine.mesh import PARTS, Part
+from engine.mesh import PARTS, Part, vertex_normals
 
 FACE = Path(__file__).parent / "face"
 SAMPLES, COMPONENTS = 600, 64
@@ -219,8 +219,8 @@ def _write_head_model(template: Template, target: trimesh.Trimesh, sides: np.nda
     FaceKit."""
     index, _ = layout.rasterize(template.uvs[template.faces], 512)
     grid = skin_grid(index >= 0)
-    operator = _smoothed(ict_operator(grid.vertex_uv, template, target, sides), grid)
     neutral = np.asarray(target.vertices, np.float64)
+    operator = _smoothed(ict_operator(grid.vertex_uv, template, target, sides), grid, neutral)
     shape = np.concatenate([operator @ neutral, _eye_centres(neutral)]).ravel() * 10
     spread = np.stack([np.concatenate([operator @ mode, _eye_centres(mode)]).ravel() * 10 for mode in modes])
     samples = np.random.default_rng(7).standard_normal((SAMPLES, len(modes))) @ spread
@@ -247,16 +247,30 @@ def _write_head_model(template: Template, target: trimesh.Trimesh, sides: np.nda
     )
 
 
-def _smoothed(operator: csr_matrix, grid: SkinGrid, rounds: int = 12) -> csr_matrix:
-    """`operator` averaged over neighbours around the nostrils, where the nearest surface jumps between wing and
-    hollow."""
+def _smoothed(operator: csr_matrix, grid: SkinGrid, neutral: np.ndarray, rounds: int = 30) -> csr_matrix:
+    """`operator` averaged over neighbours where the mean skin folds around the nostrils.
+
+    The nearest surface jumps there between wing and hollow: faces that turn away from their vertices' mean normal.
+    """
     count = len(grid.vertex_uv)
     edges = np.concatenate([grid.faces[:, :2], grid.faces[:, 1:], grid.faces[:, ::2]])
     both = np.concatenate([edges, edges[:, ::-1]])
     adjacency = coo_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(count, count)).tocsr()
     mean = diags(1 / np.maximum(np.asarray(adjacency.sum(axis=1)).ravel(), 1)) @ adjacency
-    away = layout.sample_bilinear(regions.distance("nostril", 512)[..., None], grid.vertex_uv)[:, 0]
-    share = diags(0.7 * np.clip(1.6 - np.maximum(away, 0) / 0.012, 0, 1))
+    positions = operator @ neutral
+    corner = positions[grid.faces]
+    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    turned = (normal[:, None] * vertex_normals(positions, grid.faces)[grid.faces]).sum(axis=2).min(axis=1) < 0.6
+    folded = np.zeros(count)
+    folded[grid.faces[turned]] = 1
+    u, v = grid.vertex_uv.T
+    folded *= (np.abs(u - 0.5) < 0.11) & (v > 0.41) & (v < 0.535)
+    for _ in range(3):
+        folded = np.maximum(folded, np.asarray((adjacency @ folded) > 0, float))
+    for _ in range(2):
+        folded = np.maximum(folded * 0.999, np.asarray(mean @ folded))
+    share = diags(0.8 * folded)
     step = csr_matrix(share @ mean + diags(1 - share.diagonal()))
     for _ in range(rounds):
         operator = csr_matrix(step @ operator)

@@ -6,6 +6,7 @@ import argparse
 import math
 import re
 
+from engine.diffusion.request import DEFAULT_STEPS
 from engine.io.open import KINDS
 
 Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
@@ -95,7 +96,9 @@ def _add_export(commands: Commands) -> None:
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("model (used where expressions have to be made)")
-    group.add_argument("--steps", type=_whole, default=4, help="sampling steps, 1 to 50 (default 4)")
+    group.add_argument(
+        "--steps", type=_whole, default=DEFAULT_STEPS, help="sampling steps, 1 to 50 (default %(default)s)"
+    )
     group.add_argument("--seed", type=_whole, default=0, help="another variation (default 0)")
     group.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.diffusion.request import GenerateRequest
+from engine.diffusion.request import DEFAULT_STEPS, GenerateRequest
 from engine.expression import ExpressionSet
 from viewer.document import Document
 from viewer.jobs import JobRunner, Progress
@@ -19,7 +19,7 @@ Generator = Callable[[GenerateRequest], Iterator[Progress]]
 class Settings:
     """What the sampler is asked for besides the names."""
 
-    steps: int = 4
+    steps: int = DEFAULT_STEPS
     seed: int = 0
 
 

@@ -9,8 +9,8 @@ from engine.face import layout
 from engine.face.builtin import builtin_identity
 from engine.face.correspondence import correspond
 from engine.face.lids import sphere
-from engine.mesh import Part
 from engine.identity import Identity
+from engine.mesh import Part
 
 
 @pytest.fixture(scope="module", params=[0, 7, 23])

@@ -147,7 +147,7 @@ def _locate(template: Template, uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray
     points, inside = np.zeros((len(uvs), 3)), np.zeros(len(uvs), bool)
     tree = KDTree(flat.mean(axis=1))
     for block in np.array_split(np.arange(len(uvs)), max(1, len(uvs) // 2000)):
-        candidates = tree.query(uvs[block], k=near)[1]
+        candidates = np.asarray(tree.query(uvs[block], k=near)[1])
         queries = np.repeat(uvs[block], near, axis=0)[:, None]
         weights = layout.barycentric(flat[candidates].reshape(-1, 3, 2), queries)[:, 0].reshape(-1, near, 3)
         best = weights.min(axis=2).argmax(axis=1)

@@ -43,7 +43,7 @@ def live_objects(context: moderngl.Context) -> int:
     """moderngl objects of `context` that have not been released."""
     kinds = (moderngl.Buffer, moderngl.Texture, moderngl.Framebuffer, moderngl.Program, moderngl.VertexArray)
     kinds += (moderngl.Renderbuffer,)
-    alive = [each for each in gc.get_objects() if isinstance(each, kinds) and each.ctx is context]
+    alive = [each for each in gc.get_objects() if type(each) in kinds and each.ctx is context]
     return sum(type(each.mglo).__name__ != "InvalidObject" for each in alive)
 
 

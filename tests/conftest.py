@@ -8,7 +8,7 @@ import pytest
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the window's tests in a process of their own.
 
-    A thread holds either an EGL context (rendering tests) or Qt's GLX one: with the first still there, Qt cannot make its
+    A thread holds either an EGL context (rendering tests) or Qt's GLX one: with the first there, Qt cannot make its
     own current and every window stays black.
     """
     in_window = [item for item in items if "viewer" in item.path.parts]

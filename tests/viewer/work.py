@@ -27,18 +27,19 @@ def make_named(identity: Identity, request: GenerateRequest, name: str) -> Expre
     return make_expressions(identity, (name,), request.seed).expressions[0]
 
 
-STEPS = 4
-"""Steps per expression, whatever is asked for: the tests count on them."""
+USUAL_STEPS = 4
+"""Steps per expression where the request asks for the default of one, which is over before a test can look."""
 
 
 def make_step_by_step(request: GenerateRequest) -> Iterator[Report]:
-    """The test head's expressions, `STEPS` steps each with arithmetic in between."""
+    """The test head's expressions, several steps each with arithmetic in between."""
     names, made = request.names or (request.prompt,), []
-    total = len(names) * STEPS
+    steps = request.steps if request.steps > 1 else USUAL_STEPS
+    total = len(names) * steps
     for at, name in enumerate(names):
-        for step in range(STEPS):
+        for step in range(steps):
             made_now = make_named(request.identity, request, name)
-            yield Report(at * STEPS + step, total, f"{name}, step {step + 1} of {STEPS}")
+            yield Report(at * steps + step, total, f"{name}, step {step + 1} of {steps}")
         made.append(made_now)
     yield Report(total, total, "Done", ExpressionSet(request.identity.hash, tuple(made)))
 

@@ -8,6 +8,7 @@ the face; their roughness, near 87/255, states no convention and looks oily as p
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,21 +68,24 @@ def sample_traits(seed: int) -> SkinTraits:
 
 def paint(traits: SkinTraits, size: int = 1024) -> ReflectanceMaps:
     """The four neutral maps of a person, (size, size), canonical layout."""
-    rng = np.random.default_rng([traits.seed, 0x9A17])
-    melanin, haemoglobin = _chromophores(traits, size, rng)
-    pores = _pores(size, rng)
-    log_albedo = -melanin[..., None] * MELANIN_RGB - haemoglobin[..., None] * HAEMOGLOBIN_RGB
-    albedo = BASE_RGB * np.exp(log_albedo - 0.10 * pores[..., None])
-    albedo = _hair(albedo, traits, size, rng)
-    albedo = _openings(albedo, size)
-    height_mm = -0.030 * pores + _lines_mm(traits, size, rng)
-    specular, roughness = _gloss(size, rng, pores)
-    return ReflectanceMaps(
-        bytes_from_unit(srgb_from_linear(albedo)),
-        bytes_from_unit(specular),
-        bytes_from_unit(roughness),
-        slope_from_height(height_mm).astype(np.float16),
-    )
+    colour, relief, finish, hair = np.random.default_rng([traits.seed, 0x9A17]).spawn(4)
+    with ThreadPoolExecutor(2) as pool:  # numpy lets go of the interpreter: two cores paint one face
+        chromophores = pool.submit(_chromophores, traits, size, colour)
+        pores = _pores(size, relief)
+        brows = pool.submit(_brow_strokes, size, traits, hair)
+        height_mm = -0.030 * pores + _lines_mm(traits, size, relief)
+        specular, roughness = _gloss(size, finish, pores)
+        melanin, haemoglobin = chromophores.result()
+        slope = pool.submit(slope_from_height, height_mm)
+        log_albedo = -melanin[..., None] * MELANIN_RGB - haemoglobin[..., None] * HAEMOGLOBIN_RGB
+        albedo = BASE_RGB * np.exp(log_albedo - 0.10 * pores[..., None])
+        albedo = _openings(_hair(albedo, brows.result(), traits, size, hair), size)
+        return ReflectanceMaps(
+            bytes_from_unit(srgb_from_linear(albedo)),
+            bytes_from_unit(specular),
+            bytes_from_unit(roughness),
+            slope.result().astype(np.float16),
+        )
 
 
 def complete_maps(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
@@ -179,10 +183,10 @@ def _lines_mm(traits: SkinTraits, size: int, rng: np.random.Generator) -> np.nda
     return height
 
 
-def _hair(albedo: np.ndarray, traits: SkinTraits, size: int, rng: np.random.Generator) -> np.ndarray:
+def _hair(albedo: np.ndarray, brows: np.ndarray, traits: SkinTraits, size: int, rng: np.random.Generator) -> np.ndarray:
     """`albedo` with brows, stubble, lash lines and cropped scalp hair."""
     dark = np.array([0.020, 0.014, 0.011]) * (1 - traits.hair) + np.array([0.26, 0.16, 0.075]) * traits.hair
-    brow = np.clip(_brow_strokes(size, traits, rng), 0, 0.82)[..., None]
+    brow = np.clip(brows, 0, 0.82)[..., None]
     albedo = albedo * (1 - brow) + dark * brow
     lash = _lash_line(size)[..., None] * 0.85
     albedo = albedo * (1 - lash) + dark * 0.8 * lash

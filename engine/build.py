@@ -247,7 +247,7 @@ def _write_head_model(template: Template, target: trimesh.Trimesh, sides: np.nda
     )
 
 
-def _smoothed(operator: csr_matrix, grid: SkinGrid, neutral: np.ndarray, rounds: int = 30) -> csr_matrix:
+def _smoothed(operator: csr_matrix, grid: SkinGrid, neutral: np.ndarray, rounds: int = 6) -> csr_matrix:
     """`operator` averaged over neighbours where the mean skin folds around the nostrils.
 
     The nearest surface jumps there between wing and hollow: faces that turn away from their vertices' mean normal.
@@ -261,13 +261,12 @@ def _smoothed(operator: csr_matrix, grid: SkinGrid, neutral: np.ndarray, rounds:
     corner = positions[grid.faces]
     normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-    turned = (normal[:, None] * vertex_normals(positions, grid.faces)[grid.faces]).sum(axis=2).min(axis=1) < 0.6
+    turned = (normal[:, None] * vertex_normals(positions, grid.faces)[grid.faces]).sum(axis=2).min(axis=1) < 0.45
     folded = np.zeros(count)
     folded[grid.faces[turned]] = 1
     u, v = grid.vertex_uv.T
     folded *= (np.abs(u - 0.5) < 0.11) & (v > 0.41) & (v < 0.535)
-    for _ in range(3):
-        folded = np.maximum(folded, np.asarray((adjacency @ folded) > 0, float))
+    folded = np.maximum(folded, np.asarray((adjacency @ folded) > 0, float))
     for _ in range(2):
         folded = np.maximum(folded * 0.999, np.asarray(mean @ folded))
     share = diags(0.8 * folded)

@@ -17,6 +17,7 @@ from engine.diffusion.request import GenerateRequest
 from engine.expression_cache import generate_cached
 from engine.io.images import write_png
 from engine.io.open import open_project
+from engine.project import Project
 from engine.render.context import standalone_context
 from engine.render.offscreen import render_image
 from engine.render.renderer import Renderer
@@ -35,24 +36,28 @@ def main() -> int:
     parser.add_argument("--light", default="Studio")
     args = parser.parse_args()
     names = parse_names(args.expressions)
-    project = open_project(args.path)
-    result = None
-    for step in generate_cached(GenerateRequest(project.identity, names)):
-        result = step.result or result
-    assert result is not None
-    scene = project.scene
-    camera = replace(scene.camera, distance_m=scene.camera.distance_m * 0.68, yaw_rad=0.3)
-    scene = replace(scene, camera=camera, environment=replace(scene.environment, name=args.light))
-    project = replace(project, expressions=result, scene=scene)
     renderer = Renderer(standalone_context())
-    strip = [
-        render_image(replace(project, weights={name: 1.0} if name else {}), WIDTH, HEIGHT, renderer=renderer)
-        for name in ("", *names)
-    ]
+    strip: list[np.ndarray] = []
+    for path in args.path.split(","):
+        project = _framed(open_project(path), args.light)
+        if names:
+            *_, last = generate_cached(GenerateRequest(project.identity, names))
+            assert last.result is not None
+            project = replace(project, expressions=last.result)
+        for name in ("", *names):
+            weighted = replace(project, weights={name: 1.0} if name else {})
+            strip.append(render_image(weighted, WIDTH, HEIGHT, renderer=renderer))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_png(args.out, np.concatenate(strip, axis=1))
     renderer.release()
     return 0
+
+
+def _framed(project: Project, light: str) -> Project:
+    """`project` seen close, a little from the side, under `light`."""
+    scene = project.scene
+    camera = replace(scene.camera, distance_m=scene.camera.distance_m * 0.72, yaw_rad=0.3)
+    return replace(project, scene=replace(scene, camera=camera, environment=replace(scene.environment, name=light)))
 
 
 if __name__ == "__main__":

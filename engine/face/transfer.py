@@ -40,7 +40,7 @@ def encode_neutral(identity: Identity) -> CanonicalNeutral:
     """Bring a person's neutral into the canonical space; TopologyError where it has no correspondence."""
     place = correspond(identity.topology)
     rotation, origin = head_frame(identity)
-    position = _rasterised(identity, place, (identity.positions_m - origin) @ rotation.T)
+    position = _rasterised(identity.topology, (identity.positions_m - origin) @ rotation.T)
     encoded = identity.maps.diffuse_srgb.astype(np.float32) / 255
     if place.same_layout:
         diffuse = resize_area(encoded, TEXTURE_SIZE)
@@ -152,10 +152,11 @@ _RASTERS: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 _RIGS: dict[str, _Rig] = {}
 
 
-def _rasterised(identity: Identity, place: Correspondence, positions_m: np.ndarray) -> np.ndarray:
-    """(128, 128, 3) float32 of vertex values over the skin, opened layout, gaps filled from the nearest."""
-    topology = identity.topology
+def geometry_raster(topology: Topology) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which skin triangle covers each texel of the opened layout: (F, 3) faces, (128, 128) index, -1 off the skin, and
+    (128, 128, 3) weights. Triangles over the seam at the back of the head are left out. Kept per topology."""
     if topology.hash not in _RASTERS:
+        place = correspond(topology)
         vertex_uv = np.full((topology.vertex_count, 2), np.nan)
         vertex_uv[place.vertices] = place.opened_uv
         skin = topology.faces[topology.faces_of(Part.SKIN)]
@@ -163,7 +164,12 @@ def _rasterised(identity: Identity, place: Correspondence, positions_m: np.ndarr
         usable = np.isfinite(corners).all(axis=(1, 2)) & (np.ptp(corners[..., 0], axis=1) < 0.2)
         index, weights = layout.rasterize(corners[usable], GEOMETRY_SIZE)
         _RASTERS[topology.hash] = (skin[usable], index, weights)
-    faces, index, weights = _RASTERS[topology.hash]
+    return _RASTERS[topology.hash]
+
+
+def _rasterised(topology: Topology, positions_m: np.ndarray) -> np.ndarray:
+    """(128, 128, 3) float32 of vertex values over the skin, opened layout, gaps filled from the nearest."""
+    faces, index, weights = geometry_raster(topology)
     values = (positions_m[faces[index]] * weights[..., None]).sum(axis=2)
     return fill_nearest(values, index >= 0).astype(np.float32)
 

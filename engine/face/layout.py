@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from engine.mesh import PARTS, Part
 
@@ -64,6 +62,9 @@ def open_uv(uvs: np.ndarray) -> np.ndarray:
 
 def charts(uv_faces: np.ndarray, uv_count: int) -> np.ndarray:
     """(U,) int32 chart number of each texture coordinate, charts being what `uv_faces` connects."""
+    from scipy.sparse import coo_matrix  # late: a built-in person's first picture need not wait for it
+    from scipy.sparse.csgraph import connected_components
+
     edges = np.concatenate([uv_faces[:, :2], uv_faces[:, 1:]])
     graph = coo_matrix((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(uv_count, uv_count))
     return connected_components(graph, directed=False)[1]

@@ -1,4 +1,4 @@
-"""Smooth random fields for painting."""
+"""Smooth random fields and blurs for painting."""
 
 from __future__ import annotations
 
@@ -21,3 +21,14 @@ def band_noise(rng: np.random.Generator, size: int, cycles: float, width: float 
     frequency = np.maximum(np.hypot(fx, fy), 1e-3)
     field = np.fft.irfft2(spectrum * np.exp(-((np.log(frequency / cycles) / width) ** 2) / 2), (size, size))
     return (field / max(float(field.std()), 1e-9)).astype(np.float32)
+
+
+def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
+    """(H, W) convolved with a Gaussian of `sigma` texels, periodic at the edges, float32.
+
+    By FFT: scipy.ndimage does the same, but importing it takes longer than painting a face's brows.
+    """
+    fy = np.fft.fftfreq(image.shape[0])[:, None].astype(np.float32)
+    fx = np.fft.rfftfreq(image.shape[1])[None].astype(np.float32)
+    response = np.exp(-2 * (np.pi * sigma) ** 2 * (fy**2 + fx**2))
+    return np.fft.irfft2(np.fft.rfft2(image) * response, image.shape).astype(np.float32)

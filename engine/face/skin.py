@@ -12,11 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
 from engine.face import regions
-from engine.face.noise import band_noise
+from engine.face.noise import band_noise, gaussian_blur
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
 
@@ -98,7 +97,7 @@ def complete_maps(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
     luminance = linear_from_srgb(diffuse_srgb) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     tone = np.log(luminance + 0.02)
     texel = size / 512
-    detail = gaussian_filter(tone, 0.6 * texel) - gaussian_filter(tone, 3.0 * texel)
+    detail = gaussian_blur(tone, 0.6 * texel) - gaussian_blur(tone, 3.0 * texel)
     bare = 1 - _hair_share(size)
     detail = np.clip(detail, -0.12, 0.12) * resize_bilinear(bare, detail.shape[:2])
     pores = np.clip(-detail * 6, 0, 1)
@@ -236,8 +235,8 @@ def _brow_strokes(size: int, traits: SkinTraits, rng: np.random.Generator) -> np
         weight = np.broadcast_to((1 - step**2) * 0.30 * (size / 1024), px.shape) * rng.uniform(0.5, 1, (count, 1))
         at = (np.clip(py * size, 0, size - 1).astype(int), np.clip(px * size, 0, size - 1).astype(int))
         np.add.at(coverage, at, weight.astype(np.float32))
-    blurred = gaussian_filter(coverage, 0.55 * size / 1024)
-    under = gaussian_filter(coverage, 4.0 * size / 1024)
+    blurred = gaussian_blur(coverage, 0.55 * size / 1024)
+    under = gaussian_blur(coverage, 4.0 * size / 1024)
     return np.clip(blurred * 1.1, 0, 1) + 0.32 * np.clip(under, 0, 0.8)
 
 

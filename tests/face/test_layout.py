@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from engine.face import layout, regions
 from engine.face.builtin import builtin_identity
+from engine.face.noise import gaussian_blur
 from engine.mesh import PARTS, Part
 from tests.heads import make_head
 
@@ -57,3 +58,13 @@ def test_every_region_has_its_mirror_and_a_label() -> None:
     assert np.allclose(left + left[:, ::-1], 1)
     assert left[0, -1] == 1
     assert PARTS[0] is Part.SKIN
+
+
+def test_blur_is_a_gaussian() -> None:
+    spot = np.zeros((64, 48), np.float32)
+    spot[32, 24] = 1
+    blurred = gaussian_blur(spot, 2.0)
+    y, x = np.mgrid[0:64, 0:48]
+    wanted = np.exp(-((y - 32) ** 2 + (x - 24) ** 2) / 8) / (8 * np.pi)
+    assert np.abs(blurred - wanted).max() < 1e-5
+    assert blurred.sum() == pytest.approx(1, abs=1e-5)

@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     template = _registered_template(folder / "ffhq-uv" / "teaser_1" / "mesh_head.obj", target, args.registration)
     _write_ict(template, generic.positions, sides, folder)
     modes = ict.identity_modes(folder / "ict-facekit")
-    _write_canonical(template, target, sides, modes)
+    _write_canonical(template, target, sides)
     _write_head_model(template, target, sides, modes)
     return 0
 
@@ -185,7 +185,7 @@ def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, 
     )
 
 
-def _write_canonical(template: Template, target: trimesh.Trimesh, sides: np.ndarray, modes: np.ndarray) -> None:
+def _write_canonical(template: Template, target: trimesh.Trimesh, sides: np.ndarray) -> None:
     operator, valid = geometry_operator(template, target, sides)
     mean = (operator @ np.asarray(target.vertices)).reshape(GEOMETRY_SIZE, GEOMETRY_SIZE, 3) * 10
     index, _ = layout.rasterize(template.uvs[template.faces], 512)

@@ -91,10 +91,7 @@ def decode_change(identity: Identity, change: np.ndarray) -> ReflectanceChange:
     smaller)."""
     if change.shape != (TEXTURE_SIZE, TEXTURE_SIZE, CHANGE_CHANNELS):
         raise ValueError(f"decode_change: expected shape (512, 512, 9), found {change.shape}")
-    place = correspond(identity.topology)
-    own = change
-    if not place.same_layout:
-        own = _resampled_to_own(identity.topology, place, change)
+    own = maps_to_own(identity.topology, change)
     return ReflectanceChange(own[..., :3], own[..., 3:6], own[..., 6], own[..., 7:9])
 
 

@@ -119,7 +119,23 @@ class MeshBuffers:
             buffer.release()
 
 
-class MapTextures:
+class _TextureSet:
+    """Three textures that are bound and released together."""
+
+    textures: list[moderngl.Texture]
+
+    def use(self, first: int) -> None:
+        """Bind to three texture units from `first`."""
+        for number, texture in enumerate(self.textures):
+            texture.use(first + number)
+
+    def release(self) -> None:
+        """Give the textures back."""
+        for texture in self.textures:
+            texture.release()
+
+
+class MapTextures(_TextureSet):
     """The maps of one head: sRGB-encoded albedo RGBA8, specular and roughness RGBA8, slope RG16F, with mip levels.
 
     Texture row 0 is image row 0, so the engine's UVs (origin top-left) are used as they are.
@@ -153,18 +169,8 @@ class MapTextures:
             texture.build_mipmaps()
             texture.filter = self._filter, moderngl.LINEAR
 
-    def use(self, first: int) -> None:
-        """Bind to three texture units from `first`."""
-        for number, texture in enumerate(self.textures):
-            texture.use(first + number)
 
-    def release(self) -> None:
-        """Give the textures back."""
-        for texture in self.textures:
-            texture.release()
-
-
-class ChangeTextures:
+class ChangeTextures(_TextureSet):
     """One expression's change: log diffuse with roughness, log specular (RGBA16F), slope (RG16F); bilinear."""
 
     def __init__(self, context: moderngl.Context, change: ReflectanceChange) -> None:
@@ -182,16 +188,6 @@ class ChangeTextures:
         for texture in self.textures:
             texture.filter = moderngl.LINEAR, moderngl.LINEAR
             texture.repeat_x = texture.repeat_y = False
-
-    def use(self, first: int) -> None:
-        """Bind to three texture units from `first`."""
-        for number, texture in enumerate(self.textures):
-            texture.use(first + number)
-
-    def release(self) -> None:
-        """Give the textures back."""
-        for texture in self.textures:
-            texture.release()
 
 
 def byte_texture(context: moderngl.Context, image: np.ndarray) -> moderngl.Texture:

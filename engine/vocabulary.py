@@ -137,6 +137,14 @@ EXPRESSIONS: tuple[Entry, ...] = tuple(
 NAMES: tuple[str, ...] = tuple(entry.name for entry in EXPRESSIONS)
 NEUTRAL = NAMES[0]
 
+ONE_SIDED: frozenset[str] = frozenset(
+    entry.name
+    for entry in EXPRESSIONS
+    if (any(shape.endswith("Left") for shape in entry.arkit) and not entry.name.startswith(("Eye Look", "Jaw", "Mouth")))
+    or entry.name in ("Cheek Puff", "Cheek Suck")
+) - {"Face Compression", "Face Stretch"}
+"""Rows that people can do with one side of the face."""
+
 _BY_KEY = {entry.name.casefold().replace(" ", ""): entry for entry in EXPRESSIONS}
 
 

@@ -1,8 +1,13 @@
-"""The autoencoder of the nine change channels: a linear skeleton that is fitted, and two small networks that refine it.
+"""Reading a neutral, and the autoencoder of the nine change channels that knows the neutral.
 
-The skeleton is a block projection (principal components of training blocks), so an untrained autoencoder is already the
-best linear one; the networks start at zero and learn what a linear code cannot hold: wrinkles that cross blocks, and
-sharpness. Latent: (B, C, h, w), unit deviation. Sizes at 512: blocks of 16 texels, a 32 x 32 grid.
+The *reader* is a convolutional network over the neutral's texture. Its features tell the decoder where this person's
+lines lie and the denoiser what tissue this is; its second answer are the neutral's own maps, as far as the texture leaves
+them open.
+
+The autoencoder's linear skeleton is a block projection (principal components of smooth training changes); two small
+networks refine it. Its latent is smoothed from cell to cell, so that it can say how deep, how red, how glossy, but not
+where each furrow runs: that the decoder has to take from the reader's features. So a latent is easy to foresee, and fine
+detail comes out where the person has it. Latent: (B, C, h, w), about unit deviation; at 512: blocks of 16, a 32 x 32 grid.
 """
 
 from __future__ import annotations
@@ -40,28 +45,66 @@ def _quiet(layer: nn.Conv2d) -> nn.Conv2d:
     return layer
 
 
+class Reader(nn.Module):
+    """Texture -> features at twice the grid, and the neutral's own maps (see `Unified.scale_maps`)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        stem, width = config.texture_block // 2, config.fine_width
+        self.stem = nn.Sequential(nn.PixelUnshuffle(stem), nn.Conv2d(3 * stem * stem, width, 1))
+        self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(config.reader_blocks)))
+        self.norm = nn.GroupNorm(max(1, width // 16), width)
+        self.maps = nn.Sequential(
+            ResidualBlock(width),
+            _quiet(nn.Conv2d(width, CHANGE_CHANNELS * stem * stem, 1)),
+            nn.PixelShuffle(stem),
+        )
+
+    def features(self, texture: Tensor) -> Tensor:
+        """`Unified.texture_input` (B, 3, H, W) -> (B, fine width, 2h, 2w)."""
+        return F.silu(self.norm(self.blocks(self.stem(texture))))
+
+    def neutral(self, features: Tensor) -> Tensor:
+        """Features -> (B, 9, H, W) scaled maps of the neutral."""
+        return self.maps(features)
+
+
+class _Join(nn.Module):
+    """Two feature maps and their product into one: the latent's part can switch the neutral's detail up and down."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(3 * width, width, 1)
+
+    def forward(self, hidden: Tensor, features: Tensor) -> Tensor:
+        return hidden + self.mix(torch.cat([hidden, features, hidden * features], 1))
+
+
 class Autoencoder(nn.Module):
-    """Scaled change (B, 9, H, W) <-> latent (B, C, h, w), with a small decoder for previews."""
+    """Scaled change (B, 9, H, W) <-> latent (B, C, h, w), given the reader's features; a small decoder for previews."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         stem, channels = config.texture_block // 2, config.change_channels
         fine, coarse, pixels = config.fine_width, config.coarse_width, CHANGE_CHANNELS * stem * stem
         self.skeleton = BlockProjection(CHANGE_CHANNELS, config.texture_block, channels)
+        self.encode_stem = nn.Sequential(nn.PixelUnshuffle(stem), nn.Conv2d(pixels, fine, 1))
+        self.encode_join = _Join(fine)
         self.encoder = nn.Sequential(
-            nn.PixelUnshuffle(stem),
-            nn.Conv2d(pixels, fine, 1),
             *(ResidualBlock(fine) for _ in range(config.encoder_blocks)),
             nn.PixelUnshuffle(2),
             nn.Conv2d(4 * fine, coarse, 1),
             *(ResidualBlock(coarse) for _ in range(config.encoder_blocks)),
             _quiet(nn.Conv2d(coarse, channels, 1)),
         )
-        self.decoder = nn.Sequential(
+        self.decode_stem = nn.Sequential(
             nn.Conv2d(channels, coarse, 3, padding=1),
             *(ResidualBlock(coarse) for _ in range(config.decoder_blocks)),
             nn.Conv2d(coarse, 4 * fine, 1),
             nn.PixelShuffle(2),
+        )
+        self.decode_join = _Join(fine)
+        self.decoder = nn.Sequential(
             *(ResidualBlock(fine) for _ in range(config.decoder_blocks)),
             _quiet(nn.Conv2d(fine, pixels, 1)),
             nn.PixelShuffle(stem),
@@ -72,13 +115,14 @@ class Autoencoder(nn.Module):
             nn.Conv2d(channels, fine, 3, padding=1), nn.SiLU(), _quiet(nn.Conv2d(fine, small, 1))
         )
 
-    def encode(self, change: Tensor) -> Tensor:
-        """(B, 9, H, W) scaled change -> (B, C, h, w)."""
-        return self.skeleton.encode(change) + self.encoder(change)
+    def encode(self, change: Tensor, features: Tensor) -> Tensor:
+        """(B, 9, H, W) scaled change -> (B, C, h, w), smooth from cell to cell."""
+        refined = self.encoder(self.encode_join(self.encode_stem(change), features))
+        return smooth(self.skeleton.encode(change) + refined)
 
-    def decode(self, latent: Tensor) -> Tensor:
+    def decode(self, latent: Tensor, features: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 9, H, W) scaled change."""
-        return self.skeleton.decode(latent) + self.decoder(latent)
+        return self.skeleton.decode(latent) + self.decoder(self.decode_join(self.decode_stem(latent), features))
 
     def decode_preview(self, latent: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 9, h * scale, w * scale) scaled change, in a few milliseconds."""
@@ -86,6 +130,18 @@ class Autoencoder(nn.Module):
         pooled = F.avg_pool2d(self.skeleton.basis.view(-1, CHANGE_CHANNELS, block, block), block // scale)
         weight = (pooled.flatten(1) * self.skeleton.deviation[:, None]).T[:, :, None, None]
         return F.pixel_shuffle(F.conv2d(latent, weight.contiguous()) + self.preview_refine(latent), scale)
+
+
+def smooth(latent: Tensor) -> Tensor:
+    """Binomial filter (1, 2, 1) / 4 along both axes, edges repeated; the same shape."""
+    kernel = torch.tensor([0.25, 0.5, 0.25], device=latent.device, dtype=latent.dtype)
+    weight = torch.outer(kernel, kernel).expand(latent.shape[1], 1, 3, 3)
+    return F.conv2d(F.pad(latent, (1, 1, 1, 1), mode="replicate"), weight, groups=latent.shape[1])
+
+
+def broad(change: Tensor, block: int) -> Tensor:
+    """(B, 9, H, W) without detail finer than a block: what the skeleton is fitted on."""
+    return F.interpolate(F.avg_pool2d(change, block), scale_factor=block, mode="bilinear")
 
 
 def reconstruction_loss(found: Tensor, wanted: Tensor, mask: Tensor, scales: int = 3) -> Tensor:

@@ -29,21 +29,22 @@ class ModelConfig:
     """Side of textures and change maps."""
     grid: int = 32
     """Side of the latent grid that all maps share; divides both sizes."""
-    offset_channels: int = 12
+    offset_channels: int = 20
     """Latent channels of the offset map (block PCA)."""
-    change_channels: int = 32
+    change_channels: int = 24
     """Latent channels of the nine change maps (autoencoder)."""
     position_channels: int = 12
     """Condition channels of the neutral positions (block PCA)."""
-    albedo_channels: int = 24
+    albedo_channels: int = 16
     """Condition channels of the neutral texture (block PCA)."""
     fine_width: int = 96
     """Autoencoder width at twice the grid."""
     coarse_width: int = 160
     """Autoencoder width on the grid."""
+    reader_blocks: int = 2
     encoder_blocks: int = 1
     decoder_blocks: int = 2
-    """Residual blocks per level."""
+    """Residual blocks of the reader, and per level of encoder and decoder."""
     preview_scale: int = 4
     """The preview decoder draws at `grid * preview_scale`."""
     width: int = 256
@@ -53,6 +54,8 @@ class ModelConfig:
     """Denoiser: token width, blocks, attention heads, SwiGLU width."""
     patch: int = 4
     """Latent cells per token side."""
+    expression_attention: bool = False
+    """Whether expressions of one person that are made together attend to each other, in every third block."""
     prompt_length: int = 16
     prompt_width: int = 128
     prompt_depth: int = 2

@@ -22,6 +22,8 @@ from engine.image import resize_bilinear
 MELANIN_RGB = np.array([0.75, 1.00, 1.30], np.float32)
 HAEMOGLOBIN_RGB = np.array([0.10, 0.64, 0.58], np.float32)
 BASE_RGB = np.array([0.80, 0.66, 0.50], np.float32)
+INNER_RGB = np.array([0.32, 0.10, 0.09], np.float32)
+"""Wet flesh of mouth bag and eye sockets."""
 ROUGHNESS_MEAN, SPECULAR_MEAN = 0.46, np.array([28.0, 37.0, 46.0], np.float32) / 255.0
 TEXEL_MM = 0.55
 """Width of a texel of a 512 map on the front of the face, mean of the FFHQ-UV layout."""
@@ -187,7 +189,7 @@ def _hair(albedo: np.ndarray, brows: np.ndarray, traits: SkinTraits, size: int, 
     dark = np.array([0.020, 0.014, 0.011]) * (1 - traits.hair) + np.array([0.26, 0.16, 0.075]) * traits.hair
     brow = np.clip(brows, 0, 0.82)[..., None]
     albedo = albedo * (1 - brow) + dark * brow
-    lash = _lash_line(size)[..., None] * 0.85
+    lash = lash_line(size)[..., None] * 0.85
     albedo = albedo * (1 - lash) + dark * 0.8 * lash
     grain = np.clip(0.72 + 0.22 * band_noise(rng, size, 170, 0.3), 0, 1)
     if traits.stubble:
@@ -212,15 +214,8 @@ def _brow_strokes(size: int, traits: SkinTraits, rng: np.random.Generator) -> np
     """(size, size) coverage of brow hairs: short curved strokes, upwards near the nose and outwards beyond."""
     count = int(760 * traits.brow_density)
     coverage = np.zeros((size, size), np.float32)
-    outline = np.array(regions.PAIRED["brow"]) / 1024
-    inner, outer = outline[:, 0].min(), outline[:, 0].max()
-    xs = np.linspace(inner, outer, 64)
-    inside = regions.distance("brow", 512)
-    column = np.clip((xs * 512).astype(int), 0, 511)
-    rows = [np.flatnonzero(inside[:, c] < 0) for c in column]
-    middle = np.array([row.mean() if len(row) else np.nan for row in rows]) / 512
-    half = np.array([len(row) / 2 if len(row) else 0.0 for row in rows]) / 512
-    middle = np.interp(xs, xs[np.isfinite(middle)], middle[np.isfinite(middle)])
+    xs, middle, half = brow_axis()
+    inner, outer = xs[0], xs[-1]
     for mirrored in (False, True):
         x = inner + (outer - inner) * rng.beta(1.25, 1.35, count)
         y = np.interp(x, xs, middle) + np.interp(x, xs, half) * rng.uniform(-0.9, 0.9, count)
@@ -240,7 +235,20 @@ def _brow_strokes(size: int, traits: SkinTraits, rng: np.random.Generator) -> np
     return np.clip(blurred * 1.1, 0, 1) + 0.32 * np.clip(under, 0, 0.8)
 
 
-def _lash_line(size: int) -> np.ndarray:
+def brow_axis() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """u, v of the middle and half the thickness (each (64,), UV units) of the brow on the image's right, from the nose
+    outwards."""
+    outline = np.array(regions.PAIRED["brow"]) / 1024
+    xs = np.linspace(outline[:, 0].min(), outline[:, 0].max(), 64)
+    inside = regions.distance("brow", 512)
+    column = np.clip((xs * 512).astype(int), 0, 511)
+    rows = [np.flatnonzero(inside[:, c] < 0) for c in column]
+    middle = np.array([row.mean() if len(row) else np.nan for row in rows]) / 512
+    half = np.array([len(row) / 2 if len(row) else 0.0 for row in rows]) / 512
+    return xs, np.interp(xs, xs[np.isfinite(middle)], middle[np.isfinite(middle)]), half
+
+
+def lash_line(size: int) -> np.ndarray:
     """(size, size) 0..1 dark rim along the upper (strong) and lower (faint) lid margins."""
     from engine.face.layout import SLITS
 
@@ -259,10 +267,14 @@ def _openings(albedo: np.ndarray, size: int) -> np.ndarray:
     """Nostrils and the lips' meeting line darkened; the corner charts (mouth bag, sockets) painted as wet flesh."""
     nostril = regions.mask("nostril", size, 0.006)[..., None]
     albedo = albedo * (1 - 0.85 * nostril) + np.array([0.05, 0.015, 0.01]) * 0.85 * nostril
+    return np.where(inner_charts(size)[..., None], INNER_RGB, albedo).astype(np.float32)
+
+
+def inner_charts(size: int) -> np.ndarray:
+    """(size, size) bool: the corners of the layout that hold the mouth bag and the eye sockets."""
     y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
     corner = ((y < 0.13) & (np.abs(x - 0.5) > 0.325)) & (regions.distance("hairless", size) > 0.05)
-    inner = (corner & ((np.abs(x - 0.5) > 0.385) | (y < 0.06)))[..., None]
-    return np.where(inner, np.array([0.32, 0.10, 0.09]), albedo).astype(np.float32)
+    return corner & ((np.abs(x - 0.5) > 0.385) | (y < 0.06))
 
 
 def _gloss(size: int, rng: np.random.Generator, pores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,100 @@
+"""Hairs: brows stroke by stroke, the streaks of scalp hair, and stray strands, in batches."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.face import regions
+from engine.face.skin import brow_axis
+from engine.synth.noise import Noise, blur, splat
+
+STROKES, STEPS = 620, 14
+"""Hairs of a full brow, and points along each."""
+
+
+def brow_cover(density: Tensor, noise: Noise, size: int) -> Tensor:
+    """(B, size, size) 0..1 cover of both brows for `density` (B,), 1 a full brow.
+
+    Short curved strokes, upwards near the nose and outwards beyond, in a brow whose thickness, arch, place and tidiness
+    are the person's own.
+    """
+    us, middle, half = (torch.from_numpy(part.astype(np.float32)).to(noise.device) for part in brow_axis())
+    own = noise.normal(6)[:, :, None]
+    thickness, tidy = (0.95 + 0.22 * own[:, 0]).clamp(0.55, 1.5), (0.13 + 0.05 * own[:, 1]).clamp(0.05, 0.3)
+    arch, inset, lift = 0.004 * own[:, 2], 0.005 * own[:, 3], 0.003 * own[:, 4]
+    pieces = []
+    for mirrored in (False, True):
+        along = noise.uniform(STROKES)
+        along = 0.5 + (along - 0.5) * (0.82 + 0.18 * noise.uniform(STROKES))  # fewer at both ends
+        at = along * (len(us) - 1)
+        low = at.long().clamp(max=len(us) - 2)
+        share = at - low
+        mid = middle[low] * (1 - share) + middle[low + 1] * share
+        wide = half[low] * (1 - share) + half[low + 1] * share
+        spread = noise.normal(STROKES).clamp(-1.8, 1.8) * 0.55
+        u = us[0] + inset + (us[-1] - us[0]) * along
+        v = mid - lift - arch * 4 * along * (1 - along) + wide * thickness * spread
+        heading = torch.deg2rad(78 - 95 * along**0.7) + tidy * noise.normal(STROKES)
+        # upper hairs lean down, lower ones up, so that the brow closes to a line outwards
+        heading = heading + 0.35 * spread * along
+        length = (0.008 + 0.007 * noise.uniform(STROKES)) * (1 - 0.3 * along)
+        step = torch.linspace(0, 1, STEPS, device=noise.device)
+        bend = heading[..., None] - 0.5 * step
+        px = u[..., None] + torch.cumsum(torch.cos(bend), -1) * length[..., None] / STEPS
+        py = v[..., None] - torch.cumsum(torch.sin(bend), -1) * length[..., None] / STEPS
+        grown = (density[:, None] - noise.uniform(STROKES)).mul(8).clamp(0, 1)  # smooth in density
+        weight = (1 - step**2) * (grown * (0.5 + 0.5 * noise.uniform(STROKES)))[..., None]
+        pieces.append((torch.stack([1 - px if mirrored else px, py], -1).flatten(1, 2), weight.flatten(1)))
+    points, weights = (torch.cat(part, 1) for part in zip(*pieces, strict=True))
+    # a hair of 0.08 mm covers about a seventh of a texel of 0.55 mm, and brows grow in layers
+    cover = splat(points, weights, size)[:, None] * (size / 512)
+    near, under = cover, blur(cover, 1.6 * size / 512)
+    return (1 - torch.exp(-0.42 * near - 0.26 * under))[:, 0]
+
+
+def hair_streaks(noise: Noise, size: int) -> Tensor:
+    """(B, size, size) about -1..1: light and dark strands of scalp hair that lie along the face's outline."""
+    coarse, fine = noise.normal(1, 96, 10), noise.normal(1, 512, 28)
+    grain = functional.interpolate(coarse, (512, 28), mode="bicubic", align_corners=False)
+    grain = functional.interpolate(0.7 * grain + 0.7 * fine, (1024, 112), mode="bicubic", align_corners=False)
+    slow = torch.stack([noise.band(size, 3), noise.band(size, 5)])
+    across, along = _combed(size, noise.device)
+    where = torch.stack([along + 0.06 * slow[0], across + 0.10 * slow[0] + 0.07 * slow[1] + 0.25 * along.abs()], -1)
+    return functional.grid_sample(grain, where, padding_mode="reflection", align_corners=False)[:, 0]
+
+
+def stray_strands(amount: Tensor, noise: Noise, size: int, count: int = 14, steps: int = 160) -> Tensor:
+    """(B, size, size) 0..1 cover of long loose hairs hanging over the forehead; `amount` (B,) 0 none to 1 many."""
+    start = noise.uniform(count, 3)
+    u = 0.26 + 0.48 * start[..., 0]
+    v = 0.135 + 0.02 * start[..., 1] + 0.30 * (u - 0.5) ** 2
+    heading = np.pi / 2 + 0.9 * noise.normal(count)
+    curl = 1.6 * noise.normal(count)
+    length = 0.05 + 0.16 * start[..., 2] ** 2
+    step = torch.linspace(0, 1, steps, device=noise.device)
+    bend = heading[..., None] + curl[..., None] * step
+    px = u[..., None] + torch.cumsum(torch.cos(bend), -1) * length[..., None] / steps
+    py = v[..., None] + torch.cumsum(torch.sin(bend), -1).abs() * length[..., None] / steps
+    rank = (torch.arange(count, device=noise.device) + 0.5) / count
+    grown = ((amount[:, None] - rank) * count + 0.5).clamp(0, 1) * (0.35 + 0.65 * noise.uniform(count))
+    weight = grown[..., None] * (1 - step**4)
+    texels = length[..., None] * size / steps
+    cover = splat(torch.stack([px, py], -1).flatten(1, 2), (weight * texels).flatten(1), size)
+    return 1 - torch.exp(-1.2 * blur(cover[:, None], 0.6 * size / 512)[:, 0])
+
+
+@lru_cache(maxsize=4)
+def _combed(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Coordinates -1..1 of (size, size) texels across and along the strands: distance from the face and angle about
+    it."""
+    y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
+    across = regions.distance("hairless", size) / 0.14 - 1
+    along = np.arctan2(np.abs(x - 0.5), 0.55 - y) / np.pi * 2 * np.sign(x - 0.5) / 1.3
+    return torch.from_numpy(np.array(across, np.float32)).to(device), torch.from_numpy(along.astype(np.float32)).to(
+        device
+    )

@@ -140,7 +140,9 @@ NEUTRAL = NAMES[0]
 ONE_SIDED: frozenset[str] = frozenset(
     entry.name
     for entry in EXPRESSIONS
-    if (any(shape.endswith("Left") for shape in entry.arkit) and not entry.name.startswith(("Eye Look", "Jaw", "Mouth")))
+    if (
+        any(shape.endswith("Left") for shape in entry.arkit) and not entry.name.startswith(("Eye Look", "Jaw", "Mouth"))
+    )
     or entry.name in ("Cheek Puff", "Cheek Suck")
 ) - {"Face Compression", "Face Stretch"}
 """Rows that people can do with one side of the face."""

@@ -85,7 +85,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class StageConfig:
-    """How one stage (autoencoder or denoiser) is trained."""
+    """How one stage is trained."""
 
     batch: int = 8
     learning_rate: float = 1e-3
@@ -106,6 +106,8 @@ class StageConfig:
     """Pairs of the pool that statistics and projections are fitted on."""
     latent_noise: float = 0.05
     """Noise added to the latent while the autoencoder trains."""
+    flow: bool = True
+    """Denoiser: learn the flow; without it, a direct regressor of the same size (one step from nothing, L1)."""
     log_every: int = 20
     """Steps between two JSON lines."""
     save_every: int = 500
@@ -122,20 +124,31 @@ class Config:
     """CPU threads; 0 takes all that the process may use."""
     identities: int = 400
     """People the data generator is asked for."""
+    precision: str = "auto"
+    """float32, bfloat16 (networks under autocast, weights and losses in float32), or auto: what the device is fast at."""
     model: ModelConfig = field(default_factory=ModelConfig)
     autoencoder: StageConfig = field(default_factory=StageConfig)
     denoiser: StageConfig = field(default_factory=StageConfig)
+    refine: StageConfig = field(default_factory=StageConfig)
 
     def to_json(self) -> str:
         """The resolved configuration as JSON, for checkpoints and logs."""
         return json.dumps(asdict(self), sort_keys=True)
 
 
+_TABLES = (
+    ("model", ModelConfig),
+    ("autoencoder", StageConfig),
+    ("denoiser", StageConfig),
+    ("refine", StageConfig),
+)
+
+
 def config_from(table: Mapping[str, Any], origin: str) -> Config:
     """Build a Config from nested tables; FileFormatError names an unknown key or a value of the wrong type."""
     parts: dict[str, Any] = dict(table)
     try:
-        for name, kind in (("model", ModelConfig), ("autoencoder", StageConfig), ("denoiser", StageConfig)):
+        for name, kind in _TABLES:
             parts[name] = _checked(kind, parts.get(name, {}), f"{origin}: [{name}]")
         return _checked(Config, parts, origin)
     except (TypeError, ValueError) as error:
@@ -149,7 +162,7 @@ def _checked(kind: type, table: Mapping[str, Any], where: str) -> Any:
         raise FileFormatError(f"{where}: expected keys of {sorted(known)}, found {unknown}; remove them")
     for key, value in table.items():
         default = known[key].default
-        wanted = type(default) if isinstance(default, (int, float, str)) else None
+        wanted = type(default) if isinstance(default, (bool, int, float, str)) else None
         if wanted is float and isinstance(value, int):
             wanted = int
         if wanted is not None and type(value) is not wanted:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.expression import LOG_FLOOR
 from engine.face.layout import open_uv
 from engine.identity import SKIN_F0
 
@@ -92,3 +93,27 @@ def _unit(direction: Tensor, like: Tensor) -> Tensor:
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(1, keepdim=True)
+
+
+def absolute(neutral: Tensor, change: Tensor) -> Tensor:
+    """A neutral's linear maps and a change (B, 9, H, W) both -> the expression's maps (see `ReflectanceChange`)."""
+    linear = ((neutral[:, :6] + LOG_FLOOR) * change[:, :6].exp() - LOG_FLOOR).clamp(0.0, 1.0)
+    roughness = (neutral[:, 6:7] + change[:, 6:7]).clamp(0.0, 1.0)
+    return torch.cat([linear, roughness, neutral[:, 7:] + change[:, 7:]], 1)
+
+
+def render_loss(neutral: Tensor, position_m: Tensor, found: Tensor, wanted: Tensor, rng: torch.Generator) -> Tensor:
+    """Mean difference in log radiance of two changes of one neutral, under two random lights and views; a scalar.
+
+    neutral, found and wanted (B, 9, H, W), position_m (B, 3, h, w) posed. Maps are halved first.
+    """
+    neutral, found, wanted = (F.avg_pool2d(maps, 2) for maps in (neutral, found, wanted))
+    ours, truth = absolute(neutral, found), absolute(neutral, wanted)
+    loss = torch.zeros((), device=neutral.device)
+    for _ in range(2):
+        light, view = (torch.randn(3, generator=rng) for _ in range(2))
+        light, view = light + torch.tensor([0.0, 0.0, 1.5]), 0.4 * view + torch.tensor([0.0, 0.0, 1.5])
+        light, view = light.to(neutral), view.to(neutral)
+        one, other = (shade(position_m, maps, light, view) for maps in (ours, truth))
+        loss = loss + ((one + 0.02).log() - (other + 0.02).log()).abs().mean() / 2
+    return loss

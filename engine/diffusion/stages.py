@@ -57,7 +57,9 @@ class PairSource(Protocol):
         """`count` random pairs of the training people: pure expressions, mixes, one-sided and partial ones."""
         ...
 
-    def pairs(self, identity_indices: Sequence[int], expression_rows: Sequence[int], *, explained: bool = False) -> Batch:
+    def pairs(
+        self, identity_indices: Sequence[int], expression_rows: Sequence[int], *, explained: bool = False
+    ) -> Batch:
         """One pair for each (person, row of the vocabulary) taken side by side, at full strength; with `explained`
         without what nothing in the neutral tells."""
         ...
@@ -92,7 +94,9 @@ def fill(source: PairSource, seed: int, wanted: int, deadline: float, least: int
 class PairPool:
     """Pairs in full size, half floats; positions, textures and neutral maps once per person."""
 
-    def __init__(self, source: PairSource, seed: int, settings: StageConfig, deadline: float, count: int | None) -> None:
+    def __init__(
+        self, source: PairSource, seed: int, settings: StageConfig, deadline: float, count: int | None
+    ) -> None:
         wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
         self.kept: list[Batch] = []
         """The first `settings.fit` pairs in full, for fitting statistics; empty where `count` is given."""
@@ -109,9 +113,7 @@ class PairPool:
                     people.append((own[0].clone(), own[1].half(), own[2].half()))
             person = torch.tensor([rows[number] for number in batch.identity.tolist()])
             pairs.append((batch.change.half(), batch.offset_m, batch.expression, person))
-        self.position_m, self.texture_srgb, self.neutral = (
-            torch.stack(column) for column in zip(*people, strict=True)
-        )
+        self.position_m, self.texture_srgb, self.neutral = (torch.stack(column) for column in zip(*people, strict=True))
         self.change, self.offset_m, self.expression, self.person = (
             torch.cat(column) for column in zip(*pairs, strict=True)
         )
@@ -265,7 +267,13 @@ class Flow(Protocol):
 
 
 def flow_loss(
-    stage: Flow, clean: Tensor, typical: Tensor, condition: Tensor, strengths: Tensor, rng: torch.Generator, together: int
+    stage: Flow,
+    clean: Tensor,
+    typical: Tensor,
+    condition: Tensor,
+    strengths: Tensor,
+    rng: torch.Generator,
+    together: int,
 ) -> Tensor:
     """Squared velocity error of the flow on a batch, written in the clean latent; L1 at pure absence of noise where the
     configuration asks for a direct regressor."""

@@ -21,7 +21,7 @@ from engine.face import layout, regions
 from engine.face.correspondence import mean_position_m
 from engine.face.space import GEOMETRY_SIZE
 from engine.io import ict
-from engine.synth import skin
+from engine.synth import photograph, skin
 from engine.synth.batch import Batch
 from engine.synth.frames import local_frames
 from engine.synth.people import People, sample_people
@@ -33,6 +33,8 @@ RUN = 8
 """Pairs of one person in a row: painting a face costs more than moving it."""
 TEST_SHARE = 0.1
 _SKINS_KEPT = {"cpu": 48, "cuda": 1500}
+_AT_ONCE = {"cpu": 2, "cuda": 64}
+"""Pairs whose maps are made together: few stay within a CPU's caches."""
 _PLAIN = {"browInnerUp": ("browInnerUp_L", "browInnerUp_R"), "cheekPuff": ("cheekPuff_L", "cheekPuff_R")}
 
 
@@ -102,7 +104,9 @@ class Generator:
         people = [self.train_identities[int(index)] for index in runs.repeat_interleave(RUN)[:count]]
         return self._render(people, random_strengths(count, rng))
 
-    def pairs(self, identity_indices: Sequence[int], expression_rows: Sequence[int], *, explained: bool = False) -> Batch:
+    def pairs(
+        self, identity_indices: Sequence[int], expression_rows: Sequence[int], *, explained: bool = False
+    ) -> Batch:
         """The full-strength expression `expression_rows[i]` (row of the vocabulary) of person `identity_indices[i]`.
 
         With `explained`, without what nothing in the neutral tells: the best that can be foreseen.
@@ -125,7 +129,9 @@ class Generator:
             torch.stack([getattr(one, name) for one in skins]).float() for name in ("neutral", "texture_srgb", "lines")
         )
         gloss = 0.6 + 0.8 * people.traits.oiliness[numbers]
-        change = self._wrinkles(neutral_m, offset_m, lines, furrow, people.flush[numbers], gloss)
+        inputs = (neutral_m, offset_m, lines, furrow, people.flush[numbers], gloss)
+        parts = zip(*(values.split(_AT_ONCE[self.device.type]) for values in inputs), strict=True)
+        change = torch.cat([self._wrinkles(*part) for part in parts])
         identity = torch.tensor(numbers, device=self.device)
         return Batch(neutral_m, texture, maps, strengths, offset_m, change, identity)
 
@@ -141,7 +147,7 @@ class Generator:
             painted = skin.paint(self.people.traits, [number])
             neutral = self._wrinkles.at_rest(painted, lines, self.people.furrow[[number]])
             seeds = [int(self.people.traits.seed[number])]
-            texture = skin.photograph(neutral, self._neutral([number]), seeds)
+            texture = photograph.photograph(neutral, self._neutral([number]), seeds)
             self._skins[number] = _Skin(neutral[0].half(), texture[0].half(), lines[0].half())
             while len(self._skins) > _SKINS_KEPT[self.device.type]:
                 self._skins.popitem(last=False)

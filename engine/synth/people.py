@@ -61,9 +61,7 @@ def sample_people(count: int, modes: int, seed: int, device: torch.device) -> Pe
     furrow = (0.15 + 0.75 * age + 0.5 * (slack - 0.5)).clamp(0.08, 1.4)
     coarseness = (0.5 + 0.5 * (age - 0.5) - 0.8 * (slack - age)).clamp(0, 1)
     flush = 1 + 0.35 * (traits.haemoglobin - 0.63) / 0.22 - 0.15 * (age - 0.5)
-    return People(
-        shape, traits, strengths(shape, age, slack), hidden, furrow, rest, coarseness, flush.clamp(0.4, 1.8)
-    )
+    return People(shape, traits, strengths(shape, age, slack), hidden, furrow, rest, coarseness, flush.clamp(0.4, 1.8))
 
 
 def strengths(shape: Tensor, age: Tensor, slack: Tensor) -> Tensor:

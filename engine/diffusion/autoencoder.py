@@ -1,13 +1,16 @@
 """Reading a neutral, and the autoencoder of the nine change channels that knows the neutral.
 
 The *reader* is a convolutional network over the neutral's texture. Its features tell the decoder where this person's
-lines lie and the denoiser what tissue this is; its second answer are the neutral's own maps, as far as the texture leaves
-them open.
+lines lie and the denoiser what tissue this is; its second answer are the neutral's own maps, as far as the texture
+leaves them open.
 
 The autoencoder's linear skeleton is a block projection (principal components of smooth training changes); two small
 networks refine it. Its latent is smoothed from cell to cell, so that it can say how deep, how red, how glossy, but not
-where each furrow runs: that the decoder has to take from the reader's features. So a latent is easy to foresee, and fine
-detail comes out where the person has it. Latent: (B, C, h, w), about unit deviation; at 512: blocks of 16, a 32 x 32 grid.
+where each furrow runs: that the decoder has to take from the neutral. It does so twice: through the reader's features,
+and by *guides*, the lines that fixed filters find in the texture, deepened or faded by coefficients on the features'
+grid (as HDRnet applies coarse coefficients to a fine guide, Gharbi et al. 2017). So a latent is easy to foresee, and
+fine detail comes out where the person has it. Latent: (B, C, h, w), about unit deviation; at 512: blocks of 16, a
+32 x 32 grid.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from torch import Tensor, nn
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.unified import BlockProjection
 from engine.face.space import CHANGE_CHANNELS
+
+GUIDED = 10
+"""Coefficients a cell: two guides each for diffuse, specular and roughness, and for the two slopes."""
 
 
 class ResidualBlock(nn.Module):
@@ -106,9 +112,9 @@ class Autoencoder(nn.Module):
         self.decode_join = _Join(fine)
         self.decoder = nn.Sequential(
             *(ResidualBlock(fine) for _ in range(config.decoder_blocks)),
-            _quiet(nn.Conv2d(fine, pixels, 1)),
-            nn.PixelShuffle(stem),
         )
+        self.pixels = nn.Sequential(_quiet(nn.Conv2d(fine, pixels, 1)), nn.PixelShuffle(stem))
+        self.guided = _quiet(nn.Conv2d(fine, GUIDED, 1))
         self.preview_scale = config.preview_scale
         small = CHANGE_CHANNELS * config.preview_scale**2
         self.preview_refine = nn.Sequential(
@@ -120,9 +126,11 @@ class Autoencoder(nn.Module):
         refined = self.encoder(self.encode_join(self.encode_stem(change), features))
         return smooth(self.skeleton.encode(change) + refined)
 
-    def decode(self, latent: Tensor, features: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, 9, H, W) scaled change."""
-        return self.skeleton.decode(latent) + self.decoder(self.decode_join(self.decode_stem(latent), features))
+    def decode(self, latent: Tensor, features: Tensor, lines: Tensor) -> Tensor:
+        """(B, C, h, w), reader's features and `guides` (B, 2, H, W) -> (B, 9, H, W) scaled change."""
+        hidden = self.decoder(self.decode_join(self.decode_stem(latent), features))
+        fine = self.pixels(hidden) + deepened(self.guided(hidden), lines)
+        return self.skeleton.decode(latent) + fine
 
     def decode_preview(self, latent: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 9, h * scale, w * scale) scaled change, in a few milliseconds."""
@@ -130,6 +138,43 @@ class Autoencoder(nn.Module):
         pooled = F.avg_pool2d(self.skeleton.basis.view(-1, CHANGE_CHANNELS, block, block), block // scale)
         weight = (pooled.flatten(1) * self.skeleton.deviation[:, None]).T[:, :, None, None]
         return F.pixel_shuffle(F.conv2d(latent, weight.contiguous()) + self.preview_refine(latent), scale)
+
+
+def guides(texture: Tensor) -> Tensor:
+    """`Unified.texture_input` (B, 3, H, W) -> (B, 2, H, W) lines that run across and along the face, about unit size.
+
+    Luminance between 5 and 31 texels of 512, averaged over 25 texels along the line's own direction.
+    """
+    tone, size = texture.float().mean(1, keepdim=True), texture.shape[-1]
+    band = _box(tone, 5, 5, size) - _box(tone, 31, 31, size)
+    return torch.cat([_box(band, 1, 25, size), _box(band, 25, 1, size)], 1) / 0.03
+
+
+def deepened(coefficients: Tensor, lines: Tensor) -> Tensor:
+    """(B, `GUIDED`, 2h, 2w) and `guides` -> (B, 9, H, W): lines in diffuse, specular and roughness, their gradient in
+    the slopes, each by its own coefficient."""
+    large = F.interpolate(coefficients.float(), lines.shape[-1], mode="bilinear")
+    flat = large[:, :6].unflatten(1, (3, 2)).mul(lines[:, None]).sum(2)
+    gradient = torch.stack([-_central(lines, -1), _central(lines, -2)], 1)  # (B, axis, guide, H, W)
+    slopes = large[:, 6:].unflatten(1, (2, 2)).mul(gradient).sum(2)
+    parts = (flat[:, :1].expand(-1, 3, -1, -1), flat[:, 1:2].expand(-1, 3, -1, -1), flat[:, 2:], slopes)
+    return torch.cat(parts, 1)
+
+
+def _central(values: Tensor, axis: int) -> Tensor:
+    """Central difference in units of a guide's width, edges repeated from the other side."""
+    return torch.roll(values, -1, axis) - torch.roll(values, 1, axis)
+
+
+def _box(image: Tensor, tall: int, wide: int, size: int) -> Tensor:
+    """Mean over tall x wide texels of 512, fewer of smaller maps, one axis after the other."""
+    for axis, length in enumerate((tall, wide)):
+        odd = max(1, round(length * size / 512)) // 2 * 2 + 1
+        kernel = (odd, 1) if axis == 0 else (1, odd)
+        if odd > 1:
+            pad = (odd // 2, 0) if axis == 0 else (0, odd // 2)
+            image = F.avg_pool2d(image, kernel, 1, pad, count_include_pad=False)
+    return image
 
 
 def smooth(latent: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from engine.diffusion.autoencoder import Autoencoder, Reader
 from engine.diffusion.config import Config, config_from
 from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.inference import ChangeModel
-from engine.diffusion.pivot import Pivot
+from engine.diffusion.pivot import Person, Pivot
 from engine.diffusion.unified import Unified
 from engine.errors import FileFormatError, WeightsError
 
@@ -32,11 +32,15 @@ SHARD_BYTES = 15 * 2**20
 MANIFEST = "weights.json"
 STAGES = ("autoencoder", "denoiser", "refine")
 """What a training folder may hold, later ones over earlier ones; the last is not needed."""
-PARTS = ("unified", "reader", "autoencoder", "pivot", "denoiser")
+PARTS = ("unified", "reader", "autoencoder", "pivot", "person", "denoiser")
 """Names of the networks in a checkpoint, in the order of `ChangeModel`."""
 FORMAT = "expdiff-2"
-_HALF_BUFFERS = ("pivot.offset_m", "pivot.change", "unified.mean_maps", "unified.mean_albedo")
+_HALF_BUFFERS = ("pivot.offset_m", "pivot.change", "unified.mean_maps", "unified.mean_albedo", "person.basis")
 """Buffers large enough to be stored in half floats all the same."""
+
+
+ExpressionModel = ChangeModel
+"""What `load_model` may give."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -87,7 +91,7 @@ def load_model(folder: Path | None = None, device: torch.device | str = "cpu") -
     folder = SHIPPED if folder is None else folder
     device = torch.device(device)
     tensors, config, digest = _read_release(folder) if (folder / MANIFEST).exists() else _read_training(folder)
-    parts = [kind(config.model) for kind in (Unified, Reader, Autoencoder, Pivot, Denoiser)]
+    parts = [kind(config.model) for kind in (Unified, Reader, Autoencoder, Pivot, Person, Denoiser)]
     for name, module in zip(PARTS, parts, strict=True):
         load_into(module, tensors, name, folder)
         module.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - missing overload

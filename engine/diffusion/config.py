@@ -37,6 +37,8 @@ class ModelConfig:
     """Condition channels of the neutral positions (block PCA)."""
     albedo_channels: int = 16
     """Condition channels of the neutral texture (block PCA)."""
+    shape_components: int = 40
+    """Principal components of the head's shape that steer every block."""
     fine_width: int = 96
     """Autoencoder width at twice the grid."""
     coarse_width: int = 160

@@ -31,7 +31,7 @@ from engine.diffusion.unified import ENERGIES
 
 
 class Denoiser(nn.Module):
-    """(noisy, times, condition, typical, strengths, prompt ids) -> clean latent, all on one grid."""
+    """(noisy, times, condition, person, typical, strengths, prompt ids) -> clean latent, all on one grid."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -42,7 +42,8 @@ class Denoiser(nn.Module):
         self.prompt = PromptEncoder(config)
         self.prompt_in = nn.Linear(config.prompt_width, width)
         self.condition_in = nn.Linear(condition * area, width)
-        self.person_in = nn.Sequential(nn.Linear(2 * condition, width), nn.SiLU(), nn.Linear(width, width))
+        person = config.shape_components + 16 * (ENERGIES + config.fine_width)
+        self.person_in = nn.Sequential(nn.Linear(person, width), nn.SiLU(), nn.Linear(width, width))
         self.patch_in = nn.ModuleList(nn.Linear(2 * count * area, width) for count in self.splits)
         self.group = nn.Parameter(torch.randn(GROUPS, width) * 0.02)
         self.time_in = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
@@ -66,6 +67,7 @@ class Denoiser(nn.Module):
         noisy: Tensor,
         times: Tensor,
         condition: Tensor,
+        person: Tensor,
         typical: Tensor,
         strengths: Tensor,
         prompt_ids: Tensor,
@@ -74,7 +76,8 @@ class Denoiser(nn.Module):
     ) -> Tensor:
         """Estimate the clean latent in normalised units.
 
-        noisy (B, C, h, w) normalised latent at `times` (B, G) 0..1; condition (B, K, h, w); typical (B, C, h, w);
+        noisy (B, C, h, w) normalised latent at `times` (B, G) 0..1; condition (B, K, h, w); person (B, D) from
+        `pivot.Person`; typical (B, C, h, w);
         strengths (B, 2, 32); prompt_ids (B, T) int64; present (B,) bool, False leaves strengths and typical out
         (guidance). `together` neighbours in the batch are one person's expressions. Returns (B, C, h, w).
         """
@@ -88,8 +91,8 @@ class Denoiser(nn.Module):
         ]
         tokens = torch.cat([self.prompt_in(self.prompt(prompt_ids)), *maps], 1)
         wanted = torch.where(present[:, None], self.strength_in(strengths.flatten(1)), self.strength_absent)
-        person = self.person_in(torch.cat([condition.mean((2, 3)), condition.std((2, 3))], 1))
-        steer = F.silu(self.time_in(_time_features(times, self.config.width)) + (wanted + person)[:, None])
+        whole = wanted + self.person_in(person)
+        steer = F.silu(self.time_in(_time_features(times, self.config.width)) + whole[:, None])
         steer = torch.cat([steer.mean(1, keepdim=True), steer], 1)  # the prompt's own row, then one per group
         shift = self.modulation(steer)
         counts = torch.tensor([prompt_ids.shape[1], *(part.shape[1] for part in maps)], device=noisy.device)

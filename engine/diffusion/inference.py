@@ -13,14 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.diffusion.autoencoder import Autoencoder, Reader
+from engine.diffusion.autoencoder import Autoencoder, Reader, guides
 from engine.diffusion.config import Config
 from engine.diffusion.denoiser import Denoiser, velocity
-from engine.diffusion.pivot import Pivot
+from engine.diffusion.pivot import Person, Pivot
 from engine.diffusion.sampler import euler
 from engine.diffusion.schedule import sampling_times, spread
 from engine.diffusion.text import tokenize
-from engine.diffusion.unified import Unified
+from engine.diffusion.unified import ENERGIES, Unified
 from engine.synth.batch import Batch
 
 
@@ -40,8 +40,12 @@ class Neutral:
     """(B, K, h, w) what the denoiser sees."""
     turn: Tensor
     """(B, H, W, 3, 3) from the mean head's local frames to this head's."""
+    person: Tensor
+    """(B, D) the whole head at a glance."""
     features: Tensor
     """(B, F, 2h, 2w) what the decoder takes fine detail from."""
+    lines: Tensor
+    """(B, 2, H', W') guides: where this person's lines lie."""
     maps: Tensor
     """(B, 9, H', W') the neutral's own maps as the model sees them: linear albedo, specular, roughness, slopes."""
 
@@ -61,6 +65,7 @@ class ChangeModel:
     reader: Reader
     autoencoder: Autoencoder
     pivot: Pivot
+    person: Person
     denoiser: Denoiser
     model_id: str
     """Configuration name and the first digits of the weights' digest: what provenance and caches carry."""
@@ -78,7 +83,10 @@ class ChangeModel:
         features = self.reader.features(texture)
         maps = self.unified.unscale_maps(self.reader.neutral(features), texture)
         condition = condition_of(self.unified, features, position_m, texture)
-        return Neutral(condition, self.pivot.turn(self.unified, position_m), features, maps)
+        turn, lines = self.pivot.turn(self.unified, position_m), guides(texture)
+        return Neutral(
+            condition, turn, self.person(position_m, condition, features.shape[1] + ENERGIES), features, lines, maps
+        )
 
     def sample(
         self,
@@ -115,9 +123,13 @@ class ChangeModel:
             if locked is not None and clean_kept is not None:
                 noisy = torch.where(locked, clean_kept, noisy)
                 times = torch.where(locked[:, first_of_group, 0, 0], torch.zeros(()), times)
-            clean = self.denoiser(noisy, times, neutral.condition, typical, strengths, ids, known, together)
+            clean = self.denoiser(
+                noisy, times, neutral.condition, neutral.person, typical, strengths, ids, known, together
+            )
             if guidance != 1.0:
-                without = self.denoiser(noisy, times, neutral.condition, typical, strengths, empty, ~known, together)
+                without = self.denoiser(
+                    noisy, times, neutral.condition, neutral.person, typical, strengths, empty, ~known, together
+                )
                 clean = without + guidance * (clean - without)
             if locked is not None and clean_kept is not None:
                 clean = torch.where(locked, clean_kept, clean)
@@ -133,8 +145,8 @@ class ChangeModel:
     def decode(self, latent: Tensor, neutral: Neutral) -> Maps:
         """Latent (B, C, h, w) of B or 1 heads -> maps in full size."""
         geometry, reflectance = latent.split(self.denoiser.splits, 1)
-        features = neutral.features.expand(len(latent), -1, -1, -1)
-        change = self.unified.unscale_change(self.autoencoder.decode(reflectance, features))
+        features, lines = (part.expand(len(latent), -1, -1, -1) for part in (neutral.features, neutral.lines))
+        change = self.unified.unscale_change(self.autoencoder.decode(reflectance, features, lines))
         return Maps(self.unified.decode_offset(geometry), change)
 
     def decode_preview(self, latent: Tensor, neutral: Neutral) -> Maps:

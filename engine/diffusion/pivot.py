@@ -8,10 +8,11 @@ of the face by its own. The network then only has to know what is personal.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.unified import Unified
+from engine.diffusion.unified import OFFSET_UNIT_M, Unified
 from engine.face import regions
 from engine.synth.frames import local_frames
 from engine.vocabulary import EXPRESSIONS
@@ -65,6 +66,46 @@ class Pivot(nn.Module):
         count = self.deviation.shape[0] - self.still.shape[0]
         change = expected[:, count:] - self.still
         return torch.cat([expected[:, :count], change], 1) / self.deviation
+
+
+class Person(nn.Module):
+    """A head as a short vector: principal components of its shape, and a coarse view of its texture.
+
+    How far someone goes with an expression follows from the whole head; this is the whole head at a glance.
+    """
+
+    mean: Tensor
+    basis: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.grid = config.grid
+        self.register_buffer("mean", torch.zeros(3 * config.grid**2))
+        self.register_buffer("basis", torch.zeros(config.shape_components, 3 * config.grid**2))
+        self.register_buffer("deviation", torch.ones(config.shape_components))
+
+    def shape(self, position_m: Tensor) -> Tensor:
+        """Positions (B, 3, H, W) m -> (B, 3 * grid^2), coarse, in units of 10 mm."""
+        return F.adaptive_avg_pool2d(position_m, self.grid).flatten(1) / OFFSET_UNIT_M
+
+    @torch.no_grad()
+    def fit(self, shapes: Tensor) -> None:
+        """Principal components of training people's `shape` (P, ...); fewer people than components leave zeros."""
+        self.mean.copy_(shapes.mean(0))
+        _, values, vectors = torch.linalg.svd(shapes - self.mean, full_matrices=False)
+        count = min(len(self.deviation), len(shapes) - 1)
+        signs = torch.sign(vectors[:count].sum(1, keepdim=True))
+        self.basis.zero_()
+        self.basis[:count] = vectors[:count] * signs
+        self.deviation[:count] = (values[:count] / len(shapes) ** 0.5).clamp(min=1e-3)
+
+    def forward(self, position_m: Tensor, condition: Tensor, seen: int) -> Tensor:
+        """(B, D) of positions (B, 3, H, W) m and the denoiser's condition, whose last `seen` channels are the texture's
+        energies and features and are looked at on a 4 x 4 grid."""
+        components = (self.shape(position_m) - self.mean) @ self.basis.T / self.deviation
+        coarse = F.adaptive_avg_pool2d(condition[:, -seen:], 4).flatten(1)
+        return torch.cat([components.clamp(-6.0, 6.0), coarse], 1)
 
 
 class PivotFit:

@@ -217,7 +217,7 @@ def _hint(clause: str) -> str:
 
 def caption(strengths: Sequence[float], random: Random) -> str:
     """A prompt for training that says the same as `strengths` (32,), worded at random."""
-    strengths = [max(pair) for pair in zip(*strengths)]
+    strengths = [max(pair) for pair in zip(*strengths, strict=True)]
     parts = []
     for entry, strength in zip(EXPRESSIONS, strengths, strict=True):
         if strength <= 0.0:

@@ -15,7 +15,7 @@ GROUPS = 2
 """Geometry, reflectance: each has its own time."""
 GEOMETRY_SHIFT = 2.0
 """How much cleaner geometry is: t_g = t / (t + shift (1 - t))."""
-FULL_NOISE_SHARE = 0.35
+FULL_NOISE_SHARE = 0.5
 """Share of training samples at exactly t = 1, so that one step is trained too."""
 INDEPENDENT_SHARE = 0.25
 """Share of training samples in which both groups draw their own t."""

@@ -17,18 +17,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.diffusion.autoencoder import Autoencoder, Reader, broad, reconstruction_loss
-from engine.diffusion.checkpoint import load_into, load_tensors
+from engine.diffusion.autoencoder import Autoencoder, Reader, broad, guides, reconstruction_loss
+from engine.diffusion.checkpoint import PARTS, load_into, load_tensors
 from engine.diffusion.config import Config, StageConfig
 from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.inference import condition_of
-from engine.diffusion.pivot import Pivot, PivotFit
+from engine.diffusion.pivot import Person, Pivot, PivotFit
 from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import spread, training_times
 from engine.diffusion.shading import render_loss
 from engine.diffusion.text import tokenize
-from engine.diffusion.unified import OFFSET_UNIT_M, Unified
-from engine.synth.batch import Batch, joined
+from engine.diffusion.unified import ENERGIES, OFFSET_UNIT_M, Unified
+from engine.synth.batch import Batch
 
 DROP_PROMPT, DROP_STRENGTHS, DROP_BOTH = 0.1, 0.1, 0.1
 """Shares of training samples without prompt, without strengths, and without both (classifier-free guidance)."""
@@ -37,6 +37,8 @@ WEIGHT_TIME = 0.5
 TOGETHER = 4
 """Expressions of one person in a row where they attend to each other."""
 FILL_BATCH = 8
+PEOPLE_SEEN = 96
+"""Most people whose textures statistics are fitted on."""
 _NEUTRAL_WEIGHT, _OFFSET_WEIGHT, _RENDER_WEIGHT = 0.3, 6.0, 1.0
 
 
@@ -98,21 +100,17 @@ class PairPool:
         self, source: PairSource, seed: int, settings: StageConfig, deadline: float, count: int | None
     ) -> None:
         wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
-        self.kept: list[Batch] = []
-        """The first `settings.fit` pairs in full, for fitting statistics; empty where `count` is given."""
         rows: dict[int, int] = {}
         people: list[tuple[Tensor, ...]] = []
         pairs: list[tuple[Tensor, ...]] = []
         for batch in fill(source, seed, wanted, deadline, least):
-            if count is None and len(self.kept) * FILL_BATCH < settings.fit:
-                self.kept.append(batch)
             for index, number in enumerate(batch.identity.tolist()):
                 if number not in rows:
                     rows[number] = len(people)
                     own = (batch.neutral_position_m[index], batch.texture_srgb[index], batch.neutral[index])
                     people.append((own[0].clone(), own[1].half(), own[2].half()))
             person = torch.tensor([rows[number] for number in batch.identity.tolist()])
-            pairs.append((batch.change.half(), batch.offset_m, batch.expression, person))
+            pairs.append((batch.change.half(), batch.offset_m.half(), batch.expression, person))
         self.position_m, self.texture_srgb, self.neutral = (torch.stack(column) for column in zip(*people, strict=True))
         self.change, self.offset_m, self.expression, self.person = (
             torch.cat(column) for column in zip(*pairs, strict=True)
@@ -143,10 +141,12 @@ class AutoencoderStage:
         """See `Stage`."""
         self.pool = pool = PairPool(self.source, self.config.seed, self.settings, deadline, count)
         if count is None:
-            self.unified.fit(joined(pool.kept))
-            scaled = self.unified.scale_change(pool.change[: self.settings.fit].to(self.device))
-            self.autoencoder.skeleton.fit(broad(scaled, self.config.model.texture_block))
-            pool.kept.clear()
+            fit, seen = self.settings.fit, slice(0, PEOPLE_SEEN)
+            people = (pool.position_m[seen], pool.texture_srgb[seen], pool.neutral[seen])
+            self.unified.fit(*(part.to(self.device) for part in (*people, pool.offset_m[:fit], pool.change[:fit])))
+            block = self.config.model.texture_block
+            parts = [self.unified.scale_change(part.to(self.device)) for part in pool.change[:fit].split(8)]
+            self.autoencoder.skeleton.fit(torch.cat([broad(part, block).half() for part in parts]))
         return len(pool)
 
     def loss(self, rng: torch.Generator) -> Tensor:
@@ -160,7 +160,7 @@ class AutoencoderStage:
         latent = self.autoencoder.encode(change, features)
         noisy = latent + torch.randn(latent.shape, generator=rng).to(self.device) * self.settings.latent_noise
         mask = self.unified.change_mask
-        loss = reconstruction_loss(self.autoencoder.decode(noisy, features).float(), change, mask)
+        loss = reconstruction_loss(self.autoencoder.decode(noisy, features, guides(texture)).float(), change, mask)
         loss = loss + 1e-3 * (latent.square().mean(1) - 4.0).clamp(min=0.0).mean()  # keeps the code from running away
         maps = self.unified.scale_maps(self.pool.neutral[person].to(self.device), texture)
         loss = loss + _NEUTRAL_WEIGHT * reconstruction_loss(self.reader.neutral(features).float(), maps, mask)
@@ -181,8 +181,9 @@ class DenoiserStage:
         for part in (self.unified, self.reader, self.autoencoder):
             part.eval().requires_grad_(False)
         self.pivot, self.denoiser = Pivot(config.model).to(self.device), Denoiser(config.model).to(self.device)
-        self.module: nn.Module = nn.ModuleDict({"pivot": self.pivot, "denoiser": self.denoiser})
-        self.clean = self.typical = self.condition = self.strengths = self.person = torch.empty(0)
+        self.person = Person(config.model).to(self.device)
+        self.module: nn.Module = nn.ModuleDict({"pivot": self.pivot, "person": self.person, "denoiser": self.denoiser})
+        self.clean = self.typical = self.condition = self.people = self.strengths = self.who = torch.empty(0)
         self.weights = torch.empty(0)
 
     @torch.no_grad()
@@ -191,8 +192,8 @@ class DenoiserStage:
         settings = self.settings
         wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
         rows: dict[int, int] = {}
-        people: list[tuple[Tensor, Tensor]] = []
-        pairs: list[tuple[Tensor, Tensor, Tensor]] = []
+        people: list[tuple[Tensor, ...]] = []
+        pairs: list[tuple[Tensor, ...]] = []
         sums = PivotFit(self.pivot, self.unified)
         for batch in fill(self.source, self.config.seed + 1, wanted, deadline, least):
             batch = batch.to(self.device)
@@ -205,13 +206,19 @@ class DenoiserStage:
             for index, number in enumerate(batch.identity.tolist()):
                 if number not in rows:
                     rows[number] = len(people)
-                    people.append((condition[index].half(), turn[index].half()))
+                    people.append(
+                        (condition[index].half(), turn[index].half(), batch.neutral_position_m[index].clone())
+                    )
             latent = torch.cat([self.unified.encode_offset(batch.offset_m), change], 1)
             person = torch.tensor([rows[number] for number in batch.identity.tolist()], device=self.device)
             pairs.append((latent.half(), batch.expression, person))
             sums.add(batch.expression, batch.offset_m, turn, change)
-        self.condition, turn = (torch.stack(column) for column in zip(*people, strict=True))
-        self.clean, self.strengths, self.person = (torch.cat(column) for column in zip(*pairs, strict=True))
+        self.condition, turn, position = (torch.stack(column) for column in zip(*people, strict=True))
+        self.clean, self.strengths, self.who = (torch.cat(column) for column in zip(*pairs, strict=True))
+        if count is None:
+            self.person.fit(self.person.shape(position))
+        seen = self.config.model.fine_width + ENERGIES
+        self.people = self.person(position, self.condition.float(), seen)
         self._centre(sums if count is None else None, turn)
         return len(self.clean)
 
@@ -227,15 +234,21 @@ class DenoiserStage:
         chunks = range(0, len(self.clean), 64)
         parts = [slice(at, at + 64) for at in chunks]
         expected = [
-            self.pivot.expected(self.unified, self.strengths[part], turn[self.person[part]].float()) for part in parts
+            self.pivot.expected(self.unified, self.strengths[part], turn[self.who[part]].float()) for part in parts
         ]
         if sums is not None:
-            rest = sum((self.clean[part].float() - mean).square().sum((0, 2, 3)) for part, mean in zip(parts, expected))
+            rest = sum(
+                (self.clean[part].float() - mean).square().sum((0, 2, 3))
+                for part, mean in zip(parts, expected, strict=True)
+            )
             area = self.config.model.grid**2 * len(self.clean)
             self.pivot.deviation.copy_((torch.as_tensor(rest) / area).sqrt().clamp(min=1e-3)[:, None, None])
         self.typical = torch.cat([self.pivot.typical(mean).half() for mean in expected])
         self.clean = torch.cat(
-            [self.pivot.normalise(self.clean[part].float(), mean).half() for part, mean in zip(parts, expected)]
+            [
+                self.pivot.normalise(self.clean[part].float(), mean).half()
+                for part, mean in zip(parts, expected, strict=True)
+            ]
         )
         self.weights = channel_weights(self.pivot, self.unified, self.autoencoder, self.denoiser.splits)
 
@@ -243,18 +256,18 @@ class DenoiserStage:
         """See `Stage`: squared velocity error of the flow, written in the clean latent."""
         chosen = self._choose(rng).to(self.device)
         clean, typical, strengths = self.clean[chosen].float(), self.typical[chosen].float(), self.strengths[chosen]
-        condition = self.condition[self.person[chosen]].float()
+        who = self.who[chosen]
+        condition, person = self.condition[who].float(), self.people[who]
         together = TOGETHER if self.config.model.expression_attention else 1
-        return flow_loss(self, clean, typical, condition, strengths, rng, together)
+        return flow_loss(self, clean, typical, condition, person, strengths, rng, together)
 
     def _choose(self, rng: torch.Generator) -> Tensor:
-        """Indices of a batch; where expressions attend to each other, `TOGETHER` of one person in a row."""
+        """Indices of a batch; where expressions attend to each other, the `TOGETHER` of one person that came in a row."""
         count = self.settings.batch
         if not self.config.model.expression_attention:
             return torch.randint(len(self.clean), (count,), generator=rng)
-        runs = torch.randint(len(self.clean) // FILL_BATCH, (count // TOGETHER,), generator=rng)
-        within = torch.stack([torch.randperm(FILL_BATCH, generator=rng)[:TOGETHER] for _ in runs])
-        return (runs[:, None] * FILL_BATCH + within).flatten()
+        runs = torch.randint(len(self.clean) // TOGETHER, (count // TOGETHER,), generator=rng)
+        return (runs[:, None] * TOGETHER + torch.arange(TOGETHER)).flatten()
 
 
 class Flow(Protocol):
@@ -271,6 +284,7 @@ def flow_loss(
     clean: Tensor,
     typical: Tensor,
     condition: Tensor,
+    person: Tensor,
     strengths: Tensor,
     rng: torch.Generator,
     together: int,
@@ -285,7 +299,7 @@ def flow_loss(
     per_channel = spread(times, sizes).to(stage.device)
     noisy = clean + per_channel * (noise - clean)
     found = stage.denoiser(
-        noisy, times.to(stage.device), condition, typical, strengths, ids.to(stage.device), present.to(stage.device),
+        noisy, times.to(stage.device), condition, person, typical, strengths, ids.to(stage.device), present.to(stage.device),
         together,
     )  # fmt: skip
     error = (found.float() - clean) / per_channel.clamp(min=WEIGHT_TIME)
@@ -308,11 +322,12 @@ def conditions(strengths: Tensor, rng: torch.Generator, length: int, vocabulary:
 
 
 def channel_weights(pivot: Pivot, unified: Unified, autoencoder: Autoencoder, splits: Sequence[int]) -> Tensor:
-    """(C, 1, 1) what an error of one unit in a channel does to the maps, mean 1 in each group, at least 0.05."""
+    """(C, 1, 1) what an error of one unit in a channel does to the maps, at least 0.05 of the mean."""
     deviation = pivot.deviation[:, 0, 0].split(list(splits))
     scales = (unified.offset.deviation, autoencoder.skeleton.deviation)
     gains = [part * scale for part, scale in zip(deviation, scales, strict=True)]
-    return torch.cat([(gain / gain.mean()).clamp(min=0.05) for gain in gains])[:, None, None]
+    weights = [(gain / gain.mean()).clamp(min=0.05) for gain in gains]
+    return torch.cat([2.0 * weights[0], weights[1]])[:, None, None]  # geometry first: the maps follow it
 
 
 class RefineStage:
@@ -328,34 +343,33 @@ class RefineStage:
         self.config, self.source, self.device = config, second.source, second.device
         self.settings = config.refine
         self.unified, self.reader, self.autoencoder = second.unified, second.reader, second.autoencoder
-        self.pivot, self.denoiser = second.pivot, second.denoiser
+        self.pivot, self.person, self.denoiser = second.pivot, second.person, second.denoiser
         self.reader.train().requires_grad_(True)
         self.autoencoder.train().requires_grad_(True)
         for part in (self.autoencoder.encode_stem, self.autoencoder.encode_join, self.autoencoder.encoder):
             part.requires_grad_(False)
-        parts = ("unified", "reader", "autoencoder", "pivot", "denoiser")
-        self.module: nn.Module = nn.ModuleDict({name: getattr(self, name) for name in parts})
+        self.module: nn.Module = nn.ModuleDict({name: getattr(self, name) for name in PARTS})
         self.pool: PairPool | None = None
         self.weights = channel_weights(self.pivot, self.unified, self.autoencoder, self.denoiser.splits)
 
     def prepare(self, deadline: float, count: int | None) -> int:
         """See `Stage`. Pairs are of other draws than those of the stages before."""
         self.pool = PairPool(self.source, self.config.seed + 2, self.settings, deadline, count)
-        self.pool.kept.clear()
         return len(self.pool)
 
     def loss(self, rng: torch.Generator) -> Tensor:
         """See `Stage`."""
         assert self.pool is not None
         chosen = torch.randint(len(self.pool), (self.settings.batch,), generator=rng)
-        person = self.pool.person[chosen]
-        position = self.pool.position_m[person].to(self.device)
-        texture = self.unified.texture_input(self.pool.texture_srgb[person].to(self.device))
+        who = self.pool.person[chosen]
+        position = self.pool.position_m[who].to(self.device)
+        texture = self.unified.texture_input(self.pool.texture_srgb[who].to(self.device))
         strengths = self.pool.expression[chosen].to(self.device)
         change = self.unified.scale_change(self.pool.change[chosen].to(self.device))
-        offset = self.pool.offset_m[chosen].to(self.device)
+        offset = self.pool.offset_m[chosen].to(self.device).float()
         features = self.reader.features(texture)
         condition = condition_of(self.unified, features, position, texture)
+        whole = self.person(position, condition, features.shape[1] + ENERGIES)
         with torch.no_grad():
             expected = self.pivot.expected(self.unified, strengths, self.pivot.turn(self.unified, position))
             typical = self.pivot.typical(expected)
@@ -363,21 +377,21 @@ class RefineStage:
             with torch.no_grad():
                 latent = [self.unified.encode_offset(offset), self.autoencoder.encode(change, features)]
                 clean = self.pivot.normalise(torch.cat(latent, 1), expected)
-            return flow_loss(self, clean, typical, condition.detach(), strengths, rng, 1)
+            return flow_loss(self, clean, typical, condition.detach(), whole.detach(), strengths, rng, 1)
         noise = torch.randn(expected.shape, generator=rng).to(self.device) * float(self.config.denoiser.flow)
         sizes = self.config.model
         ids, present = conditions(strengths, rng, sizes.prompt_length, sizes.prompt_vocabulary)
         found = self.denoiser(
-            noise, torch.ones(len(noise), 2, device=self.device), condition, typical, strengths, ids.to(self.device),
+            noise, torch.ones(len(noise), 2, device=self.device), condition, whole, typical, strengths, ids.to(self.device),
             torch.ones_like(present).to(self.device),
         )  # fmt: skip
         geometry, reflectance = self.pivot.restore(found.float(), expected).split(self.denoiser.splits, 1)
-        found_change = self.autoencoder.decode(reflectance, features).float()
+        found_change = self.autoencoder.decode(reflectance, features, guides(texture)).float()
         found_offset = self.unified.decode_offset(geometry)
         mask = self.unified.change_mask
         loss = reconstruction_loss(found_change, change, mask)
         loss = loss + _OFFSET_WEIGHT * ((found_offset - offset) / OFFSET_UNIT_M).abs().mean()
-        neutral = self.pool.neutral[person].to(self.device)
+        neutral = self.pool.neutral[who].to(self.device)
         loss = loss + _NEUTRAL_WEIGHT * reconstruction_loss(
             self.reader.neutral(features).float(), self.unified.scale_maps(neutral, texture), mask
         )

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from engine.diffusion.config import ModelConfig
 from engine.expression import LOG_FLOOR
 from engine.face.space import CHANGE_CHANNELS
-from engine.synth.batch import Batch
 
 OFFSET_UNIT_M = 0.01
 """Metres per unit of a scaled offset or position."""
@@ -113,23 +112,29 @@ class Unified(nn.Module):
         self.register_buffer("change_mask", torch.ones(texture, texture))
 
     @torch.no_grad()
-    def fit(self, batch: Batch) -> None:
-        """Fit every statistic on training pairs."""
-        self.offset_mask.copy_((batch.offset_m.std(0).amax(0) > QUIET).float())
-        self.change_mask.copy_((batch.change.float().std(0).amax(0) > QUIET).float())
+    def fit(self, position_m: Tensor, texture_srgb: Tensor, neutral: Tensor, offset_m: Tensor, change: Tensor) -> None:
+        """Fit every statistic: the first three (P, ...) are training people's, the last two (N, ...) training pairs',
+        as in `Batch`, half floats welcome."""
+        self.offset_mask.copy_((offset_m.float().std(0).amax(0) > QUIET).float())
+        deviation = torch.stack([change[:, channel].float().std(0) for channel in range(CHANGE_CHANNELS)])
+        self.change_mask.copy_((deviation.amax(0) > QUIET).float())
         inside = self.change_mask > 0
         if not inside.any() or not (self.offset_mask > 0).any():
             raise ValueError("Unified.fit: expected pairs in which something moves and changes, found none")
-        self.change_scale.copy_(batch.change.float()[:, :, inside].std((0, 2)).clamp(min=1e-3)[:, None, None])
-        self.offset.fit(batch.offset_m / OFFSET_UNIT_M)
-        self.mean_position.copy_(batch.neutral_position_m.mean(0))
-        self.position.fit((batch.neutral_position_m - self.mean_position) / OFFSET_UNIT_M)
-        albedo, maps = log_albedo(batch.texture_srgb), log_maps(batch.neutral)
+        for channel in range(CHANGE_CHANNELS):
+            self.change_scale[channel] = change[:, channel, inside].float().std().clamp(min=1e-3)
+        self.offset.fit(offset_m.float() / OFFSET_UNIT_M)
+        self.mean_position.copy_(position_m.mean(0))
+        self.position.fit((position_m - self.mean_position) / OFFSET_UNIT_M)
+        albedo = log_albedo(texture_srgb)
         self.mean_albedo.copy_(F.avg_pool2d(albedo.mean(0), MEAN_SHARE))
-        self.mean_maps.copy_(F.avg_pool2d(maps.mean(0), MEAN_SHARE))
-        self.albedo.fit(albedo - self._large(self.mean_albedo))
-        rest = maps - self._known(albedo)
-        self.map_scale.copy_(rest[:, :, inside].std((0, 2)).clamp(min=1e-3)[:, None, None])
+        total = sum(log_maps(part).sum(0) for part in neutral.split(8))
+        self.mean_maps.copy_(F.avg_pool2d(torch.as_tensor(total) / len(neutral), MEAN_SHARE))
+        texture = albedo - self._large(self.mean_albedo)
+        self.albedo.fit(texture)
+        rests = [self.scale_maps(*part)[:, :, inside] for part in zip(neutral.split(8), texture.split(8), strict=True)]
+        spread = sum(rest.square().sum((0, 2)) for rest in rests) / (int(inside.sum()) * len(neutral))
+        self.map_scale.copy_(torch.as_tensor(spread).sqrt().clamp(min=1e-3)[:, None, None])
         energies = texture_energies(albedo, self.grid)
         self.energy_mean.copy_(energies.mean((0, 2, 3))[:, None, None])
         self.energy_scale.copy_(energies.std((0, 2, 3)).clamp(min=1e-3)[:, None, None])

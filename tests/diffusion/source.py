@@ -41,7 +41,9 @@ class WaveSource:
                 row[:, first], row[:, second] = torch.rand(2, generator=rng)
         return self.make(who, strengths)
 
-    def pairs(self, identity_indices: Sequence[int], expression_rows: Sequence[int], *, explained: bool = False) -> Batch:
+    def pairs(
+        self, identity_indices: Sequence[int], expression_rows: Sequence[int], *, explained: bool = False
+    ) -> Batch:
         """Pure expressions of given people, with or without what nothing in the neutral tells."""
         strengths = torch.eye(ROWS)[torch.tensor(expression_rows)][:, None].expand(-1, 2, -1)
         return self.make(torch.tensor(identity_indices), strengths, explained)

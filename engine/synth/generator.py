@@ -102,7 +102,7 @@ class Generator:
         one-sided ones and neutrals."""
         runs = torch.randint(len(self.train_identities), (-(-count // RUN),), generator=rng)
         people = [self.train_identities[int(index)] for index in runs.repeat_interleave(RUN)[:count]]
-        return self._render(people, random_strengths(count, rng))
+        return self.render(people, random_strengths(count, rng))
 
     def pairs(
         self, identity_indices: Sequence[int], expression_rows: Sequence[int], *, explained: bool = False
@@ -113,9 +113,10 @@ class Generator:
         """
         strengths = torch.zeros(len(expression_rows), 2, len(EXPRESSIONS))
         strengths[torch.arange(len(expression_rows)), :, torch.tensor(list(expression_rows))] = 1
-        return self._render(list(identity_indices), strengths, explained)
+        return self.render(list(identity_indices), strengths, explained)
 
-    def _render(self, numbers: list[int], strengths: Tensor, explained: bool = False) -> Batch:
+    def render(self, numbers: list[int], strengths: Tensor, explained: bool = False) -> Batch:
+        """The expression of strengths (B, 2, 32) of each of the people `numbers`; `explained` as in `pairs`."""
         people, strengths = self.people, strengths.to(self.device)
         amount, furrow = strengths * people.strength[numbers], people.furrow[numbers]
         if not explained:

@@ -23,11 +23,15 @@ from engine.face.skin import HAEMOGLOBIN_RGB, TEXEL_MM
 from engine.face.space import TEXTURE_SIZE
 from engine.synth.people import People
 
-FURROW_MM = 0.55
-"""Depth of a full furrow in an old face at a compression of 30%."""
-REST_DARK, REST_MM = 0.10, 0.07
+FURROW_MM, FULL_COMPRESSION = 0.7, 0.2
+"""Depth of a full furrow in an old face, and the compression at which it is full."""
+REST_DARK, REST_MM = 0.30, 0.12
 """How much darker and how deep a line of full depth is at rest."""
 _FINE, _COARSE = 26, 17
+_EVERYWHERE = 0.12
+_ACROSS = {"forehead": 1.0, "crow_feet": 0.9, "under_eye": 0.7, "nose": 0.5, "neck": 0.6, "chin": 0.4, "cheek": 0.25}
+_ALONG = {"glabella": 1.0, "nasolabial": 0.9, "mouth_area": 0.7, "cheek": 0.35, "temple": 0.3}
+"""How strongly skin folds into lines across and along the face, by region (Lemperle et al. 2001 name the folds)."""
 
 
 class Wrinkles:
@@ -40,12 +44,11 @@ class Wrinkles:
         shared = [_stretched_noise(rng, cycles, 0.22) for cycles in (_FINE, _FINE, _COARSE, _COARSE)]
         shared[1], shared[3] = shared[1].T, shared[3].T
         self._shared = _tensor(np.stack(shared), device)
-        smooth = [regions.mask(name, TEXTURE_SIZE, 0.008) for name in ("upper_lip", "lower_lip", "nostril")]
+        smooth = [regions.mask(name, TEXTURE_SIZE, 0.008) for name in ("upper_lip", "lower_lip", "nostril", "brow")]
         scalp = np.clip(regions.distance("hairless", TEXTURE_SIZE) / 0.03, 0, 1)
-        names = ("forehead", "glabella", "crow_feet", "nose", "under_eye", "nasolabial", "mouth_area")
-        prone = np.maximum.reduce([regions.mask(name, TEXTURE_SIZE, 0.03) for name in names])
-        weight = (0.35 + 0.65 * prone) * (1 - 0.8 * np.maximum.reduce(smooth)) * (1 - 0.9 * scalp) * valid_mask()
-        self._where = _tensor(weight, device)
+        bare = (1 - 0.9 * np.maximum.reduce(smooth)) * (1 - scalp) * valid_mask()
+        places = [_EVERYWHERE + (1 - _EVERYWHERE) * _strongest(family) for family in (_ACROSS, _ALONG)]
+        self._where = _tensor(np.stack(places) * bare, device)
         self._valid = _tensor(valid_mask().astype(np.float32), device)
         self._blood = torch.from_numpy(HAEMOGLOBIN_RGB).to(device)
         self._grid = functional.affine_grid(
@@ -71,8 +74,8 @@ class Wrinkles:
 
     def at_rest(self, neutral: Tensor, lines: Tensor, furrow: Tensor) -> Tensor:
         """`neutral` maps (B, 9, 512, 512) with the lines (B, 2, 512, 512) that show at rest; `furrow` (B,) depth."""
-        depth = lines.sum(dim=1) * self._where * (0.3 + furrow)[:, None, None]
-        dark = (REST_DARK * depth).clamp(0, 0.35)[:, None]
+        depth = (lines * self._where).sum(dim=1) * (0.2 + furrow)[:, None, None]
+        dark = (REST_DARK * depth).clamp(0, 0.45)[:, None]
         slope = _slope(-REST_MM * depth)
         return torch.cat([neutral[:, :3] * (1 - dark), neutral[:, 3:7], neutral[:, 7:] + slope], 1)
 
@@ -90,8 +93,8 @@ class Wrinkles:
         compress, extend = (-strain).clamp(0, 0.5), strain.clamp(0, 0.5)
         # v strain (channel 1) folds lines that run across (channel 0) and the other way round
         drive = (compress - 0.5 * extend).flip(1)
-        depth = (drive / 0.3).clamp(-0.3, 1.2) * self._where
-        fold = (depth * lines).sum(dim=1) * furrow[:, None, None]
+        depth = (drive / FULL_COMPRESSION).clamp(-0.3, 1.3) * self._where
+        fold = (depth * lines).sum(dim=1) * (0.25 + 0.85 * furrow)[:, None, None]
         squeeze, pull = compress.sum(dim=1), extend.sum(dim=1)
         blood = (-0.55 * squeeze + 0.45 * _blurred(squeeze) - 0.25 * pull) * flush[:, None, None]
         groove, ridge = fold.clamp(min=0), (-fold).clamp(min=0)
@@ -100,6 +103,12 @@ class Wrinkles:
         log_specular = (shine - 0.8 * groove)[:, None].expand(-1, 3, -1, -1)
         roughness = (0.16 * squeeze - 0.14 * pull) * gloss[:, None, None]
         return torch.cat([log_diffuse, log_specular, roughness[:, None], _slope(-FURROW_MM * fold)], 1) * self._valid
+
+
+def _strongest(regions_of_face: dict[str, float]) -> np.ndarray:
+    """(512, 512) the largest of the regions' soft masks, each times its strength."""
+    masks = [strength * regions.mask(name, TEXTURE_SIZE, 0.025) for name, strength in regions_of_face.items()]
+    return np.maximum.reduce(masks)
 
 
 def stretch(deformed_m: Tensor, neutral_m: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from engine.face.skin import brow_axis
 from engine.synth.noise import Noise, blur, splat
 
-STROKES, STEPS = 620, 14
+STROKES, STEPS = 800, 14
 """Hairs of a full brow, and points along each."""
 
 
@@ -25,8 +25,8 @@ def brow_cover(density: Tensor, grey: Tensor, noise: Noise, size: int) -> tuple[
     """
     us, middle, half = (_tensor(part, noise.device) for part in brow_axis())
     own = noise.normal(6)[:, :, None]
-    thickness, tidy = (0.95 + 0.22 * own[:, 0]).clamp(0.55, 1.5), (0.13 + 0.05 * own[:, 1]).clamp(0.05, 0.3)
-    arch, inset, lift = 0.004 * own[:, 2], 0.005 * own[:, 3], 0.003 * own[:, 4]
+    thickness, tidy = (1.25 + 0.35 * own[:, 0]).clamp(0.6, 2.2), (0.13 + 0.05 * own[:, 1]).clamp(0.05, 0.3)
+    arch, inset, lift = 0.004 * own[:, 2], 0.005 * own[:, 3], 0.004 * own[:, 4] - 0.005
     pieces = []
     for mirrored in (False, True):
         along = noise.uniform(STROKES)
@@ -47,7 +47,7 @@ def brow_cover(density: Tensor, grey: Tensor, noise: Noise, size: int) -> tuple[
         bend = heading[..., None] - 0.5 * step
         px = u[..., None] + torch.cumsum(torch.cos(bend), -1) * length[..., None] / STEPS
         py = v[..., None] - torch.cumsum(torch.sin(bend), -1) * length[..., None] / STEPS
-        grown = (density[:, None] - noise.uniform(STROKES)).mul(8).clamp(0, 1)  # smooth in density
+        grown = (density[:, None] - noise.uniform(STROKES)).mul(8).clamp(0, 1) * (along / 0.2).clamp(0.3, 1)
         weight = (1 - step**2) * (grown * (0.5 + 0.5 * noise.uniform(STROKES)))[..., None]
         faded = ((grey[:, None] - noise.uniform(STROKES)).mul(6) + 0.5).clamp(0, 1)[..., None] * weight
         pieces.append(

@@ -44,7 +44,7 @@ def photograph(neutral: Tensor, position_m: Tensor, seeds: list[int]) -> Tensor:
     light, along_x, along_y, hollow, shine = skin.split((3, 1, 1, 1, 1), 1)
     relief = neutral[:, 7:8] * along_x + neutral[:, 8:9] * along_y
     shading = (1 + light) * (1 + relief.clamp(-0.6, 0.6)) * (-hollow).exp()
-    gloss = 0.9 * how[:, 2, None, None, None] ** 2 * shine * neutral[:, 3:6].mean(1, keepdim=True)
+    gloss = 0.5 * how[:, 2, None, None, None] ** 2 * shine * neutral[:, 3:6].mean(1, keepdim=True)
     seen = neutral[:, :3] * shading + gloss * (1 + 2 * relief).clamp(0, 2)
     strands = 0.8 * stray_strands(((how[:, 3] - 0.7) / 0.3).clamp(0, 1), noise, size)
     hair = neutral[:, :3, : size // 8, size // 2 - size // 16 : size // 2 + size // 16].mean((2, 3), keepdim=True)

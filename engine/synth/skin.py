@@ -21,7 +21,7 @@ from engine.synth.masks import Where
 from engine.synth.noise import Noise, splat
 
 MOST_MOLES = 24
-_DARK_HAIR, _FAIR_HAIR, _GREY_HAIR = (0.020, 0.014, 0.011), (0.26, 0.16, 0.075), (0.36, 0.345, 0.32)
+_DARK_HAIR, _FAIR_HAIR, _GREY_HAIR = (0.020, 0.014, 0.011), (0.26, 0.16, 0.075), (0.36, 0.32, 0.275)
 _MOUTH_RGB = (0.045, 0.014, 0.012)
 
 
@@ -127,13 +127,13 @@ def paint(traits: Traits, rows: list[int], size: int = 512) -> Tensor:
     log_albedo = log_albedo - haemoglobin[:, None] * _rgb(skin_model.HAEMOGLOBIN_RGB, noise.device)
     # powder fills what is shallow
     log_albedo = (
-        log_albedo - ((0.09 * pores + 0.055 * crosshatch) * _wide(1 - 0.35 * who.foundation) + 0.07 * creases)[:, None]
+        log_albedo - ((0.09 * pores + 0.085 * crosshatch) * _wide(1 - 0.35 * who.foundation) + 0.07 * creases)[:, None]
     )
     albedo = _rgb(skin_model.BASE_RGB, noise.device) * log_albedo.exp()
     albedo = _make_up(albedo, who, noise, where)
     albedo, hair = _hair(albedo, who, noise, where)
     albedo = _openings(albedo, noise, where)
-    height_mm = -0.030 * pores - 0.025 * crosshatch - 0.02 * creases + 0.004 * noise.band(size, 170)
+    height_mm = -0.030 * pores - 0.030 * crosshatch - 0.02 * creases + 0.004 * noise.band(size, 170)
     specular, roughness = _gloss(who, noise, where, pores, hair)
     return torch.cat([albedo.clamp(0, 1), specular, roughness[:, None], slope_from_height(height_mm)], 1)
 
@@ -149,7 +149,7 @@ def _texture(who: Traits, noise: Noise, where: Where) -> tuple[Tensor, Tensor]:
     size, slack, years = where.size, 1 - who.firmness, _years(who)
     bare = 1 - where("upper_lip", "lower_lip", soft=0.008)
     coarse = _wide((0.10 + 0.35 * slack + 0.20 * years + 0.35 * who.oiliness).clamp(0, 1))
-    grain = noise.band(size, 210, 0.2) * (1 - coarse) + noise.band(size, 105, 0.22) * coarse
+    grain = noise.band(size, 200, 0.35) * (1 - coarse) + noise.band(size, 105, 0.3) * coarse
     grain = grain / (coarse**2 + (1 - coarse) ** 2).sqrt()
     pores = ((grain - 0.4) / 2.5).clamp(0, 1) * (0.6 + 1.2 * coarse)
     pores = pores * (0.35 + 0.65 * torch.maximum(where("nose"), where("cheek", soft=0.05)))
@@ -179,14 +179,14 @@ def _chromophores(who: Traits, noise: Noise, where: Where) -> tuple[Tensor, Tens
     lower_face = where("mouth_area", "jaw", "chin", soft=0.06)
     uneven = uneven + 0.05 * (own[:, 4] - 1) * base * (lower_face - where("forehead", soft=0.06))
     sunny = 0.25 + 0.75 * where("cheek", "forehead", "temple", soft=0.06)
-    uneven = uneven + 0.6 * (noise.band(size, 40, 0.35) - (3.4 - 1.9 * years)).clamp(0, 1) * sunny
+    uneven = uneven + 0.32 * (noise.band(size, 32, 0.45) - (3.2 - 1.9 * years)).clamp(0, 1.2) * sunny
     freckled = torch.maximum(where("cheek", soft=0.05), where("nose"))
     uneven = uneven + _wide(who.freckles) * 0.8 * (noise.band(size, 76, 0.4) - 1.25).clamp(0, 0.9) * freckled
     melanin = base + calm * uneven + _moles(who, noise, size)
 
     lips = where("upper_lip", "lower_lip", soft=0.005)
     full = lips * _wide(0.32 + 0.5 * who.lip_redness) * (0.9 + 0.08 * noise.band(size, 90)) * (1 - 0.3 * years)
-    melanin = melanin * (1 - 0.3 * lips) + 0.08 * lips
+    melanin = melanin * (1 - 0.22 * lips) + 0.08 * lips
     return melanin.clamp(min=0.02), (haemoglobin + full).clamp(min=0.02)
 
 
@@ -223,13 +223,13 @@ def _hair(albedo: Tensor, who: Traits, noise: Noise, where: Where) -> tuple[Tens
     fair = _wide(who.hair)[:, None]
     colour = _rgb(_DARK_HAIR, where.device) * (1 - fair) + _rgb(_FAIR_HAIR, where.device) * fair
     grey = _rgb(_GREY_HAIR, where.device)
-    brow, brow_grey = brow_cover(who.brow_density, who.grey, noise, where.size)
+    brow, brow_grey = brow_cover(who.brow_density, 0.85 * who.grey, noise, where.size)
     brow, brow_rgb = 0.92 * brow, colour + brow_grey[:, None] * (grey - colour)
     albedo = albedo + brow[:, None] * (brow_rgb - albedo)
     lash = where.lash_line() * (0.35 + 0.55 * noise.uniform(1)[:, :, None])
     albedo = albedo + lash[:, None] * (0.8 * colour - albedo)
 
-    grain = (0.6 + 0.4 * noise.band(where.size, 150, 0.3)).clamp(0, 1.2)
+    grain = (0.6 + 0.4 * noise.band(where.size, 140, 0.6)).clamp(0, 1.2)
     stubble = 0.5 * _wide(who.stubble) * where("beard", soft=0.035) * grain
     stubble = stubble * (1 - where("upper_lip", "lower_lip", soft=0.006))
     aged = colour + 0.6 * _wide(who.grey)[:, None] * (grey - colour)
@@ -258,7 +258,9 @@ def _scalp(
     dark = _rgb(_DARK_HAIR, where.device)
     strands = dark + own * (colour - dark)
     strands = strands + own * (0.8 * _wide(who.grey) * (1 + 0.12 * streaks).clamp(0, 1.2))[:, None] * (grey - strands)
-    return cover, strands * (1.25 * ((0.08 + 0.32 * long) * streaks + 0.15 * (grain - 0.6)).exp())[:, None]
+    return cover, strands * (
+        1.25 * ((0.08 + 0.32 * long) * (1 - 0.5 * _wide(who.grey)) * streaks + 0.15 * (grain - 0.6)).exp()
+    )[:, None]
 
 
 def _openings(albedo: Tensor, noise: Noise, where: Where) -> Tensor:
@@ -267,25 +269,27 @@ def _openings(albedo: Tensor, noise: Noise, where: Where) -> Tensor:
     dark = _rgb(_MOUTH_RGB, where.device)
     v, u = where.grid()
     for slit in SLITS[1:]:  # skin that lies over the eyeball is thin and bluish
-        above = where.slit_v(slit.name) - v
-        along = ((u - slit.u_left) / (slit.u_right - slit.u_left) * 2 - 1).abs()
-        lid = (1 - along**2.5).clamp(0, 1) * torch.exp(-(((above - 0.008) / 0.014) ** 2))
-        veil = torch.tensor([0.60, 0.54, 0.56], device=where.device).log()[:, None, None]
-        albedo = albedo * (0.8 * own[:, None, 0] * lid * veil).exp()
+        along = ((u - slit.u_left) / (slit.u_right - slit.u_left) * 2 - 1).clamp(-1, 1)
+        above = (where.slit_v(slit.name) - v) / (0.028 * (1 - along**2).sqrt() + 1e-4)
+        lid = ((1 - above) * 3).clamp(0, 1) * ((above + 0.15) * 6).clamp(0, 1)
+        veil = torch.tensor([0.46, 0.43, 0.50], device=where.device).log()[:, None, None]
+        albedo = albedo * (own[:, None, 0] ** 2 * lid * veil).exp()
     mouth = SLITS[0]
     along = ((u - 0.5) / (0.5 * (mouth.u_right - mouth.u_left))).abs()
-    height = (0.0015 + 0.005 * own[:, 1]) * (1 - along**2).clamp(min=0) + 1e-4
-    gap = (1.2 - ((v - mouth.v_line[0] + 0.3 * height) / height).abs()).clamp(0, 1) * (along < 1)
+    height = (0.0012 + 0.009 * own[:, 1] ** 2) * (1 - along**2).clamp(min=0) + 1e-4
+    gap = ((1.15 - ((v - mouth.v_line[0] + 0.4 * height) / height).abs()) * 3).clamp(0, 1) * (along < 1)
     albedo = albedo + (0.9 * gap + 0.85 * where("nostril", soft=0.006)).clamp(0, 0.95)[:, None] * (dark - albedo)
     inner = where.inner_charts()
     return albedo + inner * (_rgb(skin_model.INNER_RGB, where.device) * (0.7 + 0.6 * own[:, None, 2]) - albedo)
 
 
 def _lip_creases(noise: Noise, where: Where) -> Tensor:
-    """(B, S, S) -1..1 depth of the creases across the lips."""
+    """(B, S, S) -1.5..1.5 depth of the creases across the lips."""
     v, u = where.grid()
-    fan = (u - 0.5) * (1 + 2.5 * (v - 0.58).abs()) + 0.004 * noise.band(where.size, 12)
-    return where("upper_lip", "lower_lip", soft=0.006) * torch.sin(fan * 440 + 2.5 * noise.band(where.size, 20))
+    fan = (u - 0.5) * (1 + 2.5 * (v - 0.58).abs()) + 0.002 * noise.band(where.size, 12)
+    strength = (0.5 + 0.5 * noise.band(where.size, 24)).clamp(0, 1.5)
+    lines = torch.sin(fan * 640 + noise.band(where.size, 30))
+    return where("upper_lip", "lower_lip", soft=0.006) * strength * lines
 
 
 def _gloss(who: Traits, noise: Noise, where: Where, pores: Tensor, hair: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from engine.face.skin import brow_axis
 from engine.synth.noise import Noise, blur, splat
 
-STROKES, STEPS = 800, 14
+STROKES, STEPS = 1000, 14
 """Hairs of a full brow, and points along each."""
 
 
@@ -56,7 +56,7 @@ def brow_cover(density: Tensor, grey: Tensor, noise: Noise, size: int) -> tuple[
     points, weights, faded = (torch.cat(part, 1) for part in zip(*pieces, strict=True))
     # a hair covers a small part of a texel's 0.55 mm, and brows grow in layers
     both = torch.stack([splat(points, part, size) for part in (weights, faded)], 1) * (size / 512)
-    both = 0.42 * both + 0.26 * blur(both, 1.6 * size / 512)
+    both = 0.50 * both + 0.40 * blur(both, 1.6 * size / 512)
     return 1 - torch.exp(-both[:, 0]), both[:, 1] / both[:, 0].clamp(min=1e-4)
 
 

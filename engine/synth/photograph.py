@@ -37,7 +37,7 @@ def photograph(neutral: Tensor, position_m: Tensor, seeds: list[int]) -> Tensor:
     lit = (0.04 + 0.96 * lit)[:, None, None, None]
     right, up, normal = _frames(position_m)
     shade = _shading(right, up, normal, noise, lit)
-    hollow = _hollowness(position_m, normal) * (how[:, 1, None, None, None] * 0.7 * (0.3 + 0.7 * lit))
+    hollow = _hollowness(position_m, normal) * (how[:, 1, None, None, None] * (0.25 + 0.75 * lit))
     shine = _shine(normal, noise) * lit
     maps = _to_texture(torch.cat([*shade, hollow, shine], 1), size)
     skin = (1 - Where(size, noise.device).inner_charts()) * maps
@@ -68,7 +68,7 @@ def _shading(right: Tensor, up: Tensor, normal: Tensor, noise: Noise, lit: Tenso
     A sky that is brighter above and in front, and random second-order harmonics; colours vary less than brightness.
     Textures pieced together from photographs are lit on the face only: for some the light fades beyond.
     """
-    first = 0.24 * noise.normal(3, 1) + 0.025 * noise.normal(3, 3)
+    first = 0.32 * noise.normal(3, 1) + 0.025 * noise.normal(3, 3)
     first = first + torch.tensor([[0.0], [0.22], [0.28]], device=noise.device)
     second = 0.06 * noise.normal(5, 1) + 0.008 * noise.normal(5, 3)
     x, y, z = normal.unbind(1)
@@ -76,6 +76,9 @@ def _shading(right: Tensor, up: Tensor, normal: Tensor, noise: Noise, lit: Tenso
     linear = torch.einsum("bkc,bkhw->bchw", first, normal)
     swing = (linear + torch.einsum("bkc,bkhw->bchw", second, basis)) * lit
     front = _face_mean(swing)
+    # what evening the light has left behind
+    blotch = noise.band(swing.shape[-1], 6) + 0.7 * noise.band(swing.shape[-1], 14)
+    swing = swing + 0.07 * noise.uniform(1, 1, 1) * lit * blotch[:, None]
     face, evened = Where(swing.shape[-1], swing.device)(*_FACE, soft=0.06), noise.uniform(1, 1, 1)
     swing = (swing - front) * (1 - evened * (1 - face))
     light = functional.softplus(1 + swing - 0.15, 6) + 0.15
@@ -116,9 +119,9 @@ def _camera(linear: Tensor, noise: Noise, how: Tensor, lit: Tensor) -> Tensor:
     """sRGB 0..1 of scene light: cast and exposure, tone, softness or sharpening, sensor noise."""
     wide = how[:, :, None, None, None]
     draw = noise.normal(3)
-    warm = 0.07 * draw[:, 0, None] * torch.tensor([1.0, 0.0, -1.0], device=linear.device)
-    cast = warm + 0.03 * draw[:, 1, None] * torch.tensor([0.5, -1.0, 0.5], device=linear.device)
-    exposure = 0.22 * draw[:, 2, None, None, None].clamp(-2, 2)
+    warm = 0.08 * draw[:, 0, None] * torch.tensor([1.0, 0.0, -1.0], device=linear.device)
+    cast = warm + 0.06 * draw[:, 1, None] * torch.tensor([0.5, -1.0, 0.5], device=linear.device)
+    exposure = 0.28 * draw[:, 2, None, None, None].clamp(-2, 2)
     gain = ((cast[:, :, None, None] + exposure) * (0.25 + 0.75 * lit)).exp()
     seen = linear * gain
     # a film's shoulder, so that bright skin keeps its detail

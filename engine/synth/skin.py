@@ -23,6 +23,8 @@ from engine.synth.noise import Noise, splat
 MOST_MOLES = 24
 _DARK_HAIR, _FAIR_HAIR, _GREY_HAIR = (0.020, 0.014, 0.011), (0.26, 0.16, 0.075), (0.36, 0.32, 0.275)
 _MOUTH_RGB = (0.045, 0.014, 0.012)
+_LIP_RGB = (0.30, 0.75, 0.45)
+"""Absorption of the lips' blood, seen through thinner skin than elsewhere: pinker than `HAEMOGLOBIN_RGB`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +124,15 @@ def paint(traits: Traits, rows: list[int], size: int = 512) -> Tensor:
     where = Where(size, noise.device)
     pores, crosshatch = _texture(who, noise, where)
     creases = _lip_creases(noise, where)
-    melanin, haemoglobin = _chromophores(who, noise, where)
+    melanin, haemoglobin, lips = _chromophores(who, noise, where)
     log_albedo = -melanin[:, None] * _rgb(skin_model.MELANIN_RGB, noise.device)
     log_albedo = log_albedo - haemoglobin[:, None] * _rgb(skin_model.HAEMOGLOBIN_RGB, noise.device)
+    log_albedo = log_albedo - lips[:, None] * _rgb(_LIP_RGB, noise.device) + 0.06 * noise.normal(3)[:, :, None, None]
     # powder fills what is shallow
     log_albedo = (
         log_albedo - ((0.09 * pores + 0.085 * crosshatch) * _wide(1 - 0.35 * who.foundation) + 0.07 * creases)[:, None]
     )
-    albedo = _rgb(skin_model.BASE_RGB, noise.device) * log_albedo.exp()
+    albedo = 0.004 + _rgb(skin_model.BASE_RGB, noise.device) * log_albedo.exp()
     albedo = _make_up(albedo, who, noise, where)
     albedo, hair = _hair(albedo, who, noise, where)
     albedo = _openings(albedo, noise, where)
@@ -160,8 +163,8 @@ def _texture(who: Traits, noise: Noise, where: Where) -> tuple[Tensor, Tensor]:
     return pores * bare * lids, crosshatch * bare * lids
 
 
-def _chromophores(who: Traits, noise: Noise, where: Where) -> tuple[Tensor, Tensor]:
-    """(B, S, S) melanin and haemoglobin."""
+def _chromophores(who: Traits, noise: Noise, where: Where) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, S, S) melanin, haemoglobin, and blood of the lips."""
     size, years = where.size, _wide(_years(who))
     calm = _wide(1 - 0.75 * who.foundation)
     cheek, under_eye = where("cheek"), where("under_eye")
@@ -185,9 +188,9 @@ def _chromophores(who: Traits, noise: Noise, where: Where) -> tuple[Tensor, Tens
     melanin = base + calm * uneven + _moles(who, noise, size)
 
     lips = where("upper_lip", "lower_lip", soft=0.005)
-    full = lips * _wide(0.32 + 0.5 * who.lip_redness) * (0.9 + 0.08 * noise.band(size, 90)) * (1 - 0.3 * years)
+    full = lips * _wide(0.35 + 1.1 * who.lip_redness) * (0.9 + 0.08 * noise.band(size, 90)) * (1 - 0.3 * years)
     melanin = melanin * (1 - 0.22 * lips) + 0.08 * lips
-    return melanin.clamp(min=0.02), (haemoglobin + full).clamp(min=0.02)
+    return melanin.clamp(min=0.02), haemoglobin.clamp(min=0.02), full
 
 
 def _moles(who: Traits, noise: Noise, size: int) -> Tensor:
@@ -224,7 +227,8 @@ def _hair(albedo: Tensor, who: Traits, noise: Noise, where: Where) -> tuple[Tens
     colour = _rgb(_DARK_HAIR, where.device) * (1 - fair) + _rgb(_FAIR_HAIR, where.device) * fair
     grey = _rgb(_GREY_HAIR, where.device)
     brow, brow_grey = brow_cover(who.brow_density, 0.85 * who.grey, noise, where.size)
-    brow, brow_rgb = 0.92 * brow, colour + brow_grey[:, None] * (grey - colour)
+    # grey hairs let the skin through
+    brow, brow_rgb = 0.92 * brow * (1 - 0.35 * brow_grey), colour + brow_grey[:, None] * (grey - colour)
     albedo = albedo + brow[:, None] * (brow_rgb - albedo)
     lash = where.lash_line() * (0.35 + 0.55 * noise.uniform(1)[:, :, None])
     albedo = albedo + lash[:, None] * (0.8 * colour - albedo)
@@ -245,16 +249,16 @@ def _scalp(
 ) -> tuple[Tensor, Tensor]:
     """(B, S, S) cover of the scalp's hair, shaved to long, and its (B, 3, S, S) colour.
 
-    Textures pieced together from photographs often have a dark stock scalp: a third of people have one.
+    Textures pieced together from photographs often have a dark stock scalp: two in five have one.
     """
     style = noise.uniform(6)[:, :, None, None]
     line = where.beyond("hairless") - 0.04 * _wide(_years(who)) * style[:, 0] + 0.012 * style[:, 1]
-    edge = line + 0.0025 * noise.band(where.size, 60) + 0.0035 * noise.band(where.size, 130, 0.3)
+    edge = line + 0.0025 * noise.band(where.size, 60) + 0.002 * noise.band(where.size, 130, 0.3)
     long = style[:, 2]
-    cover = (edge / (0.02 + 0.03 * style[:, 3])).clamp(0, 1) * ((0.685 - where.grid()[0]) / 0.02).clamp(0, 1)
-    cover = cover * _wide(who.cropped_hair) * (0.62 + 0.30 * grain * (1 - long) + 0.36 * long).clamp(0, 0.98)
+    cover = (edge / (0.008 + 0.035 * style[:, 3] ** 2)).clamp(0, 1) * ((0.685 - where.grid()[0]) / 0.02).clamp(0, 1)
+    cover = cover * _wide(who.cropped_hair) * (0.66 + 0.30 * grain * (1 - long) + 0.34 * long).clamp(0, 0.98)
     streaks = hair_streaks(noise, where.size)
-    own = 1 - (style[:, 4] < 0.33).float()[:, None]
+    own = 1 - (style[:, 4] < 0.4).float()[:, None]
     dark = _rgb(_DARK_HAIR, where.device)
     strands = dark + own * (colour - dark)
     strands = strands + own * (0.8 * _wide(who.grey) * (1 + 0.12 * streaks).clamp(0, 1.2))[:, None] * (grey - strands)
@@ -272,13 +276,13 @@ def _openings(albedo: Tensor, noise: Noise, where: Where) -> Tensor:
         along = ((u - slit.u_left) / (slit.u_right - slit.u_left) * 2 - 1).clamp(-1, 1)
         above = (where.slit_v(slit.name) - v) / (0.028 * (1 - along**2).sqrt() + 1e-4)
         lid = ((1 - above) * 3).clamp(0, 1) * ((above + 0.15) * 6).clamp(0, 1)
-        veil = torch.tensor([0.46, 0.43, 0.50], device=where.device).log()[:, None, None]
-        albedo = albedo * (own[:, None, 0] ** 2 * lid * veil).exp()
+        veil = torch.tensor([0.28, 0.255, 0.31], device=where.device).log()[:, None, None]
+        albedo = albedo * (own[:, None, 0] * lid * veil).exp()
     mouth = SLITS[0]
     along = ((u - 0.5) / (0.5 * (mouth.u_right - mouth.u_left))).abs()
-    height = (0.0012 + 0.009 * own[:, 1] ** 2) * (1 - along**2).clamp(min=0) + 1e-4
+    height = (0.0012 + 0.012 * own[:, 1]) * (1 - along**2).clamp(min=0) + 1e-4
     gap = ((1.15 - ((v - mouth.v_line[0] + 0.4 * height) / height).abs()) * 3).clamp(0, 1) * (along < 1)
-    albedo = albedo + (0.9 * gap + 0.85 * where("nostril", soft=0.006)).clamp(0, 0.95)[:, None] * (dark - albedo)
+    albedo = albedo + (0.9 * gap + 0.92 * where("nostril", soft=0.005)).clamp(0, 0.96)[:, None] * (dark - albedo)
     inner = where.inner_charts()
     return albedo + inner * (_rgb(skin_model.INNER_RGB, where.device) * (0.7 + 0.6 * own[:, None, 2]) - albedo)
 

@@ -136,7 +136,7 @@ def paint(traits: Traits, rows: list[int], size: int = 512) -> Tensor:
     albedo = _make_up(albedo, who, noise, where)
     albedo, hair = _hair(albedo, who, noise, where)
     albedo = _openings(albedo, noise, where)
-    height_mm = -0.030 * pores - 0.030 * crosshatch - 0.02 * creases + 0.004 * noise.band(size, 170)
+    height_mm = -0.08 * pores - 0.07 * crosshatch - 0.04 * creases + 0.010 * noise.band(size, 170)
     specular, roughness = _gloss(who, noise, where, pores, hair)
     return torch.cat([albedo.clamp(0, 1), specular, roughness[:, None], slope_from_height(height_mm)], 1)
 

@@ -162,7 +162,7 @@ def test_a_quarter_is_in_flat_light_and_some_is_not(head_m: Tensor) -> None:
     albedo = torch.from_numpy(srgb_from_linear(maps[:1, :3].numpy()))
     cheeks = torch.from_numpy(regions.distance("cheek", 128) < 0)
     away = (texture - albedo)[..., cheeks].abs().mean((1, 2)).sort().values
-    assert float(away[count // 5]) < 0.02
+    assert float(away[count // 5]) < 0.03
     assert float(away[-3]) > 0.04
 
 

@@ -9,24 +9,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.face import regions
 from engine.face.skin import brow_axis
 from engine.synth.noise import Noise, blur, splat
 
-STROKES, STEPS = 620, 14
+STROKES, STEPS = 1000, 14
 """Hairs of a full brow, and points along each."""
 
 
-def brow_cover(density: Tensor, noise: Noise, size: int) -> Tensor:
-    """(B, size, size) 0..1 cover of both brows for `density` (B,), 1 a full brow.
+def brow_cover(density: Tensor, grey: Tensor, noise: Noise, size: int) -> tuple[Tensor, Tensor]:
+    """(B, size, size) cover 0..1 of both brows and the share of it that is grey, for (B,) `density`, 1 a full brow, and
+    share of `grey` hairs.
 
     Short curved strokes, upwards near the nose and outwards beyond, in a brow whose thickness, arch, place and tidiness
     are the person's own.
     """
-    us, middle, half = (torch.from_numpy(part.astype(np.float32)).to(noise.device) for part in brow_axis())
+    us, middle, half = (_tensor(part, noise.device) for part in brow_axis())
     own = noise.normal(6)[:, :, None]
-    thickness, tidy = (0.95 + 0.22 * own[:, 0]).clamp(0.55, 1.5), (0.13 + 0.05 * own[:, 1]).clamp(0.05, 0.3)
-    arch, inset, lift = 0.004 * own[:, 2], 0.005 * own[:, 3], 0.003 * own[:, 4]
+    thickness, tidy = (1.25 + 0.35 * own[:, 0]).clamp(0.6, 2.2), (0.13 + 0.05 * own[:, 1]).clamp(0.05, 0.3)
+    arch, inset, lift = 0.004 * own[:, 2], 0.005 * own[:, 3], 0.004 * own[:, 4] - 0.005
     pieces = []
     for mirrored in (False, True):
         along = noise.uniform(STROKES)
@@ -47,14 +47,17 @@ def brow_cover(density: Tensor, noise: Noise, size: int) -> Tensor:
         bend = heading[..., None] - 0.5 * step
         px = u[..., None] + torch.cumsum(torch.cos(bend), -1) * length[..., None] / STEPS
         py = v[..., None] - torch.cumsum(torch.sin(bend), -1) * length[..., None] / STEPS
-        grown = (density[:, None] - noise.uniform(STROKES)).mul(8).clamp(0, 1)  # smooth in density
+        grown = (density[:, None] - noise.uniform(STROKES)).mul(8).clamp(0, 1) * (along / 0.2).clamp(0.3, 1)
         weight = (1 - step**2) * (grown * (0.5 + 0.5 * noise.uniform(STROKES)))[..., None]
-        pieces.append((torch.stack([1 - px if mirrored else px, py], -1).flatten(1, 2), weight.flatten(1)))
-    points, weights = (torch.cat(part, 1) for part in zip(*pieces, strict=True))
-    # a hair of 0.08 mm covers about a seventh of a texel of 0.55 mm, and brows grow in layers
-    cover = splat(points, weights, size)[:, None] * (size / 512)
-    near, under = cover, blur(cover, 1.6 * size / 512)
-    return (1 - torch.exp(-0.42 * near - 0.26 * under))[:, 0]
+        faded = ((grey[:, None] - noise.uniform(STROKES)).mul(6) + 0.5).clamp(0, 1)[..., None] * weight
+        pieces.append(
+            (torch.stack([1 - px if mirrored else px, py], -1).flatten(1, 2), weight.flatten(1), faded.flatten(1))
+        )
+    points, weights, faded = (torch.cat(part, 1) for part in zip(*pieces, strict=True))
+    # a hair covers a small part of a texel's 0.55 mm, and brows grow in layers
+    both = torch.stack([splat(points, part, size) for part in (weights, faded)], 1) * (size / 512)
+    both = 0.50 * both + 0.40 * blur(both, 1.6 * size / 512)
+    return 1 - torch.exp(-both[:, 0]), both[:, 1] / both[:, 0].clamp(min=1e-4)
 
 
 def hair_streaks(noise: Noise, size: int) -> Tensor:
@@ -62,9 +65,11 @@ def hair_streaks(noise: Noise, size: int) -> Tensor:
     coarse, fine = noise.normal(1, 96, 10), noise.normal(1, 512, 28)
     grain = functional.interpolate(coarse, (512, 28), mode="bicubic", align_corners=False)
     grain = functional.interpolate(0.7 * grain + 0.7 * fine, (1024, 112), mode="bicubic", align_corners=False)
-    slow = torch.stack([noise.band(size, 3), noise.band(size, 5)])
+    slow = torch.stack([noise.band(size, 2.5), noise.band(size, 6)])
+    own = noise.normal(2)[:, :, None, None]
     across, along = _combed(size, noise.device)
-    where = torch.stack([along + 0.06 * slow[0], across + 0.10 * slow[0] + 0.07 * slow[1] + 0.25 * along.abs()], -1)
+    slant = across + 0.05 * slow[0] + 0.02 * slow[1] + (0.25 * own[:, 0] + 0.15 * own[:, 1] * along.sign()) * along
+    where = torch.stack([along + 0.05 * slow[1], slant], -1)
     return functional.grid_sample(grain, where, padding_mode="reflection", align_corners=False)[:, 0]
 
 
@@ -90,11 +95,14 @@ def stray_strands(amount: Tensor, noise: Noise, size: int, count: int = 14, step
 
 @lru_cache(maxsize=4)
 def _combed(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Coordinates -1..1 of (size, size) texels across and along the strands: distance from the face and angle about
-    it."""
-    y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
-    across = regions.distance("hairless", size) / 0.14 - 1
-    along = np.arctan2(np.abs(x - 0.5), 0.55 - y) / np.pi * 2 * np.sign(x - 0.5) / 1.3
-    return torch.from_numpy(np.array(across, np.float32)).to(device), torch.from_numpy(along.astype(np.float32)).to(
-        device
-    )
+    """Coordinates of texels across and along the strands, (size, size) each: smooth rings about the face, and the angle
+    on them."""
+    y, x = (np.mgrid[0:size, 0:size] + 0.5) / size
+    dx, dy = (x - 0.5) / 0.42, (y - 0.55) / 0.44
+    across = (dx**4 + dy**4) ** 0.25 / 0.6 - 1.6
+    along = np.arctan2(dx, -dy) / np.pi * 1.6
+    return _tensor(across, device), _tensor(along, device)
+
+
+def _tensor(values: np.ndarray, device: torch.device) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32)).to(device)

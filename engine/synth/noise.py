@@ -53,13 +53,17 @@ def enlarge(maps: Tensor, size: int) -> Tensor:
 def blur(maps: Tensor, sigma: float) -> Tensor:
     """(B, C, H, W) convolved with a Gaussian of `sigma` texels cut at 2.5 sigma, edges repeated."""
     reach = max(1, round(2.5 * sigma))
-    at = torch.arange(-reach, reach + 1, device=maps.device, dtype=torch.float32)
-    kernel = torch.exp(-((at / sigma) ** 2) / 2)
-    kernel = kernel / kernel.sum()
-    flat = maps.flatten(0, 1)[:, None]
-    flat = functional.conv2d(functional.pad(flat, (reach, reach, 0, 0), "replicate"), kernel[None, None, None])
-    flat = functional.conv2d(functional.pad(flat, (0, 0, reach, reach), "replicate"), kernel[None, None, :, None])
-    return flat.reshape(maps.shape)
+    weights = np.exp(-((np.arange(-reach, reach + 1) / sigma) ** 2) / 2)
+    weights = weights / weights.sum()
+    for axis in (-1, -2):  # a sum of shifted copies: on a CPU several times faster than a one-channel convolution
+        size = maps.shape[axis]
+        padding = (reach, reach, 0, 0) if axis == -1 else (0, 0, reach, reach)
+        padded = functional.pad(maps, padding, "replicate")
+        maps = float(weights[reach]) * padded.narrow(axis, reach, size)
+        for step in range(reach):
+            pair = padded.narrow(axis, step, size) + padded.narrow(axis, 2 * reach - step, size)
+            maps.add_(pair, alpha=float(weights[step]))
+    return maps
 
 
 def splat(uv: Tensor, weight: Tensor, size: int) -> Tensor:

@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.face import layout, regions
+from engine.face import layout
 from engine.synth.brows import stray_strands
+from engine.synth.masks import Where
 from engine.synth.noise import Noise, blur
 
 FLAT_SHARE = 0.25
+_FACE = ("forehead", "cheek", "nose", "chin", "mouth_area")
 _Tensors = tuple[Tensor, Tensor, Tensor]
 
 
@@ -35,13 +37,14 @@ def photograph(neutral: Tensor, position_m: Tensor, seeds: list[int]) -> Tensor:
     lit = (0.04 + 0.96 * lit)[:, None, None, None]
     right, up, normal = _frames(position_m)
     shade = _shading(right, up, normal, noise, lit)
-    hollow = _hollowness(position_m, normal) * (how[:, 1, None, None, None] * 0.9 * (0.3 + 0.7 * lit))
+    hollow = _hollowness(position_m, normal) * (how[:, 1, None, None, None] * (0.25 + 0.75 * lit))
     shine = _shine(normal, noise) * lit
     maps = _to_texture(torch.cat([*shade, hollow, shine], 1), size)
-    light, along_x, along_y, hollow, shine = maps.split((3, 1, 1, 1, 1), 1)
+    skin = (1 - Where(size, noise.device).inner_charts()) * maps
+    light, along_x, along_y, hollow, shine = skin.split((3, 1, 1, 1, 1), 1)
     relief = neutral[:, 7:8] * along_x + neutral[:, 8:9] * along_y
-    shading = light * (1 + relief.clamp(-0.6, 0.6)) * (-hollow).exp()
-    gloss = 0.9 * how[:, 2, None, None, None] ** 2 * shine * neutral[:, 3:6].mean(1, keepdim=True)
+    shading = (1 + light) * (1 + relief.clamp(-0.6, 0.6)) * (-hollow).exp()
+    gloss = 0.5 * how[:, 2, None, None, None] ** 2 * shine * neutral[:, 3:6].mean(1, keepdim=True)
     seen = neutral[:, :3] * shading + gloss * (1 + 2 * relief).clamp(0, 2)
     strands = 0.8 * stray_strands(((how[:, 3] - 0.7) / 0.3).clamp(0, 1), noise, size)
     hair = neutral[:, :3, : size // 8, size // 2 - size // 16 : size // 2 + size // 16].mean((2, 3), keepdim=True)
@@ -60,27 +63,33 @@ def _frames(position_m: Tensor) -> _Tensors:
 
 
 def _shading(right: Tensor, up: Tensor, normal: Tensor, noise: Noise, lit: Tensor) -> _Tensors:
-    """Irradiance over its mean (B, 3, H, W), and its relative change along the right and up tangents (B, 1, H, W).
+    """Irradiance over its mean less 1, (B, 3, H, W), and its relative change to the right and up, (B, 1, H, W) each.
 
     A sky that is brighter above and in front, and random second-order harmonics; colours vary less than brightness.
+    Textures pieced together from photographs are lit on the face only: for some the light fades beyond.
     """
-    first = 0.30 * noise.normal(3, 1) + 0.05 * noise.normal(3, 3)
+    first = 0.32 * noise.normal(3, 1) + 0.025 * noise.normal(3, 3)
     first = first + torch.tensor([[0.0], [0.22], [0.28]], device=noise.device)
-    second = 0.07 * noise.normal(5, 1) + 0.015 * noise.normal(5, 3)
+    second = 0.06 * noise.normal(5, 1) + 0.008 * noise.normal(5, 3)
     x, y, z = normal.unbind(1)
     basis = torch.stack([x * y, y * z, x * z, x * x - y * y, 3 * z * z - 1], 1)
     linear = torch.einsum("bkc,bkhw->bchw", first, normal)
     swing = (linear + torch.einsum("bkc,bkhw->bchw", second, basis)) * lit
     front = _face_mean(swing)
-    light = (1 + swing - front).clamp(min=0.12)
+    # what evening the light has left behind
+    blotch = noise.band(swing.shape[-1], 6) + 0.7 * noise.band(swing.shape[-1], 14)
+    swing = swing + 0.07 * noise.uniform(1, 1, 1) * lit * blotch[:, None]
+    face, evened = Where(swing.shape[-1], swing.device)(*_FACE, soft=0.06), noise.uniform(1, 1, 1)
+    swing = (swing - front) * (1 - evened * (1 - face))
+    light = functional.softplus(1 + swing - 0.15, 6) + 0.15
     grey = first.mean(2)[:, :, None, None] * lit
     level = light.mean(1, keepdim=True)
-    return light, (grey * right).sum(1, keepdim=True) / level, (grey * up).sum(1, keepdim=True) / level
+    return light - 1, (grey * right).sum(1, keepdim=True) / level, (grey * up).sum(1, keepdim=True) / level
 
 
 def _face_mean(maps: Tensor) -> Tensor:
     """(B, C, 1, 1) mean of (B, C, H, W) over the face's middle."""
-    weight = _face(maps.shape[-1], maps.device)
+    weight = Where(maps.shape[-1], maps.device)(*_FACE)
     return (maps * weight).sum((2, 3), keepdim=True) / weight.sum()
 
 
@@ -110,9 +119,9 @@ def _camera(linear: Tensor, noise: Noise, how: Tensor, lit: Tensor) -> Tensor:
     """sRGB 0..1 of scene light: cast and exposure, tone, softness or sharpening, sensor noise."""
     wide = how[:, :, None, None, None]
     draw = noise.normal(3)
-    warm = 0.07 * draw[:, 0, None] * torch.tensor([1.0, 0.0, -1.0], device=linear.device)
-    cast = warm + 0.03 * draw[:, 1, None] * torch.tensor([0.5, -1.0, 0.5], device=linear.device)
-    exposure = 0.22 * draw[:, 2, None, None, None].clamp(-2, 2)
+    warm = 0.08 * draw[:, 0, None] * torch.tensor([1.0, 0.0, -1.0], device=linear.device)
+    cast = warm + 0.06 * draw[:, 1, None] * torch.tensor([0.5, -1.0, 0.5], device=linear.device)
+    exposure = 0.28 * draw[:, 2, None, None, None].clamp(-2, 2)
     gain = ((cast[:, :, None, None] + exposure) * (0.25 + 0.75 * lit)).exp()
     seen = linear * gain
     # a film's shoulder, so that bright skin keeps its detail
@@ -137,10 +146,3 @@ def _opened_grid(size: int, device: torch.device) -> Tensor:
     at = (np.arange(size) + 0.5) / size
     uv = layout.open_uv(np.stack(np.meshgrid(at, at), -1))
     return torch.from_numpy(uv * 2 - 1)[None].to(device)
-
-
-@lru_cache(maxsize=8)
-def _face(size: int, device: torch.device) -> Tensor:
-    """(size, size) 1 on the front of the face."""
-    names = ("forehead", "cheek", "nose", "chin", "mouth_area")
-    return torch.from_numpy(np.maximum.reduce([regions.mask(name, size, 0.03) for name in names])).to(device)

@@ -9,21 +9,22 @@ plausible, not measured. Lines of expression are not painted here.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from engine.face import regions
 from engine.face import skin as skin_model
 from engine.face.layout import SLITS
 from engine.synth.brows import brow_cover, hair_streaks
+from engine.synth.masks import Where
 from engine.synth.noise import Noise, splat
 
 MOST_MOLES = 24
-_DARK_HAIR, _FAIR_HAIR, _GREY_HAIR = (0.020, 0.014, 0.011), (0.26, 0.16, 0.075), (0.40, 0.39, 0.38)
+_DARK_HAIR, _FAIR_HAIR, _GREY_HAIR = (0.020, 0.014, 0.011), (0.26, 0.16, 0.075), (0.36, 0.32, 0.275)
 _MOUTH_RGB = (0.045, 0.014, 0.012)
+_LIP_RGB = (0.30, 0.75, 0.45)
+"""Absorption of the lips' blood, seen through thinner skin than elsewhere: pinker than `HAEMOGLOBIN_RGB`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Traits:
     melanin: Tensor
     """0.08 (very light) to 2.3 (very dark)."""
     haemoglobin: Tensor
-    """0.35 (pale) to 0.95 (ruddy)."""
+    """0.28 (pale) to 0.95 (ruddy)."""
     age_years: Tensor
     """18 to 78."""
     firmness: Tensor
@@ -91,7 +92,7 @@ def sample_traits(count: int, seed: int, device: torch.device | str = "cpu") -> 
     red = rng.random((count, 1))
     values = {
         "melanin": melanin,
-        "haemoglobin": rng.uniform(0.35, 0.95, count),
+        "haemoglobin": rng.uniform(0.28, 0.95, count),
         "age_years": age,
         "firmness": np.clip(0.85 - 0.65 * years + rng.normal(0, 0.25, count), 0, 1),
         "oiliness": np.clip(rng.beta(2, 2, count) - 0.2 * years, 0, 1),
@@ -120,18 +121,22 @@ def paint(traits: Traits, rows: list[int], size: int = 512) -> Tensor:
     """
     who = traits.take(rows)
     noise = Noise(who.seed.tolist(), 0x9A17, who.seed.device)
-    where = _Where(size, noise.device)
+    where = Where(size, noise.device)
     pores, crosshatch = _texture(who, noise, where)
-    melanin, haemoglobin = _chromophores(who, noise, where)
+    creases = _lip_creases(noise, where)
+    melanin, haemoglobin, lips = _chromophores(who, noise, where)
     log_albedo = -melanin[:, None] * _rgb(skin_model.MELANIN_RGB, noise.device)
     log_albedo = log_albedo - haemoglobin[:, None] * _rgb(skin_model.HAEMOGLOBIN_RGB, noise.device)
+    log_albedo = log_albedo - lips[:, None] * _rgb(_LIP_RGB, noise.device) + 0.06 * noise.normal(3)[:, :, None, None]
     # powder fills what is shallow
-    log_albedo = log_albedo - ((0.09 * pores + 0.055 * crosshatch) * _wide(1 - 0.35 * who.foundation))[:, None]
-    albedo = _rgb(skin_model.BASE_RGB, noise.device) * log_albedo.exp()
+    log_albedo = (
+        log_albedo - ((0.09 * pores + 0.085 * crosshatch) * _wide(1 - 0.35 * who.foundation) + 0.07 * creases)[:, None]
+    )
+    albedo = 0.004 + _rgb(skin_model.BASE_RGB, noise.device) * log_albedo.exp()
     albedo = _make_up(albedo, who, noise, where)
     albedo, hair = _hair(albedo, who, noise, where)
     albedo = _openings(albedo, noise, where)
-    height_mm = -0.030 * pores - 0.022 * crosshatch + _lips_mm(noise, where)
+    height_mm = -0.08 * pores - 0.07 * crosshatch - 0.04 * creases + 0.010 * noise.band(size, 170)
     specular, roughness = _gloss(who, noise, where, pores, hair)
     return torch.cat([albedo.clamp(0, 1), specular, roughness[:, None], slope_from_height(height_mm)], 1)
 
@@ -142,29 +147,12 @@ def slope_from_height(height_mm: Tensor) -> Tensor:
     return torch.stack([-right, down], 1) / (skin_model.TEXEL_MM * 512 / height_mm.shape[-1])
 
 
-@dataclass(frozen=True, slots=True)
-class _Where:
-    """Region masks (size, size) 0..1 as tensors."""
-
-    size: int
-    device: torch.device
-
-    def __call__(self, *names: str, soft: float = 0.03) -> Tensor:
-        """1 inside any of the regions `names`, falling to 0 over `soft`."""
-        return _mask(names, soft, self.size, self.device)
-
-    def grid(self) -> tuple[Tensor, Tensor]:
-        """v (size, 1) and u (1, size) of texel centres."""
-        at = (torch.arange(self.size, device=self.device) + 0.5) / self.size
-        return at[:, None], at[None]
-
-
-def _texture(who: Traits, noise: Noise, where: _Where) -> tuple[Tensor, Tensor]:
+def _texture(who: Traits, noise: Noise, where: Where) -> tuple[Tensor, Tensor]:
     """(B, S, S) pore depth and depth of the cross-hatched micro-relief, 0 to about 1.5, none on lips and lids."""
     size, slack, years = where.size, 1 - who.firmness, _years(who)
     bare = 1 - where("upper_lip", "lower_lip", soft=0.008)
     coarse = _wide((0.10 + 0.35 * slack + 0.20 * years + 0.35 * who.oiliness).clamp(0, 1))
-    grain = noise.band(size, 210, 0.2) * (1 - coarse) + noise.band(size, 105, 0.22) * coarse
+    grain = noise.band(size, 200, 0.35) * (1 - coarse) + noise.band(size, 105, 0.3) * coarse
     grain = grain / (coarse**2 + (1 - coarse) ** 2).sqrt()
     pores = ((grain - 0.4) / 2.5).clamp(0, 1) * (0.6 + 1.2 * coarse)
     pores = pores * (0.35 + 0.65 * torch.maximum(where("nose"), where("cheek", soft=0.05)))
@@ -175,17 +163,17 @@ def _texture(who: Traits, noise: Noise, where: _Where) -> tuple[Tensor, Tensor]:
     return pores * bare * lids, crosshatch * bare * lids
 
 
-def _chromophores(who: Traits, noise: Noise, where: _Where) -> tuple[Tensor, Tensor]:
-    """(B, S, S) melanin and haemoglobin."""
+def _chromophores(who: Traits, noise: Noise, where: Where) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, S, S) melanin, haemoglobin, and blood of the lips."""
     size, years = where.size, _wide(_years(who))
     calm = _wide(1 - 0.75 * who.foundation)
     cheek, under_eye = where("cheek"), where("under_eye")
     lids = where("upper_lid", "lower_lid", soft=0.012)
     own = 1 + 0.35 * noise.normal(5)[:, :, None, None].clamp(-2, 2)
     ruddy = 0.16 * own[:, 0] * cheek + 0.20 * own[:, 1] * where("nose_tip") + 0.08 * where("chin") + 0.16 * where("ear")
-    ruddy = ruddy * (1 + 0.8 * years) - 0.10 * where("neck") + (0.06 + 0.16 * years) * own[:, 2] * (under_eye + lids)
+    ruddy = ruddy * (1 + 0.5 * years) - 0.10 * where("neck") + (0.06 + 0.16 * years) * own[:, 2] * (under_eye + lids)
     blotch = 0.5 * noise.band(size, 6) + 0.35 * noise.band(size, 16) + 0.3 * noise.band(size, 44)
-    haemoglobin = _wide(who.haemoglobin) * (1 + calm * (ruddy + (0.05 + 0.12 * years) * blotch))
+    haemoglobin = _wide(who.haemoglobin) * (1 + calm * (ruddy + (0.05 + 0.09 * years) * blotch))
 
     blotch = 0.5 * noise.band(size, 5) + 0.4 * noise.band(size, 28) + 0.3 * noise.band(size, 105)
     base = _wide(who.melanin)
@@ -194,15 +182,15 @@ def _chromophores(who: Traits, noise: Noise, where: _Where) -> tuple[Tensor, Ten
     lower_face = where("mouth_area", "jaw", "chin", soft=0.06)
     uneven = uneven + 0.05 * (own[:, 4] - 1) * base * (lower_face - where("forehead", soft=0.06))
     sunny = 0.25 + 0.75 * where("cheek", "forehead", "temple", soft=0.06)
-    uneven = uneven + 0.6 * (noise.band(size, 40, 0.35) - (3.4 - 1.9 * years)).clamp(0, 1) * sunny
+    uneven = uneven + 0.32 * (noise.band(size, 32, 0.45) - (3.2 - 1.9 * years)).clamp(0, 1.2) * sunny
     freckled = torch.maximum(where("cheek", soft=0.05), where("nose"))
-    uneven = uneven + _wide(who.freckles) * (noise.band(size, 88, 0.3) - 1.5).clamp(0, 0.9) * freckled
+    uneven = uneven + _wide(who.freckles) * 0.8 * (noise.band(size, 76, 0.4) - 1.25).clamp(0, 0.9) * freckled
     melanin = base + calm * uneven + _moles(who, noise, size)
 
     lips = where("upper_lip", "lower_lip", soft=0.005)
-    full = lips * _wide(0.32 + 0.5 * who.lip_redness) * (0.9 + 0.08 * noise.band(size, 90)) * (1 - 0.3 * years)
-    melanin = melanin * (1 - 0.25 * lips) + 0.10 * lips
-    return melanin.clamp(min=0.02), (haemoglobin + full).clamp(min=0.02)
+    full = lips * _wide(0.35 + 1.1 * who.lip_redness) * (0.9 + 0.08 * noise.band(size, 90)) * (1 - 0.3 * years)
+    melanin = melanin * (1 - 0.22 * lips) + 0.08 * lips
+    return melanin.clamp(min=0.02), haemoglobin.clamp(min=0.02), full
 
 
 def _moles(who: Traits, noise: Noise, size: int) -> Tensor:
@@ -219,7 +207,7 @@ def _moles(who: Traits, noise: Noise, size: int) -> Tensor:
     return splat(points.flatten(1, 2), depth.flatten(1), size)
 
 
-def _make_up(albedo: Tensor, who: Traits, noise: Noise, where: _Where) -> Tensor:
+def _make_up(albedo: Tensor, who: Traits, noise: Noise, where: Where) -> Tensor:
     """`albedo` under foundation, eyeshadow and lipstick."""
     skin_rgb = albedo.mean((2, 3), keepdim=True)
     powder = _wide(who.foundation)[:, None] * where("hairless", soft=0.02) * (1 - where("neck", soft=0.05))
@@ -233,67 +221,82 @@ def _make_up(albedo: Tensor, who: Traits, noise: Noise, where: _Where) -> Tensor
     return albedo + 0.85 * _wide(who.lipstick)[:, None] * lips * (who.lipstick_rgb[:, :, None, None] * shade - albedo)
 
 
-def _hair(albedo: Tensor, who: Traits, noise: Noise, where: _Where) -> tuple[Tensor, Tensor]:
+def _hair(albedo: Tensor, who: Traits, noise: Noise, where: Where) -> tuple[Tensor, Tensor]:
     """`albedo` with brows, lash lines, stubble and scalp hair; and (B, S, S) the share that hair covers."""
     fair = _wide(who.hair)[:, None]
     colour = _rgb(_DARK_HAIR, where.device) * (1 - fair) + _rgb(_FAIR_HAIR, where.device) * fair
     grey = _rgb(_GREY_HAIR, where.device)
-    mixed = _wide(who.grey) * (0.55 + 0.25 * noise.band(where.size, 120)).clamp(0, 1)  # some hairs are grey, some not
-    aged = colour + mixed[:, None] * (grey - colour)
-    brow = 0.92 * brow_cover(who.brow_density, noise, where.size)
-    albedo = albedo + brow[:, None] * (aged - albedo)
-    lash = _lash_line(where.size, where.device) * (0.35 + 0.55 * noise.uniform(1)[:, :, None])
+    brow, brow_grey = brow_cover(who.brow_density, 0.85 * who.grey, noise, where.size)
+    # grey hairs let the skin through
+    brow, brow_rgb = 0.92 * brow * (1 - 0.35 * brow_grey), colour + brow_grey[:, None] * (grey - colour)
+    albedo = albedo + brow[:, None] * (brow_rgb - albedo)
+    lash = where.lash_line() * (0.35 + 0.55 * noise.uniform(1)[:, :, None])
     albedo = albedo + lash[:, None] * (0.8 * colour - albedo)
 
-    grain = (0.6 + 0.4 * noise.band(where.size, 150, 0.3)).clamp(0, 1.2)
+    grain = (0.6 + 0.4 * noise.band(where.size, 140, 0.6)).clamp(0, 1.2)
     stubble = 0.5 * _wide(who.stubble) * where("beard", soft=0.035) * grain
     stubble = stubble * (1 - where("upper_lip", "lower_lip", soft=0.006))
+    aged = colour + 0.6 * _wide(who.grey)[:, None] * (grey - colour)
     albedo = albedo + stubble[:, None] * ((aged + 0.35 * albedo) / 1.35 - albedo)
 
-    style = noise.uniform(4)[:, :, None, None]
-    line = (
-        _distance("hairless", where.size, where.device) - 0.04 * _wide(_years(who)) * style[:, 0] + 0.012 * style[:, 1]
-    )
-    edge = line + 0.005 * noise.band(where.size, 60)
-    long = style[:, 2]
-    scalp = (edge / (0.015 + 0.02 * style[:, 3])).clamp(0, 1) * ((0.685 - where.grid()[0]) / 0.02).clamp(0, 1)
-    scalp = scalp * _wide(who.cropped_hair) * (0.62 + 0.30 * grain * (1 - long) + 0.36 * long).clamp(0, 0.98)
-    streaks = hair_streaks(noise, where.size)
-    greyed = 0.8 * _wide(who.grey) * (0.75 + 0.35 * streaks).clamp(0, 1.2)
-    strands = colour + greyed[:, None] * (grey - colour)
-    strands = strands * (1.2 * ((0.15 + 0.4 * long) * streaks + 0.15 * (grain - 0.6)).exp())[:, None]
+    scalp, strands = _scalp(colour, grey, grain, who, noise, where)
     albedo = albedo + scalp[:, None] * (strands - albedo)
     return albedo, torch.maximum(torch.maximum(brow, scalp), 0.5 * stubble)
 
 
-def _openings(albedo: Tensor, noise: Noise, where: _Where) -> Tensor:
+def _scalp(
+    colour: Tensor, grey: Tensor, grain: Tensor, who: Traits, noise: Noise, where: Where
+) -> tuple[Tensor, Tensor]:
+    """(B, S, S) cover of the scalp's hair, shaved to long, and its (B, 3, S, S) colour.
+
+    Textures pieced together from photographs often have a dark stock scalp: two in five have one.
+    """
+    style = noise.uniform(6)[:, :, None, None]
+    line = where.beyond("hairless") - 0.04 * _wide(_years(who)) * style[:, 0] + 0.012 * style[:, 1]
+    edge = line + 0.0025 * noise.band(where.size, 60) + 0.002 * noise.band(where.size, 130, 0.3)
+    long = style[:, 2]
+    cover = (edge / (0.008 + 0.035 * style[:, 3] ** 2)).clamp(0, 1) * ((0.685 - where.grid()[0]) / 0.02).clamp(0, 1)
+    cover = cover * _wide(who.cropped_hair) * (0.66 + 0.30 * grain * (1 - long) + 0.34 * long).clamp(0, 0.98)
+    streaks = hair_streaks(noise, where.size)
+    own = 1 - (style[:, 4] < 0.4).float()[:, None]
+    dark = _rgb(_DARK_HAIR, where.device)
+    strands = dark + own * (colour - dark)
+    strands = strands + own * (0.8 * _wide(who.grey) * (1 + 0.12 * streaks).clamp(0, 1.2))[:, None] * (grey - strands)
+    return cover, strands * (
+        1.25 * ((0.08 + 0.32 * long) * (1 - 0.5 * _wide(who.grey)) * streaks + 0.15 * (grain - 0.6)).exp()
+    )[:, None]
+
+
+def _openings(albedo: Tensor, noise: Noise, where: Where) -> Tensor:
     """Nostrils, the lids over the eyes and the lips' meeting line; the corner charts painted as wet flesh."""
     own = noise.uniform(3)[:, :, None, None]
     dark = _rgb(_MOUTH_RGB, where.device)
     v, u = where.grid()
     for slit in SLITS[1:]:  # skin that lies over the eyeball is thin and bluish
-        above = _slit_line(slit.name, where.size, where.device) - v
-        along = ((u - slit.u_left) / (slit.u_right - slit.u_left) * 2 - 1).abs()
-        lid = (1 - along**2.5).clamp(0, 1) * torch.exp(-(((above - 0.008) / 0.014) ** 2))
-        veil = torch.tensor([0.62, 0.50, 0.42], device=where.device).log()[:, None, None]
-        albedo = albedo * (0.8 * own[:, None, 0] * lid * veil).exp()
+        along = ((u - slit.u_left) / (slit.u_right - slit.u_left) * 2 - 1).clamp(-1, 1)
+        above = (where.slit_v(slit.name) - v) / (0.028 * (1 - along**2).sqrt() + 1e-4)
+        lid = ((1 - above) * 3).clamp(0, 1) * ((above + 0.15) * 6).clamp(0, 1)
+        veil = torch.tensor([0.28, 0.255, 0.31], device=where.device).log()[:, None, None]
+        albedo = albedo * (own[:, None, 0] * lid * veil).exp()
     mouth = SLITS[0]
     along = ((u - 0.5) / (0.5 * (mouth.u_right - mouth.u_left))).abs()
-    height = (0.0015 + 0.005 * own[:, 1]) * (1 - along**2).clamp(min=0) + 1e-4
-    gap = (1.2 - ((v - mouth.v_line[0] + 0.3 * height) / height).abs()).clamp(0, 1) * (along < 1)
-    albedo = albedo + (0.9 * gap + 0.85 * where("nostril", soft=0.006)).clamp(0, 0.95)[:, None] * (dark - albedo)
-    inner = _inner_charts(where.size, where.device)
+    height = (0.0012 + 0.012 * own[:, 1]) * (1 - along**2).clamp(min=0) + 1e-4
+    gap = ((1.15 - ((v - mouth.v_line[0] + 0.4 * height) / height).abs()) * 3).clamp(0, 1) * (along < 1)
+    albedo = albedo + (0.9 * gap + 0.92 * where("nostril", soft=0.005)).clamp(0, 0.96)[:, None] * (dark - albedo)
+    inner = where.inner_charts()
     return albedo + inner * (_rgb(skin_model.INNER_RGB, where.device) * (0.7 + 0.6 * own[:, None, 2]) - albedo)
 
 
-def _lips_mm(noise: Noise, where: _Where) -> Tensor:
-    """(B, S, S) mm: creases of the lips and the skin's own grain."""
-    lips = where("upper_lip", "lower_lip", soft=0.006)
-    creases = torch.sin((where.grid()[1] + 0.006 * noise.band(where.size, 12)) * 420 + 2 * noise.band(where.size, 20))
-    return 0.02 * lips * creases + 0.004 * noise.band(where.size, 170)
+def _lip_creases(noise: Noise, where: Where) -> Tensor:
+    """(B, S, S) -1.5..1.5 depth of the creases across the lips."""
+    v, u = where.grid()
+    fan = (u - 0.5) * (1 + 2.5 * (v - 0.58).abs()) + 0.002 * noise.band(where.size, 12)
+    strength = (0.5 + 0.5 * noise.band(where.size, 24)).clamp(0, 1.5)
+    lines = torch.sin(fan * 640 + noise.band(where.size, 30))
+    return where("upper_lip", "lower_lip", soft=0.006) * strength * lines
 
 
-def _gloss(who: Traits, noise: Noise, where: _Where, pores: Tensor, hair: Tensor) -> tuple[Tensor, Tensor]:
+def _gloss(who: Traits, noise: Noise, where: Where, pores: Tensor, hair: Tensor) -> tuple[Tensor, Tensor]:
     """(B, 3, S, S) specular intensity and (B, S, S) perceptual roughness."""
     oil, oily = _wide(who.oiliness), where("forehead", "nose", "chin", soft=0.04)
     lips, cheeks, ears = where("upper_lip", "lower_lip", soft=0.006), where("cheek", soft=0.05), where("ear", soft=0.02)
@@ -319,34 +322,3 @@ def _wide(values: Tensor) -> Tensor:
 def _rgb(values: np.ndarray | tuple[float, float, float], device: torch.device) -> Tensor:
     """(3, 1, 1)."""
     return torch.tensor(tuple(float(value) for value in values), device=device)[:, None, None]
-
-
-@lru_cache(maxsize=128)
-def _mask(names: tuple[str, ...], soft: float, size: int, device: torch.device) -> Tensor:
-    return _tensor(np.maximum.reduce([regions.mask(name, size, soft) for name in names]), device)
-
-
-@lru_cache(maxsize=8)
-def _distance(name: str, size: int, device: torch.device) -> Tensor:
-    return _tensor(regions.distance(name, size), device)
-
-
-@lru_cache(maxsize=8)
-def _lash_line(size: int, device: torch.device) -> Tensor:
-    return _tensor(skin_model.lash_line(size), device)
-
-
-@lru_cache(maxsize=8)
-def _inner_charts(size: int, device: torch.device) -> Tensor:
-    return _tensor(skin_model.inner_charts(size), device)
-
-
-@lru_cache(maxsize=8)
-def _slit_line(name: str, size: int, device: torch.device) -> Tensor:
-    """(1, size) v of a slit at each column."""
-    slit = next(slit for slit in SLITS if slit.name == name)
-    return _tensor(slit.v_at((np.arange(size) + 0.5) / size)[None], device)
-
-
-def _tensor(values: np.ndarray, device: torch.device) -> Tensor:
-    return torch.from_numpy(np.array(values, np.float32)).to(device)

@@ -29,13 +29,17 @@ from engine.diffusion.checkpoint import (
     config_of,
     file_digest,
     load_into,
+    load_model,
     load_tensors,
     save_tensors,
     write_release,
 )
 from engine.diffusion.config import Config, read_config
+from engine.diffusion.grid import evaluation_grid
+from engine.diffusion.processes import Processes, launched
 from engine.diffusion.stages import Stage, make_stage
 from engine.errors import EngineError, TrainingError, WeightsError
+from engine.io.images import write_png
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -116,6 +120,7 @@ class Run:
     optimiser: torch.optim.Optimizer
     after: str = ""
     """Digest of the checkpoint that this stage builds on."""
+    processes: Processes = Processes()
 
 
 def train(stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = False) -> Progress:
@@ -145,7 +150,7 @@ def train(stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = Fa
             _restore(optimiser, averages, trained, state, progress.steps - progress.skipped)
         before = out / f"{STAGES[STAGES.index(stage.name) - 1]}.safetensors"
         after = file_digest(before) if stage.name == STAGES[-1] else ""
-        _loop(Run(stage, config, plan, out, progress, trained, averages, optimiser, after))
+        _loop(Run(stage, config, plan, out, progress, trained, averages, optimiser, after, launched()))
     return progress
 
 
@@ -178,14 +183,15 @@ def _loop(run: Run) -> None:
     bad = 0
     while True:
         progress.seconds = before + time.monotonic() - progress.started
-        share = run.plan.progress(progress.seconds, progress.images)
+        share = run.processes.agree(run.plan.progress(progress.seconds, progress.images))
         done = share >= 1.0 or progress.images >= run.plan.stop
         if losses and (done or progress.steps % settings.log_every == 0):
             progress.loss = sum(losses) / len(losses)
             losses.clear()
-            _log(run, share)
+            if run.processes.is_main:
+                _log(run, share)
         due = progress.seconds - saved > SAVE_SECONDS or progress.steps % settings.save_every == 0
-        if done or (due and progress.steps):
+        if (done or (due and progress.steps)) and run.processes.is_main:
             _save(run)
             saved = progress.seconds
         if done:
@@ -207,7 +213,7 @@ def _loop(run: Run) -> None:
                 for name, average in run.averages.items():
                     average.lerp_(run.trained[name], 1 - decay)
         progress.steps += 1
-        progress.images += settings.batch
+        progress.images += settings.batch * run.processes.count
 
 
 def learning_rate_share(progress: float, step: int, warmup: int, decay: float) -> float:
@@ -219,14 +225,16 @@ def learning_rate_share(progress: float, step: int, warmup: int, decay: float) -
 def _step(run: Run) -> float:
     """One update; returns the loss, or NaN where loss or gradient was not finite and the weights were left alone."""
     progress, stage = run.progress, run.stage
-    rng = torch.Generator().manual_seed((run.config.seed * 1_000_003 + progress.images * 7919 + 17) % 2**63)
+    here = run.config.seed * 1_000_003 + progress.images * 7919 + run.processes.index * 104_729 + 17
+    rng = torch.Generator().manual_seed(here % 2**63)
     device = next(stage.module.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=uses_bfloat16(run.config.precision, device)):
         loss = stage.loss(rng)
     run.optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    run.processes.average_gradients(run.trained.values())
     norm = nn.utils.clip_grad_norm_(run.trained.values(), stage.settings.clip)
-    if not (torch.isfinite(norm) and torch.isfinite(loss)):
+    if not (torch.isfinite(norm) and (run.processes.count > 1 or torch.isfinite(loss))):
         progress.skipped += 1
         return math.nan
     run.optimiser.step()
@@ -340,4 +348,8 @@ def run(args: argparse.Namespace) -> int:
     plan = Plan(args.minutes or math.inf, args.images or 2**62)
     stage = make_stage(args.stage, config, source, device, args.out)
     train(stage, config, plan, args.out, args.resume)
+    if args.stage != STAGES[0] and launched().is_main:
+        picture = args.out / f"{args.stage}.png"
+        write_png(picture, evaluation_grid(load_model(args.out, device), source))
+        print(f"wrote {picture}")
     return 0

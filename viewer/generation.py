@@ -52,6 +52,11 @@ class Order:
         return (self.request.prompt,) if self.request.prompt else self.request.names
 
     @property
+    def asks(self) -> tuple[object, ...]:
+        """What makes two orders of one head the same."""
+        return self.names, self.request.prompt, self.request.steps, self.request.seed
+
+    @property
     def seen(self) -> bool:
         """Does somebody wait for it?"""
         return self.kind in (Kind.ASKED, Kind.WANTED)
@@ -126,15 +131,13 @@ class Generation(QObject):
     # What can be asked
 
     def start(self, names: tuple[str, ...] = (), prompt: str = "") -> None:
-        """Make the expressions `names`, or the one that `prompt` describes, for the current identity, now."""
+        """Make the expressions `names`, or the one that `prompt` describes, now, for the current identity."""
         self._run(Order(self._request(names, prompt), Kind.ASKED))
 
     def want(self, name: str) -> None:
-        """Make `name` now, unless it is there or just that is under way."""
-        if name in self.document.project.expressions or (self.making == (name,) and not self.stopping):
-            return
-        self._waiting = tuple(order for order in self._waiting if order.names != (name,))
-        self._run(Order(self._request((name,)), Kind.WANTED))
+        """Make `name` now, unless it is there."""
+        if name not in self.document.project.expressions:
+            self._run(Order(self._request((name,)), Kind.WANTED))
 
     def cancel(self) -> None:
         """Stop at the sampler's next step, forget what waits, and rest until the next request."""
@@ -166,9 +169,13 @@ class Generation(QObject):
         return GenerateRequest(identity, names, prompt, steps=settings.steps, seed=settings.seed)
 
     def _run(self, order: Order) -> None:
-        """Do `order` now; what somebody waits for meanwhile comes right after it."""
-        if self._order is not None and self._order.seen and not self.stopping:
-            self._waiting = (self._order, *self._waiting)
+        """Do `order` now, unless just that is under way; what somebody waits for meanwhile comes right after it."""
+        running = self._order
+        if running is not None and running.seen and not self.stopping:
+            if running.asks == order.asks:
+                return
+            self._waiting = (running, *self._waiting)
+        self._waiting = tuple(each for each in self._waiting if each.names != order.names)  # `order` stands for it
         self._begin(order)
 
     def _begin(self, order: Order) -> None:

@@ -73,6 +73,20 @@ def test_a_long_request_gives_way_to_one_slider_and_goes_on_as_one_undo_step(qtb
     assert document.undo_label is None
 
 
+def test_asking_again_for_the_same_is_one_request_and_another_seed_replaces_it(qtbot, document, jobs) -> None:
+    gate = Gate()
+    generation = Generation(document, jobs, gate)
+    for _ in range(3):
+        generation.start(prompt="sly smile")
+    assert (len(gate.requests), generation.waiting) == (1, ())
+    generation.settings = Settings(seed=5)
+    generation.start(prompt="sly smile")
+    assert (generation.making, generation.waiting) == (("sly smile",), ())
+    gate.let(100)
+    qtbot.waitUntil(lambda: not generation.busy, timeout=5000)
+    assert [request.seed for request in gate.requests] == [0, 5]
+
+
 def test_what_a_slider_needs_is_there_for_good_and_only_the_slider_is_undone(qtbot, document, generation) -> None:
     document.edit("Cheek Puff", weights={"Cheek Puff": 0.5})
     with qtbot.waitSignal(generation.told, timeout=5000):

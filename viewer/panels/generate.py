@@ -108,10 +108,11 @@ class GeneratePanel(QWidget):
             self._start()
 
     def _start(self) -> None:
-        if self.generation.busy:
-            return
         prompt = " ".join(self.prompt.text().split())
-        self.generation.start((), prompt) if prompt else self.generation.start(self.names)
+        if prompt:
+            self.generation.start((), prompt)
+        elif not self.generation.busy:
+            self.generation.start(self.names)
 
     def _show(self) -> None:
         generation, prompt = self.generation, " ".join(self.prompt.text().split())

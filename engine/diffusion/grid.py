@@ -34,7 +34,9 @@ def evaluation_grid(model: ExpressionModel, source: PairSource) -> np.ndarray:
         *_, (latent, _) = model.sample(neutral, batch.expression, prompts, model.noise("grid"), 1)
         found, truth = model.decode(latent, neutral), Maps(batch.offset_m, batch.change)
         shown = [0.5 + part for part in _parts(found)]
-        errors = [(one - other).abs().mean(1, keepdim=True) for one, other in zip(_parts(found), _parts(truth), strict=True)]
+        errors = [
+            (one - other).abs().mean(1, keepdim=True) for one, other in zip(_parts(found), _parts(truth), strict=True)
+        ]
         heat = [torch.cat([error / _FULL_ERROR, error * 0, error * 0], 1) for error in errors]
         tiles = torch.cat([F.interpolate(part, (TILE, TILE), mode="area") for part in (*shown, *heat)], 3)
         rows.append(torch.cat(list(tiles), 1))

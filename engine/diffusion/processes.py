@@ -48,10 +48,13 @@ class Processes:
         return answer
 
 
+ALONE = Processes()
+
+
 def launched() -> Processes:
     """As the launcher's environment says; EngineError where it asks for several and accelerate is not installed."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return Processes()
+        return ALONE
     try:
         from accelerate import PartialState
     except ImportError as error:

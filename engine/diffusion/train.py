@@ -36,7 +36,7 @@ from engine.diffusion.checkpoint import (
 )
 from engine.diffusion.config import Config, read_config
 from engine.diffusion.grid import evaluation_grid
-from engine.diffusion.processes import Processes, launched
+from engine.diffusion.processes import ALONE, Processes, launched
 from engine.diffusion.stages import Stage, make_stage
 from engine.errors import EngineError, TrainingError, WeightsError
 from engine.io.images import write_png
@@ -120,7 +120,7 @@ class Run:
     optimiser: torch.optim.Optimizer
     after: str = ""
     """Digest of the checkpoint that this stage builds on."""
-    processes: Processes = Processes()
+    processes: Processes = ALONE
 
 
 def train(stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = False) -> Progress:

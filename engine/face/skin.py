@@ -27,6 +27,8 @@ INNER_RGB = np.array([0.32, 0.10, 0.09], np.float32)
 ROUGHNESS_MEAN, SPECULAR_MEAN = 0.46, np.array([28.0, 37.0, 46.0], np.float32) / 255.0
 TEXEL_MM = 0.55
 """Width of a texel of a 512 map on the front of the face, mean of the FFHQ-UV layout."""
+SOFT_SIDE = 1024
+"""Regions and mottle are made at no more texels a side: they hold nothing finer, and larger ones would be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +94,17 @@ def paint(traits: SkinTraits, size: int = 1024) -> ReflectanceMaps:
 def complete_maps(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
     """Maps for a (H, W, 3) uint8 colour texture in the canonical layout that came alone.
 
-    Specular and roughness are the region means; slopes come from the texture's own fine detail, dark taken as deep.
-    That detail is inferred from colour, not measured.
+    Specular and roughness are the region means; slopes come from the texture's own fine detail, dark taken as deep,
+    down to little more than a texel of it whatever its size. That detail is inferred from colour, not measured.
     """
     size = max(diffuse_srgb.shape[:2])
     luminance = linear_from_srgb(diffuse_srgb) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     tone = np.log(luminance + 0.02)
     texel = size / 512
-    detail = gaussian_blur(tone, 0.6 * texel) - gaussian_blur(tone, 3.0 * texel)
-    bare = 1 - _hair_share(size)
+    # noise of sensor and compression lies below: as wide as in a 1024 texture, so that a larger one keeps finer pores
+    finest = 0.6 * min(texel, SOFT_SIDE / 512)
+    detail = gaussian_blur(tone, finest) - gaussian_blur(tone, 3.0 * texel)
+    bare = 1 - _hair_share(min(size, SOFT_SIDE))
     detail = np.clip(detail, -0.12, 0.12) * resize_bilinear(bare, detail.shape[:2])
     pores = np.clip(-detail * 6, 0, 1)
     rng = np.random.default_rng(0)
@@ -279,17 +283,18 @@ def inner_charts(size: int) -> np.ndarray:
 
 def _gloss(size: int, rng: np.random.Generator, pores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(size, size, 3) specular intensity and (size, size) perceptual roughness."""
-    oily = np.maximum.reduce([regions.mask(name, size, 0.04) for name in ("forehead", "nose", "chin")])
-    lips = np.maximum(regions.mask("upper_lip", size, 0.006), regions.mask("lower_lip", size, 0.006))
-    cheeks, ears = regions.mask("cheek", size, 0.05), regions.mask("ear", size, 0.02)
-    mottle = 0.04 * band_noise(rng, size, 40) + 0.05 * band_noise(rng, size, 120)
-    roughness = ROUGHNESS_MEAN * (
-        1.06 - 0.14 * oily + 0.06 * cheeks - 0.16 * lips + 0.10 * ears + 0.35 * mottle + 0.2 * pores
-    )
-    level = 1.0 + 0.12 * oily + 0.25 * lips - 0.45 * ears + mottle - 0.5 * pores
-    hair = _hair_share(size)
-    level = level * (1 - 0.35 * hair) * (1 - 0.8 * regions.mask("nostril", size, 0.008))
-    roughness = roughness * (1 + 0.45 * hair)
+    soft = min(size, SOFT_SIDE)
+    oily = np.maximum.reduce([regions.mask(name, soft, 0.04) for name in ("forehead", "nose", "chin")])
+    lips = np.maximum(regions.mask("upper_lip", soft, 0.006), regions.mask("lower_lip", soft, 0.006))
+    cheeks, ears = regions.mask("cheek", soft, 0.05), regions.mask("ear", soft, 0.02)
+    mottle = 0.04 * band_noise(rng, soft, 40) + 0.05 * band_noise(rng, soft, 120)
+    rough = 1.06 - 0.14 * oily + 0.06 * cheeks - 0.16 * lips + 0.10 * ears + 0.35 * mottle
+    level = 1.0 + 0.12 * oily + 0.25 * lips - 0.45 * ears + mottle
+    hair = _hair_share(soft)
+    shade = (1 - 0.35 * hair) * (1 - 0.8 * regions.mask("nostril", soft, 0.008))
+    rough, level, hair, shade = (resize_bilinear(each, (size, size)) for each in (rough, level, hair, shade))
+    roughness = ROUGHNESS_MEAN * (rough + 0.2 * pores) * (1 + 0.45 * hair)
+    level = (level - 0.5 * pores) * shade
     return np.maximum(level, 0.05)[..., None] * SPECULAR_MEAN, np.clip(roughness, 0.15, 0.9)
 
 

@@ -1,4 +1,5 @@
-"""Training on several processes through accelerate: `accelerate launch -m engine.cli train ...`.
+"""Training on several processes through accelerate: `torchrun --nproc_per_node N -m engine.cli train ...`
+or `accelerate launch`.
 
 Every process builds the same pool from the same seed and draws its own batches; gradients are averaged, so weights stay
 the same everywhere. Alone, this costs nothing and accelerate is not needed.
@@ -61,5 +62,5 @@ def launched() -> Processes:
         raise EngineError(
             "train: expected accelerate for several processes, found none; pip install 'expdiff-studio[multi]'"
         ) from error
-    state = PartialState()
+    state = PartialState(cpu=not torch.cuda.is_available())
     return Processes(state.process_index, state.num_processes)

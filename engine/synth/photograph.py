@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.face import layout
+from engine.face.skin import SPECULAR_MEAN
 from engine.synth.brows import stray_strands
 from engine.synth.masks import Where
 from engine.synth.noise import Noise, blur
@@ -32,7 +33,7 @@ def photograph(neutral: Tensor, position_m: Tensor, seeds: list[int]) -> Tensor:
     """
     noise = Noise(seeds, 0xF070, neutral.device)
     size = neutral.shape[-1]
-    how = noise.uniform(12)
+    how = noise.uniform(6)
     lit = ((how[:, 0] - FLAT_SHARE) / (1 - FLAT_SHARE)).clamp(0, 1)
     lit = (0.04 + 0.96 * lit)[:, None, None, None]
     right, up, normal = _frames(position_m)
@@ -44,7 +45,8 @@ def photograph(neutral: Tensor, position_m: Tensor, seeds: list[int]) -> Tensor:
     light, along_x, along_y, hollow, shine = skin.split((3, 1, 1, 1, 1), 1)
     relief = neutral[:, 7:8] * along_x + neutral[:, 8:9] * along_y
     shading = (1 + light) * (1 + relief.clamp(-0.6, 0.6)) * (-hollow).exp()
-    gloss = 0.5 * how[:, 2, None, None, None] ** 2 * shine * neutral[:, 3:6].mean(1, keepdim=True)
+    oil = (neutral[:, 3:6].mean(1, keepdim=True) / float(SPECULAR_MEAN.mean())) ** 2
+    gloss = 0.065 * how[:, 2, None, None, None] ** 2 * shine * oil
     seen = neutral[:, :3] * shading + gloss * (1 + 2 * relief).clamp(0, 2)
     strands = 0.8 * stray_strands(((how[:, 3] - 0.7) / 0.3).clamp(0, 1), noise, size)
     hair = neutral[:, :3, : size // 8, size // 2 - size // 16 : size // 2 + size // 16].mean((2, 3), keepdim=True)
@@ -131,7 +133,7 @@ def _camera(linear: Tensor, noise: Noise, how: Tensor, lit: Tensor) -> Tensor:
     srgb = srgb + (0.9 * wide[:, 0] - 0.55) * (srgb - soft)
     grain = noise.normal(3, linear.shape[-2], linear.shape[-1])
     grain = 0.6 * grain + 0.8 * grain.mean(1, keepdim=True)
-    return (srgb + 0.010 * wide[:, 1] ** 2 * grain).clamp(0, 1)
+    return (srgb + 0.008 * wide[:, 1] ** 2 * grain).clamp(0, 1)
 
 
 def _to_texture(maps: Tensor, size: int) -> Tensor:

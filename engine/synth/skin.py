@@ -130,7 +130,7 @@ def paint(traits: Traits, rows: list[int], size: int = 512) -> Tensor:
     log_albedo = log_albedo - lips[:, None] * _rgb(_LIP_RGB, noise.device) + 0.06 * noise.normal(3)[:, :, None, None]
     # powder fills what is shallow
     log_albedo = (
-        log_albedo - ((0.09 * pores + 0.085 * crosshatch) * _wide(1 - 0.35 * who.foundation) + 0.07 * creases)[:, None]
+        log_albedo - ((0.09 * pores + 0.12 * crosshatch) * _wide(1 - 0.35 * who.foundation) + 0.07 * creases)[:, None]
     )
     albedo = 0.004 + _rgb(skin_model.BASE_RGB, noise.device) * log_albedo.exp()
     albedo = _make_up(albedo, who, noise, where)
@@ -156,7 +156,7 @@ def _texture(who: Traits, noise: Noise, where: Where) -> tuple[Tensor, Tensor]:
     grain = grain / (coarse**2 + (1 - coarse) ** 2).sqrt()
     pores = ((grain - 0.4) / 2.5).clamp(0, 1) * (0.6 + 1.2 * coarse)
     pores = pores * (0.35 + 0.65 * torch.maximum(where("nose"), where("cheek", soft=0.05)))
-    lines = [1 - (noise.band(size, 66, 0.22, heading).abs() / 0.4).clamp(0, 1) for heading in (0.55, 2.45, 1.5)]
+    lines = [1 - (noise.band(size, 56, 0.25, heading).abs() / 0.4).clamp(0, 1) for heading in (0.55, 2.45, 1.5)]
     crosshatch = torch.stack(lines).amax(0) * _wide(0.08 + 1.1 * slack)
     crosshatch = crosshatch * (0.55 + 0.45 * where("cheek", "under_eye", "lower_lid", "neck", "forehead", soft=0.05))
     lids = 1 - 0.6 * where("upper_lid", soft=0.008)

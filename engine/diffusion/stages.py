@@ -103,18 +103,23 @@ class PairPool:
         rows: dict[int, int] = {}
         people: list[tuple[Tensor, ...]] = []
         pairs: list[tuple[Tensor, ...]] = []
+        self.change = torch.empty(0)
+        made = 0
         for batch in fill(source, seed, wanted, deadline, least):
+            if not made:  # one block from the start: joining gigabytes at the end would need them twice
+                self.change = torch.empty(wanted, *batch.change.shape[1:], dtype=torch.float16)
+            self.change[made : made + len(batch.change)] = batch.change
+            made += len(batch.change)
             for index, number in enumerate(batch.identity.tolist()):
                 if number not in rows:
                     rows[number] = len(people)
                     own = (batch.neutral_position_m[index], batch.texture_srgb[index], batch.neutral[index])
                     people.append((own[0].clone(), own[1].half(), own[2].half()))
             person = torch.tensor([rows[number] for number in batch.identity.tolist()])
-            pairs.append((batch.change.half(), batch.offset_m.half(), batch.expression, person))
+            pairs.append((batch.offset_m.half(), batch.expression, person))
+        self.change = self.change[:made]
         self.position_m, self.texture_srgb, self.neutral = (torch.stack(column) for column in zip(*people, strict=True))
-        self.change, self.offset_m, self.expression, self.person = (
-            torch.cat(column) for column in zip(*pairs, strict=True)
-        )
+        self.offset_m, self.expression, self.person = (torch.cat(column) for column in zip(*pairs, strict=True))
 
     def __len__(self) -> int:
         return len(self.person)

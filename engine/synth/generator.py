@@ -129,7 +129,7 @@ class Generator:
         maps, texture, lines = (
             torch.stack([getattr(one, name) for one in skins]).float() for name in ("neutral", "texture_srgb", "lines")
         )
-        gloss = 0.6 + 0.8 * people.traits.oiliness[numbers]
+        gloss = 1.3 - 0.6 * people.traits.firmness[numbers]
         inputs = (neutral_m, offset_m, lines, furrow, people.flush[numbers], gloss)
         parts = zip(*(values.split(_AT_ONCE[self.device.type]) for values in inputs), strict=True)
         change = torch.cat([self._wrinkles(*part) for part in parts])

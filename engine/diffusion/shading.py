@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.expression import LOG_FLOOR
 from engine.face.layout import open_uv
 from engine.identity import SKIN_F0
 
@@ -58,15 +59,18 @@ def mapped_normal(position_m: Tensor, slope: Tensor) -> Tensor:
     """
     along_u, along_v = (_difference(position_m, axis) for axis in (-1, -2))
     geometric = F.normalize(torch.linalg.cross(along_v, along_u, dim=1), dim=1, eps=1e-12)
-    place = _opened_places(slope.shape[-1]).to(position_m).expand(len(position_m), -1, -1, -1)
-    both = F.grid_sample(
-        torch.cat([position_m, geometric], 1), place, mode="bilinear", padding_mode="border", align_corners=False
-    )
+    both = to_canonical(torch.cat([position_m, geometric], 1), slope.shape[-1])
     position, normal = both[:, :3], F.normalize(both[:, 3:], dim=1, eps=1e-12)
     along = _difference(position, -1)
     tangent = F.normalize(along - normal * _dot(along, normal), dim=1, eps=1e-12)
     up = torch.linalg.cross(normal, tangent, dim=1)
     return F.normalize(normal + slope[:, :1] * tangent + slope[:, 1:] * up, dim=1, eps=1e-12)
+
+
+def to_canonical(maps: Tensor, size: int) -> Tensor:
+    """(B, C, h, w) in the opened layout -> (B, C, size, size) in the canonical one, bilinear."""
+    place = _opened_places(size).to(maps).expand(len(maps), -1, -1, -1)
+    return F.grid_sample(maps, place, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 @lru_cache(maxsize=4)
@@ -92,3 +96,27 @@ def _unit(direction: Tensor, like: Tensor) -> Tensor:
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(1, keepdim=True)
+
+
+def absolute(neutral: Tensor, change: Tensor) -> Tensor:
+    """A neutral's linear maps and a change (B, 9, H, W) both -> the expression's maps (see `ReflectanceChange`)."""
+    linear = ((neutral[:, :6] + LOG_FLOOR) * change[:, :6].exp() - LOG_FLOOR).clamp(0.0, 1.0)
+    roughness = (neutral[:, 6:7] + change[:, 6:7]).clamp(0.0, 1.0)
+    return torch.cat([linear, roughness, neutral[:, 7:] + change[:, 7:]], 1)
+
+
+def render_loss(neutral: Tensor, position_m: Tensor, found: Tensor, wanted: Tensor, rng: torch.Generator) -> Tensor:
+    """Mean difference in log radiance of two changes of one neutral, under two random lights and views; a scalar.
+
+    neutral, found and wanted (B, 9, H, W), position_m (B, 3, h, w) posed. Maps are halved first.
+    """
+    neutral, found, wanted = (F.avg_pool2d(maps, 2) for maps in (neutral, found, wanted))
+    ours, truth = absolute(neutral, found), absolute(neutral, wanted)
+    loss = torch.zeros((), device=neutral.device)
+    for _ in range(2):
+        light, view = (torch.randn(3, generator=rng) for _ in range(2))
+        light, view = light + torch.tensor([0.0, 0.0, 1.5]), 0.4 * view + torch.tensor([0.0, 0.0, 1.5])
+        light, view = light.to(neutral), view.to(neutral)
+        one, other = (shade(position_m, maps, light, view) for maps in (ours, truth))
+        loss = loss + ((one + 0.02).log() - (other + 0.02).log()).abs().mean() / 2
+    return loss

@@ -47,8 +47,13 @@ class PairSource(Protocol):
         """`count` random pairs of the training people: pure expressions, mixes and partial strengths."""
         ...
 
-    def pairs(self, identity_indices: list[int], expression_rows: list[int]) -> Batch:
-        """One pair for each (person, row of the vocabulary) taken side by side, at full strength."""
+    def pairs(
+        self, identity_indices: Sequence[int], expression_rows: Sequence[int], *, explained: bool = False
+    ) -> Batch:
+        """One pair for each (person, row of the vocabulary) taken side by side, at full strength.
+
+        `explained` leaves out what of a person cannot be seen in the neutral.
+        """
         ...
 
 

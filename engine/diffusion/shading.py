@@ -59,15 +59,18 @@ def mapped_normal(position_m: Tensor, slope: Tensor) -> Tensor:
     """
     along_u, along_v = (_difference(position_m, axis) for axis in (-1, -2))
     geometric = F.normalize(torch.linalg.cross(along_v, along_u, dim=1), dim=1, eps=1e-12)
-    place = _opened_places(slope.shape[-1]).to(position_m).expand(len(position_m), -1, -1, -1)
-    both = F.grid_sample(
-        torch.cat([position_m, geometric], 1), place, mode="bilinear", padding_mode="border", align_corners=False
-    )
+    both = to_canonical(torch.cat([position_m, geometric], 1), slope.shape[-1])
     position, normal = both[:, :3], F.normalize(both[:, 3:], dim=1, eps=1e-12)
     along = _difference(position, -1)
     tangent = F.normalize(along - normal * _dot(along, normal), dim=1, eps=1e-12)
     up = torch.linalg.cross(normal, tangent, dim=1)
     return F.normalize(normal + slope[:, :1] * tangent + slope[:, 1:] * up, dim=1, eps=1e-12)
+
+
+def to_canonical(maps: Tensor, size: int) -> Tensor:
+    """(B, C, h, w) in the opened layout -> (B, C, size, size) in the canonical one, bilinear."""
+    place = _opened_places(size).to(maps).expand(len(maps), -1, -1, -1)
+    return F.grid_sample(maps, place, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 @lru_cache(maxsize=4)

@@ -108,6 +108,8 @@ class StageConfig:
     """Pairs of the pool that statistics and projections are fitted on."""
     latent_noise: float = 0.05
     """Noise added to the latent while the autoencoder trains."""
+    crop: int = 0
+    """Autoencoder: side in texels of the squares trained on; 0 takes whole maps."""
     flow: bool = True
     """Denoiser: learn the flow; without it, a direct regressor of the same size (one step from nothing, L1)."""
     log_every: int = 20

@@ -227,6 +227,7 @@ def _step(run: Run) -> float:
     progress, stage = run.progress, run.stage
     here = run.config.seed * 1_000_003 + progress.images * 7919 + run.processes.index * 104_729 + 17
     rng = torch.Generator().manual_seed(here % 2**63)
+    torch.manual_seed(here % 2**63)  # what dropout draws from
     device = next(stage.module.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=uses_bfloat16(run.config.precision, device)):
         loss = stage.loss(rng)

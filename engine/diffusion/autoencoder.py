@@ -28,8 +28,8 @@ GUIDED = 10
 
 
 class LocalNorm(nn.Module):
-    """Layer norm over the channels of each place (as in ConvNeXt): what a network says of a place does not depend on how
-    much around it is shown, so it can be trained on crops."""
+    """Layer norm over the channels of each place (as in ConvNeXt): what a network says of a place does not depend on
+    how much around it is shown, so it can be trained on crops."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -154,8 +154,8 @@ class Autoencoder(nn.Module):
 
 
 def deepened(coefficients: Tensor, lines: Tensor) -> Tensor:
-    """(B, `GUIDED`, 2h, 2w) and `unified.guides` -> (B, 9, H, W): lines in diffuse, specular and roughness, their gradient in
-    the slopes, each by its own coefficient."""
+    """(B, `GUIDED`, 2h, 2w) and `unified.guides` -> (B, 9, H, W): lines in diffuse, specular and roughness, their
+    gradient in the slopes, each by its own coefficient."""
     large = F.interpolate(coefficients.float(), lines.shape[-1], mode="bilinear")
     flat = large[:, :6].unflatten(1, (3, 2)).mul(lines[:, None]).sum(2)
     gradient = torch.stack([-_central(lines, -1), _central(lines, -2)], 1)  # (B, axis, guide, H, W)

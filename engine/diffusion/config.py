@@ -129,7 +129,7 @@ class Config:
     identities: int = 400
     """People the data generator is asked for."""
     precision: str = "auto"
-    """float32, bfloat16 (networks under autocast, weights and losses in float32), or auto: what the device is fast at."""
+    """float32, bfloat16 (networks under autocast, weights and losses in float32), or auto: what is fast here."""
     model: ModelConfig = field(default_factory=ModelConfig)
     autoencoder: StageConfig = field(default_factory=StageConfig)
     denoiser: StageConfig = field(default_factory=StageConfig)

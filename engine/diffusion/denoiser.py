@@ -3,11 +3,11 @@
 Letters: B batch, C latent channels, h w the grid, G map groups (geometry, reflectance), N tokens per group, D width.
 
 Every patch of the grid is one token per map group, made of that group's noisy latent, of what the average person does
-there (`pivot.Pivot.typical`) and of the neutral's condition at the same place. All tokens, and the prompt's before them,
-attend to each other (one softmax over all keys: the joint attention of ExpDiff and Wonder3D), share a rotary position,
-and leave through a head of their group, because shared heads leak between maps (Material Anything). Time, strengths and
-the person as a whole steer every block (adaLN, Peebles and Xie 2023, one shared table with an offset per block as in
-PixArt-alpha). Where asked for, every third block also attends over the expressions of one person made together.
+there (`pivot.Pivot.typical`) and of the neutral's condition at the same place. All tokens, and the prompt's before
+them, attend to each other (one softmax over all keys: the joint attention of ExpDiff and Wonder3D), share a rotary
+position, and leave through a head of their group, because shared heads leak between maps (Material Anything). Time,
+strengths and the person as a whole steer every block (adaLN, Peebles and Xie 2023, one shared table with an offset per
+block as in PixArt-alpha). Where asked for, every third block also attends over the expressions of one person.
 
 The network estimates the clean latent x; the velocity of the flow follows as (z_t - x) / t. That keeps wide patches
 possible: the noise need not pass through the tokens (Li and He 2025). What it learns is personal: x is counted from the

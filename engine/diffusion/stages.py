@@ -1,8 +1,8 @@
 """What the stages train, and on what: the loop in `train` knows none of them.
 
-Each stage fills a pool of pairs first (bounded in number and in time), fits its statistics, and then draws batches from
-it. What belongs to a person is kept once per person. The pool is a function of the seed and its length, so a resumed run
-rebuilds the same.
+Each stage fills a pool of pairs first (bounded in number and in time), fits its statistics, and then draws batches
+from it. What belongs to a person is kept once per person. The pool is a function of the seed and its length, so a
+resumed run rebuilds the same.
 """
 
 from __future__ import annotations
@@ -283,7 +283,7 @@ class DenoiserStage:
         return flow_loss(self, clean, typical, condition, person, strengths, rng, together)
 
     def _choose(self, rng: torch.Generator) -> Tensor:
-        """Indices of a batch; where expressions attend to each other, the `TOGETHER` of one person that came in a row."""
+        """Indices of a batch; where expressions attend to each other, `TOGETHER` of one person that came in a row."""
         count = self.settings.batch
         if not self.config.model.expression_attention:
             return torch.randint(len(self.clean), (count,), generator=rng)
@@ -319,10 +319,8 @@ def flow_loss(
     ids, present = conditions(strengths, rng, config.prompt_length, config.prompt_vocabulary)
     per_channel = spread(times, sizes).to(stage.device)
     noisy = clean + per_channel * (noise - clean)
-    found = stage.denoiser(
-        noisy, times.to(stage.device), condition, person, typical, strengths, ids.to(stage.device), present.to(stage.device),
-        together,
-    )  # fmt: skip
+    inputs = (noisy, times.to(stage.device), condition, person, typical, strengths)
+    found = stage.denoiser(*inputs, ids.to(stage.device), present.to(stage.device), together)
     error = (found.float() - clean) / per_channel.clamp(min=WEIGHT_TIME)
     return ((error.square() if flow else error.abs()) * stage.weights).mean()
 
@@ -402,10 +400,8 @@ class RefineStage:
         noise = torch.randn(expected.shape, generator=rng).to(self.device) * float(self.config.denoiser.flow)
         sizes = self.config.model
         ids, present = conditions(strengths, rng, sizes.prompt_length, sizes.prompt_vocabulary)
-        found = self.denoiser(
-            noise, torch.ones(len(noise), 2, device=self.device), condition, whole, typical, strengths, ids.to(self.device),
-            torch.ones_like(present).to(self.device),
-        )  # fmt: skip
+        inputs = (noise, torch.ones(len(noise), 2, device=self.device), condition, whole, typical, strengths)
+        found = self.denoiser(*inputs, ids.to(self.device), torch.ones_like(present).to(self.device))
         geometry, reflectance = self.pivot.restore(found.float(), expected).split(self.denoiser.splits, 1)
         found_change = self.autoencoder.decode(reflectance, features, guides(texture)).float()
         found_offset = self.unified.decode_offset(geometry)

@@ -6,7 +6,8 @@
     expdiff train release     --out engine/diffusion/weights --run RUN
 
 Everything random in a step comes from (seed, images seen), so a resumed run continues as if it had not stopped.
-Habits from EDM2 (Karras et al. 2024) and nanoGPT: images counted instead of steps, averaged weights, bfloat16 where the device is fast at it.
+Habits from EDM2 (Karras et al. 2024) and nanoGPT: images counted instead of steps, averaged weights, bfloat16 where
+the device is fast at it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Letters in shapes: B batch, C latent channels, H W texels of a map, h w cells of
 * The nine change channels are divided by their training deviation; the autoencoder takes them to the same grid.
 * The condition is the neutral's positions minus the mean head and its log albedo minus the mean texture, both through
   block projections of the same kind, and the energies of the texture's bands.
-* The neutral's own maps are what its texture leaves open: log ratio of albedo to texture, and the rest against the mean.
+* The neutral's own maps are what its texture leaves open: log ratio of albedo to texture, the rest against the mean.
 
 Statistics are buffers: they travel with the weights.
 """
@@ -206,8 +206,10 @@ def texture_energies(albedo: Tensor, grid: int) -> Tensor:
 
 
 def guides(log_albedo: Tensor) -> Tensor:
-    """(B, 3, H, W) log albedo, with or without a mean taken off -> (B, 2, H, W) lines that run across and along the face,
-    about unit size: luminance between 5 and 31 texels of 512, averaged over 25 texels along the line's own direction."""
+    """(B, 3, H, W) log albedo, with or without a mean taken off -> (B, 2, H, W) lines across and along the face.
+
+    About unit size: luminance between 5 and 31 texels of 512, averaged over 25 texels along the line's own direction.
+    """
     tone, size = log_albedo.float().mean(1, keepdim=True), log_albedo.shape[-1]
     band = _box(tone, 5, 5, size) - _box(tone, 31, 31, size)
     return torch.cat([_box(band, 1, 25, size), _box(band, 25, 1, size)], 1) / 0.03

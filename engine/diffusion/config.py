@@ -110,6 +110,8 @@ class StageConfig:
     """Noise added to the latent while the autoencoder trains."""
     crop: int = 0
     """Autoencoder: side in texels of the squares trained on; 0 takes whole maps."""
+    moves: float = 0.0
+    """Denoiser: share of each batch that is geometry alone, made on the spot."""
     flow: bool = True
     """Denoiser: learn the flow; without it, a direct regressor of the same size (one step from nothing, L1)."""
     log_every: int = 20

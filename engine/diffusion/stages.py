@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from types import EllipsisType
@@ -62,12 +63,34 @@ class PairSource(Protocol):
         """`count` random pairs of the training people: pure expressions, mixes, one-sided and partial ones."""
         ...
 
+    def moves(self, numbers: Sequence[int], rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Random strengths (B, 2, 32) and offsets (B, 3, H, W) m of given people, without their skin."""
+        ...
+
     def pairs(
         self, identity_indices: Sequence[int], expression_rows: Sequence[int], *, explained: bool = False
     ) -> Batch:
         """One pair for each (person, row of the vocabulary) taken side by side, at full strength; with `explained`
         without what nothing in the neutral tells."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """B training samples of the denoiser, normalised."""
+
+    clean: Tensor
+    """(B, C, h, w)."""
+    typical: Tensor
+    """(B, C, h, w) of `Pivot.typical`."""
+    condition: Tensor
+    """(B, K, h, w)."""
+    person: Tensor
+    """(B, D) of `pivot.Person`."""
+    strengths: Tensor
+    """(B, 2, 32)."""
+    whole: Tensor
+    """(B,) bool; where False only the geometry is known, the other channels are pure noise and do not count."""
 
 
 class Stage(Protocol):
@@ -205,8 +228,8 @@ class DenoiserStage:
         self.pivot, self.denoiser = Pivot(config.model).to(self.device), Denoiser(config.model).to(self.device)
         self.person = Person(config.model).to(self.device)
         self.module: nn.Module = nn.ModuleDict({"pivot": self.pivot, "person": self.person, "denoiser": self.denoiser})
-        self.clean = self.typical = self.condition = self.people = self.strengths = self.who = torch.empty(0)
-        self.weights = torch.empty(0)
+        self.clean = self.typical = self.strengths = self.who = torch.empty(0)
+        self.condition = self.people = self.turn = self.numbers = self.weights = torch.empty(0)
 
     @torch.no_grad()
     def prepare(self, deadline: float, count: int | None) -> int:
@@ -235,12 +258,13 @@ class DenoiserStage:
             person = torch.tensor([rows[number] for number in batch.identity.tolist()], device=self.device)
             pairs.append((latent.half(), batch.expression, person))
             sums.add(batch.expression, batch.offset_m, turn, change)
-        self.condition, turn, position = (torch.stack(column) for column in zip(*people, strict=True))
+        self.condition, self.turn, position = (torch.stack(column) for column in zip(*people, strict=True))
+        self.numbers = torch.tensor(list(rows))
         self.clean, self.strengths, self.who = (torch.cat(column) for column in zip(*pairs, strict=True))
         if count is None:
             self.person.fit(self.person.shape(position))
         self.people = self.person(position, energies_in(self.condition.float()))
-        self._centre(sums if count is None else None, turn)
+        self._centre(sums if count is None else None)
         return len(self.clean)
 
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -248,14 +272,14 @@ class DenoiserStage:
         features = self.reader.features(texture)
         return features, condition_of(self.unified, features, batch.neutral_position_m, texture)
 
-    def _centre(self, sums: PivotFit | None, turn: Tensor) -> None:
+    def _centre(self, sums: PivotFit | None) -> None:
         """Latents -> what is personal in them, in units of its deviation; fit pivot and deviation from `sums`."""
         if sums is not None:
             sums.solve()
         chunks = range(0, len(self.clean), 64)
         parts = [slice(at, at + 64) for at in chunks]
         expected = [
-            self.pivot.expected(self.unified, self.strengths[part], turn[self.who[part]].float()) for part in parts
+            self.pivot.expected(self.unified, self.strengths[part], self.turn[self.who[part]].float()) for part in parts
         ]
         if sums is not None:
             rest = sum(
@@ -276,15 +300,44 @@ class DenoiserStage:
     def loss(self, rng: torch.Generator) -> Tensor:
         """See `Stage`: squared velocity error of the flow, written in the clean latent."""
         chosen = self._choose(rng).to(self.device)
-        clean, typical, strengths = self.clean[chosen].float(), self.typical[chosen].float(), self.strengths[chosen]
         who = self.who[chosen]
-        condition, person = self.condition[who].float(), self.people[who]
-        together = TOGETHER if self.config.model.expression_attention else 1
-        return flow_loss(self, clean, typical, condition, person, strengths, rng, together)
+        samples = Samples(
+            self.clean[chosen].float(),
+            self.typical[chosen].float(),
+            self.condition[who].float(),
+            self.people[who],
+            self.strengths[chosen],
+            torch.ones(len(chosen), dtype=torch.bool, device=self.device),
+        )
+        moves = round(self.settings.batch * self.settings.moves)
+        if moves:
+            extra = self._moves(moves, rng)
+            samples = Samples(
+                *(torch.cat([getattr(part, name) for part in (samples, extra)]) for name in Samples.__slots__)
+            )
+        return flow_loss(self, samples, rng, TOGETHER if self.config.model.expression_attention else 1)
+
+    @torch.no_grad()
+    def _moves(self, count: int, rng: torch.Generator) -> Samples:
+        """Geometry alone of people in the pool, made on the spot: how far someone goes takes many examples to learn."""
+        who = torch.randint(len(self.people), (count,), generator=rng)
+        strengths, offset = (part.to(self.device) for part in self.source.moves(self.numbers[who].tolist(), rng))
+        who = who.to(self.device)
+        expected = self.pivot.expected(self.unified, strengths, self.turn[who].float())
+        geometry = self.unified.encode_offset(offset)
+        latent = torch.cat([geometry, expected[:, geometry.shape[1] :]], 1)
+        return Samples(
+            self.pivot.normalise(latent, expected),
+            self.pivot.typical(expected),
+            self.condition[who].float(),
+            self.people[who],
+            strengths,
+            torch.zeros(count, dtype=torch.bool, device=self.device),
+        )
 
     def _choose(self, rng: torch.Generator) -> Tensor:
         """Indices of a batch; where expressions attend to each other, `TOGETHER` of one person that came in a row."""
-        count = self.settings.batch
+        count = self.settings.batch - round(self.settings.batch * self.settings.moves)
         if not self.config.model.expression_attention:
             return torch.randint(len(self.clean), (count,), generator=rng)
         runs = torch.randint(len(self.clean) // TOGETHER, (count // TOGETHER,), generator=rng)
@@ -300,29 +353,23 @@ class Flow(Protocol):
     weights: Tensor
 
 
-def flow_loss(
-    stage: Flow,
-    clean: Tensor,
-    typical: Tensor,
-    condition: Tensor,
-    person: Tensor,
-    strengths: Tensor,
-    rng: torch.Generator,
-    together: int,
-) -> Tensor:
+def flow_loss(stage: Flow, samples: Samples, rng: torch.Generator, together: int = 1) -> Tensor:
     """Squared velocity error of the flow on a batch, written in the clean latent; L1 at pure absence of noise where the
     configuration asks for a direct regressor."""
-    count, config, sizes = len(clean), stage.config.model, stage.denoiser.splits
-    flow = stage.config.denoiser.flow
+    clean, config, sizes, device = samples.clean, stage.config.model, stage.denoiser.splits, stage.device
+    count, flow = len(clean), stage.config.denoiser.flow
     times = training_times(count, rng) if flow else torch.ones(count, len(sizes))
-    noise = torch.randn(clean.shape, generator=rng).to(stage.device) * float(flow)
-    ids, present = conditions(strengths, rng, config.prompt_length, config.prompt_vocabulary)
-    per_channel = spread(times, sizes).to(stage.device)
+    times[~samples.whole.cpu(), 1] = 1.0
+    noise = torch.randn(clean.shape, generator=rng).to(device) * float(flow)
+    ids, present = conditions(samples.strengths, rng, config.prompt_length, config.prompt_vocabulary)
+    per_channel = spread(times, sizes).to(device)
     noisy = clean + per_channel * (noise - clean)
-    inputs = (noisy, times.to(stage.device), condition, person, typical, strengths)
-    found = stage.denoiser(*inputs, ids.to(stage.device), present.to(stage.device), together)
+    inputs = (noisy, times.to(device), samples.condition, samples.person, samples.typical, samples.strengths)
+    found = stage.denoiser(*inputs, ids.to(device), present.to(device), together)
     error = (found.float() - clean) / per_channel.clamp(min=WEIGHT_TIME)
-    return ((error.square() if flow else error.abs()) * stage.weights).mean()
+    counts = torch.stack([torch.ones_like(samples.whole), samples.whole], 1).float()
+    weights = stage.weights * spread(counts, sizes)
+    return ((error.square() if flow else error.abs()) * weights).mean()
 
 
 def conditions(strengths: Tensor, rng: torch.Generator, length: int, vocabulary: int) -> tuple[Tensor, Tensor]:
@@ -396,7 +443,8 @@ class RefineStage:
             with torch.no_grad():
                 latent = [self.unified.encode_offset(offset), self.autoencoder.encode(change, features)]
                 clean = self.pivot.normalise(torch.cat(latent, 1), expected)
-            return flow_loss(self, clean, typical, condition.detach(), whole.detach(), strengths, rng, 1)
+            known = torch.ones(len(clean), dtype=torch.bool, device=self.device)
+            return flow_loss(self, Samples(clean, typical, condition.detach(), whole.detach(), strengths, known), rng)
         noise = torch.randn(expected.shape, generator=rng).to(self.device) * float(self.config.denoiser.flow)
         sizes = self.config.model
         ids, present = conditions(strengths, rng, sizes.prompt_length, sizes.prompt_vocabulary)

@@ -118,16 +118,33 @@ class Generator:
         strengths[torch.arange(len(expression_rows)), :, torch.tensor(list(expression_rows))] = 1
         return self.render(list(identity_indices), strengths, explained)
 
+    def moves(self, numbers: Sequence[int], rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Random strengths (B, 2, 32) as in `batch` and offsets (B, 3, 128, 128) m of given people, without their skin:
+        many times cheaper than pairs."""
+        strengths = random_strengths(len(numbers), rng).to(self.device)
+        amount = self._amount(list(numbers), strengths, explained=False)
+        return strengths, self._offsets(self._neutral(list(numbers)), amount)
+
+    def _amount(self, numbers: list[int], strengths: Tensor, explained: bool) -> Tensor:
+        """(B, 2, 32) how far each side goes with each row."""
+        amount = strengths * self.people.strength[numbers]
+        if not explained:
+            amount = amount * self.people.hidden[numbers]
+        amount[..., 0] = 0
+        return amount
+
+    def _offsets(self, neutral_m: Tensor, amount: Tensor) -> Tensor:
+        generic_offset = torch.einsum("bse,echw,shw->bchw", amount, self._expressions, self._sides)
+        return self._carried(neutral_m, generic_offset, amount)
+
     def render(self, numbers: list[int], strengths: Tensor, explained: bool = False) -> Batch:
         """The expression of strengths (B, 2, 32) of each of the people `numbers`; `explained` as in `pairs`."""
         people, strengths = self.people, strengths.to(self.device)
-        amount, furrow = strengths * people.strength[numbers], people.furrow[numbers]
+        furrow = people.furrow[numbers]
         if not explained:
-            amount, furrow = amount * people.hidden[numbers], furrow * people.hidden_furrow[numbers]
-        amount[..., 0] = 0
+            furrow = furrow * people.hidden_furrow[numbers]
         neutral_m = self._neutral(numbers)
-        generic_offset = torch.einsum("bse,echw,shw->bchw", amount, self._expressions, self._sides)
-        offset_m = self._carried(neutral_m, generic_offset, amount)
+        offset_m = self._offsets(neutral_m, self._amount(numbers, strengths, explained))
         skins = [self._skin(number) for number in numbers]
         maps, texture, lines = (
             torch.stack([getattr(one, name) for one in skins]).float() for name in ("neutral", "texture_srgb", "lines")

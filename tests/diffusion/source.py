@@ -48,6 +48,14 @@ class WaveSource:
         strengths = torch.eye(ROWS)[torch.tensor(expression_rows)][:, None].expand(-1, 2, -1)
         return self.make(torch.tensor(identity_indices), strengths, explained)
 
+    def moves(self, numbers: Sequence[int], rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """One expression of each of the people at a random strength, geometry alone."""
+        strengths = torch.zeros(len(numbers), 2, ROWS)
+        for row in strengths:
+            row[:, torch.randint(1, ROWS, (), generator=rng)] = torch.rand((), generator=rng)
+        made = self.make(torch.tensor(numbers), strengths)
+        return made.expression, made.offset_m
+
     def make(self, who: Tensor, strengths: Tensor, explained: bool = False) -> Batch:
         """The pairs themselves."""
         traits = self.traits[who]

@@ -6,9 +6,10 @@ leaves them open.
 
 The autoencoder's linear skeleton is a block projection (principal components of smooth training changes); two small
 networks refine it. Its latent is smoothed from cell to cell, so that it can say how deep, how red, how glossy, but not
-where each furrow runs: that the decoder has to take from the neutral. It does so twice: through the reader's features,
-and by *guides*, the lines that fixed filters find in the texture, deepened or faded by coefficients on the features'
-grid (as HDRnet applies coarse coefficients to a fine guide, Gharbi et al. 2017). So a latent is easy to foresee, and
+where each furrow runs: that the decoder has to take from the neutral. It does so through the reader's features, and by
+*lines* that are deepened or faded by coefficients on the features' grid (as HDRnet applies coarse coefficients to a
+fine guide, Gharbi et al. 2017): those that fixed filters find in the texture, and templates of where faces fold, the
+principal components of the training changes' fine band. So a latent is easy to foresee, and
 fine detail comes out where the person has it. Latent: (B, C, h, w), about unit deviation; at 512: blocks of 16, a
 32 x 32 grid.
 """
@@ -20,11 +21,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.unified import BlockProjection
+from engine.diffusion.unified import BlockProjection, box, guides
 from engine.face.space import CHANGE_CHANNELS
 
-GUIDED = 10
-"""Coefficients a cell: two guides each for diffuse, specular and roughness, and for the two slopes."""
+FINE_TEXELS = 31
+"""Templates hold what is finer than this, texels of 512."""
 
 
 class LocalNorm(nn.Module):
@@ -102,6 +103,8 @@ class _Join(nn.Module):
 class Autoencoder(nn.Module):
     """Scaled change (B, 9, H, W) <-> latent (B, C, h, w), given the reader's features; a small decoder for previews."""
 
+    templates: Tensor
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         stem, channels = config.texture_block // 2, config.change_channels
@@ -127,12 +130,32 @@ class Autoencoder(nn.Module):
             *(ResidualBlock(fine) for _ in range(config.decoder_blocks)),
         )
         self.pixels = nn.Sequential(_quiet(nn.Conv2d(fine, pixels, 1)), nn.PixelShuffle(stem))
-        self.guided = _quiet(nn.Conv2d(fine, GUIDED, 1))
+        size = config.texture_size
+        self.register_buffer("templates", torch.zeros(config.templates, size, size))
+        self.guided = _quiet(nn.Conv2d(fine, 5 * (2 + config.templates), 1))
         self.preview_scale = config.preview_scale
         small = CHANGE_CHANNELS * config.preview_scale**2
         self.preview_refine = nn.Sequential(
             nn.Conv2d(channels, fine, 3, padding=1), nn.SiLU(), _quiet(nn.Conv2d(fine, small, 1))
         )
+
+    @torch.no_grad()
+    def fit_templates(self, change: Tensor) -> None:
+        """Principal components of the fine band of diffuse change (N, 3, H, W), about zero, scaled to near 1."""
+        tone = change.float().mean(1, keepdim=True)
+        band = (tone - box(tone, FINE_TEXELS, FINE_TEXELS, tone.shape[-1])).flatten(1)
+        _, vectors = torch.linalg.eigh(band @ band.T)
+        count = min(len(self.templates), len(band))
+        found = vectors.flip(1)[:, :count].T @ band
+        large = found.abs().kthvalue(max(1, round(0.999 * found.shape[1])), dim=1).values
+        found = found / large.clamp(min=1e-6)[:, None]
+        self.templates.zero_()
+        self.templates[:count] = found.view(count, *self.templates.shape[1:])
+
+    def lines(self, texture: Tensor) -> Tensor:
+        """`Unified.texture_input` (B, 3, H, W) -> (B, 2 + templates, H, W): guides and templates, for `decode`."""
+        shared = self.templates.expand(len(texture), -1, -1, -1)
+        return torch.cat([guides(texture), shared], 1)
 
     def encode(self, change: Tensor, features: Tensor) -> Tensor:
         """(B, 9, H, W) scaled change -> (B, C, h, w), smooth from cell to cell."""
@@ -140,7 +163,7 @@ class Autoencoder(nn.Module):
         return smooth(self.skeleton.encode(change) + refined)
 
     def decode(self, latent: Tensor, features: Tensor, lines: Tensor) -> Tensor:
-        """(B, C, h, w), reader's features and `unified.guides` (B, 2, H, W) -> (B, 9, H, W) scaled change."""
+        """(B, C, h, w), reader's features and `lines` (B, L, H, W) -> (B, 9, H, W) scaled change."""
         hidden = self.decoder(self.decode_join(self.decode_stem(latent), features))
         fine = self.pixels(hidden) + deepened(self.guided(hidden), lines)
         return self.skeleton.decode(latent) + fine
@@ -154,19 +177,19 @@ class Autoencoder(nn.Module):
 
 
 def deepened(coefficients: Tensor, lines: Tensor) -> Tensor:
-    """(B, `GUIDED`, 2h, 2w) and `unified.guides` -> (B, 9, H, W): lines in diffuse, specular and roughness, their
-    gradient in the slopes, each by its own coefficient."""
-    large = F.interpolate(coefficients.float(), lines.shape[-1], mode="bilinear")
-    flat = large[:, :6].unflatten(1, (3, 2)).mul(lines[:, None]).sum(2)
-    gradient = torch.stack([-_central(lines, -1), _central(lines, -2)], 1)  # (B, axis, guide, H, W)
-    slopes = large[:, 6:].unflatten(1, (2, 2)).mul(gradient).sum(2)
-    parts = (flat[:, :1].expand(-1, 3, -1, -1), flat[:, 1:2].expand(-1, 3, -1, -1), flat[:, 2:], slopes)
+    """(B, 5 L, 2h, 2w) and lines (B, L, H, W) -> (B, 9, H, W): lines in diffuse, specular and roughness, their gradient
+    in the slopes, each by its own coefficient."""
+    large = F.interpolate(coefficients.float(), lines.shape[-1], mode="bilinear").unflatten(1, (5, -1))
+    flat = large[:, :3].mul(lines[:, None]).sum(2)
+    across = large[:, 3].mul(-_central(lines, -1)).sum(1, keepdim=True)
+    along = large[:, 4].mul(_central(lines, -2)).sum(1, keepdim=True)
+    parts = (flat[:, :1].expand(-1, 3, -1, -1), flat[:, 1:2].expand(-1, 3, -1, -1), flat[:, 2:], across, along)
     return torch.cat(parts, 1)
 
 
 def _central(values: Tensor, axis: int) -> Tensor:
-    """Central difference in units of a guide's width, edges repeated from the other side."""
-    return torch.roll(values, -1, axis) - torch.roll(values, 1, axis)
+    """Twice the central difference over two texels, edges repeated from the other side."""
+    return 2 * (torch.roll(values, -1, axis) - torch.roll(values, 1, axis))
 
 
 def smooth(latent: Tensor) -> Tensor:

@@ -36,7 +36,14 @@ STAGES = ("autoencoder", "denoiser", "refine")
 PARTS = ("unified", "reader", "autoencoder", "pivot", "person", "denoiser")
 """Names of the networks in a checkpoint, in the order of `ChangeModel`."""
 FORMAT = "expdiff-2"
-_HALF_BUFFERS = ("pivot.offset_m", "pivot.change", "unified.mean_maps", "unified.mean_albedo", "person.basis")
+_HALF_BUFFERS = (
+    "pivot.offset_m",
+    "pivot.change",
+    "unified.mean_maps",
+    "unified.mean_albedo",
+    "person.basis",
+    "autoencoder.templates",
+)
 """Buffers large enough to be stored in half floats all the same."""
 
 

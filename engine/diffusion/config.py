@@ -47,6 +47,8 @@ class ModelConfig:
     encoder_blocks: int = 1
     decoder_blocks: int = 2
     """Residual blocks of the reader, and per level of encoder and decoder."""
+    templates: int = 8
+    """Templates of where faces fold."""
     preview_scale: int = 4
     """The preview decoder draws at `grid * preview_scale`."""
     width: int = 256

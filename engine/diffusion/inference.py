@@ -20,7 +20,7 @@ from engine.diffusion.pivot import Person, Pivot
 from engine.diffusion.sampler import euler
 from engine.diffusion.schedule import sampling_times, spread
 from engine.diffusion.text import tokenize
-from engine.diffusion.unified import Unified, energies_in, guides
+from engine.diffusion.unified import Unified, energies_in
 from engine.synth.batch import Batch
 
 
@@ -45,7 +45,7 @@ class Neutral:
     features: Tensor
     """(B, F, 2h, 2w) what the decoder takes fine detail from."""
     lines: Tensor
-    """(B, 2, H', W') guides: where this person's lines lie."""
+    """(B, L, H', W') where this person's and everyone's lines lie."""
     maps: Tensor
     """(B, 9, H', W') the neutral's own maps as the model sees them: linear albedo, specular, roughness, slopes."""
 
@@ -88,7 +88,7 @@ class ChangeModel:
             self.pivot.turn(self.unified, position_m),
             self.person(position_m, energies_in(condition)),
             features,
-            guides(texture),
+            self.autoencoder.lines(texture),
             maps,
         )
 

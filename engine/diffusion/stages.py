@@ -29,7 +29,7 @@ from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import spread, training_times
 from engine.diffusion.shading import render_loss
 from engine.diffusion.text import tokenize
-from engine.diffusion.unified import OFFSET_UNIT_M, Unified, energies_in, guides
+from engine.diffusion.unified import OFFSET_UNIT_M, Unified, energies_in
 from engine.synth.batch import Batch
 
 DROP_PROMPT, DROP_STRENGTHS, DROP_BOTH = 0.1, 0.1, 0.1
@@ -177,6 +177,7 @@ class AutoencoderStage:
             self.unified.fit(*(part.to(self.device) for part in (*people, pool.offset_m[:fit], pool.change[:fit])))
             block = self.config.model.texture_block
             parts = [self.unified.scale_change(part.to(self.device)) for part in pool.change[:fit].split(8)]
+            self.autoencoder.fit_templates(torch.cat([part[:, :3] for part in parts]))
             self.autoencoder.skeleton.fit(torch.cat([broad(part, block).half() for part in parts]))
         return len(pool)
 
@@ -189,7 +190,7 @@ class AutoencoderStage:
         change = self.unified.scale_change(self.pool.change[chosen].to(self.device))[part]
         texture = self.unified.texture_input(self.pool.texture_srgb[person].to(self.device))
         maps = self.unified.scale_maps(self.pool.neutral[person].to(self.device), texture)[part]
-        lines, texture, mask = guides(texture)[part], texture[part], self.unified.change_mask[part[1:]]
+        lines, texture, mask = self.autoencoder.lines(texture)[part], texture[part], self.unified.change_mask[part[1:]]
         features = self.reader.features(texture)
         latent = self.autoencoder.encode(change, features)
         noisy = latent + torch.randn(latent.shape, generator=rng).to(self.device) * self.settings.latent_noise
@@ -451,7 +452,7 @@ class RefineStage:
         inputs = (noise, torch.ones(len(noise), 2, device=self.device), condition, whole, typical, strengths)
         found = self.denoiser(*inputs, ids.to(self.device), torch.ones_like(present).to(self.device))
         geometry, reflectance = self.pivot.restore(found.float(), expected).split(self.denoiser.splits, 1)
-        found_change = self.autoencoder.decode(reflectance, features, guides(texture)).float()
+        found_change = self.autoencoder.decode(reflectance, features, self.autoencoder.lines(texture)).float()
         found_offset = self.unified.decode_offset(geometry)
         mask = self.unified.change_mask
         loss = reconstruction_loss(found_change, change, mask)

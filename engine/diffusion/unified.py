@@ -211,11 +211,11 @@ def guides(log_albedo: Tensor) -> Tensor:
     About unit size: luminance between 5 and 31 texels of 512, averaged over 25 texels along the line's own direction.
     """
     tone, size = log_albedo.float().mean(1, keepdim=True), log_albedo.shape[-1]
-    band = _box(tone, 5, 5, size) - _box(tone, 31, 31, size)
-    return torch.cat([_box(band, 1, 25, size), _box(band, 25, 1, size)], 1) / 0.03
+    band = box(tone, 5, 5, size) - box(tone, 31, 31, size)
+    return torch.cat([box(band, 1, 25, size), box(band, 25, 1, size)], 1) / 0.03
 
 
-def _box(image: Tensor, tall: int, wide: int, size: int) -> Tensor:
+def box(image: Tensor, tall: int, wide: int, size: int) -> Tensor:
     """Mean over tall x wide texels of 512, fewer of smaller maps, one axis after the other."""
     for axis, length in enumerate((tall, wide)):
         odd = max(1, round(length * size / 512)) // 2 * 2 + 1

@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out `expdiff dataset`; people that are there whole are kept, so that it can be stopped and started again."""
+    """Carry out `expdiff dataset`; people that are there whole are kept, so it can be stopped and started again."""
     if args.identities < 2:
         raise EngineError(f"dataset: expected --identities of 2 or more, one for each list, found {args.identities}")
     source = Generator(args.data, args.identities, args.seed)

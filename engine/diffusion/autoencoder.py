@@ -27,13 +27,26 @@ GUIDED = 10
 """Coefficients a cell: two guides each for diffuse, specular and roughness, and for the two slopes."""
 
 
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with GroupNorm and SiLU, added to the input (He et al. 2016, pre-activation)."""
+class LocalNorm(nn.Module):
+    """Layer norm over the channels of each place (as in ConvNeXt): what a network says of a place does not depend on
+    how much around it is shown, so it can be trained on crops."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        groups = max(1, width // 16)
-        self.first_norm, self.second_norm = nn.GroupNorm(groups, width), nn.GroupNorm(groups, width)
+        self.weight, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, width, h, w) -> the same shape."""
+        last = features.permute(0, 2, 3, 1)
+        return F.layer_norm(last, last.shape[-1:], self.weight, self.bias, 1e-5).permute(0, 3, 1, 2)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with norm and SiLU, added to the input (He et al. 2016, pre-activation)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first_norm, self.second_norm = LocalNorm(width), LocalNorm(width)
         self.first, self.second = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
         nn.init.zeros_(self.second.weight)
 
@@ -59,7 +72,7 @@ class Reader(nn.Module):
         stem, width = config.texture_block // 2, config.fine_width
         self.stem = nn.Sequential(nn.PixelUnshuffle(stem), nn.Conv2d(3 * stem * stem, width, 1))
         self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(config.reader_blocks)))
-        self.norm = nn.GroupNorm(max(1, width // 16), width)
+        self.norm = LocalNorm(width)
         self.maps = nn.Sequential(
             ResidualBlock(width),
             _quiet(nn.Conv2d(width, CHANGE_CHANNELS * stem * stem, 1)),
@@ -127,7 +140,7 @@ class Autoencoder(nn.Module):
         return smooth(self.skeleton.encode(change) + refined)
 
     def decode(self, latent: Tensor, features: Tensor, lines: Tensor) -> Tensor:
-        """(B, C, h, w), reader's features and `guides` (B, 2, H, W) -> (B, 9, H, W) scaled change."""
+        """(B, C, h, w), reader's features and `unified.guides` (B, 2, H, W) -> (B, 9, H, W) scaled change."""
         hidden = self.decoder(self.decode_join(self.decode_stem(latent), features))
         fine = self.pixels(hidden) + deepened(self.guided(hidden), lines)
         return self.skeleton.decode(latent) + fine
@@ -140,19 +153,9 @@ class Autoencoder(nn.Module):
         return F.pixel_shuffle(F.conv2d(latent, weight.contiguous()) + self.preview_refine(latent), scale)
 
 
-def guides(texture: Tensor) -> Tensor:
-    """`Unified.texture_input` (B, 3, H, W) -> (B, 2, H, W) lines that run across and along the face, about unit size.
-
-    Luminance between 5 and 31 texels of 512, averaged over 25 texels along the line's own direction.
-    """
-    tone, size = texture.float().mean(1, keepdim=True), texture.shape[-1]
-    band = _box(tone, 5, 5, size) - _box(tone, 31, 31, size)
-    return torch.cat([_box(band, 1, 25, size), _box(band, 25, 1, size)], 1) / 0.03
-
-
 def deepened(coefficients: Tensor, lines: Tensor) -> Tensor:
-    """(B, `GUIDED`, 2h, 2w) and `guides` -> (B, 9, H, W): lines in diffuse, specular and roughness, their gradient in
-    the slopes, each by its own coefficient."""
+    """(B, `GUIDED`, 2h, 2w) and `unified.guides` -> (B, 9, H, W): lines in diffuse, specular and roughness, their
+    gradient in the slopes, each by its own coefficient."""
     large = F.interpolate(coefficients.float(), lines.shape[-1], mode="bilinear")
     flat = large[:, :6].unflatten(1, (3, 2)).mul(lines[:, None]).sum(2)
     gradient = torch.stack([-_central(lines, -1), _central(lines, -2)], 1)  # (B, axis, guide, H, W)
@@ -164,17 +167,6 @@ def deepened(coefficients: Tensor, lines: Tensor) -> Tensor:
 def _central(values: Tensor, axis: int) -> Tensor:
     """Central difference in units of a guide's width, edges repeated from the other side."""
     return torch.roll(values, -1, axis) - torch.roll(values, 1, axis)
-
-
-def _box(image: Tensor, tall: int, wide: int, size: int) -> Tensor:
-    """Mean over tall x wide texels of 512, fewer of smaller maps, one axis after the other."""
-    for axis, length in enumerate((tall, wide)):
-        odd = max(1, round(length * size / 512)) // 2 * 2 + 1
-        kernel = (odd, 1) if axis == 0 else (1, odd)
-        if odd > 1:
-            pad = (odd // 2, 0) if axis == 0 else (0, odd // 2)
-            image = F.avg_pool2d(image, kernel, 1, pad, count_include_pad=False)
-    return image
 
 
 def smooth(latent: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """Weights on disk: safetensors written whole or not at all, the resolved configuration inside, digests beside.
 
 A *training folder* holds `autoencoder.safetensors`, `denoiser.safetensors` and perhaps `refine.safetensors` (float32,
-averaged weights; the last counts only while it was made from that denoiser) and the state to resume from. A *release* holds `weights-N.safetensors` (networks in half floats, statistics in full, at most
-`SHARD_BYTES` each) and `weights.json` with the SHA-256 of each; what differs from it is refused.
+averaged weights; the last counts only while it was made from that denoiser) and the state to resume from. A *release*
+holds `weights-N.safetensors` (networks in half floats, statistics in full, at most `SHARD_BYTES` each) and
+`weights.json` with the SHA-256 of each; what differs from it is refused.
 """
 
 from __future__ import annotations

@@ -108,6 +108,8 @@ class StageConfig:
     """Pairs of the pool that statistics and projections are fitted on."""
     latent_noise: float = 0.05
     """Noise added to the latent while the autoencoder trains."""
+    crop: int = 0
+    """Autoencoder: side in texels of the squares trained on; 0 takes whole maps."""
     flow: bool = True
     """Denoiser: learn the flow; without it, a direct regressor of the same size (one step from nothing, L1)."""
     log_every: int = 20
@@ -127,7 +129,7 @@ class Config:
     identities: int = 400
     """People the data generator is asked for."""
     precision: str = "auto"
-    """float32, bfloat16 (networks under autocast, weights and losses in float32), or auto: what the device is fast at."""
+    """float32, bfloat16 (networks under autocast, weights and losses in float32), or auto: what is fast here."""
     model: ModelConfig = field(default_factory=ModelConfig)
     autoencoder: StageConfig = field(default_factory=StageConfig)
     denoiser: StageConfig = field(default_factory=StageConfig)

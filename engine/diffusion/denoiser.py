@@ -3,11 +3,11 @@
 Letters: B batch, C latent channels, h w the grid, G map groups (geometry, reflectance), N tokens per group, D width.
 
 Every patch of the grid is one token per map group, made of that group's noisy latent, of what the average person does
-there (`pivot.Pivot.typical`) and of the neutral's condition at the same place. All tokens, and the prompt's before them,
-attend to each other (one softmax over all keys: the joint attention of ExpDiff and Wonder3D), share a rotary position,
-and leave through a head of their group, because shared heads leak between maps (Material Anything). Time, strengths and
-the person as a whole steer every block (adaLN, Peebles and Xie 2023, one shared table with an offset per block as in
-PixArt-alpha). Where asked for, every third block also attends over the expressions of one person made together.
+there (`pivot.Pivot.typical`) and of the neutral's condition at the same place. All tokens, and the prompt's before
+them, attend to each other (one softmax over all keys: the joint attention of ExpDiff and Wonder3D), share a rotary
+position, and leave through a head of their group, because shared heads leak between maps (Material Anything). Time,
+strengths and the person as a whole steer every block (adaLN, Peebles and Xie 2023, one shared table with an offset per
+block as in PixArt-alpha). Where asked for, every third block also attends over the expressions of one person.
 
 The network estimates the clean latent x; the velocity of the flow follows as (z_t - x) / t. That keeps wide patches
 possible: the noise need not pass through the tokens (Li and He 2025). What it learns is personal: x is counted from the
@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.pivot import EXPRESSION_COUNT
+from engine.diffusion.pivot import COARSE, EXPRESSION_COUNT
 from engine.diffusion.schedule import GROUPS
 from engine.diffusion.text import PromptEncoder
 from engine.diffusion.unified import ENERGIES
@@ -42,8 +42,8 @@ class Denoiser(nn.Module):
         self.prompt = PromptEncoder(config)
         self.prompt_in = nn.Linear(config.prompt_width, width)
         self.condition_in = nn.Linear(condition * area, width)
-        person = config.shape_components + 16 * (ENERGIES + config.fine_width)
-        self.person_in = nn.Sequential(nn.Linear(person, width), nn.SiLU(), nn.Linear(width, width))
+        person = config.shape_components + COARSE**2 * ENERGIES
+        self.person_in = nn.Sequential(nn.Dropout(0.1), nn.Linear(person, width), nn.SiLU(), nn.Linear(width, width))
         self.patch_in = nn.ModuleList(nn.Linear(2 * count * area, width) for count in self.splits)
         self.group = nn.Parameter(torch.randn(GROUPS, width) * 0.02)
         self.time_in = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))

@@ -94,7 +94,7 @@ def _loaded(folder: Path | None, device: str) -> ExpressionModel:
 
 
 def model_for(folder: Path | None, device: str) -> ExpressionModel:
-    """The model in `folder` (the program's own for None) on `device`, kept; WeightsError where it does not fit heads."""
+    """The model in `folder` (the program's own for None) on `device`, kept; WeightsError where it fits no head."""
     from engine.diffusion.train import use_device
 
     model = _loaded(folder, str(use_device(device)))

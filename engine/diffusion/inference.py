@@ -13,14 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.diffusion.autoencoder import Autoencoder, Reader, guides
+from engine.diffusion.autoencoder import Autoencoder, Reader
 from engine.diffusion.config import Config
 from engine.diffusion.denoiser import Denoiser, velocity
 from engine.diffusion.pivot import Person, Pivot
 from engine.diffusion.sampler import euler
 from engine.diffusion.schedule import sampling_times, spread
 from engine.diffusion.text import tokenize
-from engine.diffusion.unified import ENERGIES, Unified
+from engine.diffusion.unified import Unified, energies_in, guides
 from engine.synth.batch import Batch
 
 
@@ -83,9 +83,13 @@ class ChangeModel:
         features = self.reader.features(texture)
         maps = self.unified.unscale_maps(self.reader.neutral(features), texture)
         condition = condition_of(self.unified, features, position_m, texture)
-        turn, lines = self.pivot.turn(self.unified, position_m), guides(texture)
         return Neutral(
-            condition, turn, self.person(position_m, condition, features.shape[1] + ENERGIES), features, lines, maps
+            condition,
+            self.pivot.turn(self.unified, position_m),
+            self.person(position_m, energies_in(condition)),
+            features,
+            guides(texture),
+            maps,
         )
 
     def sample(
@@ -175,7 +179,7 @@ class ChangeModel:
 def condition_of(unified: Unified, features: Tensor, position_m: Tensor, texture: Tensor) -> Tensor:
     """(B, K, h, w) of the denoiser: projections and energies, and the reader's features on the grid."""
     pooled = F.adaptive_avg_pool2d(features, unified.grid)
-    return torch.cat([unified.encode_condition(position_m, texture), pooled], 1)
+    return torch.cat([pooled, unified.encode_condition(position_m, texture)], 1)
 
 
 def seeded_noise(seed: str, shape: tuple[int, ...]) -> Tensor:

@@ -18,6 +18,8 @@ from engine.synth.frames import local_frames
 from engine.vocabulary import EXPRESSIONS
 
 EXPRESSION_COUNT = len(EXPRESSIONS)
+COARSE = 8
+"""Side of the grid on which a texture's energies are looked at as a whole."""
 _RIDGE = 0.1
 
 
@@ -69,7 +71,7 @@ class Pivot(nn.Module):
 
 
 class Person(nn.Module):
-    """A head as a short vector: principal components of its shape, and a coarse view of its texture.
+    """A head as a short vector: principal components of its shape, and what its texture is like where.
 
     How far someone goes with an expression follows from the whole head; this is the whole head at a glance.
     """
@@ -100,11 +102,10 @@ class Person(nn.Module):
         self.basis[:count] = vectors[:count] * signs
         self.deviation[:count] = (values[:count] / len(shapes) ** 0.5).clamp(min=1e-3)
 
-    def forward(self, position_m: Tensor, condition: Tensor, seen: int) -> Tensor:
-        """(B, D) of positions (B, 3, H, W) m and the denoiser's condition, whose last `seen` channels are the texture's
-        energies and features and are looked at on a 4 x 4 grid."""
+    def forward(self, position_m: Tensor, energies: Tensor) -> Tensor:
+        """(B, D) of positions (B, 3, H, W) m and scaled `texture_energies` (B, E, h, w), looked at on an 8 x 8 grid."""
         components = (self.shape(position_m) - self.mean) @ self.basis.T / self.deviation
-        coarse = F.adaptive_avg_pool2d(condition[:, -seen:], 4).flatten(1)
+        coarse = F.adaptive_avg_pool2d(energies, COARSE).flatten(1)
         return torch.cat([components.clamp(-6.0, 6.0), coarse], 1)
 
 

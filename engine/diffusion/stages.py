@@ -1,8 +1,8 @@
 """What the stages train, and on what: the loop in `train` knows none of them.
 
-Each stage fills a pool of pairs first (bounded in number and in time), fits its statistics, and then draws batches from
-it. What belongs to a person is kept once per person. The pool is a function of the seed and its length, so a resumed run
-rebuilds the same.
+Each stage fills a pool of pairs first (bounded in number and in time), fits its statistics, and then draws batches
+from it. What belongs to a person is kept once per person. The pool is a function of the seed and its length, so a
+resumed run rebuilds the same.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
+from types import EllipsisType
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.diffusion.autoencoder import Autoencoder, Reader, broad, guides, reconstruction_loss
+from engine.diffusion.autoencoder import Autoencoder, Reader, broad, reconstruction_loss
 from engine.diffusion.checkpoint import PARTS, load_into, load_tensors
 from engine.diffusion.config import Config, StageConfig
 from engine.diffusion.denoiser import Denoiser
@@ -27,7 +28,7 @@ from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import spread, training_times
 from engine.diffusion.shading import render_loss
 from engine.diffusion.text import tokenize
-from engine.diffusion.unified import ENERGIES, OFFSET_UNIT_M, Unified
+from engine.diffusion.unified import OFFSET_UNIT_M, Unified, energies_in, guides
 from engine.synth.batch import Batch
 
 DROP_PROMPT, DROP_STRENGTHS, DROP_BOTH = 0.1, 0.1, 0.1
@@ -39,6 +40,8 @@ TOGETHER = 4
 FILL_BATCH = 8
 PEOPLE_SEEN = 96
 """Most people whose textures statistics are fitted on."""
+_FACE_U, _FACE_V = (0.125, 0.875), (0.0625, 0.8125)
+"""Where the front of the face lies in the canonical layout: crops are taken there."""
 _NEUTRAL_WEIGHT, _OFFSET_WEIGHT, _RENDER_WEIGHT = 0.3, 6.0, 1.0
 
 
@@ -159,19 +162,33 @@ class AutoencoderStage:
         assert self.pool is not None
         chosen = torch.randint(len(self.pool), (self.settings.batch,), generator=rng)
         person = self.pool.person[chosen]
-        change = self.unified.scale_change(self.pool.change[chosen].to(self.device))
+        part = self._crop(rng)
+        change = self.unified.scale_change(self.pool.change[chosen].to(self.device))[part]
         texture = self.unified.texture_input(self.pool.texture_srgb[person].to(self.device))
+        maps = self.unified.scale_maps(self.pool.neutral[person].to(self.device), texture)[part]
+        lines, texture, mask = guides(texture)[part], texture[part], self.unified.change_mask[part[1:]]
         features = self.reader.features(texture)
         latent = self.autoencoder.encode(change, features)
         noisy = latent + torch.randn(latent.shape, generator=rng).to(self.device) * self.settings.latent_noise
-        mask = self.unified.change_mask
-        loss = reconstruction_loss(self.autoencoder.decode(noisy, features, guides(texture)).float(), change, mask)
+        loss = reconstruction_loss(self.autoencoder.decode(noisy, features, lines).float(), change, mask)
         loss = loss + 1e-3 * (latent.square().mean(1) - 4.0).clamp(min=0.0).mean()  # keeps the code from running away
-        maps = self.unified.scale_maps(self.pool.neutral[person].to(self.device), texture)
         loss = loss + _NEUTRAL_WEIGHT * reconstruction_loss(self.reader.neutral(features).float(), maps, mask)
         preview = self.autoencoder.decode_preview(noisy.detach())
         small = F.adaptive_avg_pool2d(change, preview.shape[-1])
         return loss + (preview - small).abs().mean()
+
+    def _crop(self, rng: torch.Generator) -> tuple[EllipsisType, slice, slice]:
+        """A square of `settings.crop` texels on the latent's blocks, somewhere over the front of the face."""
+        size, block = self.config.model.texture_size, self.config.model.texture_block
+        side = min(self.settings.crop or size, size)
+        if side == size:
+            return (..., slice(0, size), slice(0, size))
+        (top, bottom), (left, right) = ((round(share * size) for share in ends) for ends in (_FACE_V, _FACE_U))
+        start = [
+            int(torch.randint(low // block, max(low, high - side) // block + 1, (), generator=rng)) * block
+            for low, high in ((top, bottom), (left, right))
+        ]
+        return (..., slice(start[0], start[0] + side), slice(start[1], start[1] + side))
 
 
 class DenoiserStage:
@@ -222,8 +239,7 @@ class DenoiserStage:
         self.clean, self.strengths, self.who = (torch.cat(column) for column in zip(*pairs, strict=True))
         if count is None:
             self.person.fit(self.person.shape(position))
-        seen = self.config.model.fine_width + ENERGIES
-        self.people = self.person(position, self.condition.float(), seen)
+        self.people = self.person(position, energies_in(self.condition.float()))
         self._centre(sums if count is None else None, turn)
         return len(self.clean)
 
@@ -267,7 +283,7 @@ class DenoiserStage:
         return flow_loss(self, clean, typical, condition, person, strengths, rng, together)
 
     def _choose(self, rng: torch.Generator) -> Tensor:
-        """Indices of a batch; where expressions attend to each other, the `TOGETHER` of one person that came in a row."""
+        """Indices of a batch; where expressions attend to each other, `TOGETHER` of one person that came in a row."""
         count = self.settings.batch
         if not self.config.model.expression_attention:
             return torch.randint(len(self.clean), (count,), generator=rng)
@@ -303,10 +319,8 @@ def flow_loss(
     ids, present = conditions(strengths, rng, config.prompt_length, config.prompt_vocabulary)
     per_channel = spread(times, sizes).to(stage.device)
     noisy = clean + per_channel * (noise - clean)
-    found = stage.denoiser(
-        noisy, times.to(stage.device), condition, person, typical, strengths, ids.to(stage.device), present.to(stage.device),
-        together,
-    )  # fmt: skip
+    inputs = (noisy, times.to(stage.device), condition, person, typical, strengths)
+    found = stage.denoiser(*inputs, ids.to(stage.device), present.to(stage.device), together)
     error = (found.float() - clean) / per_channel.clamp(min=WEIGHT_TIME)
     return ((error.square() if flow else error.abs()) * stage.weights).mean()
 
@@ -374,7 +388,7 @@ class RefineStage:
         offset = self.pool.offset_m[chosen].to(self.device).float()
         features = self.reader.features(texture)
         condition = condition_of(self.unified, features, position, texture)
-        whole = self.person(position, condition, features.shape[1] + ENERGIES)
+        whole = self.person(position, energies_in(condition))
         with torch.no_grad():
             expected = self.pivot.expected(self.unified, strengths, self.pivot.turn(self.unified, position))
             typical = self.pivot.typical(expected)
@@ -386,10 +400,8 @@ class RefineStage:
         noise = torch.randn(expected.shape, generator=rng).to(self.device) * float(self.config.denoiser.flow)
         sizes = self.config.model
         ids, present = conditions(strengths, rng, sizes.prompt_length, sizes.prompt_vocabulary)
-        found = self.denoiser(
-            noise, torch.ones(len(noise), 2, device=self.device), condition, whole, typical, strengths, ids.to(self.device),
-            torch.ones_like(present).to(self.device),
-        )  # fmt: skip
+        inputs = (noise, torch.ones(len(noise), 2, device=self.device), condition, whole, typical, strengths)
+        found = self.denoiser(*inputs, ids.to(self.device), torch.ones_like(present).to(self.device))
         geometry, reflectance = self.pivot.restore(found.float(), expected).split(self.denoiser.splits, 1)
         found_change = self.autoencoder.decode(reflectance, features, guides(texture)).float()
         found_offset = self.unified.decode_offset(geometry)

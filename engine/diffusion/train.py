@@ -6,7 +6,8 @@
     expdiff train release     --out engine/diffusion/weights --run RUN
 
 Everything random in a step comes from (seed, images seen), so a resumed run continues as if it had not stopped.
-Habits from EDM2 (Karras et al. 2024) and nanoGPT: images counted instead of steps, averaged weights, bfloat16 where the device is fast at it.
+Habits from EDM2 (Karras et al. 2024) and nanoGPT: images counted instead of steps, averaged weights, bfloat16 where
+the device is fast at it.
 """
 
 from __future__ import annotations
@@ -227,6 +228,7 @@ def _step(run: Run) -> float:
     progress, stage = run.progress, run.stage
     here = run.config.seed * 1_000_003 + progress.images * 7919 + run.processes.index * 104_729 + 17
     rng = torch.Generator().manual_seed(here % 2**63)
+    torch.manual_seed(here % 2**63)  # what dropout draws from
     device = next(stage.module.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=uses_bfloat16(run.config.precision, device)):
         loss = stage.loss(rng)

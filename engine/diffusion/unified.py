@@ -7,7 +7,7 @@ Letters in shapes: B batch, C latent channels, H W texels of a map, h w cells of
 * The nine change channels are divided by their training deviation; the autoencoder takes them to the same grid.
 * The condition is the neutral's positions minus the mean head and its log albedo minus the mean texture, both through
   block projections of the same kind, and the energies of the texture's bands.
-* The neutral's own maps are what its texture leaves open: log ratio of albedo to texture, and the rest against the mean.
+* The neutral's own maps are what its texture leaves open: log ratio of albedo to texture, the rest against the mean.
 
 Statistics are buffers: they travel with the weights.
 """
@@ -32,7 +32,7 @@ QUIET = 1e-5
 
 MEAN_SHARE = 4
 """Mean textures are kept at this fraction of their size."""
-ENERGIES = 5
+ENERGIES = 14
 """Bands of the texture whose energy the denoiser is told."""
 
 
@@ -187,15 +187,43 @@ class Unified(nn.Module):
         return F.interpolate(mean[None], scale_factor=MEAN_SHARE, mode="bilinear")[0]
 
 
+def energies_in(condition: Tensor) -> Tensor:
+    """The scaled `texture_energies` (B, E, h, w) at the end of a condition that `Unified.encode_condition` made."""
+    return condition[:, -ENERGIES:]
+
+
 def texture_energies(albedo: Tensor, grid: int) -> Tensor:
-    """(B, 3, H, W) log albedo -> (B, `ENERGIES`, grid, grid) log energy of its bands (Laws 1980): luminance between 1
-    and 3, 3 and 9, 9 and 27 texels, colour between 3 and 9 and 9 and 27. Age and tissue show here wherever lines lie."""
+    """(B, 3, H, W) log albedo -> (B, `ENERGIES`, grid, grid) log energy of its bands (Laws 1980).
+
+    Luminance, red over green and green over blue, each between 1, 3, 7, 15 and 31 texels, and the `guides` across and
+    along the face. Pores, blotches and lines show here wherever they lie: age and tissue.
+    """
     block = albedo.shape[-1] // grid
-    tones = torch.stack([albedo.mean(1), albedo[:, 0] - albedo[:, 1]], 1)
-    levels = [tones, *(F.avg_pool2d(tones, size, 1, size // 2, count_include_pad=False) for size in (3, 9, 27))]
-    bands = [fine - coarse for fine, coarse in pairwise(levels)]
-    wanted = torch.stack([bands[0][:, 0], bands[1][:, 0], bands[2][:, 0], bands[1][:, 1], bands[2][:, 1]], 1)
-    return (F.avg_pool2d(wanted.square(), block) + 1e-6).log()
+    tones = torch.stack([albedo.mean(1), albedo[:, 0] - albedo[:, 1], albedo[:, 1] - albedo[:, 2]], 1)
+    levels = [tones, *(F.avg_pool2d(tones, size, 1, size // 2, count_include_pad=False) for size in (3, 7, 15, 31))]
+    bands = torch.cat([fine - coarse for fine, coarse in pairwise(levels)] + [0.1 * guides(albedo)], 1)
+    return (F.avg_pool2d(bands.square(), block) + 1e-7).log()
+
+
+def guides(log_albedo: Tensor) -> Tensor:
+    """(B, 3, H, W) log albedo, with or without a mean taken off -> (B, 2, H, W) lines across and along the face.
+
+    About unit size: luminance between 5 and 31 texels of 512, averaged over 25 texels along the line's own direction.
+    """
+    tone, size = log_albedo.float().mean(1, keepdim=True), log_albedo.shape[-1]
+    band = _box(tone, 5, 5, size) - _box(tone, 31, 31, size)
+    return torch.cat([_box(band, 1, 25, size), _box(band, 25, 1, size)], 1) / 0.03
+
+
+def _box(image: Tensor, tall: int, wide: int, size: int) -> Tensor:
+    """Mean over tall x wide texels of 512, fewer of smaller maps, one axis after the other."""
+    for axis, length in enumerate((tall, wide)):
+        odd = max(1, round(length * size / 512)) // 2 * 2 + 1
+        kernel = (odd, 1) if axis == 0 else (1, odd)
+        if odd > 1:
+            pad = (odd // 2, 0) if axis == 0 else (0, odd // 2)
+            image = F.avg_pool2d(image, kernel, 1, pad, count_include_pad=False)
+    return image
 
 
 def log_maps(maps: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """Who the synthetic people are: shape, skin, and how strongly and how wrinkled they move.
 
-The law that a model can learn: how far a person goes with an expression follows from what the neutral shows, the shape
-of the head (leading identity modes: build, fullness), the age and the firmness of the tissue, which show in the texture.
-A small rest follows from nothing that can be seen; it is the floor of every evaluation. The law is a property of this
-synthetic world, the same for every seed: plausible, not measured. Sources of its directions are in docs/model.md.
+The law that a model can learn: how far a person goes with an expression follows from what the neutral shows, the
+shape of the head (leading identity modes: build, fullness), the age and the firmness of the tissue, which show in the
+texture. A small rest follows from nothing that can be seen; it is the floor of every evaluation. The law is a property
+of this synthetic world, the same for every seed: plausible, not measured. Sources of its directions are in
+docs/model.md.
 """
 
 from __future__ import annotations

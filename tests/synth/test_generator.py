@@ -9,8 +9,8 @@ import torch
 from engine.diffusion.autoencoder import guides
 from engine.synth.frames import local_frames
 from engine.synth.generator import Generator, ict_mix, random_strengths
-from engine.synth.wrinkles import stretch
 from engine.synth.people import sample_people
+from engine.synth.wrinkles import stretch
 from engine.vocabulary import EXPRESSIONS, NAMES, ONE_SIDED
 from tests.data import ICT, needs_data
 

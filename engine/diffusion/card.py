@@ -40,11 +40,11 @@ person. {test} further people are kept back; the table is made on {people} of th
 **Rows.** *copy neutral* predicts no change; *mean change* adds the training people's average for the expression, *mean
 in local frames* the same turned with each head's surface; *deformation transfer* (Sumner and Popovic 2004) carries its
 gradients instead; *ridge regression* goes from principal components of positions and texture to everything. None of
-them sees more than the model does. *not to be seen* is the truth without what of a person cannot be known from the
+them sees more than the model does. *foreseeable* is the truth without what of a person cannot be known from the
 neutral, *floor* that through the model's representation and back: the least error a denoiser could have here.
 
 **Columns.** *identity*: shape coefficients of the posed face, less the mean change, against the person's own, and how
-often no other test person is nearer; *detail kept*: correlation of the finest texture detail with the neutral's on skin
+often no other person is nearer; *detail kept*: correlation of the finest texture detail with the neutral's on skin
 at rest; *asked*, *off target*, *top-1*: strengths of the expressions found in the offsets by non-negative least
 squares; *strain r*: how the maps follow the geometry, *coherence gap* how far from the truth's way; *diversity*:
 distance in mm between variations, beside that between two draws of what cannot be seen.

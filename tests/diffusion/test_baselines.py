@@ -64,6 +64,14 @@ def test_the_mean_is_the_training_peoples(fitted):
     torch.testing.assert_close(fitted.mean.change[0], batch.change.mean(0), atol=2e-4, rtol=0)
 
 
+def test_the_gallery_is_who_the_training_people_are():
+    people = SOURCE.train_identities
+    neutrals = read_neutrals(SOURCE, people, CPU)
+    batch = SOURCE.pairs(people, [0] * len(people))
+    torch.testing.assert_close(neutrals.gallery, neutrals.identity(batch.neutral_position_m), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(neutrals.gallery.square().mean(0), torch.ones(neutrals.gallery.shape[1]))
+
+
 def test_on_new_people_each_baseline_does_what_it_can(fitted):
     batch = SOURCE.pairs(SOURCE.test_identities, [5] * 2, explained=True)
     answers = fitted.answers(batch)

@@ -13,7 +13,7 @@ from engine.diffusion.evaluation.baselines import Components, read_neutrals
 from engine.diffusion.evaluation.entrants import Entrant, parse_weights
 from engine.diffusion.evaluation.measures import canonical_masks
 from engine.diffusion.evaluation.real_heads import both_sides, heads_table, measure_heads, seam_errors, seam_uv
-from engine.diffusion.evaluation.report import FLOOR, UNSEEN, Scores, report
+from engine.diffusion.evaluation.report import FLOOR, FORESEEABLE, Scores, report
 from engine.diffusion.evaluation.run import Evaluation, Plan, evaluate
 from engine.diffusion.inference import Maps
 from engine.errors import EngineError, WeightsError
@@ -43,7 +43,7 @@ def test_the_floor_is_what_nothing_in_the_neutral_tells(done):
             inside = (true.offset_m.norm(dim=1) > 0.0005) & (done.masks.skin > 0)
             expected.append(float((true.offset_m - told.offset_m).norm(dim=1)[inside].mean()) * 1000)
         assert scores.of_people(FLOOR, "mm moving")[place] == pytest.approx(np.mean(expected), rel=1e-4)
-    for row in (UNSEEN, "oracle, 1 step", "oracle, 4 steps"):
+    for row in (FORESEEABLE, "oracle, 1 step", "oracle, 4 steps"):
         np.testing.assert_allclose(scores.of_people(row, "mm moving"), scores.of_people(FLOOR, "mm moving"), rtol=1e-4)
 
 
@@ -71,9 +71,9 @@ def test_diversity_is_zero_without_noise_and_what_cannot_be_seen_beside_it(done)
     scores = done.scores
     assert scores.mean("oracle, 4 steps", "diversity mm") == 0.0
     assert scores.mean("loud, 2 steps", "diversity mm") > 0.3
-    one = scores.values[UNSEEN]["mm moving"][:, ROWS.index(8)]
-    np.testing.assert_allclose(scores.values[UNSEEN]["diversity mm"][:, ROWS.index(8)], one * 2**0.5, rtol=1e-4)
-    assert np.isnan(scores.values[UNSEEN]["diversity mm"][:, 0]).all()  # no picture, no variations
+    one = scores.values[FORESEEABLE]["mm moving"][:, ROWS.index(8)]
+    np.testing.assert_allclose(scores.values[FORESEEABLE]["diversity mm"][:, ROWS.index(8)], one * 2**0.5, rtol=1e-4)
+    assert np.isnan(scores.values[FORESEEABLE]["diversity mm"][:, 0]).all()  # no picture, no variations
 
 
 def test_the_report_has_every_row_and_the_json_every_number(done):

@@ -133,6 +133,7 @@ def test_non_negative_least_squares_finds_the_mix():
     np.testing.assert_allclose(seen["off target"], [0.2, 1.0], atol=2e-3)
     assert seen["top-1"].tolist() == [1.0, 0.0]
     assert all(np.isnan(values).all() for values in probe.measure(thinned(means), 4).values())
+    assert probe.measure(thinned(means[:1] * 0), 0)["top-1"].tolist() == [0.0]  # who does nothing shows nothing
 
 
 def test_identity_is_the_cosine_of_shape_coefficients():
@@ -148,6 +149,20 @@ def test_identity_is_the_cosine_of_shape_coefficients():
     lost = identity_measures(neutrals, people, swapped, smile, gallery, own)
     assert not lost["identity found"].any()
     assert float(lost["identity cosine"].max()) < 0.95
+
+
+def test_some_answers_share_a_change_and_are_measured_alike():
+    batch = SOURCE.pairs([0, 1], [3, 4])
+    truth, other = Truth(batch, ALL), batch.change * 0.5
+    first = truth.measure(Maps(batch.offset_m, other))
+    shared = truth.measure(Maps(batch.offset_m * 0.5, other))
+    again = Truth(batch, ALL).measure(Maps(batch.offset_m * 0.5, other.clone()))
+    truth.measure(Maps(batch.offset_m, batch.change))
+    after = truth.measure(Maps(batch.offset_m * 0.5, other))
+    for key, values in again.items():
+        torch.testing.assert_close(shared[key], values, equal_nan=True)
+        torch.testing.assert_close(after[key], values, equal_nan=True)
+    assert not torch.equal(first["mm"], shared["mm"])
 
 
 def test_diversity_is_the_mean_distance_of_pairs():

@@ -81,6 +81,12 @@ class Neutrals:
         """(B, K) whitened position scores: who somebody is by their shape."""
         return self.position.scores(position_m.flatten(1)) / self.position.deviation
 
+    @property
+    def gallery(self) -> Tensor:
+        """(N, K) `identity` of the training people."""
+        kept = len(self.position.deviation)
+        return self.scores[:, :kept] * (self.position.deviation.norm() / self.position.deviation)
+
     def _joined(self, positions: Tensor, textures: Tensor) -> Tensor:
         parts = ((self.position, positions), (self.texture, textures))
         return torch.cat([part.scores(rows) / part.deviation.norm() for part, rows in parts], 1)

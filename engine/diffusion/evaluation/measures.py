@@ -85,19 +85,24 @@ class Truth:
         self._band = wrinkle_band(batch.change)
         self._texture = log_albedo(batch.texture_srgb)
         self._coherence = coherence(batch.neutral_position_m, batch.offset_m, batch.change, self._band, masks.texture)
+        self._last: tuple[Tensor, Tensor, dict[str, Tensor]] | None = None
 
     def measure(self, found: Maps) -> dict[str, Tensor]:
         """Every measure of this module for each pair."""
-        position_m, mask, band = self.batch.neutral_position_m, self.masks.texture, wrinkle_band(found.change)
+        position_m, mask = self.batch.neutral_position_m, self.masks.texture
+        band, errors = self._of_change(found.change)
         mine = coherence(position_m, found.offset_m, found.change, band, mask)
         gaps = torch.stack([(mine[name] - true).abs() for name, true in self._coherence.items()])
         kept = detail_kept(self._texture, found.change[:, :3], position_m, found.offset_m, mask)
-        return (
-            geometry_errors(self.batch.offset_m, found.offset_m, self.masks)
-            | change_errors(self.batch.change, found.change, self._band, band, mask)
-            | mine
-            | {"coherence gap": gaps.nanmean(0), "detail kept": kept}
-        )
+        measured = geometry_errors(self.batch.offset_m, found.offset_m, self.masks) | errors | mine
+        return measured | {"coherence gap": gaps.nanmean(0), "detail kept": kept}
+
+    def _of_change(self, change: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Wrinkle band and errors of a change; those of the last one are kept, as some answers share theirs."""
+        if self._last is None or self._last[0] is not change:
+            band = wrinkle_band(change)
+            self._last = (change, band, change_errors(self.batch.change, change, self._band, band, self.masks.texture))
+        return self._last[1], self._last[2]
 
 
 def geometry_errors(true_m: Tensor, found_m: Tensor, masks: Masks) -> dict[str, Tensor]:

@@ -44,7 +44,11 @@ class ExpressionProbe:
         its place among the means. NaN where it moves nothing."""
         found = self.coefficients(offsets)
         own = found[:, asked]
-        values = {"asked": own, "off target": found.sum(1) - own, "top-1": (found.argmax(1) == asked).astype(float)}
+        values = {
+            "asked": own,
+            "off target": found.sum(1) - own,
+            "top-1": ((found.argmax(1) == asked) & (own > 0)).astype(float),
+        }
         return {name: value if self.moves[asked] else np.full(len(found), np.nan) for name, value in values.items()}
 
 

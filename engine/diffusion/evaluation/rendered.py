@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.color import srgb_from_linear
 from engine.diffusion.inference import Maps
-from engine.diffusion.shading import absolute, shade
+from engine.diffusion.shading import absolute, lit, mapped_normal
 from engine.synth.batch import Batch
 
 LIGHTS: dict[str, tuple[float, float, float]] = {
@@ -54,11 +54,10 @@ class RenderedTruth:
 
 def pictures(position_m: Tensor, maps: Tensor) -> Tensor:
     """(4, B, 3, SIDE, SIDE) display-encoded 0..1 on the CPU: posed positions and maps under each of `LIGHTS`."""
-    lit = [shade(position_m, maps, torch.tensor(light), torch.tensor(VIEW)) for light in LIGHTS.values()]
-    side = min(SIDE, maps.shape[-1])
-    return torch.stack(
-        [torch.from_numpy(srgb_from_linear(F.adaptive_avg_pool2d(one, side).cpu().numpy())) for one in lit]
-    )
+    normal, side = mapped_normal(position_m, maps[:, 7:]), min(SIDE, maps.shape[-1])
+    shone = [lit(normal, maps, torch.tensor(light), torch.tensor(VIEW)) for light in LIGHTS.values()]
+    small = (F.adaptive_avg_pool2d(linear, side).cpu().numpy() for linear in shone)
+    return torch.stack([torch.from_numpy(srgb_from_linear(linear)) for linear in small])
 
 
 def flip():

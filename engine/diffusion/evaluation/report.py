@@ -12,7 +12,7 @@ from scipy.stats import wilcoxon
 
 from engine.diffusion.evaluation.measures import MAPS, PEAK
 
-COPY, FLOOR, UNSEEN = "copy neutral", "floor", "not to be seen"
+COPY, FLOOR, FORESEEABLE = "copy neutral", "floor", "foreseeable"
 SIMPLE = ("mean change", "mean in local frames", "deformation transfer", "ridge regression")
 """Rows of the simple baselines that move a face."""
 _DRAWS = 2000

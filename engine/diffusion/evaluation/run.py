@@ -15,7 +15,7 @@ from engine.diffusion.evaluation.entrants import Entrant, Face, answer
 from engine.diffusion.evaluation.measures import MAPS, Masks, Truth, canonical_masks, mean
 from engine.diffusion.evaluation.probes import ExpressionProbe, identity_measures, pairwise_mm, thinned
 from engine.diffusion.evaluation.rendered import RenderedTruth
-from engine.diffusion.evaluation.report import FLOOR, UNSEEN, Scores
+from engine.diffusion.evaluation.report import FLOOR, FORESEEABLE, Scores
 from engine.diffusion.inference import Maps
 from engine.diffusion.stages import PairSource
 from engine.diffusion.unified import log_albedo
@@ -78,7 +78,7 @@ def evaluate(entrants: Sequence[Entrant], source: PairSource, plan: Plan) -> Eva
     device = entrants[0].model.device
     neutrals = read_neutrals(source, trained, device)
     first = list(pairs_of(source, tested, 0, device))
-    gallery = torch.cat([neutrals.identity(batch.neutral_position_m) for batch in first])
+    gallery = torch.cat([*(neutrals.identity(batch.neutral_position_m) for batch in first), neutrals.gallery])
     masks = canonical_masks(first[0].neutral_position_m.shape[-1], first[0].texture_srgb.shape[-1]).to(device)
     scores = Scores(tested, [NAMES[row] for row in plan.rows])
     neutral_scores = Scores(tested, NAMES[:1])
@@ -121,7 +121,7 @@ def _answers(entrants: Sequence[Entrant], baselines: Baselines, batch: Batch, ex
     for entrant, face in zip(entrants, faces, strict=True):
         for steps in entrant.steps:
             yield _Answer(entrant.row(steps), answer(entrant.model, face, batch, steps), face.maps)
-    yield _Answer(UNSEEN, Maps(explained.offset_m, explained.change), batch.neutral)
+    yield _Answer(FORESEEABLE, Maps(explained.offset_m, explained.change), batch.neutral)
     yield _Answer(FLOOR, entrants[0].model.round_trip(explained), faces[0].maps)
 
 
@@ -157,7 +157,7 @@ def _measure_diversity(
         spread = pairwise_mm(made, batch.offset_m, masks.skin)
         scores.put(entrant.row(steps), people, place, _arrays({"diversity mm": spread}))
     true = pairwise_mm([batch.offset_m, explained.offset_m], batch.offset_m, masks.skin) * 2**0.5
-    scores.put(UNSEEN, people, place, _arrays({"diversity mm": true}))
+    scores.put(FORESEEABLE, people, place, _arrays({"diversity mm": true}))
 
 
 def _measure_expressions(scores: Scores, kept: dict[tuple[str, int], list[Tensor]], mean_offset_m: Tensor) -> None:

@@ -67,7 +67,9 @@ def understand(prompt: str) -> Reading:
             raise VocabularyError(f"prompt '{prompt}': '{clause.text}' is half of an instruction, {_hint([], clause)}")
         meant = statements(clause, smiling)
         if isinstance(meant, str):
-            raise VocabularyError(f"prompt '{prompt}': '{meant.strip()}' is nothing that a face here can do; {_hint([], clause)}")
+            raise VocabularyError(
+                f"prompt '{prompt}': '{meant.strip()}' is nothing that a face here can do; {_hint([], clause)}"
+            )
         said += meant
     return Reading(_merged(said, prompt), tuple(unread))
 
@@ -75,7 +77,9 @@ def understand(prompt: str) -> Reading:
 def _merged(said: Sequence[Statement], prompt: str) -> Mix:
     """One mix: what is said outright over moods, without what is negated or compared to what is there already."""
     if not said:
-        raise VocabularyError(f"prompt '{prompt}': expected an expression such as 'Jaw Open 0.5 + Brows Up', found nothing")
+        raise VocabularyError(
+            f"prompt '{prompt}': expected an expression such as 'Jaw Open 0.5 + Brows Up', found nothing"
+        )
     sure = {row for one in said if one.weight and not (one.guessed or one.negative) for row in one.mix}
     levels: tuple[Mix, Mix, Mix] = ({}, {}, {})
     for late in (False, True):
@@ -98,7 +102,9 @@ def _merged(said: Sequence[Statement], prompt: str) -> Mix:
     for one in said:
         if one.negative:
             mix = {row: _without(pair, one.mix.get(row, (0.0, 0.0))) for row, pair in mix.items()}
-    made = {row: (round(left, 4), round(right, 4)) for row, (left, right) in mix.items() if max(left, right) > _SMALLEST}
+    made = {
+        row: (round(left, 4), round(right, 4)) for row, (left, right) in mix.items() if max(left, right) > _SMALLEST
+    }
     if len(made) > 1:
         made.pop(NEUTRAL, None)
     if not made and all(one.negative for one in said):
@@ -147,7 +153,9 @@ def _leave_unread(clause: Clause, found: list[Clause], prompt: str) -> list[str]
         return [token.text for token in unknown]
     if unknown:
         text = " ".join(token.text for token in unknown)
-        raise VocabularyError(f"prompt '{prompt}': '{text}' is not understood; {_hint([t.lemma for t in unknown], clause)}")
+        raise VocabularyError(
+            f"prompt '{prompt}': '{text}' is not understood; {_hint([t.lemma for t in unknown], clause)}"
+        )
     return []
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from types import EllipsisType
 from typing import Protocol
 
 import torch
@@ -29,7 +28,7 @@ from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import spread, training_times
 from engine.diffusion.shading import render_loss
 from engine.diffusion.text import tokenize
-from engine.diffusion.unified import OFFSET_UNIT_M, Unified, energies_in
+from engine.diffusion.unified import OFFSET_UNIT_M, Unified, energies_in, guides
 from engine.synth.batch import Batch
 
 DROP_PROMPT, DROP_STRENGTHS, DROP_BOTH = 0.1, 0.1, 0.1
@@ -147,6 +146,17 @@ class PairPool:
         self.position_m, self.texture_srgb, self.neutral = (torch.stack(column) for column in zip(*people, strict=True))
         self.offset_m, self.expression, self.person = (torch.cat(column) for column in zip(*pairs, strict=True))
 
+    @torch.no_grad()
+    def read(self, unified: Unified) -> None:
+        """Keep what the networks see of each person's texture, half floats: `texture_input`, `scale_maps`, `guides`."""
+        device = unified.change_mask.device
+        kept: list[tuple[Tensor, ...]] = []
+        for texture_srgb, neutral in zip(self.texture_srgb.split(4), self.neutral.split(4), strict=True):
+            texture = unified.texture_input(texture_srgb.to(device))
+            maps = unified.scale_maps(neutral.to(device), texture)
+            kept.append(tuple(part.half().to(self.change.device) for part in (texture, maps, guides(texture))))
+        self.texture, self.maps, self.guides = (torch.cat(column) for column in zip(*kept, strict=True))
+
     def __len__(self) -> int:
         return len(self.person)
 
@@ -179,6 +189,7 @@ class AutoencoderStage:
             parts = [self.unified.scale_change(part.to(self.device)) for part in pool.change[:fit].split(8)]
             self.autoencoder.fit_templates(torch.cat([part[:, :3] for part in parts]))
             self.autoencoder.skeleton.fit(torch.cat([broad(part, block).half() for part in parts]))
+        pool.read(self.unified)
         return len(pool)
 
     def loss(self, rng: torch.Generator) -> Tensor:
@@ -187,10 +198,13 @@ class AutoencoderStage:
         chosen = torch.randint(len(self.pool), (self.settings.batch,), generator=rng)
         person = self.pool.person[chosen]
         part = self._crop(rng)
-        change = self.unified.scale_change(self.pool.change[chosen].to(self.device))[part]
-        texture = self.unified.texture_input(self.pool.texture_srgb[person].to(self.device))
-        maps = self.unified.scale_maps(self.pool.neutral[person].to(self.device), texture)[part]
-        lines, texture, mask = self.autoencoder.lines(texture)[part], texture[part], self.unified.change_mask[part[1:]]
+        pool, unified, mask = self.pool, self.unified, self.unified.change_mask[part[1:]]
+        change = pool.change[(chosen, *part)].to(self.device).float() / unified.change_scale * mask
+        texture, maps, found = (
+            kept[(person, *part)].to(self.device).float() for kept in (pool.texture, pool.maps, pool.guides)
+        )
+        shared = self.autoencoder.templates[part].expand(len(found), -1, -1, -1)
+        lines = torch.cat([found, shared], 1)
         features = self.reader.features(texture)
         latent = self.autoencoder.encode(change, features)
         noisy = latent + torch.randn(latent.shape, generator=rng).to(self.device) * self.settings.latent_noise
@@ -201,18 +215,18 @@ class AutoencoderStage:
         small = F.adaptive_avg_pool2d(change, preview.shape[-1])
         return loss + (preview - small).abs().mean()
 
-    def _crop(self, rng: torch.Generator) -> tuple[EllipsisType, slice, slice]:
+    def _crop(self, rng: torch.Generator) -> tuple[slice, slice, slice]:
         """A square of `settings.crop` texels on the latent's blocks, somewhere over the front of the face."""
         size, block = self.config.model.texture_size, self.config.model.texture_block
         side = min(self.settings.crop or size, size)
         if side == size:
-            return (..., slice(0, size), slice(0, size))
+            return (slice(None), slice(0, size), slice(0, size))
         (top, bottom), (left, right) = ((round(share * size) for share in ends) for ends in (_FACE_V, _FACE_U))
         start = [
             int(torch.randint(low // block, max(low, high - side) // block + 1, (), generator=rng)) * block
             for low, high in ((top, bottom), (left, right))
         ]
-        return (..., slice(start[0], start[0] + side), slice(start[1], start[1] + side))
+        return (slice(None), slice(start[0], start[0] + side), slice(start[1], start[1] + side))
 
 
 class DenoiserStage:

@@ -106,7 +106,13 @@ _SIDED: Mapping[str, str] = MappingProxyType({
     "Nose Wrinkler": "nose wrinkled on the {side}",
     "Cheek Puff": "{side} cheek puffed | air in the {side} cheek",
 })  # fmt: skip
-_ANY_SIDED = ("{} on the {side}", "{} on the {side} side", "{}, {side} side only", "{} ({side})", "{}, only on the {side}")
+_ANY_SIDED = (
+    "{} on the {side}",
+    "{} on the {side} side",
+    "{}, {side} side only",
+    "{} ({side})",
+    "{}, only on the {side}",
+)
 _UNDIVIDED = frozenset(("Jaw Forward", "Jaw Left", "Jaw Right", "Mouth Left", "Mouth Right", "Neutral"))
 _ADVERBS: Mapping[str, float] = MappingProxyType({
     "barely": 0.2, "very slightly": 0.21, "slightly": 0.35, "a little": 0.35, "a bit": 0.35, "gently": 0.35, "halfway": 0.5,
@@ -155,7 +161,9 @@ def _sides(name: str, pair: tuple[float, float], style: _Style, random: Random) 
     left, right = pair
     if name in _UNDIVIDED or abs(left - right) < 0.02:
         return [style(name, "", max(left, right), random)]
-    return [style(name, side, strength, random) for side, strength in (("left", left), ("right", right)) if strength > 0.0]
+    return [
+        style(name, side, strength, random) for side, strength in (("left", left), ("right", right)) if strength > 0.0
+    ]
 
 
 def _worded(name: str, side: str, strength: float, random: Random) -> str:
@@ -197,7 +205,9 @@ def _coded(name: str, side: str, strength: float, random: Random) -> str:
     letter = next((mark for mark, value in LETTERS.items() if abs(value - strength) < _NEAR), "")
     mark = letter.upper() if letter and (strength < 0.95 or random.random() < 0.5) else ""
     if side:
-        text = random.choice((f"AU{unit}{side[0].upper()}{mark}", f"{side[0].upper()}{unit}{mark}", f"AU{unit}{mark} {side}"))
+        text = random.choice(
+            (f"AU{unit}{side[0].upper()}{mark}", f"{side[0].upper()}{unit}{mark}", f"AU{unit}{mark} {side}")
+        )
     else:
         text = f"AU{random.choice(('', '', ' '))}{unit}{mark}"
     return text if letter or strength > 0.95 else f"{text} {_number(strength, random)}"
@@ -214,7 +224,11 @@ def _shaped(name: str, side: str, strength: float, random: Random) -> str:
                 shapes.append(stem + end)
     if not shapes and not side:
         halves = [_shaped(name, half, strength, random) for half in ("left", "right")]
-        return " ".join(halves) if all(half[:3] in ("eye", "mou", "bro") for half in halves) else _named(name, side, strength, random)
+        return (
+            " ".join(halves)
+            if all(half[:3] in ("eye", "mou", "bro") for half in halves)
+            else _named(name, side, strength, random)
+        )
     if not shapes:
         return _named(name, side, strength, random)
     return f"{random.choice(shapes)}{random.choice(('=', ' ', ': '))}{strength:.2f}"

@@ -67,7 +67,12 @@ def clauses(tokens: Sequence[Token]) -> list[Clause]:
         made.append(_clause(chunk, joint, said))
         if joint in ("or", "nor") and len(made) > 1:
             made[-1].negative |= made[-2].negative
-        if joint in ("or", "and") and len(made) > 1 and made[-2].joint in MANNERS and not (made[-1].parts or made[-1].acts):
+        if (
+            joint in ("or", "and")
+            and len(made) > 1
+            and made[-2].joint in MANNERS
+            and not (made[-1].parts or made[-1].acts)
+        ):
             made[-1].joint = made[-2].joint  # in surprise or fear
     return made
 
@@ -85,12 +90,18 @@ def _modified(tokens: Sequence[Token]) -> list[Token]:
                 modifier = str(token.value)
                 token = Token("filler", token.text)
             else:
-                token = Token("act", token.text, "down", "lower") if token.lemma == "lower" else Token("filler", token.text)
-        elif token.lemma == "depress" and any(t.value in ("lip", "jaw", "corner") for t in tokens[max(at - 7, 0) : at + 8]):
+                token = (
+                    Token("act", token.text, "down", "lower") if token.lemma == "lower" else Token("filler", token.text)
+                )
+        elif token.lemma == "depress" and any(
+            t.value in ("lip", "jaw", "corner") for t in tokens[max(at - 7, 0) : at + 8]
+        ):
             token = Token("act", token.text, "down", "depress")
         elif token.lemma == "in" and _no_action(tokens, at):
             token = Token("preposition", token.text, "", "in")
-        elif token.value == "face" and at > 1 and tokens[at - 1].lemma == "a" and tokens[at - 2].lemma.startswith("mak"):
+        elif (
+            token.value == "face" and at > 1 and tokens[at - 1].lemma == "a" and tokens[at - 2].lemma.startswith("mak")
+        ):
             token = Token("filler", token.text)  # make a face
         elif token.kind == "part" and modifier:
             token = token if token.value == "jaw" else replace(token, value=f"{modifier} {token.value}")
@@ -283,7 +294,9 @@ def _clause(chunk: Sequence[Token], joint: str, said: frozenset[str]) -> Clause:
     return made
 
 
-_MORE = frozenset("more mostly mainly especially stronger higher wider bigger greater primarily predominantly deeper".split())
+_MORE = frozenset(
+    "more mostly mainly especially stronger higher wider bigger greater primarily predominantly deeper".split()
+)
 
 
 def _read_code(token: Token, made: Clause) -> list[float]:
@@ -333,6 +346,8 @@ def _read_article(chunk: Sequence[Token], made: Clause) -> None:
         return
     for at, token in enumerate(chunk):
         if token.lemma in ("a", "an"):
-            part = next((other for other in chunk[at + 1 : at + 4] if other.kind not in ("act", "degree", "booster")), None)
+            part = next(
+                (other for other in chunk[at + 1 : at + 4] if other.kind not in ("act", "degree", "booster")), None
+            )
             if part and part.kind == "part" and part.text.casefold() in _PAIRED:
                 made.sides.append(Side("one", "adjective"))

@@ -71,7 +71,11 @@ def turned(clause: Clause) -> list[Side]:
     """The sides that say which way a part moves, as left or right; the others say on which side it is."""
     found: list[Side] = []
     bases = {part.split()[-1] for part in clause.parts}
-    aims = ("sideways", "aside", "up", "down", "out", "stare", "drop") if bases & {"eye", "lid"} else ("sideways", "aside", "out")
+    aims = (
+        ("sideways", "aside", "up", "down", "out", "stare", "drop")
+        if bases & {"eye", "lid"}
+        else ("sideways", "aside", "out")
+    )
     busy = [act for act in clause.active if act not in aims]
     for value, how in clause.sides:
         way = {"leftward": "left", "rightward": "right"}.get(value, value)
@@ -130,7 +134,9 @@ def _amend(made: list[Clause], clause: Clause) -> None:
     mine = {side.value for side in clause.sides} & {"left", "right"}
     others = {side.value for side in last.sides if side not in ways} & {"left", "right"}
     if mine and others and not mine & others:
-        made.append(replace(last, sides=clause.sides, degree=clause.degree if clause.degree is not None else last.degree))
+        made.append(
+            replace(last, sides=clause.sides, degree=clause.degree if clause.degree is not None else last.degree)
+        )
         return
     last.sides = _named(last.sides + clause.sides)
     last.acts = last.acts + clause.acts
@@ -150,7 +156,12 @@ def _goes_on(clause: Clause, made: Sequence[Clause]) -> bool:
     if clause.parts or clause.looks or clause.sides or clause.degree is not None or clause.negative or not made:
         return False
     plain = words.FREE | words.LIGHT
-    return made[-1].active != [] and made[-1].parts != [] and not made[-1].looks and plain >= {*clause.acts, *made[-1].acts}
+    return (
+        made[-1].active != []
+        and made[-1].parts != []
+        and not made[-1].looks
+        and plain >= {*clause.acts, *made[-1].acts}
+    )
 
 
 def _take_shape(clause: Clause, made: list[Clause]) -> None:
@@ -206,7 +217,14 @@ def _take_acts(clause: Clause, made: list[Clause], rest: Sequence[Clause]) -> bo
     if last and clause.sides and clause.joint in _WITH and set(clause.parts) <= set(last.parts):
         _amend(made, clause)
         return False
-    if last and last.looks and clause.joint == "with" and clause.parts == ["eye"] and not clause.sides and smiles(last.looks):
+    if (
+        last
+        and last.looks
+        and clause.joint == "with"
+        and clause.parts == ["eye"]
+        and not clause.sides
+        and smiles(last.looks)
+    ):
         clause.parts, clause.looks = [], [look("Eye Squint 0.6")]
         return True
     if last and last.looks and not last.parts and clause.joint in _WITH:

@@ -149,186 +149,192 @@ RIVALS: tuple[tuple[str, ...], ...] = (
 )
 """Rows that undo each other: what is said outright drives its rivals out of a mood, a calm smile keeps no frown."""
 
-EXPRESSIONS: Mapping[str, str] = MappingProxyType({
-    "smile smiley grin beam": "Lip Corner Puller",
-    "smirk smirky simper": "Lip Corner Puller 0.8 one",
-    "laugh laughter giggle cackle guffaw lol": "Lip Corner Puller, Jaw Open 0.5",
-    "chuckle": "Lip Corner Puller 0.8, Jaw Open 0.3",
-    "frown frowny": "Brows Down, Lip Corner Depressor 0.8",
-    "scowl glower": "Brows Down, Eye Squint 0.4",
-    "glare": "Brows Down 0.8, Eye Squint 0.5",
-    "grimace": "Lip Stretcher, Eye Squint 0.5",
-    "wince flinch": "Eye Squint, Brows Down 0.6, Lip Stretcher 0.6",
-    "sneer": "Upper Lip Raiser 0.9, Nose Wrinkler 0.7",
-    "snarl growl hiss": "Nose Wrinkler, Upper Lip Raiser",
-    "pout pouty sulk sulky": "Chin Raiser, Lip Puckerer 0.5",
-    "kiss kissy smooch mwah muah whistle whistler": "Lip Puckerer",
-    "wink winky": "Eye Blink one",
-    "blink": "Eye Blink",
-    "yawn": "Jaw Open, Eye Blink 0.5",
-    "gape agape": "Jaw Open",
-    "gasp": "Jaw Open 0.7, Eye Wide 0.6, Brows Up 0.6",
-    "scream shriek screech": "Jaw Open, Lip Stretcher 0.5",
-    "shout yell holler bellow sing": "Jaw Open 0.9",
-    "roar": "Jaw Open, Nose Wrinkler 0.7, Brows Down 0.7",
-    "sniff": "Nose Wrinkler 0.5",
-    "sleep asleep doze nap snooze slumber": "Eye Blink",
-    "duchenne": "Lip Corner Puller, Eye Squint 0.6",
-    "frontalis": "Brows Up",
-    "corrugator": "Brows Down",
-    "procerus nasalis": "Nose Wrinkler",
-    "zygomaticus zygomatic": "Lip Corner Puller",
-    "risorius platysma": "Lip Stretcher",
-    "mentalis": "Chin Raiser",
-    "buccinator": "Dimpler",
-    "triangularis": "Lip Corner Depressor",
-})
+EXPRESSIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "smile smiley grin beam": "Lip Corner Puller",
+        "smirk smirky simper": "Lip Corner Puller 0.8 one",
+        "laugh laughter giggle cackle guffaw lol": "Lip Corner Puller, Jaw Open 0.5",
+        "chuckle": "Lip Corner Puller 0.8, Jaw Open 0.3",
+        "frown frowny": "Brows Down, Lip Corner Depressor 0.8",
+        "scowl glower": "Brows Down, Eye Squint 0.4",
+        "glare": "Brows Down 0.8, Eye Squint 0.5",
+        "grimace": "Lip Stretcher, Eye Squint 0.5",
+        "wince flinch": "Eye Squint, Brows Down 0.6, Lip Stretcher 0.6",
+        "sneer": "Upper Lip Raiser 0.9, Nose Wrinkler 0.7",
+        "snarl growl hiss": "Nose Wrinkler, Upper Lip Raiser",
+        "pout pouty sulk sulky": "Chin Raiser, Lip Puckerer 0.5",
+        "kiss kissy smooch mwah muah whistle whistler": "Lip Puckerer",
+        "wink winky": "Eye Blink one",
+        "blink": "Eye Blink",
+        "yawn": "Jaw Open, Eye Blink 0.5",
+        "gape agape": "Jaw Open",
+        "gasp": "Jaw Open 0.7, Eye Wide 0.6, Brows Up 0.6",
+        "scream shriek screech": "Jaw Open, Lip Stretcher 0.5",
+        "shout yell holler bellow sing": "Jaw Open 0.9",
+        "roar": "Jaw Open, Nose Wrinkler 0.7, Brows Down 0.7",
+        "sniff": "Nose Wrinkler 0.5",
+        "sleep asleep doze nap snooze slumber": "Eye Blink",
+        "duchenne": "Lip Corner Puller, Eye Squint 0.6",
+        "frontalis": "Brows Up",
+        "corrugator": "Brows Down",
+        "procerus nasalis": "Nose Wrinkler",
+        "zygomaticus zygomatic": "Lip Corner Puller",
+        "risorius platysma": "Lip Stretcher",
+        "mentalis": "Chin Raiser",
+        "buccinator": "Dimpler",
+        "triangularis": "Lip Corner Depressor",
+    }
+)
 """Expressions and muscles with a word of their own; what is said with them is said outright."""
 
-MOODS: Mapping[str, str] = MappingProxyType({
-    "happy joy joyful joyous glad cheerful merry jolly delight delightful happiness": "Lip Corner Puller",
-    "pleased content contented satisfy satisfaction amuse amusement tickled proud pride": (
-        "Lip Corner Puller 0.6"
-    ),
-    "excite excitement thrill ecstatic elate elation overjoyed enthusiastic enthusiasm euphoric euphoria": (
-        "Lip Corner Puller, Brows Up 0.6, Jaw Open 0.4"
-    ),
-    "relief relieved bliss blissful peaceful": "Lip Corner Puller 0.5, Eye Blink 0.8",
-    "surprise surprisal amaze amazement": "Brows Up, Eye Wide 0.8, Jaw Open 0.5",
-    "shock astonish astonishment astound stun startle awe awestruck wonder flabbergasted gobsmacked dumbfounded stupefied "
-    "thunderstruck": "Brows Up, Eye Wide, Jaw Open 0.7",
-    "anger angry mad furious fury rage enrage irate cross outrage wrath livid hate hatred hostile hostility aggressive "
-    "aggression": "Brows Down, Eye Squint 0.5, Lip Pressor 0.7",
-    "annoy annoyance irritate irritation grumpy cranky frustrate frustration displease displeasure impatient "
-    "impatience mean": "Brows Down 0.8, Lip Pressor 0.6",
-    "sad sadness unhappy unhappiness sorrow sorrowful grief grieve mourn heartbroken depress depression miserable misery "
-    "gloomy gloom melancholy melancholic upset despair": "Lip Corner Depressor, Brows Up 0.4, Brows Down 0.4",
-    "disappoint disappointment dejected discouraged": "Lip Corner Depressor 0.8, Brows Down 0.4",
-    "cry weep sob wail bawl whimper": "Lip Corner Depressor, Brows Up 0.4, Brows Down 0.6, Eye Squint 0.6, Chin Raiser 0.5",
-    "fear afraid scare scary fearful frighten fright terrify terror horror horrify dread panic alarm": (
-        "Brows Up 0.8, Brows Down 0.4, Eye Wide, Lip Stretcher 0.6"
-    ),
-    "worry anxious anxiety concern apprehension apprehensive pity sympathy sympathetic distress": (
-        "Brows Up 0.6, Brows Down 0.5"
-    ),
-    "nervous nervousness tension awkward embarrass embarrassment uneasy": (
-        "Lip Stretcher 0.5, Brows Up 0.4, Brows Down 0.3"
-    ),
-    "cringe yikes eek": "Lip Stretcher, Eye Squint 0.6",
-    "disgust revulsion repulse revolt gross yuck yucky ew eww eew nasty nauseous nausea queasy sicken puke vomit gag "
-    "rotten stink stinky stench smelly foul fart garbage skunk putrid": "Nose Wrinkler, Upper Lip Raiser 0.7",
-    "contempt contemptuous scorn scornful disdain disdainful arrogant arrogance haughty condescending mock derision "
-    "superior": "Dimpler one",
-    "smug smugness cocky sarcastic sarcasm ironic irony self-satisfied": "Lip Corner Puller 0.7 one",
-    "sly cunning mischievous mischief devious sneaky cheeky naughty playful scheming": (
-        "Lip Corner Puller 0.8 one, Eye Squint 0.5"
-    ),
-    "evil wicked sinister villainous villain menace malicious maniacal diabolic": (
-        "Brows Down 0.8, Lip Corner Puller 0.6"
-    ),
-    "pain painful ouch toothache headache migraine stung sting agony ache hurt suffer torment excruciating": "Brows Down, Eye Squint, Nose Wrinkler 0.5",
-    "strain effort exert exertion struggle": "Brows Down 0.8, Eye Squint 0.8, Lip Pressor",
-    "sleepy tired drowsy exhaust exhaustion weary fatigue sleepiness drunk dazed groggy dreamy daydream": "Eye Blink 0.5",
-    "bored boredom meh unimpressed apathetic": "Eye Blink 0.4, Lip Corner Depressor 0.3",
-    "suspect suspicious suspicion distrust wary mistrust scrutinise scrutinize inspect": "Eye Squint, Brows Down 0.5",
-    "concentrate concentration focus think thoughtful ponder pensive contemplate thinker": "Brows Down 0.7, Eye Squint 0.4",
-    "determine determination resolute stubborn stubbornness defiant defiance": "Brows Down 0.7, Lip Pressor 0.8",
-    "serious stern strict severity grim": "Brows Down 0.6, Lip Pressor 0.4",
-    "confuse confusion puzzle perplex bewilder baffle": "Brows Down 0.8, Eye Squint 0.3",
-    "doubt doubtful sceptical skeptical sceptic skeptic skepticism scepticism dubious quizzical incredulous unconvinced": (
-        "Brows Up one"
-    ),
-    "curious curiosity interested interest intrigue": "Brows Up 0.6, Eye Wide 0.3",
-    "innocent innocence": "Brows Up 0.6, Eye Wide 0.5",
-    "plead beg": "Brows Up 0.7, Brows Down 0.4",
-    "disapprove disapproval": "Brows Down 0.7, Lip Corner Depressor 0.6",
-    "shy shyness bashful coy": "Lip Corner Puller 0.5, Eye Look Down 0.6",
-    "shame ashamed guilt guilty": "Eye Look Down 0.8, Lip Corner Depressor 0.5",
-    "flirt flirty flirtatious seductive": "Lip Corner Puller 0.5, Eye Blink 0.35",
-    "neutral blank expressionless deadpan emotionless impassive calm serene indifferent indifference unemotional composed "
-    "default idle stoic": "Neutral",
-})
+MOODS: Mapping[str, str] = MappingProxyType(
+    {
+        "happy joy joyful joyous glad cheerful merry jolly delight delightful happiness": "Lip Corner Puller",
+        "pleased content contented satisfy satisfaction amuse amusement tickled proud pride": ("Lip Corner Puller 0.6"),
+        "excite excitement thrill ecstatic elate elation overjoyed enthusiastic enthusiasm euphoric euphoria": (
+            "Lip Corner Puller, Brows Up 0.6, Jaw Open 0.4"
+        ),
+        "relief relieved bliss blissful peaceful": "Lip Corner Puller 0.5, Eye Blink 0.8",
+        "surprise surprisal amaze amazement": "Brows Up, Eye Wide 0.8, Jaw Open 0.5",
+        "shock astonish astonishment astound stun startle awe awestruck wonder flabbergasted gobsmacked dumbfounded stupefied "
+        "thunderstruck": "Brows Up, Eye Wide, Jaw Open 0.7",
+        "anger angry mad furious fury rage enrage irate cross outrage wrath livid hate hatred hostile hostility aggressive "
+        "aggression": "Brows Down, Eye Squint 0.5, Lip Pressor 0.7",
+        "annoy annoyance irritate irritation grumpy cranky frustrate frustration displease displeasure impatient "
+        "impatience mean": "Brows Down 0.8, Lip Pressor 0.6",
+        "sad sadness unhappy unhappiness sorrow sorrowful grief grieve mourn heartbroken depress depression miserable misery "
+        "gloomy gloom melancholy melancholic upset despair": "Lip Corner Depressor, Brows Up 0.4, Brows Down 0.4",
+        "disappoint disappointment dejected discouraged": "Lip Corner Depressor 0.8, Brows Down 0.4",
+        "cry weep sob wail bawl whimper": "Lip Corner Depressor, Brows Up 0.4, Brows Down 0.6, Eye Squint 0.6, Chin Raiser 0.5",
+        "fear afraid scare scary fearful frighten fright terrify terror horror horrify dread panic alarm": (
+            "Brows Up 0.8, Brows Down 0.4, Eye Wide, Lip Stretcher 0.6"
+        ),
+        "worry anxious anxiety concern apprehension apprehensive pity sympathy sympathetic distress": (
+            "Brows Up 0.6, Brows Down 0.5"
+        ),
+        "nervous nervousness tension awkward embarrass embarrassment uneasy": (
+            "Lip Stretcher 0.5, Brows Up 0.4, Brows Down 0.3"
+        ),
+        "cringe yikes eek": "Lip Stretcher, Eye Squint 0.6",
+        "disgust revulsion repulse revolt gross yuck yucky ew eww eew nasty nauseous nausea queasy sicken puke vomit gag "
+        "rotten stink stinky stench smelly foul fart garbage skunk putrid": "Nose Wrinkler, Upper Lip Raiser 0.7",
+        "contempt contemptuous scorn scornful disdain disdainful arrogant arrogance haughty condescending mock derision "
+        "superior": "Dimpler one",
+        "smug smugness cocky sarcastic sarcasm ironic irony self-satisfied": "Lip Corner Puller 0.7 one",
+        "sly cunning mischievous mischief devious sneaky cheeky naughty playful scheming": (
+            "Lip Corner Puller 0.8 one, Eye Squint 0.5"
+        ),
+        "evil wicked sinister villainous villain menace malicious maniacal diabolic": (
+            "Brows Down 0.8, Lip Corner Puller 0.6"
+        ),
+        "pain painful ouch toothache headache migraine stung sting agony ache hurt suffer torment excruciating": "Brows Down, Eye Squint, Nose Wrinkler 0.5",
+        "strain effort exert exertion struggle": "Brows Down 0.8, Eye Squint 0.8, Lip Pressor",
+        "sleepy tired drowsy exhaust exhaustion weary fatigue sleepiness drunk dazed groggy dreamy daydream": "Eye Blink 0.5",
+        "bored boredom meh unimpressed apathetic": "Eye Blink 0.4, Lip Corner Depressor 0.3",
+        "suspect suspicious suspicion distrust wary mistrust scrutinise scrutinize inspect": "Eye Squint, Brows Down 0.5",
+        "concentrate concentration focus think thoughtful ponder pensive contemplate thinker": "Brows Down 0.7, Eye Squint 0.4",
+        "determine determination resolute stubborn stubbornness defiant defiance": "Brows Down 0.7, Lip Pressor 0.8",
+        "serious stern strict severity grim": "Brows Down 0.6, Lip Pressor 0.4",
+        "confuse confusion puzzle perplex bewilder baffle": "Brows Down 0.8, Eye Squint 0.3",
+        "doubt doubtful sceptical skeptical sceptic skeptic skepticism scepticism dubious quizzical incredulous unconvinced": (
+            "Brows Up one"
+        ),
+        "curious curiosity interested interest intrigue": "Brows Up 0.6, Eye Wide 0.3",
+        "innocent innocence": "Brows Up 0.6, Eye Wide 0.5",
+        "plead beg": "Brows Up 0.7, Brows Down 0.4",
+        "disapprove disapproval": "Brows Down 0.7, Lip Corner Depressor 0.6",
+        "shy shyness bashful coy": "Lip Corner Puller 0.5, Eye Look Down 0.6",
+        "shame ashamed guilt guilty": "Eye Look Down 0.8, Lip Corner Depressor 0.5",
+        "flirt flirty flirtatious seductive": "Lip Corner Puller 0.5, Eye Blink 0.35",
+        "neutral blank expressionless deadpan emotionless impassive calm serene indifferent indifference unemotional composed "
+        "default idle stoic": "Neutral",
+    }
+)
 """Moods as mixes: prototypes of EMFACS (Friesen and Ekman 1983), of pain (Prkachin and Solomon 2008) and of embarrassment
 (Keltner 1995), in the units that the vocabulary has; the rest by custom."""
 
-PHRASES: Mapping[str, str] = MappingProxyType({
-    "half smile | half grin | half a smile": "Lip Corner Puller 0.6 one",
-    "duck face | duck lip | trout pout": "Lip Puckerer, Cheek Suck 0.4",
-    "fish face | fish lip": "Cheek Suck, Lip Puckerer 0.6",
-    "puppy eye | puppy dog eye": "Brows Up 0.7, Brows Down 0.4",
-    "doe eye | crazy eye | goggle eye | pop eye | starry eye": "Eye Wide",
-    "bedroom eye | sleepy eye | tired eye": "Eye Blink 0.4",
-    "evil eye | stink eye": "Brows Down 0.8, Eye Squint 0.6",
-    "beady eye | crow foot | crow feet | orbicularis oculi | smile eye | smize | smile only with eye | only smile with eye": "Eye Squint",
-    "half lid": "Eye Blink 0.5",
-    "reach eye": "Eye Squint 0.6",
-    "straight ahead | look forward | look straight | look ahead": "Neutral",
-    "cross eye | eye cross | go cross": "crossed",
-    "wall eye": "walled",
-    "lip toward": "Lip Pressor 0.5",
-    "slack jaw | jaw slack | jaw hang": "Jaw Open 0.6",
-    "worry line": "Brows Up",
-    "lip corner puller": "Lip Corner Puller",
-    "depressor anguli oris": "Lip Corner Depressor",
-    "depressor labii | depressor labii inferioris": "Lower lip Depressor",
-    "levator labii | levator labii superioris": "Upper Lip Raiser",
-    "levator palpebrae": "Eye Wide",
-    "orbicularis oris": "Lip Pressor",
-    "fake smile | friendly smile": "Lip Corner Puller 0.7",
-    "mona lisa smile": "Lip Corner Puller 0.3",
-    "closed smile | close mouth smile | close lip smile": "Lip Corner Puller",
-    "open smile | open mouth smile": "Lip Corner Puller, Jaw Open 0.4",
-    "tight lip smile": "Lip Corner Puller, Lip Pressor 0.6",
-    "gummy smile": "Lip Corner Puller, Upper Lip Raiser 0.8",
-    "toothy smile | toothy grin": "Lip Corner Puller, Upper Lip Raiser 0.5",
-    "bitter smile": "Lip Corner Puller 0.6, Brows Down 0.4",
-    "straight face | straight faced | poker face | poker faced | stony faced | rest face | rest pose | no expression | "
-    "no emotion | without expression | without emotion | at rest | nothing | relax face": "Neutral",
-    "dont know | no idea": "Chin Raiser 0.7, Brows Up 0.7, Lip Corner Depressor 0.4",
-    "full cheek": "Cheek Puff",
-    "blow kiss | air kiss": "Lip Puckerer",
-    "bright light | strong light | harsh light | light is bright | light too bright | light is too bright": "Eye Squint",
-    "suppress smile | suppress laugh | stifle laugh | stifle smile | hold back laugh | hold back smile": (
-        "Lip Corner Puller 0.5, Lip Pressor 0.7"
-    ),
-    "look at nose | look at tip of nose | look at own nose": "crossed",
-    "nose sneer": "Nose Wrinkler",
-})
+PHRASES: Mapping[str, str] = MappingProxyType(
+    {
+        "half smile | half grin | half a smile": "Lip Corner Puller 0.6 one",
+        "duck face | duck lip | trout pout": "Lip Puckerer, Cheek Suck 0.4",
+        "fish face | fish lip": "Cheek Suck, Lip Puckerer 0.6",
+        "puppy eye | puppy dog eye": "Brows Up 0.7, Brows Down 0.4",
+        "doe eye | crazy eye | goggle eye | pop eye | starry eye": "Eye Wide",
+        "bedroom eye | sleepy eye | tired eye": "Eye Blink 0.4",
+        "evil eye | stink eye": "Brows Down 0.8, Eye Squint 0.6",
+        "beady eye | crow foot | crow feet | orbicularis oculi | smile eye | smize | smile only with eye | only smile with eye": "Eye Squint",
+        "half lid": "Eye Blink 0.5",
+        "reach eye": "Eye Squint 0.6",
+        "straight ahead | look forward | look straight | look ahead": "Neutral",
+        "cross eye | eye cross | go cross": "crossed",
+        "wall eye": "walled",
+        "lip toward": "Lip Pressor 0.5",
+        "slack jaw | jaw slack | jaw hang": "Jaw Open 0.6",
+        "worry line": "Brows Up",
+        "lip corner puller": "Lip Corner Puller",
+        "depressor anguli oris": "Lip Corner Depressor",
+        "depressor labii | depressor labii inferioris": "Lower lip Depressor",
+        "levator labii | levator labii superioris": "Upper Lip Raiser",
+        "levator palpebrae": "Eye Wide",
+        "orbicularis oris": "Lip Pressor",
+        "fake smile | friendly smile": "Lip Corner Puller 0.7",
+        "mona lisa smile": "Lip Corner Puller 0.3",
+        "closed smile | close mouth smile | close lip smile": "Lip Corner Puller",
+        "open smile | open mouth smile": "Lip Corner Puller, Jaw Open 0.4",
+        "tight lip smile": "Lip Corner Puller, Lip Pressor 0.6",
+        "gummy smile": "Lip Corner Puller, Upper Lip Raiser 0.8",
+        "toothy smile | toothy grin": "Lip Corner Puller, Upper Lip Raiser 0.5",
+        "bitter smile": "Lip Corner Puller 0.6, Brows Down 0.4",
+        "straight face | straight faced | poker face | poker faced | stony faced | rest face | rest pose | no expression | "
+        "no emotion | without expression | without emotion | at rest | nothing | relax face": "Neutral",
+        "dont know | no idea": "Chin Raiser 0.7, Brows Up 0.7, Lip Corner Depressor 0.4",
+        "full cheek": "Cheek Puff",
+        "blow kiss | air kiss": "Lip Puckerer",
+        "bright light | strong light | harsh light | light is bright | light too bright | light is too bright": "Eye Squint",
+        "suppress smile | suppress laugh | stifle laugh | stifle smile | hold back laugh | hold back smile": (
+            "Lip Corner Puller 0.5, Lip Pressor 0.7"
+        ),
+        "look at nose | look at tip of nose | look at own nose": "crossed",
+        "nose sneer": "Nose Wrinkler",
+    }
+)
 """Several words that mean another thing together than each alone."""
 
-SCENES: Mapping[str, str] = MappingProxyType({
-    "lemon | lime | sour | vinegar | pickle | grapefruit": "Face Compression 0.8",
-    "candle | match blow": "Lip Puckerer, Cheek Puff 0.5",
-    "balloon | trumpet | tuba | chipmunk | hamster | squirrel | blowfish": "Cheek Puff",
-    "bubble | soup | dandelion": "Lip Puckerer, Cheek Puff 0.5",
-    "straw | milkshake | lollipop | smoothie": "Cheek Suck, Lip Puckerer 0.6",
-    "fish | goldfish": "Cheek Suck, Lip Puckerer 0.6",
-    "sun | sunlight | sunshine | headlight | dazzle | small print | fine print | nearsighted | shortsighted "
-    "| blur | smoke": "Eye Squint",
-    "ghost | spider | snake | monster | nightmare": "Brows Up 0.8, Brows Down 0.4, Eye Wide, Lip Stretcher 0.6",
-    "deer headlight": "Eye Wide, Brows Up 0.6",
-    "smell bad | smell awful | smell terrible | smell horrible | taste bad | taste awful | taste terrible | taste horrible | "
-    "smell unpleasant | taste unpleasant | bitter | medicine | spoil": "Nose Wrinkler, Upper Lip Raiser 0.7",
-    "dentist | doctor | tonsil | burger | hamburger | apple bite": "Jaw Open",
-    "cheese": "Lip Corner Puller",
-    "toothless | denture": "Lip Suck",
-    "rabbit | bunny": "Nose Wrinkler 0.8",
-    "bulldog | underbite | caveman": "Jaw Forward",
-    "owl": "Eye Wide",
-    "sneeze": "Nose Wrinkler 0.8, Eye Blink 0.7, Jaw Open 0.4",
-    "burst tear | verge tear | close tear | fight tear | back tear | onion": (
-        "Lip Corner Depressor, Brows Up 0.4, Brows Down 0.6, Eye Squint 0.6, Chin Raiser 0.5"
-    ),
-    "bad news": "Lip Corner Depressor, Brows Up 0.4, Brows Down 0.4",
-    "good news | present | gift": "Lip Corner Puller, Brows Up 0.6",
-    "joke": "Lip Corner Puller, Jaw Open 0.4",
-    "secret": "Lip Pressor",
-    "barbell | dumbbell | weightlifter": "Brows Down 0.8, Eye Squint 0.8, Lip Pressor",
-    "elvis": "Upper Lip Raiser one",
-    "spock": "Brows Up one",
-    "clown | joker": "Lip Corner Puller",
-    "dunno": "Chin Raiser 0.7, Brows Up 0.7, Lip Corner Depressor 0.4",
-})
+SCENES: Mapping[str, str] = MappingProxyType(
+    {
+        "lemon | lime | sour | vinegar | pickle | grapefruit": "Face Compression 0.8",
+        "candle | match blow": "Lip Puckerer, Cheek Puff 0.5",
+        "balloon | trumpet | tuba | chipmunk | hamster | squirrel | blowfish": "Cheek Puff",
+        "bubble | soup | dandelion": "Lip Puckerer, Cheek Puff 0.5",
+        "straw | milkshake | lollipop | smoothie": "Cheek Suck, Lip Puckerer 0.6",
+        "fish | goldfish": "Cheek Suck, Lip Puckerer 0.6",
+        "sun | sunlight | sunshine | headlight | dazzle | small print | fine print | nearsighted | shortsighted "
+        "| blur | smoke": "Eye Squint",
+        "ghost | spider | snake | monster | nightmare": "Brows Up 0.8, Brows Down 0.4, Eye Wide, Lip Stretcher 0.6",
+        "deer headlight": "Eye Wide, Brows Up 0.6",
+        "smell bad | smell awful | smell terrible | smell horrible | taste bad | taste awful | taste terrible | taste horrible | "
+        "smell unpleasant | taste unpleasant | bitter | medicine | spoil": "Nose Wrinkler, Upper Lip Raiser 0.7",
+        "dentist | doctor | tonsil | burger | hamburger | apple bite": "Jaw Open",
+        "cheese": "Lip Corner Puller",
+        "toothless | denture": "Lip Suck",
+        "rabbit | bunny": "Nose Wrinkler 0.8",
+        "bulldog | underbite | caveman": "Jaw Forward",
+        "owl": "Eye Wide",
+        "sneeze": "Nose Wrinkler 0.8, Eye Blink 0.7, Jaw Open 0.4",
+        "burst tear | verge tear | close tear | fight tear | back tear | onion": (
+            "Lip Corner Depressor, Brows Up 0.4, Brows Down 0.6, Eye Squint 0.6, Chin Raiser 0.5"
+        ),
+        "bad news": "Lip Corner Depressor, Brows Up 0.4, Brows Down 0.4",
+        "good news | present | gift": "Lip Corner Puller, Brows Up 0.6",
+        "joke": "Lip Corner Puller, Jaw Open 0.4",
+        "secret": "Lip Pressor",
+        "barbell | dumbbell | weightlifter": "Brows Down 0.8, Eye Squint 0.8, Lip Pressor",
+        "elvis": "Upper Lip Raiser one",
+        "spock": "Brows Up one",
+        "clown | joker": "Lip Corner Puller",
+        "dunno": "Chin Raiser 0.7, Brows Up 0.7, Lip Corner Depressor 0.4",
+    }
+)
 """What a face is compared with -> its look; all words of a scene have to be in one clause, in any order."""
 
 SOUNDS = (

@@ -88,7 +88,11 @@ def statements(clause: Clause, smiling: bool) -> list[Statement] | str:
         if {"sideways", "aside"} & set(acts) and not clause.parts and not sides:
             sides = frozenset(("left",))
         guess = unsaid if sides else any(row.one for row in meant.rows)
-        made.append(Statement(_mix(meant, sides, strength, clause.uneven), int(meant.said), None, compared, clause.negative, guess))
+        made.append(
+            Statement(
+                _mix(meant, sides, strength, clause.uneven), int(meant.said), None, compared, clause.negative, guess
+            )
+        )
     if clause.looks and not clause.parts:
         made += _mouth_of_smile(clause, active)
         return made

@@ -80,7 +80,8 @@ _MISSPELT = frozenset(("part", "act", "mix", "side", "degree", "modifier", "fill
 _SPELLINGS = tuple(
     form
     for form, base in FORMS.items()
-    if form == base or (WORDS[base][0] in _MISSPELT and form.endswith(("s", "ed", "ing", "ly")) and len(form) < len(base) + 4)
+    if form == base
+    or (WORDS[base][0] in _MISSPELT and form.endswith(("s", "ed", "ing", "ly")) and len(form) < len(base) + 4)
 )
 
 _UNCOUNTED = frozenset("a an the your his her their my its our of some".split())

@@ -25,13 +25,17 @@ class Slit:
     half_gap: float
     """How far each side is moved apart in the middle of the opened layout."""
 
+    def along(self, u: np.ndarray) -> np.ndarray:
+        """Place along the slit, 0 at its left end and 1 at its right one."""
+        return (u - self.u_left) / (self.u_right - self.u_left)
+
     def v_at(self, u: np.ndarray) -> np.ndarray:
         """The line's v at `u`, constant beyond its ends."""
         return np.interp(u, np.linspace(self.u_left, self.u_right, len(self.v_line)), self.v_line)
 
     def gap_at(self, u: np.ndarray) -> np.ndarray:
         """Half the opening at `u`: half an ellipse, 0 beyond the ends."""
-        along = (u - self.u_left) / (self.u_right - self.u_left) * 2 - 1
+        along = self.along(u) * 2 - 1
         return self.half_gap * np.sqrt(np.maximum(1 - along**2, 0.0))
 
 

@@ -14,15 +14,19 @@ from scipy.spatial import KDTree
 
 from engine.expression import ReflectanceChange
 from engine.face import eyes, layout
+from engine.face.contact import sides
 from engine.face.correspondence import Correspondence, correspond, mean_position_m
 from engine.face.lids import rim_gap_m, settle_lids, sphere
+from engine.face.lips import settle_lips
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.face.untangle import untangle
 from engine.identity import Identity
 from engine.image import resize_bilinear
 from engine.mesh import Part, Topology
 
 ArkitWeights = Mapping[str, float]
 NO_WEIGHTS: ArkitWeights = {}
+_EYES = ((Part.EYE_LEFT, "Left"), (Part.EYE_RIGHT, "Right"))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -64,12 +68,10 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     jaw = _jaw_motion(identity, place, offsets) if _uses_jaw(arkit) else None
     rig = _rig(identity.topology, identity.positions_m, place)
     rest = identity.positions_m.astype(np.float64)
-    for part, side in ((Part.EYE_LEFT, "Left"), (Part.EYE_RIGHT, "Right")):
+    offsets[place.vertices] = _settled(identity, rest[place.vertices] + offsets[place.vertices], arkit)
+    offsets[place.vertices] -= rest[place.vertices]
+    for part, side in _EYES:
         ball = identity.topology.vertices_of(part)
-        skin_rest = rest[place.vertices]
-        closed = arkit.get(f"eyeBlink{side}", 0.0) >= 0.99
-        settled = settle_lids(place, skin_rest, skin_rest + offsets[place.vertices], rest[ball], side, closed)
-        offsets[place.vertices] = settled - skin_rest
         yaw, pitch = eyes.gaze(arkit, side)
         if len(ball) and (yaw or pitch):
             centre, _ = sphere(rest[ball])
@@ -78,12 +80,25 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
         turn, shift = jaw
         offsets[rig.lower] = rest[rig.lower] @ (turn.T - np.eye(3)) + shift
     offsets[rig.soft] = rig.solve(offsets)
-    opening = [rim_gap_m(place, pose[place.vertices], layout.SLITS[0]).max() for pose in (rest, rest + offsets)]
+    lips = sides(identity.topology, layout.SLITS[0])
+    opening = [rim_gap_m(lips, pose[place.vertices]).max() for pose in (rest, rest + offsets)]
     share = np.clip((opening[1] - opening[0]) / 0.006, 0, 1)
     offsets += share * _room_for_teeth(identity, rest + offsets, place)
     if len(rig.overlay):
         offsets[rig.overlay] = (offsets[rig.overlay_near] * rig.overlay_share[..., None]).sum(axis=1)
     return offsets.astype(np.float32)
+
+
+def _settled(identity: Identity, moved_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
+    """`moved_m` (N, 3), positions of `Correspondence.vertices`, with lids on eyeballs, lips on each other and no new
+    crossings."""
+
+    def lids(positions_m: np.ndarray) -> np.ndarray:
+        for _, side in _EYES:
+            positions_m = settle_lids(identity, positions_m, side, arkit.get(f"eyeBlink{side}", 0.0) >= 0.99)
+        return positions_m
+
+    return settle_lips(identity, lids(untangle(identity, lids(moved_m))), arkit)
 
 
 def decode_change(identity: Identity, change: np.ndarray) -> ReflectanceChange:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from engine.face import layout
 from engine.face.contact import Sides, part_sides, sides, skin_m
@@ -31,20 +32,22 @@ def eye_slit(side: str) -> layout.Slit:
     return layout.SLITS[2 if side == "Left" else 1]
 
 
-def settle_lids(identity: Identity, moved_m: np.ndarray, side: str, closed: bool) -> np.ndarray:
+def settle_lids(
+    identity: Identity, moved_m: np.ndarray, ball_offset_m: np.ndarray, side: str, closed: bool
+) -> np.ndarray:
     """`moved_m` (N, 3), positions of `Correspondence.vertices`, with the lids of the eye on `side` ('Left' or 'Right')
-    settled on its eyeball and on each other.
+    settled on its eyeball and on each other. `ball_offset_m` (M, 3) is how the eyeball's own vertices moved.
 
-    Where `closed`, the rims are brought together, the skin around them following smoothly. Lid points nearer to the
-    eyeball's centre than the ball's surface (or, of an open eye, than they were at rest, if that was deeper) are moved
-    out to it, and lids that cross give way (`contact.part_sides`).
+    Where `closed`, the rims are brought together, the skin around them following smoothly. Lid points under the
+    eyeball's surface (of an open eye: deeper than at rest) are moved out to it, and lids that cross give way
+    (`contact.part_sides`).
     """
     slit = eye_slit(side)
     result = moved_m.copy()
     for _ in range(2 if closed else 1):
         if closed:
             result += _closing(identity.topology, slit, result)
-        result = _on_ball(identity, side, result, closed)
+        result = _on_ball(identity, side, result, ball_offset_m, closed)
     result = part_sides(identity, slit, result, _APART_M)
     return result + _closing(identity.topology, slit, result, rims_only=True) if closed else result
 
@@ -87,24 +90,36 @@ def _closing(topology: Topology, slit: layout.Slit, moved_m: np.ndarray, rims_on
     return result
 
 
-def _on_ball(identity: Identity, side: str, moved_m: np.ndarray, closed: bool) -> np.ndarray:
+def depth_in_ball_m(ball_m: np.ndarray, centre_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:
+    """(N,) metres by which (N, 3) points before an eyeball of vertices (M, 3) lie under its surface, which is looked up
+    by direction from its centre, cornea and all; -inf behind it."""
+    ball, points = ball_m - centre_m, points_m - centre_m
+    radius, distance = np.linalg.norm(ball, axis=1), np.maximum(np.linalg.norm(points, axis=1), 1e-9)
+    away, near = KDTree(ball / radius[:, None]).query(points / distance[:, None], k=4)
+    weight = 1 / np.maximum(away, 1e-6)
+    surface = (radius[near] * weight).sum(axis=1) / weight.sum(axis=1)
+    return np.where(points[:, 2] > 0, surface - distance, -np.inf)
+
+
+def _on_ball(identity: Identity, side: str, moved_m: np.ndarray, ball_offset_m: np.ndarray, closed: bool) -> np.ndarray:
     """`moved_m` with lid points moved out to the eyeball's surface, or of an open eye as deep as at rest."""
-    ball = identity.positions_m[identity.topology.vertices_of(Part.EYE_LEFT if side == "Left" else Part.EYE_RIGHT)]
-    if len(ball) < 8:
+    vertices = identity.topology.vertices_of(Part.EYE_LEFT if side == "Left" else Part.EYE_RIGHT)
+    if len(vertices) < 8:
         return moved_m
     slit = eye_slit(side)
     uv = correspond(identity.topology).opened_uv.astype(np.float64)
     along = slit.along(uv[:, 0])
     lid = (along > -0.25) & (along < 1.25) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.06)
-    centre, radius = sphere(ball.astype(np.float64))
-    outward = moved_m[lid] - centre
-    distance = np.linalg.norm(outward, axis=1)
-    least = np.full(len(distance), radius + _CLEARANCE_M)
+    ball = identity.positions_m[vertices].astype(np.float64)
+    centre, _ = sphere(ball)
+    deep = depth_in_ball_m(ball + ball_offset_m, centre, moved_m[lid]) + _CLEARANCE_M
     if not closed:
-        least = np.minimum(least, np.linalg.norm(skin_m(identity)[lid] - centre, axis=1))
-    push = np.maximum(least - distance, 0.0) * (outward[:, 2] > 0)
+        at_rest = depth_in_ball_m(ball, centre, skin_m(identity)[lid]) + _CLEARANCE_M
+        deep = deep - np.maximum(at_rest, 0.0)
+    outward = moved_m[lid] - centre
+    outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
     result = moved_m.copy()
-    result[lid] += outward / np.maximum(distance, 1e-9)[:, None] * push[:, None]
+    result[lid] += outward * np.maximum(deep, 0.0)[:, None]
     return result
 
 

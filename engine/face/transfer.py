@@ -66,16 +66,15 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     offsets = np.zeros((identity.topology.vertex_count, 3), np.float64)
     offsets[place.vertices] = layout.sample_bilinear(offset_m, place.opened_uv) @ rotation
     jaw = _jaw_motion(identity, place, offsets) if _uses_jaw(arkit) else None
-    rig = _rig(identity.topology, identity.positions_m, place)
+    rig = _rig(identity)
     rest = identity.positions_m.astype(np.float64)
-    offsets[place.vertices] = _settled(identity, rest[place.vertices] + offsets[place.vertices], arkit)
-    offsets[place.vertices] -= rest[place.vertices]
     for part, side in _EYES:
         ball = identity.topology.vertices_of(part)
         yaw, pitch = eyes.gaze(arkit, side)
         if len(ball) and (yaw or pitch):
             centre, _ = sphere(rest[ball])
             offsets[ball] = (rest[ball] - centre) @ (eyes.rotation(yaw, pitch).T - np.eye(3))
+    offsets[place.vertices] = _settled(identity, rest + offsets, arkit) - rest[place.vertices]
     if jaw is not None:
         turn, shift = jaw
         offsets[rig.lower] = rest[rig.lower] @ (turn.T - np.eye(3)) + shift
@@ -89,16 +88,19 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     return offsets.astype(np.float32)
 
 
-def _settled(identity: Identity, moved_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
-    """`moved_m` (N, 3), positions of `Correspondence.vertices`, with lids on eyeballs, lips on each other and no new
-    crossings."""
+def _settled(identity: Identity, posed_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
+    """(N, 3) positions of `Correspondence.vertices`: those of (V, 3) `posed_m` with lids on the posed eyeballs, lips on
+    each other and no new crossings."""
+    balls = [identity.topology.vertices_of(part) for part, _ in _EYES]
 
-    def lids(positions_m: np.ndarray) -> np.ndarray:
-        for _, side in _EYES:
-            positions_m = settle_lids(identity, positions_m, side, arkit.get(f"eyeBlink{side}", 0.0) >= 0.99)
-        return positions_m
+    def lids(skin_m: np.ndarray) -> np.ndarray:
+        for (_, side), ball in zip(_EYES, balls, strict=True):
+            closed = arkit.get(f"eyeBlink{side}", 0.0) >= 0.99
+            skin_m = settle_lids(identity, skin_m, posed_m[ball] - identity.positions_m[ball], side, closed)
+        return skin_m
 
-    return settle_lips(identity, lids(untangle(identity, lids(moved_m))), arkit)
+    skin_m = posed_m[correspond(identity.topology).vertices]
+    return settle_lips(identity, lids(untangle(identity, lids(skin_m))), arkit)
 
 
 def decode_change(identity: Identity, change: np.ndarray) -> ReflectanceChange:
@@ -161,7 +163,7 @@ def fill_nearest(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 _FRAMES: WeakKeyDictionary[Identity, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
 _RASTERS: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
-_RIGS: dict[str, _Rig] = {}
+_RIGS: WeakKeyDictionary[Identity, _Rig] = WeakKeyDictionary()
 
 
 def geometry_raster(topology: Topology) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -251,7 +253,7 @@ def _jaw_motion(identity: Identity, place: Correspondence, offsets: np.ndarray) 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Rig:
-    """How what is not skin follows: computed once per topology."""
+    """How what is not skin follows: computed once per identity."""
 
     lower: np.ndarray
     """Vertices that move rigidly with the jaw."""
@@ -272,9 +274,15 @@ class _Rig:
         return self.factor.solve(-(self.coupling @ offsets[self.pinned]))  # type: ignore[attr-defined]
 
 
-def _rig(topology: Topology, positions_m: np.ndarray, place: Correspondence) -> _Rig:
-    if topology.hash in _RIGS:
-        return _RIGS[topology.hash]
+def lower_parts(identity: Identity) -> np.ndarray:
+    """Vertices that go rigidly with the jaw: lower teeth and gums, where they are pieces of their own."""
+    return _rig(identity).lower
+
+
+def _rig(identity: Identity) -> _Rig:
+    if identity in _RIGS:
+        return _RIGS[identity]
+    topology, positions_m, place = identity.topology, identity.positions_m, correspond(identity.topology)
     count = topology.vertex_count
     placed = np.zeros(count, bool)
     placed[place.vertices] = True
@@ -291,7 +299,7 @@ def _rig(topology: Topology, positions_m: np.ndarray, place: Correspondence) -> 
     inner = np.setdiff1d(topology.vertices_of(Part.SKIN, Part.MOUTH, Part.SOCKET), loose)
     soft = inner[~placed[inner] & anchored[component[inner]]]
     rig = _soft_rig(topology.faces[soft_faces], positions_m, soft, np.flatnonzero(placed), lower, place, topology)
-    _RIGS[topology.hash] = rig
+    _RIGS[identity] = rig
     return rig
 
 

@@ -33,7 +33,9 @@ def repair_lids(diffuse_srgb: np.ndarray) -> tuple[np.ndarray, bool]:
     """
     linear = linear_from_srgb(diffuse_srgb)
     small = resize_area(linear, _SIZE)
-    smooth = np.stack([gaussian_blur(small[..., channel], 2.5) for channel in range(3)], axis=-1)
+    smooth, local = (
+        np.stack([gaussian_blur(small[..., channel], sigma) for channel in range(3)], axis=-1) for sigma in (2.5, 1.2)
+    )
     share, target = np.zeros((_SIZE, _SIZE, 1), np.float32), smooth.copy()
     for slit in layout.SLITS[1:]:
         away, reach = _from_slit(slit)
@@ -47,9 +49,10 @@ def repair_lids(diffuse_srgb: np.ndarray) -> tuple[np.ndarray, bool]:
     if not share.any():
         return diffuse_srgb, False
     share = resize_bilinear(gaussian_blur(share[..., 0], 0.7), linear.shape[:2])[..., None]
-    gain = resize_bilinear(target / np.maximum(smooth, 1e-3), linear.shape[:2])
-    floor = 0.85 * resize_bilinear(target, linear.shape[:2])  # black slots along the slit
-    repaired = np.maximum(linear * gain, floor)
+    gain = resize_bilinear(target / np.maximum(local, 1e-3), linear.shape[:2])
+    aim = resize_bilinear(target, linear.shape[:2])
+    # detail within bounds: neither the black slots along the slit nor halos around the patch
+    repaired = np.clip(linear * gain, 0.85 * aim, np.maximum(linear, 1.1 * aim))
     return bytes_from_unit(srgb_from_linear(linear + share * (repaired - linear))), True
 
 

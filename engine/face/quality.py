@@ -5,12 +5,13 @@ All against the neutral, so that what is odd about a scan at rest is not put dow
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from engine.expression import Expression
 from engine.face import layout
 from engine.face.contact import clearance_m, column_gap_m, depths_at_rest_m, depths_m, sides, skin_m
 from engine.face.correspondence import correspond
@@ -126,6 +127,46 @@ def measure(identity: Identity, offsets_m: np.ndarray, facs: Mapping[str, float]
         teeth_through_mm=_teeth_through_mm(identity, offsets_m),
         eye_drift_mm=max(_eye_drift_mm(identity, offsets_m, part) for _, part in _EYES),
         teeth_drift_mm=_top(1000 * np.linalg.norm(offsets_m[_upper_teeth(identity)], axis=1)),
+    )
+
+
+def report(identity: Identity, expressions: Iterable[Expression]) -> list[str]:
+    """Lines for people: one for each expression that is out of bounds, and one about all of them."""
+    lines, found = [], []
+    for expression in expressions:
+        quality = measure(identity, expression.offsets_m, expression.facs)
+        found.append(quality)
+        if faults := quality.faults():
+            lines.append(f"{expression.name}: {'; '.join(faults)}")
+    if found:
+        count = "1 expression" if len(found) == 1 else f"{len(found)} expressions"
+        lines.append(f"geometry of {count}, {len(lines)} out of bounds; largest: {_worst(found)}")
+    return lines
+
+
+def _worst(found: Sequence[Quality]) -> Quality:
+    """The largest of each figure."""
+
+    def top(name: str) -> float:
+        return max(getattr(quality, name) for quality in found)
+
+    def top_pair(name: str) -> tuple[float, float] | None:
+        known = [value for quality in found if (value := getattr(quality, name)) is not None]
+        return (max(left for left, _ in known), max(right for _, right in known)) if known else None
+
+    lips = [quality.lip_gap_mm for quality in found if quality.lip_gap_mm is not None]
+    return Quality(
+        lid_gap_mm=top_pair("lid_gap_mm"),
+        lid_gap_mean_mm=top_pair("lid_gap_mean_mm"),
+        lid_crossing_mm=top("lid_crossing_mm"),
+        lip_gap_mm=max(lips, default=None),
+        lip_crossing_mm=top("lip_crossing_mm"),
+        crossing_pairs=max(quality.crossing_pairs for quality in found),
+        crossing_share=top("crossing_share"),
+        skin_in_eye_mm=top("skin_in_eye_mm"),
+        teeth_through_mm=top("teeth_through_mm"),
+        eye_drift_mm=top("eye_drift_mm"),
+        teeth_drift_mm=top("teeth_drift_mm"),
     )
 
 

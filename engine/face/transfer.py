@@ -64,7 +64,7 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     place = correspond(identity.topology)
     rotation, _ = head_frame(identity)
     offsets = np.zeros((identity.topology.vertex_count, 3), np.float64)
-    offsets[place.vertices] = layout.sample_bilinear(offset_m, place.opened_uv) @ rotation
+    offsets[place.vertices] = layout.sample_smooth(offset_m, place.opened_uv) @ rotation
     jaw = _jaw_motion(identity, place, offsets) if _uses_jaw(arkit) else None
     rig = _rig(identity)
     rest = identity.positions_m.astype(np.float64)

@@ -123,6 +123,7 @@ def _info(options: argparse.Namespace) -> int:
 
 def _generate(options: argparse.Namespace) -> int:
     from engine.export import jreflectance_steps
+    from engine.face.quality import report
     from engine.io.jreflectance_writer import prepare
     from engine.io.project import SUFFIX, save_project
     from engine.vocabulary import parse_names
@@ -135,12 +136,15 @@ def _generate(options: argparse.Namespace) -> int:
     request = _request(options, project, names, options.prompt)
     if out.suffix != SUFFIX:
         prepare(project.identity, out)
-    project = replace(project, expressions=project.expressions.merged(_made(request, fresh=True)))
+    made = _made(request, fresh=True)
+    project = replace(project, expressions=project.expressions.merged(made))
     if out.suffix == SUFFIX:
         save_project(project, out)
     else:
         _write_folder(jreflectance_steps(project, out))
         _list_person(out, options.split)
+    for line in report(project.identity, made.expressions):
+        print(line)
     print(f"{out}: {len(project.expressions.names)} expressions of {project.identity.name}")
     return 0
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from engine.face import layout
-from engine.face.correspondence import Correspondence
+from engine.face.contact import Sides, part_sides, sides, skin_m
+from engine.face.correspondence import correspond
+from engine.face.spread import spread
+from engine.identity import Identity
+from engine.mesh import Part, Topology
 
-_REACH = 0.045
-"""How far from the slit, in opened v, the correction of the upper lid fades out."""
 _CLEARANCE_M = 0.0003
-_OVERLAP_M = 0.0002
+"""Between lids and eyeball."""
+_APART_M = 0.00002
+"""Between closed lids, too little to see through."""
+_CORNER = 0.2
+"""Near its corners, over this share of its length, an eye is closed by both lids alike; in the middle by the upper."""
 
 
 def sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
@@ -20,71 +27,103 @@ def sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
     return solution[:3], float(np.sqrt(max(solution[3] + (solution[:3] ** 2).sum(), 0.0)))
 
 
-def settle_lids(
-    place: Correspondence, rest_m: np.ndarray, moved_m: np.ndarray, eyeball_m: np.ndarray, side: str, closed: bool
-) -> np.ndarray:
-    """`moved_m` (N, 3), positions of `place.vertices`, with the lids of one eye settled on its eyeball (M, 3 points).
+def eye_slit(side: str) -> layout.Slit:
+    """The slit of the eye on `side`, 'Left' or 'Right' (the subject's)."""
+    return layout.SLITS[2 if side == "Left" else 1]
 
-    Where `closed`, the gap between the rims is measured along the slit and the upper lid is brought down by it, fading
-    out over `_REACH`. Then lid points nearer to the eyeball's centre than the ball's surface (or than they were at
-    rest, if that was deeper) are moved out to it.
+
+def settle_lids(
+    identity: Identity, moved_m: np.ndarray, ball_offset_m: np.ndarray, side: str, closed: bool
+) -> np.ndarray:
+    """`moved_m` (N, 3), positions of `Correspondence.vertices`, with the lids of the eye on `side` ('Left' or 'Right')
+    settled on its eyeball and on each other. `ball_offset_m` (M, 3) is how the eyeball's own vertices moved.
+
+    Where `closed`, the rims are brought together, the skin around them following smoothly. Lid points under the
+    eyeball's surface (of an open eye: deeper than at rest) are moved out to it, and lids that cross give way
+    (`contact.part_sides`).
     """
-    slit = layout.SLITS[2 if side == "Left" else 1]
-    uv = place.opened_uv.astype(np.float64)
-    along = (uv[:, 0] - slit.u_left) / (slit.u_right - slit.u_left)
-    away = uv[:, 1] - slit.v_at(uv[:, 0])
+    slit = eye_slit(side)
     result = moved_m.copy()
-    if closed:
-        result += _closing(slit, uv, along, away, moved_m)
-    if len(eyeball_m) < 8:
+    for _ in range(2 if closed else 1):
+        if closed:
+            result += _closing(identity.topology, slit, result)
+        result = _on_ball(identity, side, result, ball_offset_m, closed)
+    result = part_sides(identity, slit, result, _APART_M)
+    return result + _closing(identity.topology, slit, result, rims_only=True) if closed else result
+
+
+def lid_gap_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndarray:
+    """(64,) signed height in metres of the upper rim over the lower one along the slit of the eye on `side`.
+
+    `positions_m` is (N, 3) for `Correspondence.vertices`. Zero is closed, below zero the rims cross.
+    """
+    return rim_gap_m(sides(topology, eye_slit(side)), positions_m)
+
+
+def rim_gap_m(pair: Sides, positions_m: np.ndarray) -> np.ndarray:
+    """(64,) signed height in metres of a slit's upper rim over its lower one, at equal steps between its corners."""
+    upper, lower = (positions_m[side.rim] for side in pair)
+    ends = max(upper[:, 0].min(), lower[:, 0].min()), min(upper[:, 0].max(), lower[:, 0].max())
+    x = np.linspace(*ends, 66)[1:-1]
+    return (_at(upper, x) - _at(lower, x))[:, 0]
+
+
+def _closing(topology: Topology, slit: layout.Slit, moved_m: np.ndarray, rims_only: bool = False) -> np.ndarray:
+    """(N, 3) metres that bring the rims together, up, down and in depth, with the skin around them."""
+    pair = sides(topology, slit)
+    result = np.zeros_like(moved_m)
+    if min(len(side.rim) for side in pair) < 4:
         return result
-    centre, radius = sphere(eyeball_m)
-    lid = (along > -0.25) & (along < 1.25) & (np.abs(away) < 0.06)
-    outward = result[lid] - centre
-    distance = np.linalg.norm(outward, axis=1)
-    least = np.minimum(radius + _CLEARANCE_M, np.linalg.norm(rest_m[lid] - centre, axis=1))
-    push = np.maximum(least - distance, 0.0) * (outward[:, 2] > 0)
-    result[lid] += outward / np.maximum(distance, 1e-9)[:, None] * push[:, None]
+    uv = correspond(topology).opened_uv
+    for side, other in (pair, pair[::-1]):
+        along = slit.along(uv[side.rim, 0])
+        corner = 1 - np.clip(np.minimum(along, 1 - along) / _CORNER, 0, 1)
+        share = 0.5 * corner if side is pair[1] else 1 - 0.5 * corner
+        gap = _at(moved_m[other.rim], moved_m[side.rim, 0]) - moved_m[side.rim, 1:]
+        result[side.rim, 1:] = gap * share[:, None]
+    corners = np.intersect1d(pair[0].rim, pair[1].rim)
+    result[corners] = 0
+    if rims_only:
+        return result
+    follow = spread(topology, slit)
+    result[follow.free] = follow(result[follow.rim])
     return result
 
 
-def lid_gap_m(place: Correspondence, positions_m: np.ndarray, side: str) -> np.ndarray:
-    """(64,) signed height in metres of the upper rim over the lower one along the slit of the eye on `side`.
-
-    `positions_m` is (N, 3) for `place.vertices`. Zero is closed, below zero the rims cross.
-    """
-    return rim_gap_m(place, positions_m, layout.SLITS[2 if side == "Left" else 1])
-
-
-def rim_gap_m(place: Correspondence, positions_m: np.ndarray, slit: layout.Slit) -> np.ndarray:
-    """(64,) signed height in metres of a slit's upper rim over its lower one, at equal steps along it."""
-    uv = place.opened_uv.astype(np.float64)
-    stations = np.linspace(slit.u_left, slit.u_right, 66)[1:-1]
-    upper, lower = _rims(slit, uv)
-    return (_at(upper, uv, positions_m, stations) - _at(lower, uv, positions_m, stations))[:, 1]
+def depth_in_ball_m(ball_m: np.ndarray, centre_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:
+    """(N,) metres by which (N, 3) points before an eyeball of vertices (M, 3) lie under its surface, which is looked up
+    by direction from its centre, cornea and all; -inf behind it."""
+    ball, points = ball_m - centre_m, points_m - centre_m
+    radius, distance = np.linalg.norm(ball, axis=1), np.maximum(np.linalg.norm(points, axis=1), 1e-9)
+    away, near = KDTree(ball / radius[:, None]).query(points / distance[:, None], k=4)
+    weight = 1 / np.maximum(away, 1e-6)
+    surface = (radius[near] * weight).sum(axis=1) / weight.sum(axis=1)
+    return np.where(points[:, 2] > 0, surface - distance, -np.inf)
 
 
-def _closing(slit: layout.Slit, uv: np.ndarray, along: np.ndarray, away: np.ndarray, moved_m: np.ndarray) -> np.ndarray:
-    """(N, 3) metres that bring the upper rim onto the lower one."""
-    upper, lower = _rims(slit, uv)
-    if len(upper) < 2 or len(lower) < 2:
-        return np.zeros_like(moved_m)
-    inside = (along > 0) & (along < 1)
-    gap = _at(lower, uv, moved_m, uv[:, 0]) - _at(upper, uv, moved_m, uv[:, 0])
-    gap[:, 1] -= _OVERLAP_M
-    fade = np.clip(1 - (np.abs(away) - slit.gap_at(uv[:, 0])).clip(min=0) / _REACH, 0, 1) ** 2
-    return np.where((inside & (away < 0))[:, None], gap * fade[:, None], 0.0)
+def _on_ball(identity: Identity, side: str, moved_m: np.ndarray, ball_offset_m: np.ndarray, closed: bool) -> np.ndarray:
+    """`moved_m` with lid points moved out to the eyeball's surface, or of an open eye as deep as at rest."""
+    vertices = identity.topology.vertices_of(Part.EYE_LEFT if side == "Left" else Part.EYE_RIGHT)
+    if len(vertices) < 8:
+        return moved_m
+    slit = eye_slit(side)
+    uv = correspond(identity.topology).opened_uv.astype(np.float64)
+    along = slit.along(uv[:, 0])
+    lid = (along > -0.25) & (along < 1.25) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.06)
+    ball = identity.positions_m[vertices].astype(np.float64)
+    centre, _ = sphere(ball)
+    deep = depth_in_ball_m(ball + ball_offset_m, centre, moved_m[lid]) + _CLEARANCE_M
+    if not closed:
+        at_rest = depth_in_ball_m(ball, centre, skin_m(identity)[lid]) + _CLEARANCE_M
+        deep = deep - np.maximum(at_rest, 0.0)
+    outward = moved_m[lid] - centre
+    outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
+    result = moved_m.copy()
+    result[lid] += outward * np.maximum(deep, 0.0)[:, None]
+    return result
 
 
-def _rims(slit: layout.Slit, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the points on the upper and on the lower edge of the lens, by u."""
-    inside = (uv[:, 0] > slit.u_left) & (uv[:, 0] < slit.u_right)
-    away = uv[:, 1] - slit.v_at(uv[:, 0])
-    edge = inside & (np.abs(np.abs(away) - slit.gap_at(uv[:, 0])) < 0.0022)
-    upper, lower = np.flatnonzero(edge & (away < 0)), np.flatnonzero(edge & (away > 0))
-    return upper[np.argsort(uv[upper, 0])], lower[np.argsort(uv[lower, 0])]
-
-
-def _at(rim: np.ndarray, uv: np.ndarray, positions_m: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """(K, 3) positions along a rim at `u`, constant beyond its ends."""
-    return np.stack([np.interp(u, uv[rim, 0], positions_m[rim, axis]) for axis in range(3)], axis=-1)
+def _at(rim_m: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """(K, 2) heights and depths of a rim (R, 3) at `x`, constant beyond its ends."""
+    order = np.argsort(rim_m[:, 0], kind="stable")
+    return np.stack([np.interp(x, rim_m[order, 0], rim_m[order, axis]) for axis in (1, 2)], axis=-1)

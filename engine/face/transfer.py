@@ -14,15 +14,19 @@ from scipy.spatial import KDTree
 
 from engine.expression import ReflectanceChange
 from engine.face import eyes, layout
+from engine.face.contact import sides
 from engine.face.correspondence import Correspondence, correspond, mean_position_m
 from engine.face.lids import rim_gap_m, settle_lids, sphere
+from engine.face.lips import settle_lips
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.face.untangle import untangle
 from engine.identity import Identity
 from engine.image import resize_bilinear
 from engine.mesh import Part, Topology
 
 ArkitWeights = Mapping[str, float]
 NO_WEIGHTS: ArkitWeights = {}
+_EYES = ((Part.EYE_LEFT, "Left"), (Part.EYE_RIGHT, "Right"))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -60,30 +64,43 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     place = correspond(identity.topology)
     rotation, _ = head_frame(identity)
     offsets = np.zeros((identity.topology.vertex_count, 3), np.float64)
-    offsets[place.vertices] = layout.sample_bilinear(offset_m, place.opened_uv) @ rotation
+    offsets[place.vertices] = layout.sample_smooth(offset_m, place.opened_uv) @ rotation
     jaw = _jaw_motion(identity, place, offsets) if _uses_jaw(arkit) else None
-    rig = _rig(identity.topology, identity.positions_m, place)
+    rig = _rig(identity)
     rest = identity.positions_m.astype(np.float64)
-    for part, side in ((Part.EYE_LEFT, "Left"), (Part.EYE_RIGHT, "Right")):
+    for part, side in _EYES:
         ball = identity.topology.vertices_of(part)
-        skin_rest = rest[place.vertices]
-        closed = arkit.get(f"eyeBlink{side}", 0.0) >= 0.99
-        settled = settle_lids(place, skin_rest, skin_rest + offsets[place.vertices], rest[ball], side, closed)
-        offsets[place.vertices] = settled - skin_rest
         yaw, pitch = eyes.gaze(arkit, side)
         if len(ball) and (yaw or pitch):
             centre, _ = sphere(rest[ball])
             offsets[ball] = (rest[ball] - centre) @ (eyes.rotation(yaw, pitch).T - np.eye(3))
+    offsets[place.vertices] = _settled(identity, rest + offsets, arkit) - rest[place.vertices]
     if jaw is not None:
         turn, shift = jaw
         offsets[rig.lower] = rest[rig.lower] @ (turn.T - np.eye(3)) + shift
     offsets[rig.soft] = rig.solve(offsets)
-    opening = [rim_gap_m(place, pose[place.vertices], layout.SLITS[0]).max() for pose in (rest, rest + offsets)]
+    lips = sides(identity.topology, layout.SLITS[0])
+    opening = [rim_gap_m(lips, pose[place.vertices]).max() for pose in (rest, rest + offsets)]
     share = np.clip((opening[1] - opening[0]) / 0.006, 0, 1)
     offsets += share * _room_for_teeth(identity, rest + offsets, place)
     if len(rig.overlay):
         offsets[rig.overlay] = (offsets[rig.overlay_near] * rig.overlay_share[..., None]).sum(axis=1)
     return offsets.astype(np.float32)
+
+
+def _settled(identity: Identity, posed_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
+    """(N, 3) positions of `Correspondence.vertices`: those of (V, 3) `posed_m` with lids on the posed eyeballs, lips on
+    each other and no new crossings."""
+    balls = [identity.topology.vertices_of(part) for part, _ in _EYES]
+
+    def lids(skin_m: np.ndarray) -> np.ndarray:
+        for (_, side), ball in zip(_EYES, balls, strict=True):
+            closed = arkit.get(f"eyeBlink{side}", 0.0) >= 0.99
+            skin_m = settle_lids(identity, skin_m, posed_m[ball] - identity.positions_m[ball], side, closed)
+        return skin_m
+
+    skin_m = posed_m[correspond(identity.topology).vertices]
+    return settle_lips(identity, lids(untangle(identity, lids(skin_m))), arkit)
 
 
 def decode_change(identity: Identity, change: np.ndarray) -> ReflectanceChange:
@@ -146,7 +163,7 @@ def fill_nearest(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 _FRAMES: WeakKeyDictionary[Identity, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
 _RASTERS: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
-_RIGS: dict[str, _Rig] = {}
+_RIGS: WeakKeyDictionary[Identity, _Rig] = WeakKeyDictionary()
 
 
 def geometry_raster(topology: Topology) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -236,7 +253,7 @@ def _jaw_motion(identity: Identity, place: Correspondence, offsets: np.ndarray) 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Rig:
-    """How what is not skin follows: computed once per topology."""
+    """How what is not skin follows: computed once per identity."""
 
     lower: np.ndarray
     """Vertices that move rigidly with the jaw."""
@@ -257,9 +274,15 @@ class _Rig:
         return self.factor.solve(-(self.coupling @ offsets[self.pinned]))  # type: ignore[attr-defined]
 
 
-def _rig(topology: Topology, positions_m: np.ndarray, place: Correspondence) -> _Rig:
-    if topology.hash in _RIGS:
-        return _RIGS[topology.hash]
+def lower_parts(identity: Identity) -> np.ndarray:
+    """Vertices that go rigidly with the jaw: lower teeth and gums, where they are pieces of their own."""
+    return _rig(identity).lower
+
+
+def _rig(identity: Identity) -> _Rig:
+    if identity in _RIGS:
+        return _RIGS[identity]
+    topology, positions_m, place = identity.topology, identity.positions_m, correspond(identity.topology)
     count = topology.vertex_count
     placed = np.zeros(count, bool)
     placed[place.vertices] = True
@@ -276,7 +299,7 @@ def _rig(topology: Topology, positions_m: np.ndarray, place: Correspondence) -> 
     inner = np.setdiff1d(topology.vertices_of(Part.SKIN, Part.MOUTH, Part.SOCKET), loose)
     soft = inner[~placed[inner] & anchored[component[inner]]]
     rig = _soft_rig(topology.faces[soft_faces], positions_m, soft, np.flatnonzero(placed), lower, place, topology)
-    _RIGS[topology.hash] = rig
+    _RIGS[identity] = rig
     return rig
 
 

@@ -8,6 +8,7 @@ from engine.errors import FileFormatError
 from engine.face import layout
 from engine.face.assemble import Piece, assemble, constant_parts
 from engine.face.eyes import paint_eye
+from engine.face.lid_skin import repair_lids
 from engine.face.skin import complete_maps
 from engine.face.teeth import dental_arches
 from engine.identity import Identity, Provenance
@@ -34,7 +35,7 @@ def read(folder: Path) -> Identity:
             f"{folder / 'mesh_head.obj'}: expected the FFHQ-UV texture layout (slits of eyes and mouth in one chart), "
             "found another; use a head of FFHQ-UV"
         )
-    texture = read_rgb(folder / "tex_uv.png")
+    texture, repaired = repair_lids(read_rgb(folder / "tex_uv.png"))
     head = Piece(mesh.positions * scale, mesh.faces, mesh.uvs, mesh.uv_faces, parts)
     pieces = [head]
     for side, part in (("L", Part.EYE_LEFT), ("R", Part.EYE_RIGHT)):
@@ -42,6 +43,9 @@ def read(folder: Path) -> Identity:
         if path.is_file():
             pieces.append(_eye(read_obj(path), scale, part))
     pieces += dental_arches(head)
+    note = f"FFHQ-UV head, 1 unit = {scale * 1000:g} mm by head size"
+    if repaired:
+        note += "; upper lids without skin filled in from the skin around them"
     eye_path = folder / "tex_eye_ball.png"
     eye = read_rgb(eye_path) if eye_path.is_file() else paint_eye(seed=0)
     return assemble(
@@ -50,7 +54,7 @@ def read(folder: Path) -> Identity:
         maps=complete_maps(texture),
         eye_srgb=eye,
         known_maps=frozenset({"diffuse"}),
-        provenance=Provenance(folder.name, LICENCE, f"FFHQ-UV head, 1 unit = {scale * 1000:g} mm by head size"),
+        provenance=Provenance(folder.name, LICENCE, note),
     )
 
 

@@ -39,6 +39,19 @@ def test_rasterising_puts_linear_functions_back() -> None:
     assert (index[np.triu_indices(64, 8)] != 0).all()  # the upper right triangle is number 1
 
 
+def test_smooth_sampling_keeps_linear_maps_and_has_no_creases() -> None:
+    y, x = (np.mgrid[0:32, 0:32] + 0.5) / 32
+    inside = np.random.default_rng(0).uniform(0.1, 0.9, (200, 2))
+    found = layout.sample_smooth(np.stack([x, 3 * y - x], -1), inside)
+    assert np.abs(found - np.stack([inside[:, 0], 3 * inside[:, 1] - inside[:, 0]], -1)).max() < 1e-6
+    spike = np.zeros((32, 32, 1))
+    spike[16, 16] = 1
+    line = np.stack([np.linspace(0.4, 0.65, 4001), np.full(4001, 16.5 / 32)], -1)
+    slope = np.diff(layout.sample_smooth(spike, line)[:, 0].astype(np.float64)) / (0.25 / 4000)
+    assert np.abs(slope).max() > 10
+    assert np.abs(np.diff(slope)).max() < 0.05 * np.abs(slope).max()
+
+
 def test_layouts_are_told_apart() -> None:
     person, egg = builtin_identity(3, 64), make_head()
     topology = person.topology

@@ -90,13 +90,13 @@ def test_eyes_turn_about_their_centres(person: Identity) -> None:
 def test_lids_meet_at_a_full_blink_even_from_a_half_one(person: Identity, side: str) -> None:
     place = correspond(person.topology)
     rest = person.positions_m[place.vertices].astype(float)
-    open_gap = lid_gap_m(place, rest, side)
+    open_gap = lid_gap_m(person.topology, rest, side)
     assert open_gap[16:48].mean() > 0.003
     half = np.zeros((GEOMETRY_SIZE, GEOMETRY_SIZE, 3), np.float32)
     rows = (np.arange(GEOMETRY_SIZE) + 0.5) / GEOMETRY_SIZE
     half[(rows > 0.30) & (rows < 0.372), :, 1] = -0.003
     moved = decode_offsets(person, half, {f"eyeBlink{side}": 1.0})
-    gap = lid_gap_m(place, rest + moved[place.vertices], side)
+    gap = lid_gap_m(person.topology, rest + moved[place.vertices], side)
     assert np.abs(gap).max() < 0.0012
     assert np.abs(gap).mean() < 0.0006
 

@@ -1,0 +1,158 @@
+"""The two sides of a slit of the skin (lips, lids): how far apart they stand, and keeping them from passing through.
+
+Both sides are looked at as sheets over the horizontal plane (x, z): lips and lid margins meet from above and below, so
+the distance that matters is the vertical one, wherever along the depth of the fold they are nearest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from engine.face import layout
+from engine.face.correspondence import Correspondence, correspond
+from engine.identity import Identity
+from engine.mesh import Part, Topology
+
+STATIONS = 24
+_REACH = 0.028
+"""How far from its rim, in v, a side can meet the other."""
+_DEEPEST_M = 0.004
+"""A point deeper than this in the other side is behind it, not in it."""
+_CORNER = 0.03
+"""Share of the slit's length over which contact fades in from its corners."""
+_ROUNDS = 6
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Side:
+    """The skin above or below a slit. Rows count `Correspondence.vertices`."""
+
+    rows: np.ndarray
+    """(N,) int64."""
+    faces: np.ndarray
+    """(F, 3) int64 triangles, in rows."""
+    corners: np.ndarray
+    """(F, 3) int64 `faces` as numbers of `rows`."""
+    along: np.ndarray
+    """(N,) float64 place along the slit, 0 at the image's left end, 1 at the right one."""
+    rim: np.ndarray
+    """(K,) int64 rows on the edge of the skin, corners included, by u."""
+
+
+Sides = tuple[Side, Side]
+"""Upper and lower side."""
+_SIDES: dict[tuple[str, str], Sides] = {}
+_AT_REST: WeakKeyDictionary[Identity, dict[str, tuple[np.ndarray, np.ndarray]]] = WeakKeyDictionary()
+
+
+def sides(topology: Topology, slit: layout.Slit) -> Sides:
+    """The skin above and below `slit`; kept per topology."""
+    key = (topology.hash, slit.name)
+    if key not in _SIDES:
+        place = correspond(topology)
+        row = np.full(topology.vertex_count, -1)
+        row[place.vertices] = np.arange(len(place.vertices))
+        skin = topology.faces[topology.faces_of(Part.SKIN)]
+        edge = row[np.unique(layout.boundary_edges(skin))]
+        _SIDES[key] = (_side(place, slit, row[skin], edge, -1.0), _side(place, slit, row[skin], edge, 1.0))
+    return _SIDES[key]
+
+
+def _side(place: Correspondence, slit: layout.Slit, faces: np.ndarray, edge: np.ndarray, sign: float) -> Side:
+    uv = place.opened_uv.astype(np.float64)
+    along = slit.along(uv[:, 0])
+    away = (uv[:, 1] - slit.v_at(uv[:, 0])) * sign - slit.gap_at(uv[:, 0])
+    near = (along > -0.1) & (along < 1.1) & (away > -0.003) & (away < _REACH)
+    chosen = faces[(faces >= 0).all(axis=1) & near[faces].all(axis=1)]
+    rows = np.unique(chosen)
+    rim = edge[(edge >= 0) & near[edge] & (away[edge] < 0.003)]
+    return Side(rows, chosen, np.searchsorted(rows, chosen), along[rows], rim[np.argsort(uv[rim, 0])])
+
+
+def skin_m(identity: Identity) -> np.ndarray:
+    """(N, 3) float64 metres at rest of `Correspondence.vertices`."""
+    return identity.positions_m[correspond(identity.topology).vertices].astype(np.float64)
+
+
+def clearance_m(points_m: np.ndarray, sheet_m: np.ndarray, sign: float) -> np.ndarray:
+    """(N,) metres by which (N, 3) points lie over the highest of (M, 3, 3) triangles (`sign` 1), or under the lowest
+    (`sign` -1); inf where no triangle lies over or under a point."""
+    result = np.full(len(points_m), np.inf)
+    order = np.argsort(points_m[:, 0], kind="stable")
+    x, z = points_m[order, 0], points_m[order, 2]
+    low, high = sheet_m.min(axis=1), sheet_m.max(axis=1)
+    first, end = np.searchsorted(x, low[:, 0], "left"), np.searchsorted(x, high[:, 0], "right")
+    count = end - first
+    triangle = np.repeat(np.arange(len(sheet_m)), count)
+    place = np.arange(len(triangle)) + np.repeat(first - np.cumsum(count) + count, count)
+    inside = (z[place] >= low[triangle, 2]) & (z[place] <= high[triangle, 2])
+    triangle, point = triangle[inside], order[place[inside]]
+    weight = layout.barycentric(sheet_m[triangle][:, :, ::2], points_m[point][:, None, ::2])[:, 0]
+    inside = (weight >= -1e-9).all(axis=1)
+    triangle, point, weight = triangle[inside], point[inside], weight[inside]
+    height = (sheet_m[triangle, :, 1] * weight).sum(axis=1)
+    np.minimum.at(result, point, sign * (points_m[point, 1] - height))
+    return result
+
+
+def depths_m(pair: Sides, positions_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`clearance_m` of the upper side over the lower sheet, and of the lower side under the upper one: (N + F,) each,
+    first of a side's points, then of the middles of its triangles. `positions_m` is (N, 3), all rows."""
+    upper, lower = pair
+    found = []
+    for side, other, sign in ((upper, lower, 1.0), (lower, upper, -1.0)):
+        points = np.concatenate([positions_m[side.rows], positions_m[side.faces].mean(axis=1)])
+        found.append(clearance_m(points, positions_m[other.faces], sign))
+    return found[0], found[1]
+
+
+def depths_at_rest_m(identity: Identity, slit: layout.Slit) -> tuple[np.ndarray, np.ndarray]:
+    """`depths_m` of the neutral, kept per identity."""
+    kept = _AT_REST.setdefault(identity, {})
+    if slit.name not in kept:
+        kept[slit.name] = depths_m(sides(identity.topology, slit), skin_m(identity))
+    return kept[slit.name]
+
+
+def column_gap_m(pair: Sides, positions_m: np.ndarray) -> np.ndarray:
+    """(STATIONS,) metres between the two sides of a slit where they are nearest, at equal steps along it.
+
+    `positions_m` is (N, 3) for `Correspondence.vertices`. Below zero they cross. Stations without a value are
+    interpolated; zero where there is none at all.
+    """
+    stations = (np.arange(STATIONS) + 0.5) / STATIONS
+    result = np.full(STATIONS, np.inf)
+    for side, found in zip(pair, depths_m(pair, positions_m), strict=True):
+        along = np.concatenate([side.along, side.along[side.corners].mean(axis=1)])
+        nearest = np.rint(along * STATIONS - 0.5).astype(np.int64)
+        used = (nearest >= 0) & (nearest < STATIONS) & np.isfinite(found)
+        np.minimum.at(result, nearest[used], found[used])
+    known = np.isfinite(result)
+    return np.interp(stations, stations[known], result[known]) if known.any() else np.zeros(STATIONS)
+
+
+def part_sides(identity: Identity, slit: layout.Slit, moved_m: np.ndarray, apart_m: float) -> np.ndarray:
+    """`moved_m` (N, 3), positions of `Correspondence.vertices`, with the two sides of a slit out of each other.
+
+    Points and middles of triangles that are deeper in the other side than they were at rest give way vertically, each
+    side by half: a soft contact that leaves `apart_m` between them. What crosses at rest may stay as deep, and the very
+    corners, where one side goes over into the other, are left alone.
+    """
+    pair = sides(identity.topology, slit)
+    allowed = [np.minimum(found, 0.0) for found in depths_at_rest_m(identity, slit)]
+    result = moved_m.copy()
+    for _ in range(_ROUNDS):
+        worst = 0.0
+        for side, sign, now, before in zip(pair, (1.0, -1.0), depths_m(pair, result), allowed, strict=True):
+            lack = np.where(now > -_DEEPEST_M, np.maximum(before + apart_m - now, 0.0), 0.0)
+            push = lack[: len(side.rows)].copy()
+            np.maximum.at(push, side.corners.ravel(), np.repeat(lack[len(side.rows) :], 3))
+            push *= np.clip(np.minimum(side.along, 1 - side.along) / _CORNER, 0, 1)
+            result[side.rows, 1] += sign * 0.55 * push
+            worst = max(worst, float(push.max(initial=0.0)))
+        if worst < 1e-5:
+            break
+    return result

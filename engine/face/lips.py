@@ -1,0 +1,110 @@
+"""Lips that meet when the expression closes them, and do not pass through each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from engine.face import layout
+from engine.face.contact import STATIONS, column_gap_m, part_sides, sides, skin_m
+from engine.face.correspondence import correspond
+from engine.identity import Identity
+from engine.mesh import Part
+
+_PARTING = ("jawOpen", "mouthFunnel", "mouthUpperUp", "mouthLowerDown")
+"""ARKit shapes that part the lips."""
+_SEALING = ("mouthClose", "mouthPress", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "cheekPuff")
+"""ARKit shapes that press the lips together."""
+_REACH = 0.045
+"""How far from the slit, in v, a correction fades out."""
+_ROUNDS = 5
+_MARGIN_M = 0.0015
+"""Over which lips are slowed down before the teeth."""
+_APART_M = 0.00006
+"""Between closed lips."""
+
+
+def seal_share(arkit: Mapping[str, float]) -> tuple[float, float]:
+    """How far the lips are pressed together, 0..1, at the subject's right and left corner (the image's left, right)."""
+    if parting_share(arkit) > 0:
+        return 0.0, 0.0
+    right, left = (
+        sum(max(arkit.get(name, 0.0), arkit.get(name + side, 0.0), 0.0) for name in _SEALING)
+        for side in ("Right", "Left")
+    )
+    return min(right, 1.0), min(left, 1.0)
+
+
+def parting_share(arkit: Mapping[str, float]) -> float:
+    """How far the expression parts the lips, 0..1."""
+    found = (arkit.get(name + side, 0.0) for name in _PARTING for side in ("", "Left", "Right"))
+    return min(max(found), 1.0)
+
+
+def settle_lips(identity: Identity, moved_m: np.ndarray, arkit: Mapping[str, float]) -> np.ndarray:
+    """`moved_m` (N, 3), positions of `Correspondence.vertices`, with the lips settled on each other.
+
+    Lips that the expression does not part stand no further apart than at rest, and where it presses them together they
+    meet: both go half the way, fading out over `_REACH`, and stay before the teeth. Then what crosses gives way
+    (`contact.part_sides`).
+    """
+    mouth = layout.SLITS[0]
+    pair = sides(identity.topology, mouth)
+    result = moved_m.copy()
+    seal = seal_share(arkit)
+    if max(seal) > 0:
+        result = _before_teeth(identity, result)
+    if parting_share(arkit) == 0:
+        at_rest = np.maximum(column_gap_m(pair, skin_m(identity)), 0.0)
+        wanted = at_rest * (1 - np.linspace(*seal, STATIONS))
+        for _ in range(_ROUNDS):
+            open_m = np.maximum(column_gap_m(pair, result) - wanted, 0.0)
+            if open_m.max() < _APART_M:
+                break
+            excess = _smooth(open_m)
+            result[:, 1] += 0.5 * _spread(identity, excess)
+    return part_sides(identity, mouth, result, _APART_M)
+
+
+def _before_teeth(identity: Identity, moved_m: np.ndarray) -> np.ndarray:
+    """`moved_m` with lips that would go behind the front of the teeth pressed against it, in their order.
+
+    The front is a parabola across the face through the foremost teeth: lips feel no gaps between them. A depth d behind
+    it, less a margin m, becomes m exp(d / m) before it. Points that are behind it at rest stay free.
+    """
+    teeth = identity.positions_m[identity.topology.vertices_of(Part.TEETH)].astype(np.float64)
+    if len(teeth) < 50:
+        return moved_m
+    middle = float(np.median(teeth[:, 0]))
+    band = np.rint((teeth[:, 0] - middle) / 0.004).astype(np.int64)
+    foremost = np.array([teeth[band == number][teeth[band == number, 2].argmax()] for number in np.unique(band)])
+    front = np.polynomial.Polynomial.fit(foremost[:, 0] - middle, foremost[:, 2], 2)
+    mouth = layout.SLITS[0]
+    rows = np.unique(np.concatenate([side.rows for side in sides(identity.topology, mouth)]))
+    rest = skin_m(identity)[rows]
+    free = np.clip((rest[:, 2] - front(rest[:, 0] - middle)) / _MARGIN_M, 0, 1)
+    before = moved_m[rows, 2] - front(moved_m[rows, 0] - middle)
+    pressed = np.where(before < _MARGIN_M, _MARGIN_M * np.exp(np.minimum(before / _MARGIN_M, 1.0) - 1), before)
+    result = moved_m.copy()
+    result[rows, 2] += free * (pressed - before)
+    return result
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """(K,) averaged over neighbours along the slit."""
+    kernel = np.exp(-0.5 * (np.arange(-4, 5) / 1.5) ** 2)
+    return np.convolve(np.pad(values, 4, mode="edge"), kernel / kernel.sum(), mode="valid")
+
+
+def _spread(identity: Identity, amount: np.ndarray) -> np.ndarray:
+    """(N,) `amount`, given at the stations, carried to all points, positive below the slit and negative above: nothing
+    beyond the corners and beyond `_REACH`."""
+    mouth = layout.SLITS[0]
+    uv = correspond(identity.topology).opened_uv.astype(np.float64)
+    along = mouth.along(uv[:, 0])
+    away = uv[:, 1] - mouth.v_at(uv[:, 0])
+    corner = np.clip(np.minimum(along, 1 - along) / 0.08, 0, 1)
+    fade = np.clip(1 - (np.abs(away) - mouth.gap_at(uv[:, 0])).clip(min=0) / _REACH, 0, 1)
+    stations = (np.arange(len(amount)) + 0.5) / len(amount)
+    return np.sign(away) * np.interp(along, stations, amount) * corner * fade * fade * (3 - 2 * fade)

@@ -130,7 +130,7 @@ def _generate(options: argparse.Namespace) -> int:
 
     names = parse_names(options.expressions if options.expressions else "" if options.prompt.strip() else "all")
     project = open_project(options.path)
-    if not options.keep_maps:
+    if options.complete_maps:
         project = _completed(project, options.device)
     out = Path(options.out)
     request = _request(options, project, names, options.prompt)

@@ -53,7 +53,7 @@ def _add_generate(commands: Commands) -> None:
         "--split", choices=("train", "test"), help="also list the person in DIR/../train.json or test.json"
     )
     parser.add_argument(
-        "--keep-maps", action="store_true", help="leave maps that PATH lacks as completed from region means"
+        "--complete-maps", action="store_true", help="let the model read the maps that PATH lacks from its texture"
     )
     _add_model_options(parser)
 

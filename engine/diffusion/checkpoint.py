@@ -41,7 +41,8 @@ _HALF_BUFFERS = (
     "pivot.change",
     "unified.mean_maps",
     "unified.mean_albedo",
-    "person.basis",
+    "person.shape.basis",
+    "person.texture.basis",
     "autoencoder.templates",
 )
 """Buffers large enough to be stored in half floats all the same."""

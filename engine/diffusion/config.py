@@ -39,6 +39,8 @@ class ModelConfig:
     """Condition channels of the neutral texture (block PCA)."""
     shape_components: int = 40
     """Principal components of the head's shape that steer every block."""
+    texture_components: int = 24
+    """Principal components of the energies of its texture that do so, too."""
     fine_width: int = 96
     """Autoencoder width at twice the grid."""
     coarse_width: int = 160

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.pivot import COARSE, EXPRESSION_COUNT
+from engine.diffusion.pivot import EXPRESSION_COUNT
 from engine.diffusion.schedule import GROUPS
 from engine.diffusion.text import PromptEncoder
 from engine.diffusion.unified import ENERGIES
@@ -42,8 +42,8 @@ class Denoiser(nn.Module):
         self.prompt = PromptEncoder(config)
         self.prompt_in = nn.Linear(config.prompt_width, width)
         self.condition_in = nn.Linear(condition * area, width)
-        person = config.shape_components + COARSE**2 * ENERGIES
-        self.person_in = nn.Sequential(nn.Dropout(0.1), nn.Linear(person, width), nn.SiLU(), nn.Linear(width, width))
+        person = config.shape_components + config.texture_components
+        self.person_in = nn.Sequential(nn.Dropout(0.15), nn.Linear(person, width), nn.SiLU(), nn.Linear(width, width))
         self.patch_in = nn.ModuleList(nn.Linear(2 * count * area, width) for count in self.splits)
         self.group = nn.Parameter(torch.randn(GROUPS, width) * 0.02)
         self.time_in = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.unified import OFFSET_UNIT_M, Unified
+from engine.diffusion.unified import ENERGIES, OFFSET_UNIT_M, Unified
 from engine.face import regions
 from engine.synth.frames import local_frames
 from engine.vocabulary import EXPRESSIONS
@@ -70,43 +70,64 @@ class Pivot(nn.Module):
         return torch.cat([expected[:, :count], change], 1) / self.deviation
 
 
-class Person(nn.Module):
-    """A head as a short vector: principal components of its shape, and what its texture is like where.
-
-    How far someone goes with an expression follows from the whole head; this is the whole head at a glance.
-    """
+class Components(nn.Module):
+    """Vectors as their principal components, in units of the training people's deviation."""
 
     mean: Tensor
     basis: Tensor
     deviation: Tensor
 
+    def __init__(self, size: int, count: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("basis", torch.zeros(count, size))
+        self.register_buffer("deviation", torch.ones(count))
+
+    @torch.no_grad()
+    def fit(self, vectors: Tensor) -> None:
+        """Fit to (P, size); fewer people than components leave zeros."""
+        self.mean.copy_(vectors.mean(0))
+        _, values, found = torch.linalg.svd(vectors - self.mean, full_matrices=False)
+        count = min(len(self.deviation), len(vectors) - 1)
+        signs = torch.sign(found[:count].sum(1, keepdim=True))
+        self.basis.zero_()
+        self.basis[:count] = found[:count] * signs
+        self.deviation[:count] = (values[:count] / len(vectors) ** 0.5).clamp(min=1e-3)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(B, size) -> (B, count)."""
+        return ((vectors - self.mean) @ self.basis.T / self.deviation).clamp(-6.0, 6.0)
+
+
+class Person(nn.Module):
+    """A head as a short vector: principal components of its shape, and of what its texture is like where.
+
+    How far someone goes with an expression follows from the whole head; this is the whole head at a glance. Few
+    components, because there are few people to learn from.
+    """
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.grid = config.grid
-        self.register_buffer("mean", torch.zeros(3 * config.grid**2))
-        self.register_buffer("basis", torch.zeros(config.shape_components, 3 * config.grid**2))
-        self.register_buffer("deviation", torch.ones(config.shape_components))
-
-    def shape(self, position_m: Tensor) -> Tensor:
-        """Positions (B, 3, H, W) m -> (B, 3 * grid^2), coarse, in units of 10 mm."""
-        return F.adaptive_avg_pool2d(position_m, self.grid).flatten(1) / OFFSET_UNIT_M
+        self.shape = Components(3 * config.grid**2, config.shape_components)
+        self.texture = Components(COARSE**2 * ENERGIES, config.texture_components)
 
     @torch.no_grad()
-    def fit(self, shapes: Tensor) -> None:
-        """Principal components of training people's `shape` (P, ...); fewer people than components leave zeros."""
-        self.mean.copy_(shapes.mean(0))
-        _, values, vectors = torch.linalg.svd(shapes - self.mean, full_matrices=False)
-        count = min(len(self.deviation), len(shapes) - 1)
-        signs = torch.sign(vectors[:count].sum(1, keepdim=True))
-        self.basis.zero_()
-        self.basis[:count] = vectors[:count] * signs
-        self.deviation[:count] = (values[:count] / len(shapes) ** 0.5).clamp(min=1e-3)
+    def fit(self, position_m: Tensor, energies: Tensor) -> None:
+        """Fit to training people, as in `forward`."""
+        self.shape.fit(self._coarse_shape(position_m))
+        self.texture.fit(self._coarse_texture(energies))
 
     def forward(self, position_m: Tensor, energies: Tensor) -> Tensor:
-        """(B, D) of positions (B, 3, H, W) m and scaled `texture_energies` (B, E, h, w), looked at on an 8 x 8 grid."""
-        components = (self.shape(position_m) - self.mean) @ self.basis.T / self.deviation
-        coarse = F.adaptive_avg_pool2d(energies, COARSE).flatten(1)
-        return torch.cat([components.clamp(-6.0, 6.0), coarse], 1)
+        """(B, D) of positions (B, 3, H, W) m and scaled `texture_energies` (B, E, h, w)."""
+        return torch.cat([self.shape(self._coarse_shape(position_m)), self.texture(self._coarse_texture(energies))], 1)
+
+    def _coarse_shape(self, position_m: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(position_m, self.grid).flatten(1) / OFFSET_UNIT_M
+
+    @staticmethod
+    def _coarse_texture(energies: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(energies, COARSE).flatten(1)
 
 
 class PivotFit:

@@ -35,7 +35,7 @@ DROP_PROMPT, DROP_STRENGTHS, DROP_BOTH = 0.1, 0.1, 0.1
 """Shares of training samples without prompt, without strengths, and without both (classifier-free guidance)."""
 WEIGHT_TIME = 0.5
 """The velocity loss is the clean latent's error times 1 / t^2; t is kept above this, so that early steps count."""
-TOGETHER = 4
+TOGETHER = 2
 """Expressions of one person in a row where they attend to each other."""
 FILL_BATCH = 8
 PEOPLE_SEEN = 96
@@ -277,7 +277,7 @@ class DenoiserStage:
         self.numbers = torch.tensor(list(rows))
         self.clean, self.strengths, self.who = (torch.cat(column) for column in zip(*pairs, strict=True))
         if count is None:
-            self.person.fit(self.person.shape(position))
+            self.person.fit(position, energies_in(self.condition.float()))
         self.people = self.person(position, energies_in(self.condition.float()))
         self._centre(sums if count is None else None)
         return len(self.clean)

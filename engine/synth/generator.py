@@ -29,7 +29,7 @@ from engine.synth.wrinkles import Wrinkles
 from engine.vocabulary import EXPRESSIONS, NAMES, ONE_SIDED
 
 MIX_SHARE, HALF_SHARE, SIDE_SHARE, NEUTRAL_SHARE = 0.14, 0.12, 0.12, 0.02
-RUN = 4
+RUN = 2
 """Pairs of one person in a row: painting a face costs more than moving it."""
 TEST_SHARE = 0.1
 _SKINS_KEPT = {"cpu": 48, "cuda": 1500}

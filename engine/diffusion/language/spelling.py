@@ -70,7 +70,11 @@ def corrected(word: str, known: tuple[str, ...]) -> tuple[str, ...]:
     near: dict[float, list[str]] = {}
     letters = set(word)
     for other in known:
-        if len(other) < 5 or abs(len(other) - len(word)) > limit or other[0] not in (word[0], word[1] if other[1] == word[0] else ""):
+        if (
+            len(other) < 5
+            or abs(len(other) - len(word)) > limit
+            or other[0] not in (word[0], word[1] if other[1] == word[0] else "")
+        ):
             continue
         if len(letters ^ set(other)) > 2 * limit:
             continue
@@ -78,4 +82,3 @@ def corrected(word: str, known: tuple[str, ...]) -> tuple[str, ...]:
         if distance <= limit:
             near.setdefault(distance, []).append(other)
     return tuple(near[min(near)]) if near else ()
-

@@ -66,9 +66,9 @@ def understand(prompt: str) -> Reading:
         if lost or (idle(clause) and "relax" not in clause.acts):
             raise VocabularyError(f"prompt '{prompt}': '{clause.text}' is half of an instruction, {_hint([], clause)}")
         meant = statements(clause, smiling)
-        if isinstance(meant, str):
+        if meant is None:
             raise VocabularyError(
-                f"prompt '{prompt}': '{meant.strip()}' is nothing that a face here can do; {_hint([], clause)}"
+                f"prompt '{prompt}': '{clause.text}' is nothing that a face here can do; {_hint([], clause)}"
             )
         said += meant
     return Reading(_merged(said, prompt), tuple(unread))
@@ -97,7 +97,7 @@ def _merged(said: Sequence[Statement], prompt: str) -> Mix:
         looks = {row: pair for row, pair in looks.items() if row not in EITHER - acts.keys()}
     single = {row for one in said if one.weight == 1 and len(one.mix) == 1 for row in one.mix}
     looks = {row: _beside(row, pair, {} if row in single else acts, resting) for row, pair in looks.items()}
-    outright = {row: _most(acts.get(row, (0.0, 0.0)), looks.get(row, (0.0, 0.0))) for row in {**looks, **acts}}
+    outright = looks | acts | {row: _most(acts[row], looks[row]) for row in single & acts.keys() & looks.keys()}
     mix = outright | {row: _beside(row, pair, outright, resting) for row, pair in moods.items() if row not in outright}
     for one in said:
         if one.negative:
@@ -136,18 +136,20 @@ def _leave_unread(clause: Clause, found: list[Clause], prompt: str) -> list[str]
     others = any(
         not (other.strange or other.negative) and (other.looks or other.active or turned(other)) for other in found
     )
-    unfit = [token for token in clause.strange if token.kind == "unfit"]
+    spoken = clause.joint == "like" and others  # as if about to speak
+    unfit = [token for token in clause.strange if token.kind == "unfit" and not (spoken and token.value == "the voice")]
     if unfit and not clause.negative:
         things = " and ".join(dict.fromkeys(str(token.value) for token in unfit))
         names = " ".join(token.text for token in unfit)
-        near = dict.fromkeys(row for token in unfit for row in UNFIT[str(token.value)][1])
+        near = dict.fromkeys(row for token in unfit for row in UNFIT[str(token.value)])
         raise VocabularyError(
             f"prompt '{prompt}': '{names}' cannot be done, no expression here moves {things}; nearest: {', '.join(near)}"
         )
     unknown = [token for token in clause.strange if token.kind == "unknown"]
-    if clause.joint == "like" and (others or clause.looks):
-        if not sense:
-            found.remove(clause)
+    compared = clause.joint == "like" and (others or bool(clause.looks))
+    if not sense and (compared or not (unknown or unfit)):
+        found.remove(clause)
+    if compared:
         return [clause.text]
     if sense and all(len(token.lemma) > 5 and token.lemma.endswith("ly") for token in unknown):
         return [token.text for token in unknown]

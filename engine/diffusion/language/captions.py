@@ -6,106 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from types import MappingProxyType
 
-from engine.diffusion.language.looks import ARKIT, SAID, UNITS, Look
-from engine.diffusion.language.phrases import ARKIT_PAIRS, ARKIT_SINGLES, LETTERS
+from engine.diffusion.language.looks import PAIRS, SAID, SINGLES, UNITS, Look
+from engine.diffusion.language.phrases import LETTERS
+from engine.diffusion.language.words import load
 from engine.vocabulary import EXPRESSIONS, NAMES, NEUTRAL
 
-_PARAPHRASES: Mapping[str, str] = {
-    "Neutral": "a relaxed face | no expression | resting face | at rest | blank face | neutral | deadpan | a neutral expression",
-    "Eye Blink": "eyes closed | close your eyes | a blink | eyelids shut | closed eyes | eyes shut | asleep | both eyes closed",
-    "Eye Look Down": "look down | looking down | gaze down | eyes down | glance downward | look at the floor",
-    "Eye Look Up": "look up | looking up | gaze up | eyes up | glance upward | look at the ceiling | roll your eyes",
-    "Eye Look Left": "look left | looking left | gaze to the left | eyes left | look to the left | glance left",
-    "Eye Look Right": "look right | looking right | gaze to the right | eyes right | look to the right | glance right",
-    "Eye Squint": "squint | squinting | narrow the eyes | narrowed eyes | lid tightener | tighten the lids | eyes narrowed to "
-    "slits | squint as if into the sun",
-    "Eye Wide": "eyes wide | wide eyes | eyes wide open | upper lid raiser | open the eyes wide | staring | wide-eyed | "
-    "bulging eyes | upper eyelids raised",
-    "Brows Up": "raise the brows | raised eyebrows | raised brows | eyebrows up | brow raiser | lift the brows | wrinkle the "
-    "forehead | eyebrows high",
-    "Brows Down": "lower the brows | brow lowerer | eyebrows down | furrowed brows | furrow your brow | brows drawn together | "
-    "knitted brows | eyebrows drawn together",
-    "Jaw Open": "open the mouth | mouth open | open mouth | jaw dropped | drop the jaw | mouth wide open | mouth agape | say ah",
-    "Jaw Forward": "push the jaw forward | jaw thrust | chin forward | jaw out | stick the chin out | jutting jaw",
-    "Jaw Left": "jaw to the left | move the jaw left | chin left | slide the jaw to the left | jaw shifted left",
-    "Jaw Right": "jaw to the right | move the jaw right | chin right | slide the jaw to the right | jaw shifted right",
-    "Face Compression": "compress the face | squeeze the face together | scrunched-up face | face squeezed | screw up your face",
-    "Lower lip Depressor": "lower lip down | pull the lower lip down | show the lower teeth | bottom lip pulled down",
-    "Chin Raiser": "raise the chin | chin up | chin boss up | push the lower lip up | dimpled chin | wrinkle the chin",
-    "Cheek Suck": "suck the cheeks in | sucked in cheeks | suck in the cheeks | hollow cheeks | cheeks pulled in",
-    "Cheek Puff": "puff the cheeks | puffed cheeks | blow out the cheeks | cheeks blown out | cheeks full of air | "
-    "cheeks puffed like a chipmunk",
-    "Nose Wrinkler": "wrinkle the nose | wrinkled nose | scrunch up your nose | scrunched nose | nose wrinkled",
-    "Upper Lip Raiser": "raise the upper lip | upper lip up | show the upper teeth | curled upper lip | top lip raised",
-    "Lip Corner Puller": "smile | smiling | a closed mouth smile | grin | mouth corners up | happy | a grin | "
-    "corners of the mouth up | joyful",
-    "Lip Corner Depressor": "mouth corners down | turn the mouth down | corners of the mouth down | mouth turned down | "
-    "lip corners pulled down",
-    "Dimpler": "dimples | dimple your cheeks | tighten the mouth corners | tuck in the corners of the mouth | dimpled cheeks",
-    "Lip Stretcher": "stretch the lips | lips stretched | stretched mouth | lips stretched sideways | mouth stretched wide | "
-    "lips pulled back",
-    "Lip Puckerer": "pucker | pucker the lips | a kiss | puckered lips | lips forward | purse your lips | whistle | say ooh",
-    "Lip Funneler": "lips in a funnel | funnel the lips | round lips | say oh | rounded lips | lips in a circle",
-    "Lip Suck": "suck the lips in | roll the lips in | lips rolled in | tuck the lips in | hide the lips | bite your lips",
-    "Lip Pressor": "press the lips | lips pressed together | pressed lips | tight lips | lips pressed into a thin line | "
-    "tight-lipped",
-    "Mouth Left": "mouth to the left | move the mouth left | lips to the left | mouth pulled to the left | mouth twisted left",
-    "Mouth Right": "mouth to the right | move the mouth right | lips to the right | mouth pulled to the right | "
-    "mouth twisted right",
-    "Face Stretch": "stretch the face | face stretched | long face | stretched face | make your face long | lengthen the face",
-}
+_TABLES = load("captions")
 PARAPHRASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {name: tuple(text.strip() for text in _PARAPHRASES[name].split("|")) for name in NAMES}
+    {name: tuple(text.strip() for text in _TABLES["paraphrases"][name].split("|")) for name in NAMES}
 )
 """Expression name -> other ways to say it on both sides, each the row at strength 1."""
 
-_ACTIONS: Mapping[str, str] = MappingProxyType({
-    "Eye Blink": "close/closed shut/shut > eyes, eyelids > {side} eye, {side} eyelid",
-    "Eye Squint": "narrow/narrowed tighten/tightened > eyes, eyelids > {side} eye",
-    "Eye Wide": "widen/widened > eyes > {side} eye ; raise/raised lift/lifted > upper eyelids, upper lids > {side} upper lid",
-    "Brows Up": "raise/raised lift/lifted elevate/elevated > eyebrows, brows > {side} eyebrow, {side} brow",
-    "Brows Down": "lower/lowered furrow/furrowed pull-down/pulled-down > eyebrows, brows > {side} eyebrow, {side} brow",
-    "Jaw Open": "drop/dropped open/opened lower/lowered > jaw > jaw on the {side} ; open/open > mouth > mouth on the {side}",
-    "Jaw Forward": "push-forward/pushed-forward push-out/pushed-out > jaw, chin, lower jaw > jaw",
-    "Face Compression": "squeeze/squeezed scrunch-up/scrunched-up compress/compressed > face > {side} side of the face",
-    "Lower lip Depressor": "pull-down/pulled-down depress/depressed > lower lip, bottom lip > {side} side of the lower lip",
-    "Chin Raiser": "raise/raised push-up/pushed-up > chin, chin boss > {side} side of the chin",
-    "Cheek Suck": "suck-in/sucked-in hollow/hollowed > cheeks > {side} cheek",
-    "Cheek Puff": "puff/puffed puff-out/puffed-out inflate/inflated blow-up/blown-up > cheeks > {side} cheek",
-    "Nose Wrinkler": "wrinkle/wrinkled scrunch-up/scrunched-up crinkle/crinkled > nose > {side} side of the nose",
-    "Upper Lip Raiser": "raise/raised lift/lifted curl/curled > upper lip, top lip > {side} side of the upper lip",
-    "Lip Corner Puller": "raise/raised lift/lifted pull-up/pulled-up > mouth corners, corners of the mouth > "
-    "{side} mouth corner, {side} corner of the mouth",
-    "Lip Corner Depressor": "lower/lowered pull-down/pulled-down turn-down/turned-down > mouth corners, lip corners > "
-    "{side} mouth corner, {side} corner of the mouth",
-    "Dimpler": "tighten/tightened tuck-in/tucked-in > mouth corners, corners of the mouth > {side} corner of the mouth",
-    "Lip Stretcher": "stretch/stretched > lips > {side} side of the lips",
-    "Lip Puckerer": "pucker/puckered purse/pursed push-forward/pushed-forward > lips > {side} side of the lips",
-    "Lip Funneler": "funnel/funneled round/rounded > lips > {side} side of the lips",
-    "Lip Suck": "suck-in/sucked-in roll-in/rolled-in > lips > {side} side of the lips",
-    "Lip Pressor": "press/pressed press-together/pressed-together tighten/tightened > lips > {side} side of the lips",
-    "Face Stretch": "stretch/stretched elongate/elongated lengthen/lengthened > face > {side} side of the face",
-})  # fmt: skip
-"""Row -> verbs (to do / done) > what they are done to > the same on one side; several such lists between semicolons."""
-
-_SIDED: Mapping[str, str] = MappingProxyType({
-    "Eye Blink": "wink with the {side} eye | {side} eye shut | only the {side} eye closed | {side} wink",
-    "Eye Look Down": "{side} eye looking down | only the {side} eye looks down",
-    "Eye Look Up": "{side} eye looking up | only the {side} eye looks up",
-    "Eye Look Left": "{side} eye looking left | only the {side} eye looks to the left",
-    "Eye Look Right": "{side} eye looking right | only the {side} eye looks to the right",
-    "Eye Squint": "squint with the {side} eye | {side} eye squinting",
-    "Eye Wide": "{side} eye wide open | {side} eye wide",
-    "Brows Up": "{side} brow up | cock the {side} eyebrow | only the {side} brow raised",
-    "Brows Down": "{side} brow down | frown with the {side} brow",
-    "Lip Corner Puller": "crooked smile on the {side} | smile on the {side} side | "
-    "{side} mouth corner up",
-    "Lip Corner Depressor": "{side} mouth corner down | mouth turned down on the {side}",
-    "Dimpler": "dimple on the {side} | dimple in the {side} cheek",
-    "Upper Lip Raiser": "curl the {side} side of the upper lip | upper lip up on the {side}",
-    "Nose Wrinkler": "nose wrinkled on the {side}",
-    "Cheek Puff": "{side} cheek puffed | air in the {side} cheek",
-})  # fmt: skip
+_ACTIONS: Mapping[str, str] = MappingProxyType(_TABLES["actions"])
+_SIDED: Mapping[str, str] = MappingProxyType(_TABLES["sided"])
 _ANY_SIDED = (
     "{} on the {side}",
     "{} on the {side} side",
@@ -215,13 +128,10 @@ def _coded(name: str, side: str, strength: float, random: Random) -> str:
 
 def _shaped(name: str, side: str, strength: float, random: Random) -> str:
     """ARKit blend shapes; the name where none stands for the row."""
-    shapes = [shape for shape, row in ARKIT_SINGLES.items() if row == name and not side]
-    for stem, row in ARKIT_PAIRS.items():
-        for end in ("", "Left", "Right"):
-            mix = ARKIT[(stem + end).casefold()][0].mix({end.casefold()} if end else set())
-            fits = [pair for key, pair in mix.items() if key == name and any(pair)]
-            if fits and (row == name or end) and fits[0] == ((side != "right") * 1.0, (side != "left") * 1.0):
-                shapes.append(stem + end)
+    wanted = ((side != "right") * 1.0, (side != "left") * 1.0)
+    named = [(stem, meant.mix()) for stem, meant in (*SINGLES.items(), *PAIRS.items())]
+    named += [(stem + end, meant.mix({end.casefold()})) for stem, meant in PAIRS.items() for end in ("Left", "Right")]
+    shapes = [shape for shape, mix in named if {row: pair for row, pair in mix.items() if any(pair)} == {name: wanted}]
     if not shapes and not side:
         halves = [_shaped(name, half, strength, random) for half in ("left", "right")]
         return (

@@ -69,26 +69,31 @@ def look(text: str, said: bool = True) -> Look:
 
 
 def looks(table: Mapping[str, str], said: bool = True, split: str | None = None) -> dict[str, Look]:
-    """A table of wordings (separated by `split`) and their look -> the look of each wording."""
+    """A table of meanings and their wordings (separated by `split`) -> the look of each wording."""
     return {
-        key.strip(): look(text, said)
-        for keys, text in table.items()
-        for key in (keys.split() if split is None else keys.split(split))
+        wording.strip(): look(meaning, said) for meaning, text in table.items() for wording in text.split(split)
     }
 
 
 SAID: Mapping[str, Look] = MappingProxyType(looks(phrases.EXPRESSIONS) | looks(phrases.MOODS, said=False))
+"""Word -> look."""
 SCENES: Mapping[frozenset[str], Look] = MappingProxyType(
-    {frozenset(key.split()): found for key, found in looks(phrases.SCENES, False, "|").items()}
+    {frozenset(wording.split()): found for wording, found in looks(phrases.SCENES, False, "|").items()}
 )
-SOUNDS: tuple[tuple[str, Look], ...] = tuple((pattern, look(row)) for pattern, row in phrases.SOUNDS)
+"""Words that have to be there -> look."""
+SOUNDS: Mapping[str, Look] = MappingProxyType(looks(phrases.SOUNDS))
+"""Pattern of a spoken sound -> look; the last that fits is meant."""
 UNITS: Mapping[str, Look] = MappingProxyType(looks(phrases.UNITS))
 """Number of a FACS action unit -> look; AU30 is not among them: its side is a direction."""
+PAIRS: Mapping[str, Look] = MappingProxyType(looks(phrases.ARKIT_PAIRS))
+"""ARKit blend shapes without their Left or Right -> look."""
+SINGLES: Mapping[str, Look] = MappingProxyType(looks(phrases.ARKIT_SINGLES))
+"""The other ARKit blend shapes."""
 ARKIT: Mapping[str, tuple[Look, str]] = MappingProxyType(
-    {name.casefold(): (look(row), "") for name, row in phrases.ARKIT_SINGLES.items()}
+    {name.casefold(): (found, "") for name, found in SINGLES.items()}
     | {
-        (name + side).casefold(): (look(row), side.casefold())
-        for name, row in phrases.ARKIT_PAIRS.items()
+        (name + side).casefold(): (found, side.casefold())
+        for name, found in PAIRS.items()
         for side in ("", "Left", "Right")
     }
 )

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from engine.diffusion.language import words
 from engine.diffusion.language.clauses import MANNERS, Clause
-from engine.diffusion.language.filling import idle, turned
+from engine.diffusion.language.filling import smiles, turned
 from engine.diffusion.language.looks import Look, Mix, look
 from engine.diffusion.language.phrases import DIRECTIONS, OPPOSITES, PARENTS, REGIONS, RULES
 
-_ENOUGH = frozenset(
-    "puff blow suck scrunch wrinkle roll pucker press squeeze stretch furrow curl bite narrow round bulge show close".split()
-)
-_SMILE = "Lip Corner Puller"
+_LESS = 0.5
+"""Share of the other side where more is said of one."""
+_WAYS = {"leftward": "left", "rightward": "right"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +32,48 @@ class Statement:
     """One-sided, and the side is not said: another clause about the row knows better."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """On which sides and how much; `ways` are the directions said."""
+
+    sides: frozenset[str]
+    ways: frozenset[str]
+    degree: float | None
+    uneven: bool
+
+    def mix(self, meant: Look, strength: float | None = None) -> Mix:
+        strength = (1.0 if self.degree is None else self.degree) if strength is None else strength
+        mix = meant.mix(self.sides, strength)
+        if not self.uneven or len(self.sides) != 1:
+            return mix
+        return {row: (max(left, right * _LESS), max(right, left * _LESS)) for row, (left, right) in mix.items()}
+
+    @property
+    def ones(self) -> tuple[float, float]:
+        """1 on each side meant."""
+        return 1.0 * (not self.sides or "left" in self.sides), 1.0 * (not self.sides or "right" in self.sides)
+
+
 def _rules() -> dict[str, tuple[tuple[frozenset[str], Look], ...]]:
     made = {}
     for part, table in RULES.items():
         pairs = [(frozenset(acts.split()), look(text)) for text, lists in table.items() for acts in lists.split(",")]
-        made[part] = tuple(sorted(pairs, key=lambda pair: (-len(pair[0]), not pair[0] & _ENOUGH)))
+        made[part] = tuple(sorted(pairs, key=lambda pair: (-len(pair[0]), not pair[0] & words.ENOUGH)))
     return made
 
 
 _TABLE: Mapping[str, tuple[tuple[frozenset[str], Look], ...]] = MappingProxyType(_rules())
 
 
-def apply(part: str, acts: list[str]) -> tuple[list[Look], set[str]]:
-    """Looks of a part that does `acts`, and the acts that no rule explains."""
+def apply(part: str, acts: Sequence[str]) -> tuple[list[Look], set[str]]:
+    """Looks of a part that does `acts`, and the acts that no rule explains; rules for several acts come first."""
     for name in dict.fromkeys((part, PARENTS.get(part, part), part.split()[-1])):
         left, found = set(acts), []
         for features, meant in _TABLE.get(name, ()):
             if features <= left and not (found and features <= words.LIGHT):
                 found.append(meant)
                 left -= features
-                if features & _ENOUGH:
+                if features & words.ENOUGH:
                     left -= words.FREE
         if found:
             return found, left - words.LIGHT
@@ -66,134 +87,104 @@ def rows_of_act(act: str, parts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(mine or everyone))
 
 
-def statements(clause: Clause, smiling: bool) -> list[Statement] | str:
-    """What a clause asks for; or, as text, the part of it that means nothing. `smiling`: the prompt has a smile in it."""
-    made: list[Statement] = []
-    ways = {_WAYS.get(side.value, side.value) for side in turned(clause)}
-    acts = [act for act in clause.acts if not (act == "stare" and (ways or {"up", "down"} & set(clause.acts)))]
-    sides = _sides(clause)
-    degree = _degree(clause, acts)
-    strength = 1.0 if degree is None else degree
-    unsaid = bool(clause.sides) and all(side.value == "one" for side in clause.sides)
-    moody = all(not meant.said for meant in clause.looks) or clause.joint != "with"
-    compared = clause.joint == "like" or (not clause.parts and clause.joint in MANNERS and moody)
-    soft = words.SOFT.keys() if clause.looks else ()
-    active = [act for act in clause.active if act in acts and act not in soft]
-    with_parts = clause.parts and (active or ways or not clause.looks)
-    for meant in clause.looks:
-        if not with_parts:
-            meant = _narrowed(meant, clause.parts)
-        elif not meant.said:
-            compared = True
-        if {"sideways", "aside"} & set(acts) and not clause.parts and not sides:
-            sides = frozenset(("left",))
-        guess = unsaid if sides else any(row.one for row in meant.rows)
-        made.append(
-            Statement(
-                _mix(meant, sides, strength, clause.uneven), int(meant.said), None, compared, clause.negative, guess
-            )
-        )
+def statements(clause: Clause, smiling: bool) -> list[Statement] | None:
+    """What a clause asks for; None if its parts cannot do that. `smiling`: the prompt has a smile in it."""
+    ways = frozenset(_WAYS.get(side.value, side.value) for side in turned(clause))
+    still = ("stare",) if ways or {"up", "down"} & set(clause.acts) else ()
+    acts = [act for act in clause.acts if act not in still]
+    degree = _degree(clause)
+    measure = _Measure(_sides(clause), ways, degree, clause.uneven)
+    active = [act for act in clause.active if act in acts and not (clause.looks and act in words.SOFT)]
+    doing = bool(clause.parts) and bool(active or ways or not clause.looks)
+    made = _of_looks(clause, measure, doing)
     if clause.looks and not clause.parts:
         made += _mouth_of_smile(clause, active)
-        return made
-    if not with_parts:
-        return made
-    for part in clause.parts:
-        asked = _asked(part, acts, ways, sides, degree, smiling)
-        if asked is None:
-            return clause.text
-        if clause.uneven and len(sides) == 1:
-            asked = [({row: _evened(pair) for row, pair in mix.items()}, rest) for mix, rest in asked]
+    unsaid = _unsaid(clause)
+    for part in clause.parts if doing else ():
+        asked = _asked(part, acts, measure, smiling)
+        if not asked:
+            return None
         made += [Statement(mix, 2, rest, False, clause.negative, unsaid) for mix, rest in asked]
     return made
 
 
-def _mix(meant: Look, sides: frozenset[str], strength: float, uneven: bool) -> Mix:
-    mix = meant.mix(sides, strength)
-    return {row: _evened(pair) for row, pair in mix.items()} if uneven and len(sides) == 1 else mix
+def _of_looks(clause: Clause, measure: _Measure, doing: bool) -> list[Statement]:
+    """The looks of a clause, of its parts only where these do nothing else ('angry brows')."""
+    if not clause.parts and not measure.sides and {"sideways", "aside"} & set(clause.acts):
+        measure = replace(measure, sides=frozenset(("left",)))
+    moody = all(not meant.said for meant in clause.looks) or clause.joint != "with"
+    compared = clause.joint == "like" or (not clause.parts and clause.joint in MANNERS and moody)
+    made: list[Statement] = []
+    for meant in clause.looks:
+        mix = measure.mix(meant if doing else _narrowed(meant, clause.parts))
+        guessed = _unsaid(clause) if measure.sides else any(row.one for row in meant.rows)
+        manner = compared or (doing and not meant.said)
+        made.append(Statement(mix, int(meant.said), None, manner, clause.negative, guessed))
+    return made
 
 
-def _evened(pair: tuple[float, float]) -> tuple[float, float]:
-    """'More on the left' leaves half of it to the right."""
-    return max(pair[0], pair[1] * _LESS), max(pair[1], pair[0] * _LESS)
+def _unsaid(clause: Clause) -> bool:
+    """One-sided without a side."""
+    return bool(clause.sides) and all(side.value == "one" for side in clause.sides)
 
 
-_LESS = 0.5
-_WAYS = {"leftward": "left", "rightward": "right"}
-
-
-def _asked(
-    part: str, acts: list[str], ways: set[str], sides: frozenset[str], degree: float | None, smiling: bool
-) -> list[tuple[Mix, Mix | None]] | None:
-    """(rows, rows at rest) of one part; None where it cannot do that."""
-    base, strength = part.split()[-1], 1.0 if degree is None else degree
-    both = (1.0 * (not sides or "left" in sides), 1.0 * (not sides or "right" in sides))
+def _asked(part: str, acts: list[str], measure: _Measure, smiling: bool) -> list[tuple[Mix, Mix | None]]:
+    """(rows, rows at rest) of one part; empty where it cannot do that."""
+    base = part.split()[-1]
     if smiling and base == "lip" and "together" in acts:
-        return [({}, {"Jaw Open": both})]
+        return [({}, {"Jaw Open": measure.ones})]
     if smiling and part == "teeth" and "show" in acts:
-        return [(look("Upper Lip Raiser 0.5").mix(sides, strength), None)]
+        return [(measure.mix(look("Upper Lip Raiser 0.5")), None)]
     asked: list[tuple[Mix, Mix | None]] = []
-    lateral = {base, part} & DIRECTIONS.keys()
-    if lateral and (ways or "aside" in acts or ("sideways" in acts and base != "lip")):
-        start = DIRECTIONS[part if part in DIRECTIONS else base]
-        asked += [(look(f"{start} {way.title()}").mix(sides, strength), None) for way in sorted(ways or {"left"})]
+    if base in DIRECTIONS and (measure.ways or "aside" in acts or ("sideways" in acts and base != "lip")):
+        for way in sorted(measure.ways or {"left"}):
+            asked.append((measure.mix(look(f"{DIRECTIONS[base]} {way.title()}")), None))
         acts = [act for act in acts if act not in ("sideways", "aside", "push")]
     looks, left = apply(part, acts)
-    if "small" in left and degree is None:
-        strength = words.SOFT["small"]  # raise them a tiny amount
     if part.startswith("lower ") and not (acts or looks or asked):
-        looks, left = apply(part, ["down"]) if base == "lip" else apply(base, ["down"])
-    asked += [(meant.mix(sides, strength), None) for meant in looks]
+        looks, left = apply(part if base == "lip" else base, ["down"])  # 'lower lids halfway': a verb after all
+    small = words.SOFT["small"] if "small" in left and measure.degree is None else None
+    asked += [(measure.mix(meant, small), None) for meant in looks]
     for act in sorted(left & {"open", "close"}):
         row = OPPOSITES.get((base, act))
-        if row and degree is not None and degree < 0.95:
-            asked.append((look(row).mix(sides, 1.0 - degree), None))
+        if row and measure.degree is not None and measure.degree < 0.95:
+            asked.append((measure.mix(look(row), 1.0 - measure.degree), None))
         elif row:
-            asked.append(({}, {row: both}))
-        left -= {act} if row else set()
+            asked.append(({}, {row: measure.ones}))
     if "relax" in acts and not asked:
-        asked.append(({"Neutral": (1.0, 1.0)} if base == "face" else {}, {row: both for row in REGIONS.get(base, ())}))
-    unexplained = left - words.SOFT.keys() - (words.FREE if asked else set())
-    return asked if asked and not unexplained else None
+        neutral: Mix = {"Neutral": (1.0, 1.0)} if base == "face" else {}
+        asked.append((neutral, dict.fromkeys(REGIONS.get(base, ()), measure.ones)))
+    return asked
 
 
 def _sides(clause: Clause) -> frozenset[str]:
     """The sides meant, empty where none is said."""
-    found = set()
     ways = turned(clause)
-    for value, _ in (side for side in clause.sides if side not in ways):
-        if value == "both":
-            found |= {"left", "right"}
-        elif value == "one":
-            found.add("left")
-        elif value in ("left", "right"):
-            found.add(value)
-    bases = {part.split()[-1] for part in clause.parts}
-    return frozenset() if ways and bases <= {"jaw", "chin", "mouth"} else frozenset(found)
+    if ways and {part.split()[-1] for part in clause.parts} <= {"jaw", "chin", "mouth"}:
+        return frozenset()
+    both = {"both": ("left", "right"), "one": ("left",), "left": ("left",), "right": ("right",)}
+    return frozenset(value for side in clause.sides if side not in ways for value in both.get(side.value, ()))
 
 
-def _degree(clause: Clause, acts: list[str]) -> float | None:
-    """The degree said, or what a word like 'wide' or 'small' says where the part has no use for it."""
+def _degree(clause: Clause) -> float | None:
+    """The degree said, or what a word like 'wide' or 'small' says of a look."""
     if clause.degree is not None or not clause.looks:
         return clause.degree
-    soft = [words.SOFT[act] for act in acts if act in words.SOFT]
-    return min(soft) if soft else None
+    return min((words.SOFT[act] for act in clause.acts if act in words.SOFT), default=None)
 
 
-def _narrowed(meant: Look, parts: list[str]) -> Look:
+def _narrowed(meant: Look, parts: Sequence[str]) -> Look:
     """What of a look shows in `parts`: 'angry brows'; smiling eyes squint."""
-    names = {row for part in parts for row in REGIONS.get(part.split()[-1], ())}
     if not parts or "face" in parts:
         return meant
-    kept = meant.only(names)
-    if not kept.rows and any(row.name == _SMILE for row in meant.rows) and {"eye", "cheek"} & set(parts):
+    kept = meant.only({row for part in parts for row in REGIONS.get(part.split()[-1], ())})
+    if not kept.rows and smiles([meant]) and {"eye", "cheek"} & set(parts):
         return look("Eye Squint 0.6")
     return kept if kept.rows else meant
 
 
-def _mouth_of_smile(clause: Clause, active: list[str]) -> list[Statement]:
-    """'open smile', 'closed smile': what is left of a mouth that is not named."""
-    smile = any(row.name == _SMILE for meant in clause.looks for row in meant.rows)
-    if smile and "open" in active:
+def _mouth_of_smile(clause: Clause, active: Sequence[str]) -> list[Statement]:
+    """'open smile', 'closed smile': what is said of a mouth that is not named."""
+    if "open" in active and smiles(clause.looks):
         return [Statement({"Jaw Open": (0.4, 0.4)})]
-    return [Statement({}, 2, {"Jaw Open": (1.0, 1.0)})] if "close" in active else []
+    return [Statement({}, rest={"Jaw Open": (1.0, 1.0)})] if "close" in active else []

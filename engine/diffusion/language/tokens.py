@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from engine.diffusion.language import phrases, words
-from engine.diffusion.language.looks import ARKIT, SAID, SCENES, SOUNDS, UNITS, Look, looks
+from engine.diffusion.language.looks import ARKIT, PAIRS, SAID, SCENES, SINGLES, SOUNDS, UNITS, Look, looks
 from engine.diffusion.language.spelling import corrected, inflected
 from engine.errors import VocabularyError
 
@@ -33,25 +33,21 @@ class Token:
 def _tables() -> dict[str, tuple[str, Value]]:
     """Base word -> kind and value; the earlier table wins."""
     known: dict[str, tuple[str, Value]] = {}
-
-    def inverse(table: Mapping[str, str]) -> dict[str, str]:
-        return {word: value for value, text in table.items() for word in text.split()}
-
     scenes = sorted(word for scene in SCENES for word in scene if word not in words.FILLERS)
     tables: tuple[tuple[str, Mapping[str, Value]], ...] = (
         ("negation", dict.fromkeys(words.NEGATIONS, "")),
         ("join", dict.fromkeys(words.JOINS, "")),
         ("compare", dict.fromkeys(words.COMPARES, "")),
         ("modifier", {"lower": "lower", "bottom": "lower", "upper": "upper", "top": "upper"}),
-        ("side", dict(inverse(words.SIDES))),
+        ("side", dict(words.SIDES)),
         ("degree", dict(words.DEGREES)),
         ("booster", dict.fromkeys(words.BOOSTERS, "")),
-        ("part", dict(inverse(words.PARTS))),
-        ("act", dict(inverse(words.ACTS))),
+        ("part", dict(words.PARTS)),
+        ("act", dict(words.ACTS)),
         ("preposition", dict.fromkeys(words.PREPOSITIONS, "")),
         ("mix", dict(SAID)),
         ("scene", dict.fromkeys(scenes, "")),
-        ("unfit", {word: thing for thing, (text, _) in words.UNFIT.items() for word in text.split()}),
+        ("unfit", dict(words.UNFIT_WORDS)),
         ("filler", dict.fromkeys(words.FILLERS, "")),
     )
     for kind, table in tables:
@@ -66,7 +62,7 @@ _BENT = frozenset(("part", "act", "mix", "scene", "unfit", "degree", "filler"))
 def _forms(known: dict[str, tuple[str, Value]]) -> dict[str, str]:
     """Every form of every word -> its base; words that only idioms have are added to `known` as unknown by themselves."""
     forms = inflected(word for word, (kind, _) in known.items() if kind in _BENT) | {word: word for word in known}
-    idiomatic = {word for text in phrases.PHRASES for word in text.split() if word.isalpha() and word not in forms}
+    idiomatic = {word for text in phrases.PHRASES.values() for word in text.split() if word.isalpha() and word not in forms}
     known.update(dict.fromkeys(sorted(idiomatic), ("unknown", "")))
     return inflected(sorted(idiomatic)) | forms
 
@@ -99,14 +95,19 @@ def _key(text: str) -> tuple[str, ...]:
 
 
 IDIOMS: Mapping[tuple[str, ...], tuple[str, Value]] = MappingProxyType(
-    {_key(text): ("mix", found) for text, found in looks(phrases.PHRASES, split="|").items()}
-    | {_key(text): (kind, value) for kind, value, texts in words.IDIOMS for text in texts.split("|")}
+    {
+        _key(re.sub("(?=[A-Z])", " ", name).casefold()): ("mix", found)
+        for name, found in (*PAIRS.items(), *SINGLES.items())
+        if len(re.findall("[A-Z]", name)) > 1 and name not in ("eyeLookUp", "eyeLookDown")
+    }
+    | {_key(text): ("mix", found) for text, found in looks(phrases.PHRASES, split="|").items()}
+    | {_key(text): (kind, value) for kind, value, texts in words.IDIOMS for text in texts}
 )
 """Base words without determiners -> what they mean together."""
 _LONGEST = max(map(len, IDIOMS))
 
 _CODE = (
-    r"(?<![a-z0-9.])(?P<au>(?:aus?|action\s+units?|facs(?:\s+aus?)?)[\s:.#]*)?(?P<before>[lrbtu](?=\d))?"
+    r"(?<![a-z0-9.])(?P<au>(?:f?aus?|action\s+units?|facs(?:\s+aus?)?)[\s:.#_-]*)?(?P<before>[lrbtu](?=\d))?"
     r"(?P<unit>\d{1,2})(?P<after>[lr][a-e]|[a-e]?[lr]?)(?![a-z0-9]|\.\d|\s*%|\s*/\s*\d|\s*(?:per\s?cent|out\s+of|of\s+\d))"
 )
 _LEX = re.compile(
@@ -115,7 +116,7 @@ _LEX = re.compile(
     r"|(?P<number>(?:(?<!\S)-)?(?:\d+(?:\.\d+)?|\.\d+))\s*(?P<percent>%|per\s?cent\b|percentage\b)?"
     r"|(?P<word>[a-z]+)"
     r"|(?P<sign>[+,;&/()\[\]{}|!?\n—–>…]|\.(?=\s|$)|(?<=\s)-(?=\s))"
-    r"|(?P<space>[\s:=_\"*#<'.]+|-)"
+    r"|(?P<space>[\s:=_\"*#<']+|[-.])"
     r"|(?P<strange>.)",
     re.IGNORECASE,
 )
@@ -170,7 +171,7 @@ def word_tokens(text: str) -> Iterator[Token]:
         for piece in re.findall("[A-Z]?[a-z]+|[A-Z]+", text):
             yield from word_tokens(piece)
     else:
-        sounds = [found for pattern, found in SOUNDS if re.fullmatch(pattern, low)]
+        sounds = [found for pattern, found in SOUNDS.items() if re.fullmatch(pattern, low)]
         near = {FORMS[form] for form in corrected(low, _SPELLINGS)}
         if sounds:
             yield Token("mix", text, sounds[-1], low)

@@ -12,10 +12,26 @@ from engine.diffusion.language.tokens import Token
 PASSING = frozenset(("filler", "side", "degree", "number", "booster", "modifier", "preposition"))
 """Kinds that come between a part and its action."""
 _NOTHING = Token("", "")
-_PLACES = frozenset("over under against between behind toward towards to near around from across along".split())
+_PLACES = frozenset(
+    [
+        "over",
+        "under",
+        "against",
+        "between",
+        "behind",
+        "toward",
+        "towards",
+        "to",
+        "near",
+        "around",
+        "from",
+        "across",
+        "along",
+    ]
+)
 _MODIFIED = {"upper": ("lip", "lid", "teeth"), "lower": ("lip", "lid", "teeth", "jaw")}
 _UP_DOWN = {"upper": "up", "lower": "down"}
-_GOES_IN = frozenset("suck pull push press roll squeeze tight curl bite puff blow".split())
+_GOES_IN = frozenset(["suck", "pull", "push", "press", "roll", "squeeze", "tight", "curl", "bite", "puff", "blow"])
 _COMPOUNDS = {
     frozenset(("eye", "lid")): "lid",
     frozenset(("eye", "brow")): "brow",
@@ -42,7 +58,9 @@ def _modified(tokens: Sequence[Token]) -> list[Token]:
         elif token.kind == "part" and modifier:
             token = token if token.value == "jaw" else replace(token, value=f"{modifier} {token.value}")
             modifier = ""
-        elif token.lemma == "depress" and any(t.value in ("lip", "jaw", "corner") for t in tokens[max(at - 7, 0) : at + 8]):
+        elif token.lemma == "depress" and any(
+            t.value in ("lip", "jaw", "corner") for t in tokens[max(at - 7, 0) : at + 8]
+        ):
             token = Token("act", token.text, "down", "depress")
         elif token.lemma == "in" and _no_action(tokens, at):
             token = Token("preposition", token.text, "", "in")

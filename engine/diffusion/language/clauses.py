@@ -54,7 +54,22 @@ class Clause:
 
 MANNERS = frozenset(("like", "in", "with", "from", "out", "of", "for", "at", "against"))
 """Joints before the look or mood that goes with what was said."""
-_MORE = frozenset("more mostly mainly especially stronger higher wider bigger greater primarily predominantly deeper".split())
+_MORE = frozenset(
+    [
+        "more",
+        "mostly",
+        "mainly",
+        "especially",
+        "stronger",
+        "higher",
+        "wider",
+        "bigger",
+        "greater",
+        "primarily",
+        "predominantly",
+        "deeper",
+    ]
+)
 _TO = {"to": "to", "toward": "to", "towards": "to", "into": "to", "on": "on", "at": "on"}
 _CODE_SIDES = {"l": "left", "r": "right", "u": "one"}
 _PAIRED = frozenset(("eye", "eyebrow", "brow", "eyelid", "cheek", "corner"))
@@ -170,6 +185,8 @@ def _read_together(chunk: Sequence[Token], made: Clause) -> None:
         return
     for at, token in enumerate(chunk):  # 'an eyebrow raised' is one of two, 'a furrowed brow' both
         if token.lemma in ("a", "an"):
-            part = next((other for other in chunk[at + 1 : at + 4] if other.kind not in ("act", "degree", "booster")), None)
+            part = next(
+                (other for other in chunk[at + 1 : at + 4] if other.kind not in ("act", "degree", "booster")), None
+            )
             if part and part.kind == "part" and part.text.casefold() in _PAIRED:
                 made.sides.append(Side("one", "adjective"))

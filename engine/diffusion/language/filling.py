@@ -12,7 +12,7 @@ from engine.diffusion.language.phrases import DIRECTIONS, REGIONS
 
 _SWAPPED = {"left": "right", "right": "left"}
 _WITH = ("with", "on", "of", "in", "around", "from", "at")
-_FORMING = frozenset("sideways curl back stretch up out down apart".split())
+_FORMING = frozenset(["sideways", "curl", "back", "stretch", "up", "out", "down", "apart"])
 """Actions that a shape named after them replaces: lips pulled back in a snarl."""
 
 
@@ -122,7 +122,7 @@ def _only_measures(clause: Clause, made: Sequence[Clause]) -> bool:
     """Whether a clause only says how much or on which side: 'but not too wide', '(left)', 'higher on the right'."""
     if clause.parts or clause.looks:
         return False
-    if made and clause.uneven and clause.sides and words.FREE >= set(clause.active):
+    if made and clause.uneven and clause.sides and set(clause.active) <= words.FREE:
         clause.acts = []
     follows = bool(made and made[-1].active and clause.joint) and words.SOFT.keys() >= set(clause.active)
     return follows or not clause.active

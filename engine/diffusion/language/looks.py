@@ -70,9 +70,7 @@ def look(text: str, said: bool = True) -> Look:
 
 def looks(table: Mapping[str, str], said: bool = True, split: str | None = None) -> dict[str, Look]:
     """A table of meanings and their wordings (separated by `split`) -> the look of each wording."""
-    return {
-        wording.strip(): look(meaning, said) for meaning, text in table.items() for wording in text.split(split)
-    }
+    return {wording.strip(): look(meaning, said) for meaning, text in table.items() for wording in text.split(split)}
 
 
 SAID: Mapping[str, Look] = MappingProxyType(looks(phrases.EXPRESSIONS) | looks(phrases.MOODS, said=False))

@@ -62,7 +62,9 @@ _BENT = frozenset(("part", "act", "mix", "scene", "unfit", "degree", "filler"))
 def _forms(known: dict[str, tuple[str, Value]]) -> dict[str, str]:
     """Every form of every word -> its base; words that only idioms have are added to `known` as unknown by themselves."""
     forms = inflected(word for word, (kind, _) in known.items() if kind in _BENT) | {word: word for word in known}
-    idiomatic = {word for text in phrases.PHRASES.values() for word in text.split() if word.isalpha() and word not in forms}
+    idiomatic = {
+        word for text in phrases.PHRASES.values() for word in text.split() if word.isalpha() and word not in forms
+    }
     known.update(dict.fromkeys(sorted(idiomatic), ("unknown", "")))
     return inflected(sorted(idiomatic)) | forms
 
@@ -80,7 +82,7 @@ _SPELLINGS = tuple(
     or (WORDS[base][0] in _MISSPELT and form.endswith(("s", "ed", "ing", "ly")) and len(form) < len(base) + 4)
 )
 
-_UNCOUNTED = frozenset("a an the your his her their my its our of some".split())
+_UNCOUNTED = frozenset(["a", "an", "the", "your", "his", "her", "their", "my", "its", "our", "of", "some"])
 
 
 def _base(form: str) -> str:

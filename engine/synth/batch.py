@@ -12,12 +12,15 @@ class Batch:
     """B pairs of a neutral and one of its expressions. All float32 on one device."""
 
     neutral_position_m: torch.Tensor
-    """(B, 3, 128, 128) metres, in the canonical head frame."""
-    neutral_diffuse_srgb: torch.Tensor
-    """(B, 3, 512, 512) 0..1, display-encoded: what a user's texture is."""
+    """(B, 3, 128, 128) metres, in the canonical head frame and the opened layout."""
+    texture_srgb: torch.Tensor
+    """(B, 3, 512, 512) 0..1, what a user's texture is: albedo seen in unknown light, make-up, stray hair."""
+    neutral: torch.Tensor
+    """(B, 9, 512, 512) true maps of the neutral, in the order of the change: linear diffuse albedo RGB 0..1, specular
+    intensity RGB 0..1, perceptual roughness, slopes x y."""
     expression: torch.Tensor
-    """(B, 32) strength 0..1 of each row of `vocabulary.EXPRESSIONS`: one 1.0 for a pure expression, several entries for
-    a mix, entry 0 alone for Neutral."""
+    """(B, 2, 32) strengths 0..1 on the subject's left and right side, columns as `vocabulary.EXPRESSIONS`; equal halves
+    are an ordinary two-sided expression, Neutral alone is column 0 at 1 on both."""
     offset_m: torch.Tensor
     """(B, 3, 128, 128) metres."""
     change: torch.Tensor

@@ -38,12 +38,12 @@ class WaveSource:
                 row[first], row[second] = torch.rand(2, generator=rng)
         return self.make(who, strengths)
 
-    def pairs(self, identity_indices: list[int], expression_rows: list[int]) -> Batch:
-        """Pure expressions of given people."""
+    def pairs(self, identity_indices: list[int], expression_rows: list[int], *, explained: bool = False) -> Batch:
+        """Pure expressions of given people; all of these waves can be seen in the neutral."""
         return self.make(torch.tensor(identity_indices), torch.eye(ROWS)[torch.tensor(expression_rows)])
 
     def make(self, who: Tensor, strengths: Tensor) -> Batch:
-        """The pairs themselves."""
+        """The pairs themselves, `strengths` (B, 32) on both sides."""
         traits = self.traits[who]
         amount = (0.6 + 0.8 * traits[:, :1])[:, :, None, None]
         y, x = torch.meshgrid(*(torch.linspace(-1, 1, self.geometry),) * 2, indexing="ij")
@@ -58,6 +58,14 @@ class WaveSource:
         fine = torch.stack([torch.sin(12 * x + phase), torch.cos(9 * y + phase)], 1)
         colour = torch.einsum("be,eck->bck", strengths, self.colour)
         change = torch.einsum("bck,bkhw->bchw", colour, fine) * amount * 0.05
-        skin = torch.tensor([0.78, 0.6, 0.5])[:, None, None]
-        diffuse = (skin * (0.7 + 0.3 * traits[:, 2:, None, None]) + 0.03 * fine[:, :1]).expand(-1, 3, -1, -1)
-        return Batch(position, diffuse.clamp(0, 1), strengths, offset, change, who)
+        neutral = self.neutral(traits, fine)
+        light = 0.95 + 0.05 * x  # a side of the texture is lit a little less
+        texture = neutral[:, :3].clamp(0, 1) ** (1 / 2.4) * light
+        return Batch(position, texture, neutral, strengths[:, None].repeat(1, 2, 1), offset, change, who)
+
+    def neutral(self, traits: Tensor, fine: Tensor) -> Tensor:
+        """(B, 9, H, W) the maps at rest: skin of the third trait's tone, all of them with a person's waves."""
+        skin = torch.tensor([0.5, 0.3, 0.22])[:, None, None]
+        diffuse = skin * (0.6 + 0.4 * traits[:, 2:, None, None]) + 0.02 * fine[:, :1]
+        specular = (0.15 + 0.03 * fine[:, 1:]).expand(-1, 3, -1, -1)
+        return torch.cat([diffuse, specular, 0.45 + 0.05 * fine[:, :1], 0.1 * fine], 1)

@@ -1,9 +1,9 @@
 """Prompts -> strengths of the 32 rows -> FACS: what people type, as the condition that sliders give too.
 
-`parse_prompt` understands the vocabulary's names, free English about parts of the face, moods, scenes ('as if biting a
-lemon'), FACS codes and ARKit names, with sides, degrees and negation; the tables are in `engine.diffusion.language`. What
-it does not understand it says. Left and right are the subject's. Imports no torch: the viewer may check a prompt before
-the model is loaded.
+`parse_prompt` understands the vocabulary's names, free English about parts of the face, moods, scenes ('as if biting
+a lemon'), FACS codes and ARKit names, with sides, degrees and negation; the tables are in
+`engine.diffusion.language`. What it does not understand it says. Left and right are the subject's. Imports no torch:
+the viewer may check a prompt before the model is loaded.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def parse_prompt(prompt: str) -> Mix:
 
     Row name -> strength 0..1 on the subject's left and right. One side without saying which ('wink', 'one brow up') is
     the left. 'Neutral' only where the prompt asks for it or for a strength of zero. A comparison with what was said
-    ('raise your brows as if surprised') adds nothing; one with something else ('close your eyes as if in pain') adds it.
+    ('raise your brows as if surprised') adds nothing; one with something else ('close your eyes as if in pain') does.
     VocabularyError names the words that are not understood, or cannot be done, and the nearest known expressions.
     """
     return understand(prompt).mix
@@ -143,7 +143,8 @@ def _leave_unread(clause: Clause, found: list[Clause], prompt: str) -> list[str]
         names = " ".join(token.text for token in unfit)
         near = dict.fromkeys(row for token in unfit for row in UNFIT[str(token.value)])
         raise VocabularyError(
-            f"prompt '{prompt}': '{names}' cannot be done, no expression here moves {things}; nearest: {', '.join(near)}"
+            f"prompt '{prompt}': '{names}' cannot be done, no expression here moves {things}; "
+            f"nearest: {', '.join(near)}"
         )
     unknown = [token for token in clause.strange if token.kind == "unknown"]
     compared = clause.joint == "like" and (others or bool(clause.looks))

@@ -4,7 +4,7 @@ denoiser with its prompt encoder.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from random import Random
@@ -20,7 +20,7 @@ from engine.diffusion.stages import WEIGHT_TIME, PairSource, fill
 from engine.diffusion.tile_model import TileParts, encoded_rows
 from engine.diffusion.tiles import TILES, ImageAutoencoder, TileConfig, TileSpace, changed_maps
 from engine.errors import EngineError
-from engine.synth.batch import Batch
+from engine.synth.batch import Batch, joined
 
 DROP_PROMPT = 0.15
 """Share of training samples without prompt (classifier-free guidance)."""
@@ -182,11 +182,6 @@ class TileDenoiserStage:
         """(5, C, 1, 1) what an error of one unit in a channel does to the image, mean 1 in each tile, at least 0.05."""
         gains = self.parts.statistics.deviation * self.parts.autoencoder.gains[:, None, None]
         return (gains / gains.mean(1, keepdim=True)).clamp(min=0.05)
-
-
-def joined(batches: Sequence[Batch]) -> Batch:
-    """One Batch of all."""
-    return Batch(**{name: torch.cat([getattr(batch, name) for batch in batches]) for name in Batch.__slots__})
 
 
 def image_loss(found: Tensor, wanted: Tensor, scales: int = 3) -> Tensor:

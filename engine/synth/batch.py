@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +34,6 @@ class Batch:
         return Batch(**{name: getattr(self, name).to(device) for name in self.__slots__})
 
 
-def joined(batches: list[Batch]) -> Batch:
+def joined(batches: Sequence[Batch]) -> Batch:
     """One batch of all pairs, in order."""
     return Batch(**{name: torch.cat([getattr(batch, name) for batch in batches]) for name in Batch.__slots__})

@@ -28,16 +28,17 @@ _ANY_SIDED = (
 )
 _UNDIVIDED = frozenset(("Jaw Forward", "Jaw Left", "Jaw Right", "Mouth Left", "Mouth Right", "Neutral"))
 _ADVERBS: Mapping[str, float] = MappingProxyType({
-    "barely": 0.2, "very slightly": 0.21, "slightly": 0.35, "a little": 0.35, "a bit": 0.35, "gently": 0.35, "halfway": 0.5,
-    "partly": 0.5, "moderately": 0.6, "quite": 0.75, "almost fully": 0.8, "strongly": 1.0, "fully": 1.0, "completely": 1.0,
-    "as much as possible": 1.0, "extremely": 1.0,
+    "barely": 0.2, "very slightly": 0.21, "slightly": 0.35, "a little": 0.35, "a bit": 0.35, "gently": 0.35,
+    "halfway": 0.5, "partly": 0.5, "moderately": 0.6, "quite": 0.75, "almost fully": 0.8, "strongly": 1.0,
+    "fully": 1.0, "completely": 1.0, "as much as possible": 1.0, "extremely": 1.0,
 })  # fmt: skip
 _AFTER = frozenset(("as much as possible", "halfway", "a bit", "a little"))
 _NEAR = 0.09
 """A strength word or letter may be this far from the strength."""
 _OPENINGS = (
-    "a face with ", "please, ", "the character has ", "show me ", "an expression with ", "I want ", "make a face: ", "he has ",
-    "she has ", "can you do ", "expression: ", "give him ", "now ", "her face shows ", "someone with ", "portrait with ",
+    "a face with ", "please, ", "the character has ", "show me ", "an expression with ", "I want ", "make a face: ",
+    "he has ", "she has ", "can you do ", "expression: ", "give him ", "now ", "her face shows ", "someone with ",
+    "portrait with ",
 )  # fmt: skip
 _ENDS = (".", "!", " please", ", please", ", thanks")
 _JOINTS = (" + ", ", ", "; ", " and ", " with ", " while ", ", and ", " & ", " plus ", ", also ")

@@ -49,7 +49,7 @@ def chunks(tokens: Sequence[Token]) -> list[tuple[str, list[Token]]]:
 
 
 def _modified(tokens: Sequence[Token]) -> list[Token]:
-    """Settle what depends on what follows: 'lower lip' or 'lower the lip', 'suck in' or 'in a circle', 'make a face'."""
+    """Settle what depends on what follows: 'lower lip' or 'lower the lip', 'suck in' or 'in a circle'."""
     made: list[Token] = []
     modifier = ""
     for at, token in enumerate(tokens):
@@ -74,7 +74,7 @@ def _modifier(tokens: Sequence[Token], at: int) -> tuple[Token, str]:
     """'lower', 'upper', 'top': nothing and what to put before the next part's name, or an action, or nothing."""
     token = tokens[at]
     parts = [other for other in tokens[at + 1 : at + 4] if other.kind != "side"]
-    name, deeper = (parts + [_NOTHING, _NOTHING])[:2]
+    name, deeper = [*parts, _NOTHING, _NOTHING][:2]
     near = at + 1 < len(tokens) and tokens[at + 1].kind in ("part", "side")
     if near and name.value in _MODIFIED[str(token.value)] and deeper.value != "corner":
         return Token("filler", token.text), str(token.value)

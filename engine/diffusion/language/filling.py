@@ -129,7 +129,7 @@ def _only_measures(clause: Clause, made: Sequence[Clause]) -> bool:
 
 
 def _amend(made: list[Clause], clause: Clause) -> None:
-    """Add a side or degree said afterwards to what it is about ('smile, on the left'; 'right 0.2' for the other side)."""
+    """Add a side or degree said afterwards to what it is about ('smile, on the left'; 'right 0.2' for the other)."""
     last = made[-1]
     ways = turned(last)
     mine = {side.value for side in clause.sides} & {"left", "right"}

@@ -100,12 +100,13 @@ def load_model(folder: Path | None = None, device: torch.device | str = "cpu") -
     folder = SHIPPED if folder is None else folder
     device = torch.device(device)
     tensors, config, digest = _read_release(folder) if (folder / MANIFEST).exists() else _read_training(folder)
-    parts = [kind(config.model) for kind in (Unified, Reader, Autoencoder, Pivot, Person, Denoiser)]
+    sizes = config.model
+    parts = (Unified(sizes), Reader(sizes), Autoencoder(sizes), Pivot(sizes), Person(sizes), Denoiser(sizes))
     for name, module in zip(PARTS, parts, strict=True):
         load_into(module, tensors, name, folder)
         module.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - missing overload
         module.eval().requires_grad_(False)
-    return ChangeModel(config, *parts, f"{config.name}-{digest[:8]}", device)  # pyright: ignore[reportArgumentType]
+    return ChangeModel(config, *parts, f"{config.name}-{digest[:8]}", device)
 
 
 def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:

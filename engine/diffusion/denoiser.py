@@ -106,7 +106,7 @@ class Denoiser(nn.Module):
         return torch.cat([self._answer(*part) for part in parts], 1)
 
     def _answer(
-        self, tokens: Tensor, typical: Tensor, free: nn.Linear, local_gain: nn.Linear, whole_gain: nn.Linear
+        self, tokens: Tensor, typical: Tensor, free: nn.Module, local_gain: nn.Module, whole_gain: nn.Module
     ) -> Tensor:
         gain = self._grid(local_gain(tokens)) + whole_gain(tokens.mean(1))[:, :, None, None]
         return self._grid(free(tokens)) + gain * typical

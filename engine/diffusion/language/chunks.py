@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from engine.diffusion.language import words
@@ -194,7 +195,7 @@ ALONE = frozenset(words.OWN_PART) - words.LIGHT
 """Actions that say enough without a part."""
 
 
-def _second_look(current: Sequence[Token], token: Token, acts: set[object]) -> bool:
+def _second_look(current: Sequence[Token], token: Token, acts: AbstractSet[object]) -> bool:
     """Whether a smile follows a wink: both are said outright."""
     said = isinstance(token.value, Look) and token.value.said
     before = any(isinstance(other.value, Look) and other.value.said for other in current)

@@ -20,8 +20,8 @@ Value = str | float | Look
 class Token:
     """One word, idiom, number, code or sign.
 
-    Kinds: negation join compare modifier side degree booster part act preposition mix scene unfit filler (words by their
-    table), number, code (a FACS unit), unknown.
+    Kinds: negation join compare modifier side degree booster part act preposition mix scene unfit filler (words by
+    their table), number, code (a FACS unit), unknown.
     """
 
     kind: str
@@ -60,7 +60,7 @@ _BENT = frozenset(("part", "act", "mix", "scene", "unfit", "degree", "filler"))
 
 
 def _forms(known: dict[str, tuple[str, Value]]) -> dict[str, str]:
-    """Every form of every word -> its base; words that only idioms have are added to `known` as unknown by themselves."""
+    """Every form of every word -> its base; words that only idioms have are added to `known`, unknown by themselves."""
     forms = inflected(word for word, (kind, _) in known.items() if kind in _BENT) | {word: word for word in known}
     idiomatic = {
         word for text in phrases.PHRASES.values() for word in text.split() if word.isalpha() and word not in forms

@@ -75,8 +75,12 @@ class WaveSource:
         fine = torch.stack([torch.sin(12 * x + phase), torch.cos(9 * y + phase)], 1)
         colour = torch.einsum("be,eck->bck", even, self.colour)
         change = torch.einsum("bck,bkhw->bchw", colour, fine) * amount * 0.05
+        texture, neutral = self.look(traits, fine)
+        return Batch(position, texture, neutral, strengths, offset, change, who)
+
+    def look(self, traits: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """Texture (B, 3, H, W) and true maps (B, 9, H, W) at rest: skin of the third trait's tone, waves in all."""
         skin = torch.tensor([0.78, 0.6, 0.5])[:, None, None]
         diffuse = (skin * (0.7 + 0.3 * traits[:, 2:, None, None]) + 0.03 * fine[:, :1]).clamp(0, 1)
         gloss = 0.14 + 0.03 * traits[:, :1, None, None] + 0.01 * fine[:, 1:]
-        neutral = torch.cat([diffuse**2.2, gloss.expand(-1, 3, -1, -1), 3 * gloss, 0.1 * fine], 1)
-        return Batch(position, diffuse, neutral, strengths, offset, change, who)
+        return diffuse, torch.cat([diffuse**2.2, gloss.expand(-1, 3, -1, -1), 3 * gloss, 0.1 * fine], 1)

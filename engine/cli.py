@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from engine.project import Project
     from engine.scene import Scene
 
-_LAZY = {"train": "engine.diffusion.train", "evaluate": "engine.diffusion.evaluate"}
+LOG = logging.getLogger(__name__)
+
+_LAZY = {
+    "dataset": "engine.synth.dataset",
+    "train": "engine.diffusion.train",
+    "evaluate": "engine.diffusion.evaluate",
+}
 """Commands whose arguments their own module declares: it imports torch, so it is loaded only when it is meant."""
 
 
@@ -124,6 +130,8 @@ def _generate(options: argparse.Namespace) -> int:
 
     names = parse_names(options.expressions if options.expressions else "" if options.prompt.strip() else "all")
     project = open_project(options.path)
+    if options.complete_maps:
+        project = _completed(project, options.device)
     out = Path(options.out)
     request = _request(options, project, names, options.prompt)
     if out.suffix != SUFFIX:
@@ -139,6 +147,19 @@ def _generate(options: argparse.Namespace) -> int:
         print(line)
     print(f"{out}: {len(project.expressions.names)} expressions of {project.identity.name}")
     return 0
+
+
+def _completed(project: Project, device: str) -> Project:
+    """`project` with the maps that its head came without as the model reads them from the texture."""
+    from engine.diffusion.complete import complete_identity
+    from engine.expression import ExpressionSet
+
+    identity = complete_identity(project.identity, device=device)
+    if identity is project.identity:
+        return project
+    LOG.info("%s", identity.provenance.note)
+    kept = ExpressionSet(identity.hash, project.expressions.expressions)  # changes are relative: they stay true
+    return replace(project, identity=identity, expressions=kept)
 
 
 def _list_person(folder: Path, split: str | None) -> None:

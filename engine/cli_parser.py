@@ -29,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_generate(commands)
     _add_render(commands)
     _add_export(commands)
+    commands.add_parser("dataset", help="make training data; see expdiff dataset --help", add_help=False)
     commands.add_parser("train", help="train the model; see expdiff train --help", add_help=False)
     commands.add_parser("evaluate", help="measure the model; see expdiff evaluate --help", add_help=False)
     return parser
@@ -50,6 +51,9 @@ def _add_generate(commands: Commands) -> None:
     )
     parser.add_argument(
         "--split", choices=("train", "test"), help="also list the person in DIR/../train.json or test.json"
+    )
+    parser.add_argument(
+        "--complete-maps", action="store_true", help="let the model read the maps that PATH lacks from its texture"
     )
     _add_model_options(parser)
 

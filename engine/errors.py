@@ -5,6 +5,7 @@
     |-- TopologyError           a mesh does not fit what it is used with
     |-- VocabularyError         an expression or prompt that is not known
     |-- WeightsError            a checkpoint is missing, damaged or foreign
+    |-- TrainingError           training cannot go on: no memory, or losses that are not finite
     |-- GraphicsError           no OpenGL, or the driver refused
     `-- ExportError             the target cannot hold or write what was asked
 
@@ -37,6 +38,10 @@ class VocabularyError(EngineError):
 
 class WeightsError(EngineError):
     """A checkpoint is missing, damaged or foreign."""
+
+
+class TrainingError(EngineError):
+    """Training cannot go on: no memory, or losses that are not finite."""
 
 
 class GraphicsError(EngineError):

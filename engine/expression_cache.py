@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from engine.diffusion.generate import generate
 from engine.diffusion.request import GenerateRequest, Step
 from engine.errors import EngineError, FileFormatError
 from engine.expression import Expression, ExpressionSet
+from engine.identity import Identity
 from engine.io.archive import get_expressions, put_expressions, reading, writing
 from engine.vocabulary import find
 
@@ -30,6 +31,8 @@ VARIABLE = "EXPDIFF_CACHE"
 """Environment variable that names another folder."""
 LARGEST_BYTES = 4 * 2**30
 """Oldest files go when the folder grows beyond this."""
+AT_ONCE = 4
+"""Expressions made, kept or found together."""
 _SUFFIX = ".expression"
 _MAKERS = ("diffusion", "face")
 _MAKER_SUFFIXES = {".py", ".json", ".npz", ".toml"}
@@ -45,26 +48,66 @@ def cache_folder() -> Path:
 def generate_cached(request: GenerateRequest, *, fresh: bool = False) -> Iterator[Step]:
     """As `generate`, but expressions found on disk are not made again, and those made are put there.
 
-    `fresh` makes all of them anew. Errors as `generate`.
+    They are made and kept `AT_ONCE` at a time: whoever stops in between and asks again loses no more than that. What
+    was made last is kept after the step that carries the result, so that nobody waits for the disk; iterate to the
+    end. `fresh` makes all of them anew. Errors as `generate`.
     """
-    wanted = [find(name).name for name in dict.fromkeys(request.names)]
-    prompt = request.prompt.strip()
-    wanted += [prompt] if prompt and prompt not in wanted else []
-    found = {} if fresh else {name: made for name in wanted if (made := load(request, name)) is not None}
+    wanted = list(_singles(request))
+    found = {} if fresh else {name: kept for name in wanted if (kept := load(request, name)) is not None}
     missing = [name for name in wanted if name not in found]
+    batches = [missing[at : at + AT_ONCE] for at in range(0, len(missing), AT_ONCE)]
+    made: tuple[Expression, ...] = ()
     total = 1
-    if missing:
-        names = tuple(name for name in missing if name != prompt)
-        for step in generate(replace(request, names=names, prompt=prompt if prompt in missing else "")):
-            total = step.total
+    for number, batch in enumerate(batches):
+        _store_all(request, made)
+        for step in generate(_only(request, batch)):
+            total = step.total * len(batches)
             if step.result is None:
-                yield step
-                continue
-            for expression in step.result.expressions:
-                store(request, expression)
-                found[expression.name] = expression
+                yield replace(step, index=step.total * number + step.index, total=total)
+            else:
+                made = step.result.expressions
+                found.update((expression.name, expression) for expression in made)
     result = ExpressionSet(request.identity.hash, tuple(found[name] for name in wanted))
     yield Step(total, total, "done", result=result)
+    _store_all(request, made)
+
+
+def recall(request: GenerateRequest) -> Iterator[Step]:
+    """What the disk has of `request`, a step per expression looked for; nothing is made.
+
+    Every few steps one has a `result`: the expressions found since the last.
+    """
+    wanted = list(_singles(request))
+    found: list[Expression] = []
+    for index, name in enumerate(wanted, start=1):
+        made = load(request, name)
+        found += [made] if made is not None else []
+        ready = bool(found) and (len(found) == AT_ONCE or index == len(wanted))
+        result = ExpressionSet(request.identity.hash, tuple(found)) if ready else None
+        found = [] if ready else found
+        yield Step(index, len(wanted), "looking on disk", result=result)
+
+
+def _singles(request: GenerateRequest) -> dict[str, GenerateRequest]:
+    """Name -> the request for that expression alone, of each that `request` asks for, once each."""
+    names = dict.fromkeys(find(name).name for name in request.names)
+    singles = {name: replace(request, names=(name,), prompt="") for name in names}
+    prompt = request.prompt.strip()
+    if prompt and prompt not in singles:
+        singles[prompt] = replace(request, names=(), prompt=prompt)
+    return singles
+
+
+def _only(request: GenerateRequest, wanted: list[str]) -> GenerateRequest:
+    """`request` for the expressions `wanted` of it."""
+    prompt = request.prompt.strip()
+    names = tuple(name for name in wanted if name != prompt)
+    return replace(request, names=names, prompt=prompt if prompt in wanted else "")
+
+
+def _store_all(request: GenerateRequest, made: tuple[Expression, ...]) -> None:
+    for expression in made:
+        store(request, expression)
 
 
 def load(request: GenerateRequest, name: str) -> Expression | None:
@@ -101,8 +144,23 @@ def store(request: GenerateRequest, expression: Expression) -> None:
 
 
 def _path(request: GenerateRequest, name: str) -> Path:
-    decides = (request.identity.hash, name, request.steps, request.seed, request.guidance, maker_digest())
-    return cache_folder() / (hashlib.sha256(repr(decides).encode()).hexdigest()[:40] + _SUFFIX)
+    single = _singles(request)[name]
+    decides = [f"{field.name}={_text(getattr(single, field.name))}" for field in fields(single)]
+    digest = hashlib.sha256("\n".join([*decides, maker_digest()]).encode())
+    return cache_folder() / (digest.hexdigest()[:40] + _SUFFIX)
+
+
+def _text(value: object) -> str:
+    """What stands for one field of a request in the name of a file; TypeError for what has no such text."""
+    if isinstance(value, Identity):
+        return value.hash
+    if isinstance(value, tuple):
+        return "(" + ",".join(_text(each) for each in value) + ")"
+    if value is None or isinstance(value, bool | int | float | str | Path):
+        return repr(value)
+    raise TypeError(
+        f"expression_cache: expected plain values in a request, found {type(value).__name__}; add its digest"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -111,8 +169,8 @@ def maker_digest() -> str:
     digest = hashlib.sha256()
     root = Path(__file__).parent
     files = [path for name in _MAKERS for path in (root / name).rglob("*") if path.suffix in _MAKER_SUFFIXES]
-    for path in sorted(files):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted([*files, *root.glob("*.py")]):  # the vocabulary's words are asked of the model
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -8,6 +8,7 @@ subject's. Three have no ARKit channel of their own (Face Compression, Cheek Suc
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -137,6 +138,19 @@ EXPRESSIONS: tuple[Entry, ...] = tuple(
 NAMES: tuple[str, ...] = tuple(entry.name for entry in EXPRESSIONS)
 NEUTRAL = NAMES[0]
 
+ONE_SIDED: frozenset[str] = frozenset(
+    entry.name
+    for entry in EXPRESSIONS
+    if (
+        any(shape.endswith("Left") for shape in entry.arkit) and not entry.name.startswith(("Eye Look", "Jaw", "Mouth"))
+    )
+    or entry.name in ("Cheek Puff", "Cheek Suck")
+) - {"Face Compression", "Face Stretch"}
+"""Rows that people can do with one side of the face."""
+
+_PART_WEIGHT = 0.25
+"""Of a shared part of the face beside a shared unit or shape."""
+
 _BY_KEY = {entry.name.casefold().replace(" ", ""): entry for entry in EXPRESSIONS}
 
 
@@ -170,6 +184,34 @@ def parse_weights(text: str) -> dict[str, float]:
             raise VocabularyError(f"weights: expected NAME=NUMBER, found '{part}'")
         weights[find(name.strip()).name] = weight
     return weights
+
+
+def nearest_first(units: Mapping[str, float], names: Iterable[str] = NAMES[1:]) -> tuple[str, ...]:
+    """`names` by how much their expression has in common with `units`, most first; equals stay in their order.
+
+    `units` are strengths of FACS units, ARKit shapes or both. Nearness is the cosine of the two sets of strengths, to
+    which the parts of the face that the shapes move (jaw, mouth, brow, ...) are added at a lower weight.
+    """
+    asked = _features(units)
+
+    def distance(name: str) -> float:
+        entry = find(name)
+        other = _features({**entry.facs, **entry.arkit})
+        shared = sum(strength * other.get(key, 0.0) for key, strength in asked.items())
+        length = math.hypot(*asked.values()) * math.hypot(*other.values())
+        return -shared / length if length else 0.0
+
+    return tuple(sorted(names, key=distance))
+
+
+def _features(units: Mapping[str, float]) -> dict[str, float]:
+    """`units` and, from the names of ARKit shapes (mouthSmileLeft), the parts of the face they move."""
+    features = dict(units)
+    for name, strength in units.items():
+        part = re.match("[a-z]*", name)
+        if part and part[0]:
+            features[part[0]] = features.get(part[0], 0.0) + _PART_WEIGHT * abs(strength)
+    return features
 
 
 def known_only(weights: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:

@@ -7,7 +7,7 @@ import sys
 from PySide6.QtCore import QCoreApplication, QSettings, Qt
 from PySide6.QtWidgets import QApplication
 
-from engine.diffusion.generate import generate
+from engine.expression_cache import generate_cached, recall
 from engine.io.open import open_project
 from engine.project import Project
 from viewer import style
@@ -46,8 +46,8 @@ def make_application() -> QApplication:
 
 
 def make_window(project: Project, settings: QSettings, path: str | None = None) -> MainWindow:
-    """The main window with the real model behind its Generate button."""
-    window = MainWindow(project, settings, generate, path)
+    """The main window with the real model behind its Generate button, and the disk before the model."""
+    window = MainWindow(project, settings, generate_cached, path, finder=recall)
     if path is not None:
         window.remember(path)
     return window

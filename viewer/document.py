@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from engine.expression import ExpressionSet
 from engine.project import Project
 from engine.scene import Camera, Scene
 
@@ -63,6 +64,29 @@ class Document(QObject):
     def seal(self) -> None:
         """End a drag: the next edit is a step of its own."""
         self._merge = None
+
+    def complete(self, made: ExpressionSet) -> None:
+        """Add those of `made` that are not there yet, as if they always had been: now and in every undo step.
+
+        So it is no step itself, undo and redo never lose it, and it is no unsaved change (asking again gives the same).
+        Expressions that are there, and weights, stay as they are. ValueError for another head's set.
+        """
+        completed: dict[int, ExpressionSet] = {}
+
+        def with_made(project: Project) -> Project:
+            there = project.expressions
+            if id(there) not in completed:
+                new = tuple(each for each in made.expressions if each.name not in there)
+                completed[id(there)] = there.merged(ExpressionSet(made.identity_hash, new)) if new else there
+            known = completed[id(there)]
+            return project if known is there else replace(project, expressions=known)
+
+        old, new = self.project, with_made(self.project)
+        for stack in (self._undo, self._redo):
+            stack[:] = [Step(step.label, with_made(step.project)) for step in stack]
+        self._saved = with_made(self._saved)
+        if new is not old:
+            self._show(new)
 
     def look(self, camera: Camera) -> None:
         """Move the camera: no undo step."""

@@ -89,7 +89,6 @@ class JobRunner(QObject):
             self.stop()
             self._queue.put(None)
             self._thread.join()
-            self._reported.disconnect(self._deliver)
 
     def _run(self) -> None:
         while (task := self._queue.get()) is not None:
@@ -115,6 +114,8 @@ class JobRunner(QObject):
 
     @Slot(int, str, object)
     def _deliver(self, number: int, kind: str, value: object) -> None:
+        if not self._thread.is_alive():
+            return  # closed: what was posted before still arrives
         current = number == self._wanted
         if kind != "stepped":
             self._unfinished.discard(number)

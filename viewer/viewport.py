@@ -70,7 +70,7 @@ class Viewport(QOpenGLWidget):
         document.changed.connect(self._changed)
 
     def _changed(self, old: Project, new: Project) -> None:
-        if old is not new:
+        if not _look_alike(old, new):
             self._move()
 
     def _move(self) -> None:
@@ -224,3 +224,11 @@ class Viewport(QOpenGLWidget):
     @property
     def _camera(self) -> Camera:
         return self.document.project.scene.camera
+
+
+def _look_alike(old: Project, new: Project) -> bool:
+    """Do both give the same picture? Expressions may have come that no weight shows."""
+    if old.identity is not new.identity or old.scene is not new.scene:
+        return old is new
+    active = new.active()
+    return old.active() == active and all(old.expressions[name] is new.expressions[name] for name in active)

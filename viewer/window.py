@@ -26,6 +26,8 @@ from viewer.viewport import Viewport
 APPLICATION = "ExpDiff Studio"
 RECENT = 10
 LAYOUT_VERSION = 1
+FILL = "make_others"
+"""Setting: make the other expressions too, once one was asked for."""
 
 
 class PanelScroll(QScrollArea):
@@ -54,20 +56,23 @@ class MainWindow(QMainWindow):
         generator: Generator,
         path: str | None = None,
         ask: dialogs.Ask = dialogs.ask_unsaved,
+        finder: Generator | None = None,
     ) -> None:
         super().__init__()
         self.settings, self._ask = settings, ask
         self.document = Document(project, path if path and path.endswith(files.PROJECT_SUFFIX) else None)
         self.jobs, self.file_jobs = JobRunner(self), JobRunner(self)
-        self.generation = Generation(self.document, self.jobs, generator, self)
+        self.generation = Generation(self.document, self.jobs, generator, finder, self)
         self.viewport = Viewport(self.document, self)
         self.setCentralWidget(self.viewport)
         self.notifier = Notifier(self.viewport)
         self.light = LightPanel(self.document)
         expressions = ExpressionsPanel(self.document, self.generation)
         self._dock("Expressions", expressions, Qt.DockWidgetArea.LeftDockWidgetArea)
+        generate = GeneratePanel(self.document, self.generation)
+        generate.fill.edited.connect(lambda on: settings.setValue(FILL, on))
         for title, panel in (
-            ("Generate", GeneratePanel(self.document, self.generation)),
+            ("Generate", generate),
             ("Light", self.light),
             ("View", LookPanel(self.document)),
         ):
@@ -104,11 +109,14 @@ class MainWindow(QMainWindow):
         self.generation.previewed.connect(self.viewport.set_preview)
         self.viewport.failed.connect(lambda error: self.notifier.error(describe(error)))
         self.viewport.resized.connect(self.notifier.place)
+        # the first picture before anything else
+        self.viewport.painted.connect(self.generation.look_on_disk, Qt.ConnectionType.SingleShotConnection)
         self.file_jobs.stepped.connect(lambda number, step: self.statusBar().showMessage(step.label))
         self.file_jobs.failed.connect(self._file_failed)
         self.file_jobs.finished.connect(self._file_finished)
 
     def _restore(self) -> None:
+        self.generation.fill(bool(self.settings.value(FILL, True, type=bool)))
         self.resize(1280, 800)
         geometry, state = self.settings.value("geometry"), self.settings.value("state")
         if geometry is not None:

@@ -1,8 +1,17 @@
-"""The autoencoder of the nine change channels: a linear skeleton that is fitted, and two small networks that refine it.
+"""Reading a neutral, and the autoencoder of the nine change channels that knows the neutral.
 
-The skeleton is a block projection (principal components of training blocks), so an untrained autoencoder is already the
-best linear one; the networks start at zero and learn what a linear code cannot hold: wrinkles that cross blocks, and
-sharpness. Latent: (B, C, h, w), unit deviation. Sizes at 512: blocks of 16 texels, a 32 x 32 grid.
+The *reader* is a convolutional network over the neutral's texture. Its features tell the decoder where this person's
+lines lie and the denoiser what tissue this is; its second answer are the neutral's own maps, as far as the texture
+leaves them open.
+
+The autoencoder's linear skeleton is a block projection (principal components of smooth training changes); two small
+networks refine it. Its latent is smoothed from cell to cell, so that it can say how deep, how red, how glossy, but not
+where each furrow runs: that the decoder has to take from the neutral. It does so through the reader's features, and by
+*lines* that are deepened or faded by coefficients on the features' grid (as HDRnet applies coarse coefficients to a
+fine guide, Gharbi et al. 2017): those that fixed filters find in the texture, and templates of where faces fold, the
+principal components of the training changes' fine band. So a latent is easy to foresee, and
+fine detail comes out where the person has it. Latent: (B, C, h, w), about unit deviation; at 512: blocks of 16, a
+32 x 32 grid.
 """
 
 from __future__ import annotations
@@ -12,17 +21,33 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.unified import BlockProjection
+from engine.diffusion.unified import BlockProjection, box, guides
 from engine.face.space import CHANGE_CHANNELS
 
+FINE_TEXELS = 31
+"""Templates hold what is finer than this, texels of 512."""
 
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with GroupNorm and SiLU, added to the input (He et al. 2016, pre-activation)."""
+
+class LocalNorm(nn.Module):
+    """Layer norm over the channels of each place (as in ConvNeXt): what a network says of a place does not depend on
+    how much around it is shown, so it can be trained on crops."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        groups = max(1, width // 16)
-        self.first_norm, self.second_norm = nn.GroupNorm(groups, width), nn.GroupNorm(groups, width)
+        self.weight, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, width, h, w) -> the same shape."""
+        last = features.permute(0, 2, 3, 1)
+        return F.layer_norm(last, last.shape[-1:], self.weight, self.bias, 1e-5).permute(0, 3, 1, 2)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with norm and SiLU, added to the input (He et al. 2016, pre-activation)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first_norm, self.second_norm = LocalNorm(width), LocalNorm(width)
         self.first, self.second = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
         nn.init.zeros_(self.second.weight)
 
@@ -40,45 +65,108 @@ def _quiet(layer: nn.Conv2d) -> nn.Conv2d:
     return layer
 
 
+class Reader(nn.Module):
+    """Texture -> features at twice the grid, and the neutral's own maps (see `Unified.scale_maps`)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        stem, width = config.texture_block // 2, config.fine_width
+        self.stem = nn.Sequential(nn.PixelUnshuffle(stem), nn.Conv2d(3 * stem * stem, width, 1))
+        self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(config.reader_blocks)))
+        self.norm = LocalNorm(width)
+        self.maps = nn.Sequential(
+            ResidualBlock(width),
+            _quiet(nn.Conv2d(width, CHANGE_CHANNELS * stem * stem, 1)),
+            nn.PixelShuffle(stem),
+        )
+
+    def features(self, texture: Tensor) -> Tensor:
+        """`Unified.texture_input` (B, 3, H, W) -> (B, fine width, 2h, 2w)."""
+        return F.silu(self.norm(self.blocks(self.stem(texture))))
+
+    def neutral(self, features: Tensor) -> Tensor:
+        """Features -> (B, 9, H, W) scaled maps of the neutral."""
+        return self.maps(features)
+
+
+class _Join(nn.Module):
+    """Two feature maps and their product into one: the latent's part can switch the neutral's detail up and down."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(3 * width, width, 1)
+
+    def forward(self, hidden: Tensor, features: Tensor) -> Tensor:
+        return hidden + self.mix(torch.cat([hidden, features, hidden * features], 1))
+
+
 class Autoencoder(nn.Module):
-    """Scaled change (B, 9, H, W) <-> latent (B, C, h, w), with a small decoder for previews."""
+    """Scaled change (B, 9, H, W) <-> latent (B, C, h, w), given the reader's features; a small decoder for previews."""
+
+    templates: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         stem, channels = config.texture_block // 2, config.change_channels
         fine, coarse, pixels = config.fine_width, config.coarse_width, CHANGE_CHANNELS * stem * stem
         self.skeleton = BlockProjection(CHANGE_CHANNELS, config.texture_block, channels)
+        self.encode_stem = nn.Sequential(nn.PixelUnshuffle(stem), nn.Conv2d(pixels, fine, 1))
+        self.encode_join = _Join(fine)
         self.encoder = nn.Sequential(
-            nn.PixelUnshuffle(stem),
-            nn.Conv2d(pixels, fine, 1),
             *(ResidualBlock(fine) for _ in range(config.encoder_blocks)),
             nn.PixelUnshuffle(2),
             nn.Conv2d(4 * fine, coarse, 1),
             *(ResidualBlock(coarse) for _ in range(config.encoder_blocks)),
             _quiet(nn.Conv2d(coarse, channels, 1)),
         )
-        self.decoder = nn.Sequential(
+        self.decode_stem = nn.Sequential(
             nn.Conv2d(channels, coarse, 3, padding=1),
             *(ResidualBlock(coarse) for _ in range(config.decoder_blocks)),
             nn.Conv2d(coarse, 4 * fine, 1),
             nn.PixelShuffle(2),
-            *(ResidualBlock(fine) for _ in range(config.decoder_blocks)),
-            _quiet(nn.Conv2d(fine, pixels, 1)),
-            nn.PixelShuffle(stem),
         )
+        self.decode_join = _Join(fine)
+        self.decoder = nn.Sequential(
+            *(ResidualBlock(fine) for _ in range(config.decoder_blocks)),
+        )
+        self.pixels = nn.Sequential(_quiet(nn.Conv2d(fine, pixels, 1)), nn.PixelShuffle(stem))
+        size = config.texture_size
+        self.register_buffer("templates", torch.zeros(config.templates, size, size))
+        self.guided = _quiet(nn.Conv2d(fine, 5 * (2 + config.templates), 1))
         self.preview_scale = config.preview_scale
         small = CHANGE_CHANNELS * config.preview_scale**2
         self.preview_refine = nn.Sequential(
             nn.Conv2d(channels, fine, 3, padding=1), nn.SiLU(), _quiet(nn.Conv2d(fine, small, 1))
         )
 
-    def encode(self, change: Tensor) -> Tensor:
-        """(B, 9, H, W) scaled change -> (B, C, h, w)."""
-        return self.skeleton.encode(change) + self.encoder(change)
+    @torch.no_grad()
+    def fit_templates(self, change: Tensor) -> None:
+        """Principal components of the fine band of diffuse change (N, 3, H, W), about zero, scaled to near 1."""
+        tone = change.float().mean(1, keepdim=True)
+        band = (tone - box(tone, FINE_TEXELS, FINE_TEXELS, tone.shape[-1])).flatten(1)
+        _, vectors = torch.linalg.eigh(band @ band.T)
+        count = min(len(self.templates), len(band))
+        found = vectors.flip(1)[:, :count].T @ band
+        large = found.abs().kthvalue(max(1, round(0.999 * found.shape[1])), dim=1).values
+        found = found / large.clamp(min=1e-6)[:, None]
+        self.templates.zero_()
+        self.templates[:count] = found.view(count, *self.templates.shape[1:])
 
-    def decode(self, latent: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, 9, H, W) scaled change."""
-        return self.skeleton.decode(latent) + self.decoder(latent)
+    def lines(self, texture: Tensor) -> Tensor:
+        """`Unified.texture_input` (B, 3, H, W) -> (B, 2 + templates, H, W): guides and templates, for `decode`."""
+        shared = self.templates.expand(len(texture), -1, -1, -1)
+        return torch.cat([guides(texture), shared], 1)
+
+    def encode(self, change: Tensor, features: Tensor) -> Tensor:
+        """(B, 9, H, W) scaled change -> (B, C, h, w), smooth from cell to cell."""
+        refined = self.encoder(self.encode_join(self.encode_stem(change), features))
+        return smooth(self.skeleton.encode(change) + refined)
+
+    def decode(self, latent: Tensor, features: Tensor, lines: Tensor) -> Tensor:
+        """(B, C, h, w), reader's features and `lines` (B, L, H, W) -> (B, 9, H, W) scaled change."""
+        hidden = self.decoder(self.decode_join(self.decode_stem(latent), features))
+        fine = self.pixels(hidden) + deepened(self.guided(hidden), lines)
+        return self.skeleton.decode(latent) + fine
 
     def decode_preview(self, latent: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 9, h * scale, w * scale) scaled change, in a few milliseconds."""
@@ -86,6 +174,34 @@ class Autoencoder(nn.Module):
         pooled = F.avg_pool2d(self.skeleton.basis.view(-1, CHANGE_CHANNELS, block, block), block // scale)
         weight = (pooled.flatten(1) * self.skeleton.deviation[:, None]).T[:, :, None, None]
         return F.pixel_shuffle(F.conv2d(latent, weight.contiguous()) + self.preview_refine(latent), scale)
+
+
+def deepened(coefficients: Tensor, lines: Tensor) -> Tensor:
+    """(B, 5 L, 2h, 2w) and lines (B, L, H, W) -> (B, 9, H, W): lines in diffuse, specular and roughness, their gradient
+    in the slopes, each by its own coefficient."""
+    large = F.interpolate(coefficients.float(), lines.shape[-1], mode="bilinear").unflatten(1, (5, -1))
+    flat = large[:, :3].mul(lines[:, None]).sum(2)
+    across = large[:, 3].mul(-_central(lines, -1)).sum(1, keepdim=True)
+    along = large[:, 4].mul(_central(lines, -2)).sum(1, keepdim=True)
+    parts = (flat[:, :1].expand(-1, 3, -1, -1), flat[:, 1:2].expand(-1, 3, -1, -1), flat[:, 2:], across, along)
+    return torch.cat(parts, 1)
+
+
+def _central(values: Tensor, axis: int) -> Tensor:
+    """Twice the central difference over two texels, edges repeated from the other side."""
+    return 2 * (torch.roll(values, -1, axis) - torch.roll(values, 1, axis))
+
+
+def smooth(latent: Tensor) -> Tensor:
+    """Binomial filter (1, 2, 1) / 4 along both axes, edges repeated; the same shape."""
+    kernel = torch.tensor([0.25, 0.5, 0.25], device=latent.device, dtype=latent.dtype)
+    weight = torch.outer(kernel, kernel).expand(latent.shape[1], 1, 3, 3)
+    return F.conv2d(F.pad(latent, (1, 1, 1, 1), mode="replicate"), weight, groups=latent.shape[1])
+
+
+def broad(change: Tensor, block: int) -> Tensor:
+    """(B, 9, H, W) without detail finer than a block: what the skeleton is fitted on."""
+    return F.interpolate(F.avg_pool2d(change, block), scale_factor=block, mode="bilinear")
 
 
 def reconstruction_loss(found: Tensor, wanted: Tensor, mask: Tensor, scales: int = 3) -> Tensor:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, cast
 
-from engine.diffusion.checkpoint import MANIFEST, Model
+from torch import nn
+
+from engine.diffusion.checkpoint import MANIFEST
+from engine.diffusion.evaluation.entrants import FaceModel
 from engine.diffusion.stages import PairSource
 
 _CARD = """# Model card: {model_id}
@@ -32,8 +37,17 @@ person. {test} further people are kept back; the table is made on {people} of th
 
 {table}
 
-*copy neutral* predicts no change; *mean change* adds the training people's average for the expression; *floor* is the
-truth through the latent and back: the least error any denoiser could have here.
+**Rows.** *copy neutral* predicts no change; *mean change* adds the training people's average for the expression, *mean
+in local frames* the same turned with each head's surface; *deformation transfer* (Sumner and Popovic 2004) carries its
+gradients instead; *ridge regression* goes from principal components of positions and texture to everything. None of
+them sees more than the model does. *foreseeable* is the truth without what of a person cannot be known from the
+neutral, *floor* that through the model's representation and back: the least error a denoiser could have here.
+
+**Columns.** *identity*: shape coefficients of the posed face, less the mean change, against the person's own, and how
+often no other person is nearer; *detail kept*: correlation of the finest texture detail with the neutral's on skin
+at rest; *asked*, *off target*, *top-1*: strengths of the expressions found in the offsets by non-negative least
+squares; *strain r*: how the maps follow the geometry, *coherence gap* how far from the truth's way; *diversity*:
+distance in mm between variations, beside that between two draws of what cannot be seen.
 
 **Limits.** The reflectance rules of the training data are plausible, not measured: wrinkles of a real person are not
 known to the model. How far someone goes with an expression cannot be read off a neutral face, so much of the error in
@@ -44,7 +58,7 @@ ages. Not for identifying anyone, nor for judging what a person feels.
 """
 
 
-def model_card(model: Model, folder: Path, table_text: str, source: PairSource, people: int) -> str:
+def model_card(model: FaceModel, folder: Path, table_text: str, source: PairSource, people: int) -> str:
     """The model card of the weights in `folder`, as Markdown."""
     manifest = folder / MANIFEST
     history = json.loads(manifest.read_text(encoding="utf-8"))["training"] if manifest.exists() else {}
@@ -53,14 +67,15 @@ def model_card(model: Model, folder: Path, table_text: str, source: PairSource, 
         f"| {stage} | " + " | ".join(f"{counts[key] / unit:.0f}" for key, unit in keys) + " |"
         for stage, counts in history.items()
     ]
-    parts = (model.autoencoder, model.denoiser)
+    parts = [getattr(model, field.name) for field in fields(cast(Any, model))]
+    weights = [weight.numel() for part in parts if isinstance(part, nn.Module) for weight in part.parameters()]
     return _CARD.format(
         model_id=model.model_id,
         train=len(source.train_identities),
         test=len(source.test_identities),
         people=people,
         training="\n".join(rows),
-        parameters=sum(weight.numel() for part in parts for weight in part.parameters()) / 1e6,
+        parameters=sum(weights) / 1e6,
         seed=model.config.seed,
         name=model.config.name,
         table=table_text,

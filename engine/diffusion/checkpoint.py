@@ -1,8 +1,9 @@
 """Weights on disk: safetensors written whole or not at all, the resolved configuration inside, digests beside.
 
-A *training folder* holds `autoencoder.safetensors` and `denoiser.safetensors` (float32, averaged weights) and the state
-to resume from. A *release* holds `weights-N.safetensors` (networks in half floats, statistics in full, at most
-`SHARD_BYTES` each) and `weights.json` with the SHA-256 of each; what differs from it is refused.
+A *training folder* holds `autoencoder.safetensors`, `denoiser.safetensors` and perhaps `refine.safetensors` (float32,
+averaged weights; the last counts only while it was made from that denoiser) and the state to resume from. A *release*
+holds `weights-N.safetensors` (networks in half floats, statistics in full, at most `SHARD_BYTES` each) and
+`weights.json` with the SHA-256 of each; what differs from it is refused.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,9 +19,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from engine.diffusion.autoencoder import Autoencoder
+from engine.diffusion.autoencoder import Autoencoder, Reader
 from engine.diffusion.config import Config, config_from
 from engine.diffusion.denoiser import Denoiser
+from engine.diffusion.inference import ChangeModel
+from engine.diffusion.pivot import Person, Pivot
 from engine.diffusion.unified import Unified
 from engine.errors import FileFormatError, WeightsError
 
@@ -29,23 +31,25 @@ SHIPPED = Path(__file__).parent / "weights"
 """The weights that come with the program."""
 SHARD_BYTES = 15 * 2**20
 MANIFEST = "weights.json"
-STAGES = ("autoencoder", "denoiser")
-FORMAT = "expdiff-1"
-_HALF_BUFFERS = ("pivot",)
+STAGES = ("autoencoder", "denoiser", "refine")
+"""What a training folder may hold, later ones over earlier ones; the last is not needed."""
+PARTS = ("unified", "reader", "autoencoder", "pivot", "person", "denoiser")
+"""Names of the networks in a checkpoint, in the order of `ChangeModel`."""
+FORMAT = "expdiff-2"
+_HALF_BUFFERS = (
+    "pivot.offset_m",
+    "pivot.change",
+    "unified.mean_maps",
+    "unified.mean_albedo",
+    "person.shape.basis",
+    "person.texture.basis",
+    "autoencoder.templates",
+)
 """Buffers large enough to be stored in half floats all the same."""
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
-    """The three parts, ready to use, on one device and in evaluation mode."""
-
-    config: Config
-    unified: Unified
-    autoencoder: Autoencoder
-    denoiser: Denoiser
-    model_id: str
-    """Configuration name and the first digits of the weights' digest: what provenance and caches carry."""
-    device: torch.device
+ExpressionModel = ChangeModel
+"""What `load_model` may give."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -91,18 +95,17 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str, pat
         raise WeightsError(f"{path}: expected the tensors of {prefix}, found: {first}") from error
 
 
-def load_model(folder: Path | None = None, device: torch.device | str = "cpu") -> Model:
+def load_model(folder: Path | None = None, device: torch.device | str = "cpu") -> ChangeModel:
     """Read a release (or a training folder) onto `device`; WeightsError where it is missing, damaged or foreign."""
     folder = SHIPPED if folder is None else folder
     device = torch.device(device)
     tensors, config, digest = _read_release(folder) if (folder / MANIFEST).exists() else _read_training(folder)
-    unified, autoencoder = Unified(config.model), Autoencoder(config.model)
-    denoiser = Denoiser(config.model)
-    for name, module in (("unified", unified), ("autoencoder", autoencoder), ("denoiser", denoiser)):
+    parts = [kind(config.model) for kind in (Unified, Reader, Autoencoder, Pivot, Person, Denoiser)]
+    for name, module in zip(PARTS, parts, strict=True):
         load_into(module, tensors, name, folder)
         module.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - missing overload
         module.eval().requires_grad_(False)
-    return Model(config, unified, autoencoder, denoiser, f"{config.name}-{digest[:8]}", device)
+    return ChangeModel(config, *parts, f"{config.name}-{digest[:8]}", device)  # pyright: ignore[reportArgumentType]
 
 
 def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
@@ -127,20 +130,28 @@ def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
 
 
 def _read_training(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
-    paths = [folder / f"{stage}.safetensors" for stage in STAGES]
-    missing = [path.name for path in paths if not path.exists()]
-    if missing:
-        raise WeightsError(
-            f"{folder}: expected weights ({MANIFEST}, or {' and '.join(path.name for path in paths)}), "
-            f"found no {' and no '.join(missing)}; run `expdiff train` or restore the folder"
-        )
     tensors: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
+    paths = _training_files(folder)
     for path in paths:
         part, metadata = load_tensors(path)
         tensors |= part
     digest = hashlib.sha256("".join(map(file_digest, paths)).encode()).hexdigest()
     return tensors, config_of(metadata, folder), digest
+
+
+def _training_files(folder: Path) -> list[Path]:
+    """The checkpoints of a training folder that belong together, in order; WeightsError where one is missing."""
+    paths = [folder / f"{stage}.safetensors" for stage in STAGES]
+    missing = [path.name for path in paths[:-1] if not path.exists()]
+    if missing:
+        raise WeightsError(
+            f"{folder}: expected weights ({MANIFEST}, or {' and '.join(path.name for path in paths[:-1])}), "
+            f"found no {' and no '.join(missing)}; run `expdiff train` or restore the folder"
+        )
+    last = paths[-1]
+    made_from_these = last.exists() and load_tensors(last)[1].get("after") == file_digest(paths[-2])
+    return paths if made_from_these else paths[:-1]
 
 
 def file_digest(path: Path) -> str:
@@ -156,19 +167,12 @@ def write_release(training: Path, folder: Path) -> Path:
     """Turn a training folder into a release in `folder`; returns the manifest's path. Old shards are removed last."""
     tensors, config, _ = _read_training(training)
     model = load_model(training)
-    buffers = {
-        f"{prefix}.{name}"
-        for prefix, module in (
-            ("unified", model.unified),
-            ("autoencoder", model.autoencoder),
-            ("denoiser", model.denoiser),
-        )
-        for name, _ in module.named_buffers()
-        if name not in _HALF_BUFFERS
-    }
-    small = {name: tensor if name in buffers else tensor.half() for name, tensor in tensors.items()}
+    full = {
+        name for part in PARTS for name in (f"{part}.{key}" for key, _ in getattr(model, part).named_buffers())
+    }.difference(_HALF_BUFFERS)
+    small = {name: tensor if name in full else tensor.half() for name, tensor in tensors.items()}
     digests: dict[str, str] = {}
-    history = {stage: _counts(training / f"{stage}.safetensors") for stage in STAGES}
+    history = {path.stem: _counts(path) for path in _training_files(training)}
     for number, shard in enumerate(_shards(small), start=1):
         path = folder / f"weights-{number}.safetensors"
         save_tensors(path, shard, {"config": config.to_json()})

@@ -29,21 +29,28 @@ class ModelConfig:
     """Side of textures and change maps."""
     grid: int = 32
     """Side of the latent grid that all maps share; divides both sizes."""
-    offset_channels: int = 12
+    offset_channels: int = 20
     """Latent channels of the offset map (block PCA)."""
-    change_channels: int = 32
+    change_channels: int = 24
     """Latent channels of the nine change maps (autoencoder)."""
     position_channels: int = 12
     """Condition channels of the neutral positions (block PCA)."""
-    albedo_channels: int = 24
+    albedo_channels: int = 16
     """Condition channels of the neutral texture (block PCA)."""
+    shape_components: int = 40
+    """Principal components of the head's shape that steer every block."""
+    texture_components: int = 24
+    """Principal components of the energies of its texture that do so, too."""
     fine_width: int = 96
     """Autoencoder width at twice the grid."""
     coarse_width: int = 160
     """Autoencoder width on the grid."""
+    reader_blocks: int = 2
     encoder_blocks: int = 1
     decoder_blocks: int = 2
-    """Residual blocks per level."""
+    """Residual blocks of the reader, and per level of encoder and decoder."""
+    templates: int = 8
+    """Templates of where faces fold."""
     preview_scale: int = 4
     """The preview decoder draws at `grid * preview_scale`."""
     width: int = 256
@@ -53,6 +60,8 @@ class ModelConfig:
     """Denoiser: token width, blocks, attention heads, SwiGLU width."""
     patch: int = 4
     """Latent cells per token side."""
+    expression_attention: bool = False
+    """Whether expressions of one person that are made together attend to each other, in every third block."""
     prompt_length: int = 16
     prompt_width: int = 128
     prompt_depth: int = 2
@@ -82,7 +91,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class StageConfig:
-    """How one stage (autoencoder or denoiser) is trained."""
+    """How one stage is trained."""
 
     batch: int = 8
     learning_rate: float = 1e-3
@@ -103,6 +112,12 @@ class StageConfig:
     """Pairs of the pool that statistics and projections are fitted on."""
     latent_noise: float = 0.05
     """Noise added to the latent while the autoencoder trains."""
+    crop: int = 0
+    """Autoencoder: side in texels of the squares trained on; 0 takes whole maps."""
+    moves: float = 0.0
+    """Denoiser: share of each batch that is geometry alone, made on the spot."""
+    flow: bool = True
+    """Denoiser: learn the flow; without it, a direct regressor of the same size (one step from nothing, L1)."""
     log_every: int = 20
     """Steps between two JSON lines."""
     save_every: int = 500
@@ -119,20 +134,31 @@ class Config:
     """CPU threads; 0 takes all that the process may use."""
     identities: int = 400
     """People the data generator is asked for."""
+    precision: str = "auto"
+    """float32, bfloat16 (networks under autocast, weights and losses in float32), or auto: what is fast here."""
     model: ModelConfig = field(default_factory=ModelConfig)
     autoencoder: StageConfig = field(default_factory=StageConfig)
     denoiser: StageConfig = field(default_factory=StageConfig)
+    refine: StageConfig = field(default_factory=StageConfig)
 
     def to_json(self) -> str:
         """The resolved configuration as JSON, for checkpoints and logs."""
         return json.dumps(asdict(self), sort_keys=True)
 
 
+_TABLES = (
+    ("model", ModelConfig),
+    ("autoencoder", StageConfig),
+    ("denoiser", StageConfig),
+    ("refine", StageConfig),
+)
+
+
 def config_from(table: Mapping[str, Any], origin: str) -> Config:
     """Build a Config from nested tables; FileFormatError names an unknown key or a value of the wrong type."""
     parts: dict[str, Any] = dict(table)
     try:
-        for name, kind in (("model", ModelConfig), ("autoencoder", StageConfig), ("denoiser", StageConfig)):
+        for name, kind in _TABLES:
             parts[name] = _checked(kind, parts.get(name, {}), f"{origin}: [{name}]")
         return _checked(Config, parts, origin)
     except (TypeError, ValueError) as error:
@@ -146,7 +172,7 @@ def _checked(kind: type, table: Mapping[str, Any], where: str) -> Any:
         raise FileFormatError(f"{where}: expected keys of {sorted(known)}, found {unknown}; remove them")
     for key, value in table.items():
         default = known[key].default
-        wanted = type(default) if isinstance(default, (int, float, str)) else None
+        wanted = type(default) if isinstance(default, (bool, int, float, str)) else None
         if wanted is float and isinstance(value, int):
             wanted = int
         if wanted is not None and type(value) is not wanted:

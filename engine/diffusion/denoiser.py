@@ -3,14 +3,16 @@
 Letters: B batch, C latent channels, h w the grid, G map groups (geometry, reflectance), N tokens per group, D width.
 
 Every patch of the grid is one token per map group, made of that group's noisy latent, of what the average person does
-there (the pivot below) and of the neutral's condition at the same place. All tokens, and the prompt's before them,
-attend to each other (one softmax over all keys: the joint attention of ExpDiff and Wonder3D), share a rotary position,
-and leave through a head of their group, because shared heads leak between maps (Material Anything). Time and expression
-vector steer every block (adaLN, Peebles and Xie 2023, one shared table with an offset per block as in PixArt-alpha).
+there (`pivot.Pivot.typical`) and of the neutral's condition at the same place. All tokens, and the prompt's before
+them, attend to each other (one softmax over all keys: the joint attention of ExpDiff and Wonder3D), share a rotary
+position, and leave through a head of their group, because shared heads leak between maps (Material Anything). Time,
+strengths and the person as a whole steer every block (adaLN, Peebles and Xie 2023, one shared table with an offset per
+block as in PixArt-alpha). Where asked for, every third block also attends over the expressions of one person.
 
 The network estimates the clean latent x; the velocity of the flow follows as (z_t - x) / t. That keeps wide patches
-possible: the noise need not pass through the tokens (Li and He 2025). What it learns is personal: x is the training
-set's mean latent for the expression vector, the *pivot*, plus the network's part in units of its training deviation.
+possible: the noise need not pass through the tokens (Li and He 2025). What it learns is personal: x is counted from the
+average person's, and has two parts, a *gain* on what the average person does, since people differ most in how far they
+go, and a free rest.
 """
 
 from __future__ import annotations
@@ -22,55 +24,65 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig
+from engine.diffusion.pivot import EXPRESSION_COUNT
 from engine.diffusion.schedule import GROUPS
 from engine.diffusion.text import PromptEncoder
-from engine.vocabulary import EXPRESSIONS
-
-EXPRESSION_COUNT = len(EXPRESSIONS)
+from engine.diffusion.unified import ENERGIES
 
 
 class Denoiser(nn.Module):
-    """(noisy, times, condition, strengths, prompt ids) -> clean latent, all on one grid."""
-
-    pivot: Tensor
-    deviation: Tensor
+    """(noisy, times, condition, person, typical, strengths, prompt ids) -> clean latent, all on one grid."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.splits = (config.offset_channels, config.change_channels)
-        condition = config.position_channels + config.albedo_channels
+        condition = config.position_channels + config.albedo_channels + ENERGIES + config.fine_width
         area, width = config.patch**2, config.width
-        channels = sum(self.splits)
-        self.register_buffer("pivot", torch.zeros(EXPRESSION_COUNT, channels, config.grid, config.grid))
-        self.register_buffer("deviation", torch.ones(channels, 1, 1))
         self.prompt = PromptEncoder(config)
         self.prompt_in = nn.Linear(config.prompt_width, width)
         self.condition_in = nn.Linear(condition * area, width)
+        person = config.shape_components + config.texture_components
+        self.person_in = nn.Sequential(nn.Dropout(0.15), nn.Linear(person, width), nn.SiLU(), nn.Linear(width, width))
         self.patch_in = nn.ModuleList(nn.Linear(2 * count * area, width) for count in self.splits)
         self.group = nn.Parameter(torch.randn(GROUPS, width) * 0.02)
         self.time_in = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.strength_in = nn.Linear(EXPRESSION_COUNT, width)
+        self.strength_in = nn.Linear(2 * EXPRESSION_COUNT, width)
         self.strength_absent = nn.Parameter(torch.zeros(width))
         self.modulation = nn.Linear(width, 6 * width)
         self.blocks = nn.ModuleList(_Block(width, config.heads, config.hidden) for _ in range(config.depth))
+        over = config.depth // 3 if config.expression_attention else 0
+        self.across = nn.ModuleList(_Across(width, config.heads) for _ in range(over))
         self.out_norm = nn.RMSNorm(width)
         self.patch_out = nn.ModuleList(nn.Linear(width, count * area) for count in self.splits)
+        self.gain_out = nn.ModuleList(nn.Linear(width, area) for _ in self.splits)
+        self.whole_gain = nn.ModuleList(nn.Linear(width, 1) for _ in self.splits)
         self.register_buffer("rotation", _rotations(config), persistent=False)
-        for layer in (self.modulation, *self.patch_out):
+        for layer in (self.modulation, *self.patch_out, *self.gain_out, *self.whole_gain):
             for weight in layer.parameters():
                 nn.init.zeros_(weight)
 
     def forward(
-        self, noisy: Tensor, times: Tensor, condition: Tensor, strengths: Tensor, prompt_ids: Tensor, present: Tensor
+        self,
+        noisy: Tensor,
+        times: Tensor,
+        condition: Tensor,
+        person: Tensor,
+        typical: Tensor,
+        strengths: Tensor,
+        prompt_ids: Tensor,
+        present: Tensor,
+        together: int = 1,
     ) -> Tensor:
         """Estimate the clean latent in normalised units.
 
-        noisy (B, C, h, w) normalised latent at `times` (B, G) 0..1; condition (B, K, h, w); strengths (B, 32);
-        prompt_ids (B, T) int64; present (B,) bool, False leaves the strengths out (guidance). Returns (B, C, h, w).
+        noisy (B, C, h, w) normalised latent at `times` (B, G) 0..1; condition (B, K, h, w); person (B, D) from
+        `pivot.Person`; typical (B, C, h, w);
+        strengths (B, 2, 32); prompt_ids (B, T) int64; present (B,) bool, False leaves strengths and typical out
+        (guidance). `together` neighbours in the batch are one person's expressions. Returns (B, C, h, w).
         """
+        typical = typical * present[:, None, None, None]
         place = self.condition_in(self._patches(condition))
-        typical = (self.expected(strengths) - self.pivot[0]) * present[:, None, None, None]
         maps = [
             layer(self._patches(torch.cat(pair, 1))) + place + self.group[index]
             for index, (layer, *pair) in enumerate(
@@ -78,28 +90,26 @@ class Denoiser(nn.Module):
             )
         ]
         tokens = torch.cat([self.prompt_in(self.prompt(prompt_ids)), *maps], 1)
-        wanted = torch.where(present[:, None], self.strength_in(strengths), self.strength_absent)
-        steer = F.silu(self.time_in(_time_features(times, self.config.width)) + wanted[:, None])
+        wanted = torch.where(present[:, None], self.strength_in(strengths.flatten(1)), self.strength_absent)
+        whole = wanted + self.person_in(person)
+        steer = F.silu(self.time_in(_time_features(times, self.config.width)) + whole[:, None])
         steer = torch.cat([steer.mean(1, keepdim=True), steer], 1)  # the prompt's own row, then one per group
         shift = self.modulation(steer)
         counts = torch.tensor([prompt_ids.shape[1], *(part.shape[1] for part in maps)], device=noisy.device)
         row = torch.repeat_interleave(torch.arange(GROUPS + 1, device=noisy.device), counts)
-        for block in self.blocks:
+        for number, block in enumerate(self.blocks):
             tokens = block(tokens, shift, row, self.rotation)
+            if number % 3 == 2 and number // 3 < len(self.across):
+                tokens = self.across[number // 3](tokens, together)
         kept = self.out_norm(tokens[:, prompt_ids.shape[1] :]).chunk(GROUPS, 1)
-        return torch.cat([self._grid(layer(part)) for layer, part in zip(self.patch_out, kept, strict=True)], 1)
+        parts = zip(kept, typical.split(self.splits, 1), self.patch_out, self.gain_out, self.whole_gain, strict=True)
+        return torch.cat([self._answer(*part) for part in parts], 1)
 
-    def normalise(self, latent: Tensor, strengths: Tensor) -> Tensor:
-        """Latent (B, C, h, w) -> what is personal in it, in units of its deviation; inverse of `restore`."""
-        return (latent - self.expected(strengths)) / self.deviation
-
-    def restore(self, normalised: Tensor, strengths: Tensor) -> Tensor:
-        """Normalised (B, C, h, w) -> latent."""
-        return normalised * self.deviation + self.expected(strengths)
-
-    def expected(self, strengths: Tensor) -> Tensor:
-        """(B, 32) -> (B, C, h, w): row 0 is the latent of no change, the others add to it by strength."""
-        return self.pivot[0] + torch.einsum("be,echw->bchw", strengths[:, 1:], self.pivot[1:])
+    def _answer(
+        self, tokens: Tensor, typical: Tensor, free: nn.Linear, local_gain: nn.Linear, whole_gain: nn.Linear
+    ) -> Tensor:
+        gain = self._grid(local_gain(tokens)) + whole_gain(tokens.mean(1))[:, :, None, None]
+        return self._grid(free(tokens)) + gain * typical
 
     def _patches(self, grid: Tensor) -> Tensor:
         return F.pixel_unshuffle(grid, self.config.patch).flatten(2).transpose(1, 2)
@@ -147,6 +157,29 @@ class _Block(nn.Module):
         query, key = _rotate(self.query_norm(query), rotation), _rotate(self.key_norm(key), rotation)
         mixed = F.scaled_dot_product_attention(query, key, value)
         return self.out(mixed.transpose(1, 2).reshape(count, length, width))
+
+
+class _Across(nn.Module):
+    """Attention over the expressions of one person at the same token; starts silent."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.RMSNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, tokens: Tensor, together: int) -> Tensor:
+        """(P * E, T, D) with E = `together` -> the same shape."""
+        _, length, width = tokens.shape
+        grouped = tokens.view(-1, together, length, width).transpose(1, 2).reshape(-1, together, width)
+        query, key, value = (
+            part.view(len(grouped), together, self.heads, -1).transpose(1, 2)
+            for part in self.qkv(self.norm(grouped)).chunk(3, -1)
+        )
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(grouped.shape)
+        answer = self.out(mixed).view(-1, length, together, width).transpose(1, 2)
+        return tokens + answer.reshape(tokens.shape)
 
 
 def _rotations(config: ModelConfig) -> Tensor:

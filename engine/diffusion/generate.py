@@ -19,14 +19,15 @@ from engine.diffusion.prompts import parse_prompt
 from engine.diffusion.request import GenerateRequest, Step
 from engine.errors import WeightsError
 from engine.expression import Expression, ExpressionSet, ReflectanceChange
-from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.identity import Identity, Provenance
 from engine.vocabulary import EXPRESSIONS, NEUTRAL, find
 
 if TYPE_CHECKING:
     import torch
 
-    from engine.diffusion.checkpoint import Model
+    from engine.diffusion.checkpoint import ExpressionModel
+    from engine.diffusion.inference import Neutral
 
 BATCH = 4
 """Expressions made together: fewer start sooner, more finish sooner."""
@@ -39,11 +40,12 @@ class _Order:
 
     name: str
     prompt: str
-    strengths: dict[str, float]
+    strengths: dict[str, tuple[float, float]]
+    """Row of the vocabulary -> strength on the subject's left and right."""
 
     @property
     def is_neutral(self) -> bool:
-        return not any(strength for name, strength in self.strengths.items() if name != NEUTRAL)
+        return not any(any(sides) for name, sides in self.strengths.items() if name != NEUTRAL)
 
 
 def generate(request: GenerateRequest, *, weights: Path | None = None) -> Iterator[Step]:
@@ -57,19 +59,19 @@ def generate(request: GenerateRequest, *, weights: Path | None = None) -> Iterat
     batches = [orders[at : at + BATCH] for at in range(0, len(orders), BATCH)]
     total = 2 + sum(request.steps + 1 for _ in batches)
     yield Step(0, total, "loading the model")
-    model = _model(weights, request.device)
+    model = model_for(weights, request.device)
     yield Step(1, total, "reading the neutral face")
-    condition, noise = _condition(model, request.identity), _noise(model, request)
+    neutral, noise = read_neutral(model, request.identity), model.noise(f"{request.seed} {request.identity.hash}")
     done, made = 2, []
     for batch in batches:
         names = ", ".join(order.name for order in batch)
         yield Step(done, total, names)
         latent = noise
-        for number, (state, clean) in enumerate(_sampled(model, request, condition, noise, batch), start=1):
+        for number, (state, clean) in enumerate(_sampled(model, request, neutral, noise, batch), start=1):
             latent = state
-            preview = _decoded(model, request, batch, clean, preview=True) if number == 1 < request.steps else None
+            preview = _decoded(model, request, batch, clean, neutral, True) if number == 1 < request.steps else None
             yield Step(done + number, total, f"{names}: step {number} of {request.steps}", preview)
-        made.extend(_decoded(model, request, batch, latent, preview=False).expressions)
+        made.extend(_decoded(model, request, batch, latent, neutral, False).expressions)
         done += request.steps + 1
     yield Step(total, total, "done", result=ExpressionSet(request.identity.hash, tuple(made)))
 
@@ -77,7 +79,7 @@ def generate(request: GenerateRequest, *, weights: Path | None = None) -> Iterat
 def _orders(request: GenerateRequest) -> list[_Order]:
     """What to make, names first, each once."""
     entries = dict.fromkeys(find(name).name for name in request.names)
-    orders = [_Order(name, find(name).prompt, {name: 1.0}) for name in entries]
+    orders = [_Order(name, find(name).prompt, {name: (1.0, 1.0)}) for name in entries]
     prompt = request.prompt.strip()
     if prompt and prompt not in entries:
         orders.append(_Order(prompt, prompt, parse_prompt(prompt)))
@@ -85,13 +87,14 @@ def _orders(request: GenerateRequest) -> list[_Order]:
 
 
 @lru_cache(maxsize=2)
-def _loaded(folder: Path | None, device: str) -> Model:
+def _loaded(folder: Path | None, device: str) -> ExpressionModel:
     from engine.diffusion.checkpoint import load_model
 
     return load_model(folder, device)
 
 
-def _model(folder: Path | None, device: str) -> Model:
+def model_for(folder: Path | None, device: str) -> ExpressionModel:
+    """The model in `folder` (the program's own for None) on `device`, kept; WeightsError where it fits no head."""
     from engine.diffusion.train import use_device
 
     model = _loaded(folder, str(use_device(device)))
@@ -104,90 +107,121 @@ def _model(folder: Path | None, device: str) -> Model:
     return model
 
 
-_neutrals: OrderedDict[tuple[str, str, str], torch.Tensor] = OrderedDict()
+_neutrals: OrderedDict[tuple[str, str, str], Neutral] = OrderedDict()
 
 
-def _condition(model: Model, identity: Identity) -> torch.Tensor:
-    """(1, K, h, w) the neutral as the denoiser sees it; the last few are kept."""
-    import torch
-
+def read_neutral(model: ExpressionModel, identity: Identity) -> Neutral:
+    """The neutral as `model` sees it; the last few are kept."""
     from engine.face.transfer import encode_neutral
 
     key = (identity.hash, model.model_id, str(model.device))
     if key not in _neutrals:
         neutral = encode_neutral(identity)
-        maps = [
-            torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)[None], np.float32)).to(model.device)
-            for array in (neutral.position_m, neutral.diffuse_srgb)
-        ]
-        _neutrals[key] = model.unified.encode_condition(*maps)
+        _neutrals[key] = model.read(
+            _tensor(neutral.position_m, model.device), _tensor(neutral.diffuse_srgb, model.device)
+        )
         while len(_neutrals) > _NEUTRALS_KEPT:
             _neutrals.popitem(last=False)
     _neutrals.move_to_end(key)
     return _neutrals[key]
 
 
-def _noise(model: Model, request: GenerateRequest) -> torch.Tensor:
-    from engine.diffusion.inference import make_noise
+def _tensor(image: np.ndarray, device: torch.device) -> torch.Tensor:
+    """(H, W, C) -> (1, C, H, W) float32."""
+    import torch
 
-    return make_noise(model, f"{request.seed} {request.identity.hash}")
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)).to(device)
 
 
 def _sampled(
-    model: Model, request: GenerateRequest, condition: torch.Tensor, noise: torch.Tensor, batch: Sequence[_Order]
+    model: ExpressionModel, request: GenerateRequest, neutral: Neutral, noise: torch.Tensor, batch: Sequence[_Order]
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     import torch
 
-    from engine.diffusion.inference import sample
-
-    rows = [[order.strengths.get(entry.name, 0.0) for entry in EXPRESSIONS] for order in batch]
+    rows = [
+        [[order.strengths.get(entry.name, (0.0, 0.0))[side] for entry in EXPRESSIONS] for side in (0, 1)]
+        for order in batch
+    ]
     strengths = torch.tensor(rows, dtype=torch.float32, device=model.device)
     prompts = [order.prompt for order in batch]
-    return sample(model, condition, strengths, prompts, noise, request.steps, request.guidance)
+    return model.sample(neutral, strengths, prompts, noise, request.steps, request.guidance)
 
 
 def _decoded(
-    model: Model, request: GenerateRequest, batch: Sequence[_Order], latent: torch.Tensor, preview: bool
+    model: ExpressionModel,
+    request: GenerateRequest,
+    batch: Sequence[_Order],
+    latent: torch.Tensor,
+    neutral: Neutral,
+    preview: bool,
 ) -> ExpressionSet:
     """Latents -> expressions on the identity's own vertices and UVs."""
-    from engine.diffusion.inference import decode, decode_preview
     from engine.image import resize_bilinear
 
     made = []
     for order, row in zip(batch, latent.split(1), strict=True):
-        maps = (decode_preview if preview else decode)(model, row)
+        maps = (model.decode_preview if preview else model.decode)(row, neutral)
         offset_m, change = (part[0].permute(1, 2, 0).cpu().numpy() for part in (maps.offset_m, maps.change))
         change = resize_bilinear(change, (TEXTURE_SIZE, TEXTURE_SIZE))
-        if order.is_neutral:
-            offset_m, change = np.zeros_like(offset_m), np.zeros_like(change)
-        made.append(_expression(model, request, order, offset_m, change))
+        made.append(
+            _nothing(model, request, order) if order.is_neutral else _made(model, request, order, offset_m, change)
+        )
     return ExpressionSet(request.identity.hash, tuple(made))
 
 
-def _expression(
-    model: Model, request: GenerateRequest, order: _Order, offset_m: np.ndarray, change: np.ndarray
+def _made(
+    model: ExpressionModel, request: GenerateRequest, order: _Order, offset_m: np.ndarray, change: np.ndarray
 ) -> Expression:
     from engine.face.transfer import decode_change, decode_offsets
 
-    own_offsets = decode_offsets(request.identity, offset_m, _added(order, "arkit"))
-    own_change = decode_change(request.identity, change)
-    if order.is_neutral:  # exactly nothing, whatever the way there rounds
-        own_offsets = np.zeros_like(own_offsets)
-        own_change = ReflectanceChange(
-            *(
-                np.zeros_like(part)
-                for part in (own_change.log_diffuse, own_change.log_specular, own_change.roughness, own_change.slope)
-            )
-        )
+    own_offsets = decode_offsets(request.identity, offset_m, _shapes(order))
+    return _expression(model, request, order, own_offsets, decode_change(request.identity, change))
+
+
+def _nothing(model: ExpressionModel, request: GenerateRequest, order: _Order) -> Expression:
+    """Neutral: exactly no change, whatever the model says."""
+    still = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE, CHANGE_CHANNELS), np.float32)
+    change = ReflectanceChange(still[..., :3], still[..., 3:6], still[..., 6], still[..., 7:])
+    return _expression(model, request, order, np.zeros_like(request.identity.positions_m), change)
+
+
+def _expression(
+    model: ExpressionModel, request: GenerateRequest, order: _Order, offsets_m: np.ndarray, change: ReflectanceChange
+) -> Expression:
     note = f"seed {request.seed}, {request.steps} steps, guidance {request.guidance:g}, prompt '{order.prompt}'"
     provenance = Provenance(f"ExpDiff {model.model_id}", request.identity.provenance.licence, note)
-    return Expression(order.name, own_offsets, own_change, order.prompt, _added(order, "facs"), provenance)
+    return Expression(order.name, offsets_m, change, order.prompt, _units(order), provenance)
 
 
-def _added(order: _Order, table: Literal["facs", "arkit"]) -> dict[str, float]:
-    """The `table` column of the order's rows, each by its strength; what two rows share adds up, kept to -1..1."""
+def _units(order: _Order) -> dict[str, float]:
+    """FACS units by the order's rows, each by its strength; 'AU12L' where only one side moves, as FACS writes it."""
+    left, right = (_added(order, "facs", side) for side in (0, 1))
     total: dict[str, float] = {}
-    for name, strength in order.strengths.items():
-        for key, amount in getattr(find(name), table).items():
-            total[key] = min(1.0, max(-1.0, total.get(key, 0.0) + amount * strength))
+    for unit in dict.fromkeys((*left, *right)):
+        pair = left.get(unit, 0.0), right.get(unit, 0.0)
+        if pair[0] == pair[1]:
+            total[unit] = pair[0]
+        else:
+            total |= {unit + letter: amount for letter, amount in zip("LR", pair, strict=True) if amount}
+    return total
+
+
+def _shapes(order: _Order) -> dict[str, float]:
+    """ARKit shapes by the order's rows, each side's by its own strength, the middle's by the stronger one's."""
+    left, right = (_added(order, "arkit", side) for side in (0, 1))
+    middle = {shape: max(left.get(shape, 0.0), right.get(shape, 0.0), key=abs) for shape in (*left, *right)}
+    by_side = {"Left": left, "Right": right}
+    return {
+        shape: next((side.get(shape, 0.0) for end, side in by_side.items() if shape.endswith(end)), amount)
+        for shape, amount in middle.items()
+    }
+
+
+def _added(order: _Order, table: Literal["facs", "arkit"], side: int) -> dict[str, float]:
+    """The `table` column of the order's rows on one side, each by its strength; what two rows share adds up, kept to
+    -1..1."""
+    total: dict[str, float] = {}
+    for name, sides in order.strengths.items():
+        for key, amount in getattr(find(name), table).items() if sides[side] else ():
+            total[key] = min(1.0, max(-1.0, total.get(key, 0.0) + amount * sides[side]))
     return total

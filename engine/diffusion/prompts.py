@@ -1,231 +1,214 @@
-"""Prompts and strengths: paraphrases of the 32 expressions, captions for training, and the parser of what people type.
+"""Prompts -> strengths of the 32 rows -> FACS: what people type, as the condition that sliders give too.
 
-Imports no torch: the viewer may check a prompt before the model is loaded.
+`parse_prompt` understands the vocabulary's names, free English about parts of the face, moods, scenes ('as if biting
+a lemon'), FACS codes and ARKit names, with sides, degrees and negation; the tables are in
+`engine.diffusion.language`. What it does not understand it says. Left and right are the subject's. Imports no torch:
+the viewer may check a prompt before the model is loaded.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
-from random import Random
-from types import MappingProxyType
 
+from engine.diffusion.language.captions import PARAPHRASES, caption
+from engine.diffusion.language.clauses import Clause, clauses
+from engine.diffusion.language.filling import filled, idle, smiles, turned
+from engine.diffusion.language.looks import UNITS, Look, Mix
+from engine.diffusion.language.phrases import EITHER, REGIONS, RIVALS
+from engine.diffusion.language.rules import Statement, rows_of_act, statements
+from engine.diffusion.language.tokens import FORMS, WORDS, read
+from engine.diffusion.language.words import UNFIT
 from engine.errors import VocabularyError
-from engine.vocabulary import EXPRESSIONS, NAMES, NEUTRAL
+from engine.vocabulary import EXPRESSIONS, NAMES, NEUTRAL, find
 
-_PARAPHRASES: dict[str, str] = {
-    "Neutral": "relaxed face | no expression | resting face | at rest | blank face",
-    "Eye Blink": "eyes closed | close the eyes | blink | eyelids shut | closed eyes | eyes shut | sleeping",
-    "Eye Look Down": "look down | looking down | gaze down | eyes down | glance down",
-    "Eye Look Up": "look up | looking up | gaze up | eyes up | glance up",
-    "Eye Look Left": "look left | looking left | gaze left | eyes left | look to the left | glance left",
-    "Eye Look Right": "look right | looking right | gaze right | eyes right | look to the right | glance right",
-    "Eye Squint": "squint | squinting | narrow the eyes | narrowed eyes | lid tightener | tighten the lids",
-    "Eye Wide": "eyes wide | wide eyes | eyes wide open | upper lid raiser | open the eyes wide | staring",
-    "Brows Up": "raise the brows | raised eyebrows | raised brows | eyebrows up | brow raiser | lift the brows",
-    "Brows Down": "lower the brows | brow lowerer | eyebrows down | furrowed brows | frown lines | brows together",
-    "Jaw Open": "open the mouth | mouth open | open mouth | jaw drop | drop the jaw | mouth wide open | yawn",
-    "Jaw Forward": "push the jaw forward | jaw thrust | chin forward | jaw out",
-    "Jaw Left": "jaw to the left | move the jaw left | chin left",
-    "Jaw Right": "jaw to the right | move the jaw right | chin right",
-    "Face Compression": "compress the face | squeeze the face | scrunch | scrunched face | face squeezed",
-    "Lower lip Depressor": "lower lip down | pull the lower lip down | show the lower teeth | lower teeth",
-    "Chin Raiser": "raise the chin | chin up | pout with the chin | chin boss up | push the lower lip up",
-    "Cheek Suck": "suck the cheeks | sucked in cheeks | suck in the cheeks | hollow cheeks",
-    "Cheek Puff": "puff the cheeks | puffed cheeks | blow out the cheeks | cheeks blown out | cheek blow",
-    "Nose Wrinkler": "wrinkle the nose | wrinkled nose | nose wrinkle | scrunch the nose | sneer",
-    "Upper Lip Raiser": "raise the upper lip | upper lip up | show the upper teeth | upper teeth",
-    "Lip Corner Puller": "smile | smiling | closed mouth smile | grin | mouth corners up | happy",
-    "Lip Corner Depressor": "mouth corners down | frown | sad mouth | turn the mouth down | corners of the mouth down",
-    "Dimpler": "dimple | dimples | smirk | tighten the mouth corners",
-    "Lip Stretcher": "stretch the lips | lips stretched | stretched mouth | wide mouth | lips sideways",
-    "Lip Puckerer": "pucker | pucker the lips | kiss | puckered lips | lips forward",
-    "Lip Funneler": "funnel | funnel the lips | lips in a funnel | round lips | say oh",
-    "Lip Suck": "suck the lips | roll the lips in | lips rolled in | lips in | lip roll",
-    "Lip Pressor": "press the lips | lips pressed | pressed lips | lips together | lip tightener | thin lips",
-    "Mouth Left": "mouth to the left | move the mouth left | lips left",
-    "Mouth Right": "mouth to the right | move the mouth right | lips right",
-    "Face Stretch": "stretch the face | face stretched | long face | stretched face | scream | screaming",
-}
+__all__ = ["PARAPHRASES", "caption", "facs_of", "parse_prompt", "strength_rows", "understand"]
 
-PARAPHRASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {name: tuple(text.strip() for text in _PARAPHRASES[name].split("|")) for name in NAMES}
-)
-"""Expression name -> other ways to say it."""
-
-_EMOTIONS: dict[str, dict[str, float]] = {
-    "surprise": {"Brows Up": 1.0, "Eye Wide": 0.8, "Jaw Open": 0.5},
-    "anger": {"Brows Down": 1.0, "Eye Squint": 0.4, "Lip Pressor": 0.7},
-    "sadness": {"Lip Corner Depressor": 1.0, "Brows Up": 0.3, "Eye Look Down": 0.3},
-    "disgust": {"Nose Wrinkler": 1.0, "Upper Lip Raiser": 0.6},
-    "fear": {"Brows Up": 0.8, "Eye Wide": 1.0, "Lip Stretcher": 0.6},
-    "laugh": {"Lip Corner Puller": 1.0, "Jaw Open": 0.45},
-}
-_EMOTION_WORDS = {
-    "surprise": "surprise surprised astonished amazed",
-    "anger": "anger angry furious mad",
-    "sadness": "sadness sad unhappy sorrow",
-    "disgust": "disgust disgusted",
-    "fear": "fear afraid scared fearful frightened",
-    "laugh": "laugh laughing laughter",
-}
-"""Prototypes of basic emotions as mixes (EMFACS, Friesen and Ekman 1983, in the units that the vocabulary has)."""
-
-_UNITS: dict[str, tuple[str, float]] = {
-    **{f"au{unit}": ("Brows Up", 1.0) for unit in (1, 2)},
-    **{f"au{unit}": ("Eye Squint", 1.0) for unit in (6, 7)},
-    **{f"au{unit}": ("Lip Pressor", 1.0) for unit in (23, 24)},
-    **{f"au{unit}": ("Cheek Puff", 1.0) for unit in (33, 34)},
-    **{f"au{unit}": ("Eye Blink", 1.0) for unit in (43, 45)},
-    "au4": ("Brows Down", 1.0), "au5": ("Eye Wide", 1.0), "au9": ("Nose Wrinkler", 1.0),
-    "au10": ("Upper Lip Raiser", 1.0), "au12": ("Lip Corner Puller", 1.0), "au14": ("Dimpler", 1.0),
-    "au15": ("Lip Corner Depressor", 1.0), "au16": ("Lower lip Depressor", 1.0), "au17": ("Chin Raiser", 1.0),
-    "au18": ("Lip Puckerer", 1.0), "au20": ("Lip Stretcher", 1.0), "au22": ("Lip Funneler", 1.0),
-    "au26": ("Jaw Open", 0.6), "au27": ("Jaw Open", 1.0), "au28": ("Lip Suck", 1.0), "au29": ("Jaw Forward", 1.0),
-    "au30l": ("Jaw Left", 1.0), "au30r": ("Jaw Right", 1.0), "au35": ("Cheek Suck", 1.0),
-    "au61": ("Eye Look Left", 1.0), "au62": ("Eye Look Right", 1.0), "au63": ("Eye Look Up", 1.0),
-    "au64": ("Eye Look Down", 1.0),
-}  # fmt: skip
-"""FACS action unit -> the row it is the main part of."""
-
-_STRENGTH_WORDS: dict[str, float] = {
-    "barely": 0.2, "hint": 0.2, "slight": 0.35, "slightly": 0.35, "little": 0.35, "bit": 0.35, "gentle": 0.4,
-    "gently": 0.4, "subtle": 0.3, "small": 0.4, "half": 0.5, "halfway": 0.5, "partly": 0.5, "medium": 0.6,
-    "moderate": 0.6, "moderately": 0.6, "strong": 1.0, "strongly": 1.0, "big": 1.0, "full": 1.0, "fully": 1.0,
-    "very": 1.0, "wide": 1.0, "completely": 1.0, "extreme": 1.0, "extremely": 1.0, "maximum": 1.0,
-}  # fmt: skip
-_FILLERS = frozenset(
-    re.findall(
-        r"\w+",
-        "a an the of his her their its my your to in on at it is are be please make face facial expression person both "
-        "so really",
-    )
-)
-_SIDES = frozenset(("left", "right", "l", "r", "one"))
-_CLAUSE = re.compile(r"\s*(?:[+;&,]|\band\b|\bwith\b|\bwhile\b)\s*")
-_TOKEN = re.compile(r"[a-z]+\d*[lr]?\b|\d+(?:\.\d+)?%?|\.\d+")
-_NUMBER = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+)%?")
+_SMALLEST = 0.02
+"""Strengths below it are none."""
+_EXACT = {_text.casefold(): entry.name for entry in EXPRESSIONS for _text in (entry.name, entry.prompt)}
 
 
-def _key(text: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"[a-z]+\d*[lr]?", text.casefold()))
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a prompt means, and the words of its comparisons and manners that nothing was made of ('like my dog')."""
+
+    mix: Mix
+    unread: tuple[str, ...] = ()
 
 
-def _phrases() -> dict[tuple[str, ...], dict[str, float]]:
-    """Every known way to say something -> strengths by name."""
-    known: dict[tuple[str, ...], dict[str, float]] = {}
-    for word, (name, strength) in _UNITS.items():
-        known[(word,)] = {name: strength}
-    for emotion, words in _EMOTION_WORDS.items():
-        known.update({(word,): _EMOTIONS[emotion] for word in words.split()})
-    for entry in EXPRESSIONS:
-        known[(entry.name.casefold().replace(" ", ""),)] = {entry.name: 1.0}
-        for text in (entry.name, entry.prompt, *PARAPHRASES[entry.name]):
-            known[_key(text)] = {entry.name: 1.0}
-        mains = [shape for shape, weight in entry.arkit.items() if weight == 1.0]
-        if entry.name in ("Face Compression", "Face Stretch", "Neutral"):
-            continue  # mixes: their shapes belong to other rows
-        for shape in mains:
-            stem = re.sub(r"(Left|Right)$", "", shape)
-            both = stem + "Left" in mains and stem + "Right" in mains
-            known.setdefault(_key(stem if both else shape), {entry.name: 1.0})
-    return known
+def parse_prompt(prompt: str) -> Mix:
+    """'crooked smile, left eye half closed' -> {'Lip Corner Puller': (1.0, 0.0), 'Eye Blink': (0.5, 0.0)}.
 
-
-PHRASES: Mapping[tuple[str, ...], Mapping[str, float]] = MappingProxyType(_phrases())
-_LONGEST = max(map(len, PHRASES))
-
-
-def parse_prompt(prompt: str) -> dict[str, float]:
-    """'Jaw Open 0.5 + raised brows' -> {'Jaw Open': 0.5, 'Brows Up': 1.0}; rows of the vocabulary, strengths 0..1.
-
-    Understands names, prompts and paraphrases, FACS units (AU12, AU26:0.5), ARKit names of both sides, emotions,
-    numbers, percentages and strength words; parts joined by + , ; & 'and' or 'with'. VocabularyError on anything else,
-    with the nearest known wording: nothing is dropped silently or taken for Neutral.
+    Row name -> strength 0..1 on the subject's left and right. One side without saying which ('wink', 'one brow up') is
+    the left. 'Neutral' only where the prompt asks for it or for a strength of zero. A comparison with what was said
+    ('raise your brows as if surprised') adds nothing; one with something else ('close your eyes as if in pain') does.
+    VocabularyError names the words that are not understood, or cannot be done, and the nearest known expressions.
     """
-    whole = _key(prompt)
-    if whole in PHRASES and not _NUMBER.search(prompt):
-        return dict(PHRASES[whole])
-    strengths: dict[str, float] = {}
-    clauses = [clause for clause in _CLAUSE.split(prompt.casefold().strip()) if clause.strip()]
-    for clause in clauses:
-        for name, strength in _parse_clause(clause, prompt).items():
-            strengths[name] = max(strength, strengths.get(name, 0.0))
-    if not strengths:
-        raise VocabularyError("prompt: expected an expression such as 'Jaw Open 0.5 + Brows Up', found nothing")
-    if len(strengths) > 1:
-        strengths.pop(NEUTRAL, None)
-    return strengths
+    return understand(prompt).mix
 
 
-def _parse_clause(clause: str, prompt: str) -> dict[str, float]:
-    words = _TOKEN.findall(clause.replace("_", " ").replace("-", " "))
-    found, rest = _match(words)
-    strength, unknown = _strength(rest, prompt)
-    sided = [word for word in unknown if word in _SIDES]
-    if found and sided:
+def understand(prompt: str) -> Reading:
+    """`parse_prompt` with what it could leave unread, for the user to be told."""
+    exact = _EXACT.get(" ".join(prompt.casefold().split()))
+    if exact:
+        return Reading({exact: (1.0, 1.0)})
+    found = filled(clauses(read(prompt)))
+    unread: list[str] = []
+    for clause in list(found):
+        if clause.strange:
+            unread += _leave_unread(clause, found, prompt)
+    smiling = any(smiles(clause.looks) for clause in found)
+    said: list[Statement] = []
+    for clause in found:
+        lost = clause.active and not clause.parts and not clause.looks
+        if lost or (idle(clause) and "relax" not in clause.acts):
+            raise VocabularyError(f"prompt '{prompt}': '{clause.text}' is half of an instruction, {_hint([], clause)}")
+        meant = statements(clause, smiling)
+        if meant is None:
+            raise VocabularyError(
+                f"prompt '{prompt}': '{clause.text}' is nothing that a face here can do; {_hint([], clause)}"
+            )
+        said += meant
+    return Reading(_merged(said, prompt), tuple(unread))
+
+
+def _merged(said: Sequence[Statement], prompt: str) -> Mix:
+    """One mix: what is said outright over moods, without what is negated or compared to what is there already."""
+    if not said:
         raise VocabularyError(
-            f"prompt '{prompt}': '{' '.join(sided)}' of '{clause}' is not known; expressions move both sides except "
-            "Eye Look, Jaw and Mouth Left/Right. Leave the side out."
+            f"prompt '{prompt}': expected an expression such as 'Jaw Open 0.5 + Brows Up', found nothing"
         )
-    if unknown or not found:
-        raise VocabularyError(f"prompt '{prompt}': '{' '.join(unknown) or clause}' is not understood; {_hint(clause)}")
-    return {name: min(base * strength, 1.0) for name, base in found.items()}
+    sure = {row for one in said if one.weight and not (one.guessed or one.negative) for row in one.mix}
+    levels: tuple[Mix, Mix, Mix] = ({}, {}, {})
+    for late in (False, True):
+        before = {row for mix in levels[1:] for row, pair in mix.items() if any(pair)}
+        for one in said:
+            if one.negative or one.compared is not late or (late and before & one.mix.keys()):
+                continue
+            level = levels[one.weight]
+            for row, pair in one.mix.items():
+                if not (one.guessed and row in sure):
+                    level[row] = _most(pair, level.get(row, (0.0, 0.0)))
+    resting = [one.rest for one in said if one.rest and not one.negative]
+    moods, looks, acts = levels
+    if looks.keys() >= EITHER and acts.keys() & EITHER:
+        looks = {row: pair for row, pair in looks.items() if row not in EITHER - acts.keys()}
+    single = {row for one in said if one.weight == 1 and len(one.mix) == 1 for row in one.mix}
+    looks = {row: _beside(row, pair, {} if row in single else acts, resting) for row, pair in looks.items()}
+    outright = looks | acts | {row: _most(acts[row], looks[row]) for row in single & acts.keys() & looks.keys()}
+    mix = outright | {row: _beside(row, pair, outright, resting) for row, pair in moods.items() if row not in outright}
+    for one in said:
+        if one.negative:
+            mix = {row: _without(pair, one.mix.get(row, (0.0, 0.0))) for row, pair in mix.items()}
+    made = {
+        row: (round(left, 4), round(right, 4)) for row, (left, right) in mix.items() if max(left, right) > _SMALLEST
+    }
+    if len(made) > 1:
+        made.pop(NEUTRAL, None)
+    if not made and all(one.negative for one in said):
+        raise VocabularyError(f"prompt '{prompt}': expected what the face does, found only what it does not")
+    return made or {NEUTRAL: (1.0, 1.0)}
 
 
-def _match(words: Sequence[str]) -> tuple[dict[str, float], list[str]]:
-    """Take the longest known phrases out of `words`, from the left; strengths found and the words left over."""
-    found: dict[str, float] = {}
-    rest: list[str] = []
-    at = 0
-    while at < len(words):
-        for length in range(min(_LONGEST, len(words) - at), 0, -1):
-            known = PHRASES.get(tuple(words[at : at + length]))
-            if known is not None:
-                found |= known
-                at += length
-                break
-        else:
-            rest.append(words[at])
-            at += 1
-    return found, rest
+def _most(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+    return min(1.0, max(first[0], second[0])), min(1.0, max(first[1], second[1]))
 
 
-def _strength(words: Sequence[str], prompt: str) -> tuple[float, list[str]]:
-    """Read numbers and strength words; returns the strength and what is neither that nor a filler."""
-    strength, unknown = 1.0, []
-    for word in words:
-        if _NUMBER.fullmatch(word):
-            strength = float(word.rstrip("%")) / (100.0 if word.endswith("%") else 1.0)
-            if not 0.0 <= strength <= 1.0:
-                raise VocabularyError(f"prompt '{prompt}': expected strengths of 0 to 1 or 0% to 100%, found {word}")
-        elif word in _STRENGTH_WORDS:
-            strength = min(strength, _STRENGTH_WORDS[word])
-        elif word not in _FILLERS:
-            unknown.append(word)
-    return strength, unknown
+def _without(pair: tuple[float, float], gone: tuple[float, float]) -> tuple[float, float]:
+    return pair[0] * (not gone[0]), pair[1] * (not gone[1])
 
 
-def _hint(clause: str) -> str:
-    known = {" ".join(phrase): target for phrase, target in PHRASES.items() if len(phrase) < 6}
-    near = get_close_matches(clause, known, n=3, cutoff=0.5)
-    near += [phrase for word in clause.split() for phrase in get_close_matches(word, known, n=1, cutoff=0.7)]
-    names = dict.fromkeys(name for phrase in near for name in known[phrase])
-    return f"did you mean {' or '.join(names)}?" if names else f"known: {', '.join(NAMES)}"
+def _beside(row: str, pair: tuple[float, float], over: Mix, resting: Sequence[Mix]) -> tuple[float, float]:
+    """A row on the sides where no weightier rival undoes it and nothing is to be at rest."""
+    rivals = {other for group in RIVALS if row in group for other in group} - {row}
+    for other in rivals & over.keys():
+        pair = _without(pair, over[other])
+    for rest in resting:
+        pair = _without(pair, rest.get(row, (0.0, 0.0)))
+    return pair
 
 
-def caption(strengths: Sequence[float], random: Random) -> str:
-    """A prompt for training that says the same as `strengths` (32,), worded at random."""
-    parts = []
-    for entry, strength in zip(EXPRESSIONS, strengths, strict=True):
-        if strength <= 0.0:
-            continue
-        text = random.choice((entry.name, entry.prompt, *PARAPHRASES[entry.name]))
-        if strength < 0.95:
-            near = [word for word, value in _STRENGTH_WORDS.items() if abs(value - strength) < 0.08]
-            number = f"{text} {strength:.2f}"
-            text = random.choice((number, f"{random.choice(near)} {text}" if near else number))
-        parts.append(text)
-    random.shuffle(parts)
-    return random.choice((" + ", ", ", " and ")).join(parts)
+def _leave_unread(clause: Clause, found: list[Clause], prompt: str) -> list[str]:
+    """Pass over unknown words of a comparison or manner beside what is understood; VocabularyError for all others."""
+    sense = bool(clause.looks or clause.active or turned(clause))
+    others = any(
+        not (other.strange or other.negative) and (other.looks or other.active or turned(other)) for other in found
+    )
+    spoken = clause.joint == "like" and others  # as if about to speak
+    unfit = [token for token in clause.strange if token.kind == "unfit" and not (spoken and token.value == "the voice")]
+    if unfit and not clause.negative:
+        things = " and ".join(dict.fromkeys(str(token.value) for token in unfit))
+        names = " ".join(token.text for token in unfit)
+        near = dict.fromkeys(row for token in unfit for row in UNFIT[str(token.value)])
+        raise VocabularyError(
+            f"prompt '{prompt}': '{names}' cannot be done, no expression here moves {things}; "
+            f"nearest: {', '.join(near)}"
+        )
+    unknown = [token for token in clause.strange if token.kind == "unknown"]
+    compared = clause.joint == "like" and (others or bool(clause.looks))
+    if not sense and (compared or not (unknown or unfit)):
+        found.remove(clause)
+    if compared:
+        return [clause.text]
+    if sense and all(len(token.lemma) > 5 and token.lemma.endswith("ly") for token in unknown):
+        return [token.text for token in unknown]
+    if unknown:
+        text = " ".join(token.text for token in unknown)
+        raise VocabularyError(
+            f"prompt '{prompt}': '{text}' is not understood; {_hint([t.lemma for t in unknown], clause)}"
+        )
+    return []
+
+
+def _hint(unknown: Sequence[str], clause: Clause) -> str:
+    """The nearest known expressions: words spelt alike, else what the parts named in the clause can do."""
+    names: dict[str, None] = {}
+    for word in unknown:
+        for form in get_close_matches(word, FORMS, n=4, cutoff=0.76):
+            names |= dict.fromkeys(_rows_of(FORMS[form], clause))
+    if not names:
+        names = dict.fromkeys(row for part in clause.parts for row in REGIONS.get(part.split()[-1], ()))
+    if not names:
+        names = dict.fromkeys(row.name for look in clause.looks for row in look.rows)
+    near = list(names)[:4]
+    if not near and any(token.kind == "code" or token.text.casefold().startswith("au") for token in clause.strange):
+        return f"known: AU{' '.join(UNITS)} 30"
+    if not near:
+        keys = {name.casefold(): name for name in NAMES}
+        near = [keys[key] for key in get_close_matches(" ".join(unknown) or clause.text, keys, n=3, cutoff=0.0)]
+    return f"did you mean {' or '.join(near)}?"
+
+
+def _rows_of(base: str, clause: Clause) -> Sequence[str]:
+    kind, value = WORDS[base]
+    if isinstance(value, Look):
+        return [row.name for row in value.rows]
+    if kind == "act":
+        return rows_of_act(str(value), clause.parts)
+    return REGIONS.get(str(value), ())[:2] if kind == "part" else ()
+
+
+def strength_rows(mix: Mapping[str, tuple[float, float]]) -> list[list[float]]:
+    """[left 32, right 32] in the vocabulary's order; Neutral (column 0) is 1 on both where nothing else is above 0."""
+    rows = [[0.0] * len(NAMES), [0.0] * len(NAMES)]
+    for name, pair in mix.items():
+        column = find(name).number - 1
+        for row, strength in zip(rows, pair, strict=True):
+            row[column] = strength
+    idle = not any(any(row[1:]) for row in rows)
+    for row in rows:
+        row[0] = float(idle)
+    return rows
+
+
+def facs_of(mix: Mapping[str, tuple[float, float]]) -> Mix:
+    """Action unit -> (left, right) strength, by the vocabulary's FACS column; the stronger where rows share a unit."""
+    units: Mix = {}
+    for name, (left, right) in mix.items():
+        for unit, weight in find(name).facs.items():
+            found = _most((left * weight, right * weight), units.get(unit, (0.0, 0.0)))
+            if any(found):
+                units[unit] = found
+    return units

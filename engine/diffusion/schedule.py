@@ -6,6 +6,8 @@ each with its own t: geometry is kept cleaner, so that wrinkles follow motion (c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ GROUPS = 2
 """Geometry, reflectance: each has its own time."""
 GEOMETRY_SHIFT = 2.0
 """How much cleaner geometry is: t_g = t / (t + shift (1 - t))."""
-FULL_NOISE_SHARE = 0.15
+FULL_NOISE_SHARE = 0.5
 """Share of training samples at exactly t = 1, so that one step is trained too."""
 INDEPENDENT_SHARE = 0.25
 """Share of training samples in which both groups draw their own t."""
@@ -32,6 +34,11 @@ def training_times(count: int, generator: torch.Generator) -> Tensor:
     geometry = torch.where(chance[:, 0] < INDEPENDENT_SHARE, drawn[:, 0], geometry_time(reflectance))
     times = torch.stack([geometry, reflectance], 1)
     return torch.where(chance[:, 1:] < FULL_NOISE_SHARE, torch.ones(()), times)
+
+
+def spread(times: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Times per group (B, G) -> per channel (B, C, 1, 1), `sizes` channels in each group."""
+    return torch.cat([times[:, [index]].expand(-1, size) for index, size in enumerate(sizes)], 1)[:, :, None, None]
 
 
 def sampling_times(steps: int) -> Tensor:

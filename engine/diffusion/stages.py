@@ -1,33 +1,48 @@
-"""What the two stages train, and on what: the loop in `train` knows neither.
+"""What the stages train, and on what: the loop in `train` knows none of them.
 
-Each stage fills a pool of pairs first (bounded in number and in time), fits its statistics on a part of it, and then
-draws batches from it. The pool is a function of the seed and its length, so a resumed run rebuilds the same.
+Each stage fills a pool of pairs first (bounded in number and in time), fits its statistics, and then draws batches
+from it. What belongs to a person is kept once per person. The pool is a function of the seed and its length, so a
+resumed run rebuilds the same.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.diffusion.autoencoder import Autoencoder, reconstruction_loss
+from engine.diffusion.autoencoder import Autoencoder, Reader, broad, reconstruction_loss
+from engine.diffusion.checkpoint import PARTS, load_into, load_tensors
 from engine.diffusion.config import Config, StageConfig
-from engine.diffusion.denoiser import EXPRESSION_COUNT, Denoiser
+from engine.diffusion.denoiser import Denoiser
+from engine.diffusion.inference import condition_of
+from engine.diffusion.pivot import Person, Pivot, PivotFit
 from engine.diffusion.prompts import caption
-from engine.diffusion.schedule import training_times
+from engine.diffusion.schedule import spread, training_times
+from engine.diffusion.shading import render_loss
 from engine.diffusion.text import tokenize
-from engine.diffusion.unified import Unified
+from engine.diffusion.unified import OFFSET_UNIT_M, Unified, energies_in, guides
 from engine.synth.batch import Batch
 
 DROP_PROMPT, DROP_STRENGTHS, DROP_BOTH = 0.1, 0.1, 0.1
 """Shares of training samples without prompt, without strengths, and without both (classifier-free guidance)."""
 WEIGHT_TIME = 0.5
 """The velocity loss is the clean latent's error times 1 / t^2; t is kept above this, so that early steps count."""
-_FILL_BATCH = 8
+TOGETHER = 2
+"""Expressions of one person in a row where they attend to each other."""
+FILL_BATCH = 8
+PEOPLE_SEEN = 96
+"""Most people whose textures statistics are fitted on."""
+_FACE_U, _FACE_V = (0.125, 0.875), (0.0625, 0.8125)
+"""Where the front of the face lies in the canonical layout: crops are taken there."""
+_NEUTRAL_WEIGHT, _OFFSET_WEIGHT, _RENDER_WEIGHT = 0.3, 6.0, 1.0
 
 
 class PairSource(Protocol):
@@ -44,12 +59,37 @@ class PairSource(Protocol):
         ...
 
     def batch(self, count: int, rng: torch.Generator) -> Batch:
-        """`count` random pairs of the training people: pure expressions, mixes and partial strengths."""
+        """`count` random pairs of the training people: pure expressions, mixes, one-sided and partial ones."""
         ...
 
-    def pairs(self, identity_indices: list[int], expression_rows: list[int]) -> Batch:
-        """One pair for each (person, row of the vocabulary) taken side by side, at full strength."""
+    def moves(self, numbers: Sequence[int], rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Random strengths (B, 2, 32) and offsets (B, 3, H, W) m of given people, without their skin."""
         ...
+
+    def pairs(
+        self, identity_indices: Sequence[int], expression_rows: Sequence[int], *, explained: bool = False
+    ) -> Batch:
+        """One pair for each (person, row of the vocabulary) taken side by side, at full strength; with `explained`
+        without what nothing in the neutral tells."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """B training samples of the denoiser, normalised."""
+
+    clean: Tensor
+    """(B, C, h, w)."""
+    typical: Tensor
+    """(B, C, h, w) of `Pivot.typical`."""
+    condition: Tensor
+    """(B, K, h, w)."""
+    person: Tensor
+    """(B, D) of `pivot.Person`."""
+    strengths: Tensor
+    """(B, 2, 32)."""
+    whole: Tensor
+    """(B,) bool; where False only the geometry is known, the other channels are pure noise and do not count."""
 
 
 class Stage(Protocol):
@@ -73,17 +113,56 @@ def fill(source: PairSource, seed: int, wanted: int, deadline: float, least: int
     rng = torch.Generator().manual_seed(seed)
     made = 0
     while made < wanted and (made < least or time.monotonic() < deadline):
-        count = min(_FILL_BATCH, wanted - made)
+        count = min(FILL_BATCH, wanted - made)
         yield source.batch(count, rng)
         made += count
 
 
-def _joined(batches: Sequence[Batch]) -> Batch:
-    return Batch(**{name: torch.cat([getattr(batch, name) for batch in batches]) for name in Batch.__slots__})
+class PairPool:
+    """Pairs in full size, half floats; positions, textures and neutral maps once per person."""
+
+    def __init__(
+        self, source: PairSource, seed: int, settings: StageConfig, deadline: float, count: int | None
+    ) -> None:
+        wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
+        rows: dict[int, int] = {}
+        people: list[tuple[Tensor, ...]] = []
+        pairs: list[tuple[Tensor, ...]] = []
+        self.change = torch.empty(0)
+        made = 0
+        for batch in fill(source, seed, wanted, deadline, least):
+            if not made:  # one block from the start: joining gigabytes at the end would need them twice
+                self.change = torch.empty(wanted, *batch.change.shape[1:], dtype=torch.float16)
+            self.change[made : made + len(batch.change)] = batch.change
+            made += len(batch.change)
+            for index, number in enumerate(batch.identity.tolist()):
+                if number not in rows:
+                    rows[number] = len(people)
+                    own = (batch.neutral_position_m[index], batch.texture_srgb[index], batch.neutral[index])
+                    people.append((own[0].clone(), own[1].half(), own[2].half()))
+            person = torch.tensor([rows[number] for number in batch.identity.tolist()])
+            pairs.append((batch.offset_m.half(), batch.expression, person))
+        self.change = self.change[:made]
+        self.position_m, self.texture_srgb, self.neutral = (torch.stack(column) for column in zip(*people, strict=True))
+        self.offset_m, self.expression, self.person = (torch.cat(column) for column in zip(*pairs, strict=True))
+
+    @torch.no_grad()
+    def read(self, unified: Unified) -> None:
+        """Keep what the networks see of each person's texture, half floats: `texture_input`, `scale_maps`, `guides`."""
+        device = unified.change_mask.device
+        kept: list[tuple[Tensor, ...]] = []
+        for texture_srgb, neutral in zip(self.texture_srgb.split(4), self.neutral.split(4), strict=True):
+            texture = unified.texture_input(texture_srgb.to(device))
+            maps = unified.scale_maps(neutral.to(device), texture)
+            kept.append(tuple(part.half().to(self.change.device) for part in (texture, maps, guides(texture))))
+        self.texture, self.maps, self.guides = (torch.cat(column) for column in zip(*kept, strict=True))
+
+    def __len__(self) -> int:
+        return len(self.person)
 
 
 class AutoencoderStage:
-    """Trains the autoencoder on changes, after fitting the unified representation's statistics and the skeleton."""
+    """Trains reader and autoencoder, after fitting the unified representation's statistics and the skeleton."""
 
     name = "autoencoder"
 
@@ -91,42 +170,63 @@ class AutoencoderStage:
         self.config, self.source, self.device = config, source, device
         self.settings = config.autoencoder
         self.unified = Unified(config.model).to(device)
-        self.autoencoder = Autoencoder(config.model).to(device)
-        self.autoencoder.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - missing overload
-        self.module: nn.Module = nn.ModuleDict({"unified": self.unified, "autoencoder": self.autoencoder})
-        self.changes = torch.empty(0)
+        self.reader, self.autoencoder = Reader(config.model).to(device), Autoencoder(config.model).to(device)
+        for part in (self.reader, self.autoencoder):
+            part.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - missing overload
+        self.module: nn.Module = nn.ModuleDict(
+            {"unified": self.unified, "reader": self.reader, "autoencoder": self.autoencoder}
+        )
+        self.pool: PairPool | None = None
 
     def prepare(self, deadline: float, count: int | None) -> int:
         """See `Stage`."""
-        settings = self.settings
-        wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
-        kept: list[Batch] = []
-        changes: list[Tensor] = []
-        for batch in fill(self.source, self.config.seed, wanted, deadline, least):
-            if count is None and len(kept) * _FILL_BATCH < settings.fit:
-                kept.append(batch)
-            changes.append(batch.change.half())
-        self.changes = torch.cat(changes)
+        self.pool = pool = PairPool(self.source, self.config.seed, self.settings, deadline, count)
         if count is None:
-            self.unified.fit(_joined(kept))
-            self.autoencoder.skeleton.fit(self._scaled(self.changes[: settings.fit]))
-        return len(self.changes)
-
-    def _scaled(self, changes: Tensor) -> Tensor:
-        return changes.to(self.device).float() / self.unified.change_scale * self.unified.change_mask
+            fit, seen = self.settings.fit, slice(0, PEOPLE_SEEN)
+            people = (pool.position_m[seen], pool.texture_srgb[seen], pool.neutral[seen])
+            self.unified.fit(*(part.to(self.device) for part in (*people, pool.offset_m[:fit], pool.change[:fit])))
+            block = self.config.model.texture_block
+            parts = [self.unified.scale_change(part.to(self.device)) for part in pool.change[:fit].split(8)]
+            self.autoencoder.fit_templates(torch.cat([part[:, :3] for part in parts]))
+            self.autoencoder.skeleton.fit(torch.cat([broad(part, block).half() for part in parts]))
+        pool.read(self.unified)
+        return len(pool)
 
     def loss(self, rng: torch.Generator) -> Tensor:
         """See `Stage`. The preview decoder learns from the same latent, without steering it."""
-        chosen = torch.randint(len(self.changes), (self.settings.batch,), generator=rng)
-        change = self._scaled(self.changes[chosen])
-        latent = self.autoencoder.encode(change)
-        noise = torch.randn(latent.shape, generator=rng).to(self.device) * self.settings.latent_noise
-        noisy = latent + noise
-        loss = reconstruction_loss(self.autoencoder.decode(noisy), change, self.unified.change_mask)
+        assert self.pool is not None
+        chosen = torch.randint(len(self.pool), (self.settings.batch,), generator=rng)
+        person = self.pool.person[chosen]
+        part = self._crop(rng)
+        pool, unified, mask = self.pool, self.unified, self.unified.change_mask[part[1:]]
+        change = pool.change[(chosen, *part)].to(self.device).float() / unified.change_scale * mask
+        texture, maps, found = (
+            kept[(person, *part)].to(self.device).float() for kept in (pool.texture, pool.maps, pool.guides)
+        )
+        shared = self.autoencoder.templates[part].expand(len(found), -1, -1, -1)
+        lines = torch.cat([found, shared], 1)
+        features = self.reader.features(texture)
+        latent = self.autoencoder.encode(change, features)
+        noisy = latent + torch.randn(latent.shape, generator=rng).to(self.device) * self.settings.latent_noise
+        loss = reconstruction_loss(self.autoencoder.decode(noisy, features, lines).float(), change, mask)
         loss = loss + 1e-3 * (latent.square().mean(1) - 4.0).clamp(min=0.0).mean()  # keeps the code from running away
+        loss = loss + _NEUTRAL_WEIGHT * reconstruction_loss(self.reader.neutral(features).float(), maps, mask)
         preview = self.autoencoder.decode_preview(noisy.detach())
-        small = nn.functional.adaptive_avg_pool2d(change, preview.shape[-1])
+        small = F.adaptive_avg_pool2d(change, preview.shape[-1])
         return loss + (preview - small).abs().mean()
+
+    def _crop(self, rng: torch.Generator) -> tuple[slice, slice, slice]:
+        """A square of `settings.crop` texels on the latent's blocks, somewhere over the front of the face."""
+        size, block = self.config.model.texture_size, self.config.model.texture_block
+        side = min(self.settings.crop or size, size)
+        if side == size:
+            return (slice(None), slice(0, size), slice(0, size))
+        (top, bottom), (left, right) = ((round(share * size) for share in ends) for ends in (_FACE_V, _FACE_U))
+        start = [
+            int(torch.randint(low // block, max(low, high - side) // block + 1, (), generator=rng)) * block
+            for low, high in ((top, bottom), (left, right))
+        ]
+        return (slice(None), slice(start[0], start[0] + side), slice(start[1], start[1] + side))
 
 
 class DenoiserStage:
@@ -134,83 +234,267 @@ class DenoiserStage:
 
     name = "denoiser"
 
-    def __init__(
-        self, config: Config, source: PairSource, device: torch.device, unified: Unified, autoencoder: Autoencoder
-    ) -> None:
-        self.config, self.source, self.device = config, source, device
+    def __init__(self, config: Config, first: AutoencoderStage) -> None:
+        self.config, self.source, self.device = config, first.source, first.device
         self.settings = config.denoiser
-        self.unified, self.autoencoder = unified.to(device).eval(), autoencoder.to(device).eval()
-        self.denoiser = Denoiser(config.model).to(device)
-        self.module: nn.Module = nn.ModuleDict({"denoiser": self.denoiser})
-        self.clean = self.condition = self.strengths = self.weights = torch.empty(0)
+        self.unified, self.reader, self.autoencoder = first.unified, first.reader, first.autoencoder
+        for part in (self.unified, self.reader, self.autoencoder):
+            part.eval().requires_grad_(False)
+        self.pivot, self.denoiser = Pivot(config.model).to(self.device), Denoiser(config.model).to(self.device)
+        self.person = Person(config.model).to(self.device)
+        self.module: nn.Module = nn.ModuleDict({"pivot": self.pivot, "person": self.person, "denoiser": self.denoiser})
+        self.clean = self.typical = self.strengths = self.who = torch.empty(0)
+        self.condition = self.people = self.turn = self.numbers = self.weights = torch.empty(0)
 
     @torch.no_grad()
     def prepare(self, deadline: float, count: int | None) -> int:
         """See `Stage`. Pairs are of other draws than the autoencoder's."""
         settings = self.settings
         wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
-        columns: list[tuple[Tensor, ...]] = []
+        rows: dict[int, int] = {}
+        people: list[tuple[Tensor, ...]] = []
+        pairs: list[tuple[Tensor, ...]] = []
+        sums = PivotFit(self.pivot, self.unified)
         for batch in fill(self.source, self.config.seed + 1, wanted, deadline, least):
-            columns.append(self._encode(batch))
-        clean, self.condition, self.strengths = (torch.cat(column) for column in zip(*columns, strict=True))
+            batch = batch.to(self.device)
+            features, condition = self._read(batch)
+            turn = self.pivot.turn(self.unified, batch.neutral_position_m)
+            if count is None and not pairs:
+                still = self.autoencoder.encode(torch.zeros_like(batch.change), features)
+                self.pivot.still.copy_(still.mean(0))
+            change = self.autoencoder.encode(self.unified.scale_change(batch.change), features)
+            for index, number in enumerate(batch.identity.tolist()):
+                if number not in rows:
+                    rows[number] = len(people)
+                    people.append(
+                        (condition[index].half(), turn[index].half(), batch.neutral_position_m[index].clone())
+                    )
+            latent = torch.cat([self.unified.encode_offset(batch.offset_m), change], 1)
+            person = torch.tensor([rows[number] for number in batch.identity.tolist()], device=self.device)
+            pairs.append((latent.half(), batch.expression, person))
+            sums.add(batch.expression, batch.offset_m, turn, change)
+        self.condition, self.turn, position = (torch.stack(column) for column in zip(*people, strict=True))
+        self.numbers = torch.tensor(list(rows))
+        self.clean, self.strengths, self.who = (torch.cat(column) for column in zip(*pairs, strict=True))
         if count is None:
-            self._fit(clean.float())
-        parts = zip(clean.split(256), self.strengths.split(256), strict=True)
-        self.clean = torch.cat([self.denoiser.normalise(part.float(), row).half() for part, row in parts])
-        self.weights = self._channel_weights()
+            self.person.fit(position, energies_in(self.condition.float()))
+        self.people = self.person(position, energies_in(self.condition.float()))
+        self._centre(sums if count is None else None)
         return len(self.clean)
 
-    def _encode(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        batch = Batch(**{name: getattr(batch, name).to(self.device) for name in Batch.__slots__})
-        change = batch.change / self.unified.change_scale * self.unified.change_mask
-        latent = [self.unified.encode_offset(batch.offset_m), self.autoencoder.encode(change)]
-        condition = self.unified.encode_condition(batch.neutral_position_m, batch.neutral_diffuse_srgb)
-        return torch.cat(latent, 1).half(), condition.half(), batch.expression
+    def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        texture = self.unified.texture_input(batch.texture_srgb)
+        features = self.reader.features(texture)
+        return features, condition_of(self.unified, features, batch.neutral_position_m, texture)
 
-    def _fit(self, clean: Tensor) -> None:
-        """Pivot by ridge regression of the latent on the strengths, around the latent of no change."""
-        size = self.config.model.texture_size
-        still = self.autoencoder.encode(torch.zeros(1, 9, size, size, device=self.device))
-        base = torch.cat([torch.zeros_like(clean[:1, : self.config.model.offset_channels]), still], 1)
-        rows = self.strengths[:, 1:].double()
-        moment = rows.T @ rows + 0.1 * torch.eye(EXPRESSION_COUNT - 1, dtype=torch.float64, device=self.device)
-        answer = torch.linalg.solve(moment, rows.T @ (clean - base).flatten(1).double())
-        self.denoiser.pivot.copy_(torch.cat([base, answer.float().view(-1, *base.shape[1:])]))
-        rest = clean - self.denoiser.expected(self.strengths)
-        self.denoiser.deviation.copy_(rest.square().mean((0, 2, 3)).sqrt().clamp(min=1e-3)[:, None, None])
-
-    def _channel_weights(self) -> Tensor:
-        """(C, 1, 1) what an error of one unit in a channel does to the maps, mean 1 in each group, at least 0.05."""
-        deviation = self.denoiser.deviation[:, 0, 0].split(self.denoiser.splits)
-        scales = (self.unified.offset.deviation, self.autoencoder.skeleton.deviation)
-        gains = [part * scale for part, scale in zip(deviation, scales, strict=True)]
-        return torch.cat([(gain / gain.mean()).clamp(min=0.05) for gain in gains])[:, None, None]
+    def _centre(self, sums: PivotFit | None) -> None:
+        """Latents -> what is personal in them, in units of its deviation; fit pivot and deviation from `sums`."""
+        if sums is not None:
+            sums.solve()
+        chunks = range(0, len(self.clean), 64)
+        parts = [slice(at, at + 64) for at in chunks]
+        expected = [
+            self.pivot.expected(self.unified, self.strengths[part], self.turn[self.who[part]].float()) for part in parts
+        ]
+        if sums is not None:
+            rest = sum(
+                (self.clean[part].float() - mean).square().sum((0, 2, 3))
+                for part, mean in zip(parts, expected, strict=True)
+            )
+            area = self.config.model.grid**2 * len(self.clean)
+            self.pivot.deviation.copy_((torch.as_tensor(rest) / area).sqrt().clamp(min=1e-3)[:, None, None])
+        self.typical = torch.cat([self.pivot.typical(mean).half() for mean in expected])
+        self.clean = torch.cat(
+            [
+                self.pivot.normalise(self.clean[part].float(), mean).half()
+                for part, mean in zip(parts, expected, strict=True)
+            ]
+        )
+        self.weights = channel_weights(self.pivot, self.unified, self.autoencoder, self.denoiser.splits)
 
     def loss(self, rng: torch.Generator) -> Tensor:
         """See `Stage`: squared velocity error of the flow, written in the clean latent."""
-        count, sizes = self.settings.batch, self.denoiser.splits
-        chosen = torch.randint(len(self.clean), (count,), generator=rng).to(self.device)
-        clean, strengths = self.clean[chosen].float(), self.strengths[chosen]
-        times = training_times(count, rng)
-        noise = torch.randn(clean.shape, generator=rng).to(self.device)
-        chance = torch.rand(count, generator=rng).to(self.device)
-        random = Random(int(torch.randint(2**62, (), generator=rng)))
-        both = chance < DROP_BOTH
-        no_prompt = both | ((chance >= DROP_BOTH) & (chance < DROP_BOTH + DROP_PROMPT))
-        no_strengths = both | (chance >= 1.0 - DROP_STRENGTHS)
-        prompts = [
-            "" if dropped else caption(row, random)
-            for row, dropped in zip(strengths.tolist(), no_prompt.tolist(), strict=True)
-        ]
-        ids = tokenize(prompts, self.config.model.prompt_length, self.config.model.prompt_vocabulary)
-        per_channel = spread(times, sizes).to(self.device)
-        noisy = clean + per_channel * (noise - clean)
-        condition = self.condition[chosen].float()
-        found = self.denoiser(noisy, times.to(self.device), condition, strengths, ids.to(self.device), ~no_strengths)
-        error = (found.float() - clean) / per_channel.clamp(min=WEIGHT_TIME)
-        return (error.square() * self.weights).mean()
+        chosen = self._choose(rng).to(self.device)
+        who = self.who[chosen]
+        samples = Samples(
+            self.clean[chosen].float(),
+            self.typical[chosen].float(),
+            self.condition[who].float(),
+            self.people[who],
+            self.strengths[chosen],
+            torch.ones(len(chosen), dtype=torch.bool, device=self.device),
+        )
+        moves = round(self.settings.batch * self.settings.moves)
+        if moves:
+            extra = self._moves(moves, rng)
+            samples = Samples(
+                *(torch.cat([getattr(part, name) for part in (samples, extra)]) for name in Samples.__slots__)
+            )
+        return flow_loss(self, samples, rng, TOGETHER if self.config.model.expression_attention else 1)
+
+    @torch.no_grad()
+    def _moves(self, count: int, rng: torch.Generator) -> Samples:
+        """Geometry alone of people in the pool, made on the spot: how far someone goes takes many examples to learn."""
+        who = torch.randint(len(self.people), (count,), generator=rng)
+        strengths, offset = (part.to(self.device) for part in self.source.moves(self.numbers[who].tolist(), rng))
+        who = who.to(self.device)
+        expected = self.pivot.expected(self.unified, strengths, self.turn[who].float())
+        geometry = self.unified.encode_offset(offset)
+        latent = torch.cat([geometry, expected[:, geometry.shape[1] :]], 1)
+        return Samples(
+            self.pivot.normalise(latent, expected),
+            self.pivot.typical(expected),
+            self.condition[who].float(),
+            self.people[who],
+            strengths,
+            torch.zeros(count, dtype=torch.bool, device=self.device),
+        )
+
+    def _choose(self, rng: torch.Generator) -> Tensor:
+        """Indices of a batch; where expressions attend to each other, `TOGETHER` of one person that came in a row."""
+        count = self.settings.batch - round(self.settings.batch * self.settings.moves)
+        if not self.config.model.expression_attention:
+            return torch.randint(len(self.clean), (count,), generator=rng)
+        runs = torch.randint(len(self.clean) // TOGETHER, (count // TOGETHER,), generator=rng)
+        return (runs[:, None] * TOGETHER + torch.arange(TOGETHER)).flatten()
 
 
-def spread(times: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Times per group (B, G) -> per channel (B, C, 1, 1), `sizes` channels in each group."""
-    return torch.cat([times[:, [index]].expand(-1, size) for index, size in enumerate(sizes)], 1)[:, :, None, None]
+class Flow(Protocol):
+    """What `flow_loss` needs of a stage."""
+
+    config: Config
+    device: torch.device
+    denoiser: Denoiser
+    weights: Tensor
+
+
+def flow_loss(stage: Flow, samples: Samples, rng: torch.Generator, together: int = 1) -> Tensor:
+    """Squared velocity error of the flow on a batch, written in the clean latent; L1 at pure absence of noise where the
+    configuration asks for a direct regressor."""
+    clean, config, sizes, device = samples.clean, stage.config.model, stage.denoiser.splits, stage.device
+    count, flow = len(clean), stage.config.denoiser.flow
+    times = training_times(count, rng) if flow else torch.ones(count, len(sizes))
+    times[~samples.whole.cpu(), 1] = 1.0
+    noise = torch.randn(clean.shape, generator=rng).to(device) * float(flow)
+    ids, present = conditions(samples.strengths, rng, config.prompt_length, config.prompt_vocabulary)
+    per_channel = spread(times, sizes).to(device)
+    noisy = clean + per_channel * (noise - clean)
+    inputs = (noisy, times.to(device), samples.condition, samples.person, samples.typical, samples.strengths)
+    found = stage.denoiser(*inputs, ids.to(device), present.to(device), together)
+    error = (found.float() - clean) / per_channel.clamp(min=WEIGHT_TIME)
+    counts = torch.stack([torch.ones_like(samples.whole), samples.whole], 1).float()
+    weights = stage.weights * spread(counts, sizes)
+    return ((error.square() if flow else error.abs()) * weights).mean()
+
+
+def conditions(strengths: Tensor, rng: torch.Generator, length: int, vocabulary: int) -> tuple[Tensor, Tensor]:
+    """Prompt ids (B, T) that say the same as `strengths` (B, 2, 32), some left out, and whether strengths are given."""
+    count = len(strengths)
+    chance = torch.rand(count, generator=rng)
+    random = Random(int(torch.randint(2**62, (), generator=rng)))
+    both = chance < DROP_BOTH
+    no_prompt = both | ((chance >= DROP_BOTH) & (chance < DROP_BOTH + DROP_PROMPT))
+    no_strengths = both | (chance >= 1.0 - DROP_STRENGTHS)
+    prompts = [
+        "" if dropped else caption(row, random)
+        for row, dropped in zip(strengths.tolist(), no_prompt.tolist(), strict=True)
+    ]
+    return tokenize(prompts, length, vocabulary), ~no_strengths
+
+
+def channel_weights(pivot: Pivot, unified: Unified, autoencoder: Autoencoder, splits: Sequence[int]) -> Tensor:
+    """(C, 1, 1) what an error of one unit in a channel does to the maps, at least 0.05 of the mean."""
+    deviation = pivot.deviation[:, 0, 0].split(list(splits))
+    scales = (unified.offset.deviation, autoencoder.skeleton.deviation)
+    gains = [part * scale for part, scale in zip(deviation, scales, strict=True)]
+    weights = [(gain / gain.mean()).clamp(min=0.05) for gain in gains]
+    return torch.cat([2.0 * weights[0], weights[1]])[:, None, None]  # geometry first: the maps follow it
+
+
+class RefineStage:
+    """One step from pure noise to maps, trained end to end on what is seen: change, offsets, and the skin re-rendered.
+
+    After diffusion-e2e-ft and SuperMat: a one-step model trained on its output beats a many-step one. Every other batch
+    stays on the flow loss, so that more steps keep working. Encoder and pivot stay as they are.
+    """
+
+    name = "refine"
+
+    def __init__(self, config: Config, second: DenoiserStage) -> None:
+        self.config, self.source, self.device = config, second.source, second.device
+        self.settings = config.refine
+        self.unified, self.reader, self.autoencoder = second.unified, second.reader, second.autoencoder
+        self.pivot, self.person, self.denoiser = second.pivot, second.person, second.denoiser
+        self.reader.train().requires_grad_(True)
+        self.autoencoder.train().requires_grad_(True)
+        for part in (self.autoencoder.encode_stem, self.autoencoder.encode_join, self.autoencoder.encoder):
+            part.requires_grad_(False)
+        self.module: nn.Module = nn.ModuleDict({name: getattr(self, name) for name in PARTS})
+        self.pool: PairPool | None = None
+        self.weights = channel_weights(self.pivot, self.unified, self.autoencoder, self.denoiser.splits)
+
+    def prepare(self, deadline: float, count: int | None) -> int:
+        """See `Stage`. Pairs are of other draws than those of the stages before."""
+        self.pool = PairPool(self.source, self.config.seed + 2, self.settings, deadline, count)
+        return len(self.pool)
+
+    def loss(self, rng: torch.Generator) -> Tensor:
+        """See `Stage`."""
+        assert self.pool is not None
+        chosen = torch.randint(len(self.pool), (self.settings.batch,), generator=rng)
+        who = self.pool.person[chosen]
+        position = self.pool.position_m[who].to(self.device)
+        texture = self.unified.texture_input(self.pool.texture_srgb[who].to(self.device))
+        strengths = self.pool.expression[chosen].to(self.device)
+        change = self.unified.scale_change(self.pool.change[chosen].to(self.device))
+        offset = self.pool.offset_m[chosen].to(self.device).float()
+        features = self.reader.features(texture)
+        condition = condition_of(self.unified, features, position, texture)
+        whole = self.person(position, energies_in(condition))
+        with torch.no_grad():
+            expected = self.pivot.expected(self.unified, strengths, self.pivot.turn(self.unified, position))
+            typical = self.pivot.typical(expected)
+        if torch.rand((), generator=rng) < 0.5:
+            with torch.no_grad():
+                latent = [self.unified.encode_offset(offset), self.autoencoder.encode(change, features)]
+                clean = self.pivot.normalise(torch.cat(latent, 1), expected)
+            known = torch.ones(len(clean), dtype=torch.bool, device=self.device)
+            return flow_loss(self, Samples(clean, typical, condition.detach(), whole.detach(), strengths, known), rng)
+        noise = torch.randn(expected.shape, generator=rng).to(self.device) * float(self.config.denoiser.flow)
+        sizes = self.config.model
+        ids, present = conditions(strengths, rng, sizes.prompt_length, sizes.prompt_vocabulary)
+        inputs = (noise, torch.ones(len(noise), 2, device=self.device), condition, whole, typical, strengths)
+        found = self.denoiser(*inputs, ids.to(self.device), torch.ones_like(present).to(self.device))
+        geometry, reflectance = self.pivot.restore(found.float(), expected).split(self.denoiser.splits, 1)
+        found_change = self.autoencoder.decode(reflectance, features, self.autoencoder.lines(texture)).float()
+        found_offset = self.unified.decode_offset(geometry)
+        mask = self.unified.change_mask
+        loss = reconstruction_loss(found_change, change, mask)
+        loss = loss + _OFFSET_WEIGHT * ((found_offset - offset) / OFFSET_UNIT_M).abs().mean()
+        neutral = self.pool.neutral[who].to(self.device)
+        loss = loss + _NEUTRAL_WEIGHT * reconstruction_loss(
+            self.reader.neutral(features).float(), self.unified.scale_maps(neutral, texture), mask
+        )
+        pair = [self.unified.unscale_change(part) for part in (found_change, change)]
+        return loss + _RENDER_WEIGHT * render_loss(neutral.float(), position + offset, *pair, rng)
+
+
+def make_stage(name: str, config: Config, source: PairSource, device: torch.device, out: Path) -> Stage:
+    """The stage called `name`; those after the autoencoder's need what came before, finished, in `out`."""
+    torch.manual_seed(config.seed)
+    first = AutoencoderStage(config, source, device)
+    if name == first.name:
+        return first
+    _restore(first, out)
+    second = DenoiserStage(config, first)
+    if name == second.name:
+        return second
+    _restore(second, out)
+    return RefineStage(config, second)
+
+
+def _restore(stage: AutoencoderStage | DenoiserStage, out: Path) -> None:
+    path = out / f"{stage.name}.safetensors"
+    tensors, _ = load_tensors(path)
+    for name, part in stage.module.named_children():
+        load_into(part, tensors, name, path)

@@ -1,38 +1,51 @@
-"""`expdiff train`: one loop for both stages, on a wall-clock or an image budget, resumable to the bit.
+"""`expdiff train`: one loop for all stages, on a wall-clock or an image budget, resumable to the bit.
 
     expdiff train autoencoder --data HEADS --config small --minutes 15 --out RUN
     expdiff train denoiser    --data HEADS --config small --minutes 30 --out RUN
+    expdiff train refine      --data HEADS --config small --minutes 10 --out RUN
     expdiff train release     --out engine/diffusion/weights --run RUN
 
 Everything random in a step comes from (seed, images seen), so a resumed run continues as if it had not stopped.
-Habits from EDM2 (Karras et al. 2024) and nanoGPT: images counted instead of steps, averaged weights, bf16 on CUDA only.
+Habits from EDM2 (Karras et al. 2024) and nanoGPT: images counted instead of steps, averaged weights, bfloat16 where
+the device is fast at it.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import math
 import os
 import time
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from engine.diffusion.checkpoint import (
+    STAGES,
     config_of,
+    file_digest,
     load_into,
+    load_model,
     load_tensors,
     save_tensors,
     write_release,
 )
 from engine.diffusion.config import Config, read_config
-from engine.diffusion.stages import AutoencoderStage, DenoiserStage, PairSource, Stage
-from engine.errors import EngineError, WeightsError
+from engine.diffusion.grid import evaluation_grid
+from engine.diffusion.processes import ALONE, Processes, launched
+from engine.diffusion.stages import Stage, make_stage
+from engine.errors import EngineError, TrainingError, WeightsError
+from engine.io.images import write_png
 
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+MOST_BAD_STEPS = 50
+"""So many steps in a row without a finite loss end the run."""
 SAVE_SECONDS = 180.0
 """A checkpoint is written at least this often, however slow the steps are."""
 
@@ -78,69 +91,130 @@ def use_device(name: str, threads: int = 0) -> torch.device:
             f"device '{name}': expected auto, cpu or cuda, found: {str(error).splitlines()[0]}"
         ) from error
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    if device.type == "cpu":
+        keep_freed_memory()
     return device
 
 
+@lru_cache(maxsize=1)
+def keep_freed_memory() -> None:
+    """Tell glibc to keep large freed blocks: returning each to the system makes big tensors 3 to 10 times slower."""
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):  # another C library: it is only a matter of speed
+        return
+    for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 64 * 2**20)):
+        mallopt(option, value)
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """A stage under way: what is trained, what is averaged, and where it goes."""
+
+    stage: Stage
+    config: Config
+    plan: Plan
+    out: Path
+    progress: Progress
+    trained: dict[str, nn.Parameter]
+    averages: dict[str, Tensor]
+    optimiser: torch.optim.Optimizer
+    after: str = ""
+    """Digest of the checkpoint that this stage builds on."""
+    processes: Processes = ALONE
+
+
 def train(stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = False) -> Progress:
-    """Run `stage` to the end of `plan`, writing `NAME.safetensors`, its state and `NAME.jsonl` into `out`."""
+    """Run `stage` to the end of `plan`, writing `NAME.safetensors`, its state and `NAME.jsonl` into `out`.
+
+    TrainingError where memory runs out or losses stop being finite; the last checkpoint stays as it was written.
+    """
     progress = Progress()
     state, metadata = load_tensors(_state_path(out, stage)) if resume else ({}, {})
     if resume:
         progress = _counted(metadata, config, _state_path(out, stage))
-        load_into(stage.module, state, "weight", out)
-        stage.prepare(math.inf, progress.pool)
-    else:
-        limit = plan.minutes * 60 * stage.settings.pool_share
-        progress.pool = stage.prepare(time.monotonic() + limit, None)
-    trained = {name: weight for name, weight in stage.module.named_parameters() if weight.requires_grad}
-    optimiser = torch.optim.AdamW(
-        trained.values(), stage.settings.learning_rate, (0.9, 0.95), weight_decay=stage.settings.weight_decay
-    )
-    averages = {name: weight.detach().clone() for name, weight in trained.items()}
-    if resume:
-        _restore(optimiser, averages, trained, state, progress.steps - progress.skipped)
-    _loop(stage, config, plan, out, progress, optimiser, trained, averages)
+        for name, part in stage.module.named_children():
+            load_into(part, state, f"weight.{name}", out)
+    run = _Memory(config, stage)
+    with run:
+        if resume:
+            stage.prepare(math.inf, progress.pool)
+        else:
+            limit = plan.minutes * 60 * stage.settings.pool_share
+            progress.pool = stage.prepare(time.monotonic() + limit, None)
+        trained = {name: weight for name, weight in stage.module.named_parameters() if weight.requires_grad}
+        optimiser = torch.optim.AdamW(
+            trained.values(), stage.settings.learning_rate, (0.9, 0.95), weight_decay=stage.settings.weight_decay
+        )
+        averages = {name: weight.detach().clone() for name, weight in trained.items()}
+        if resume:
+            _restore(optimiser, averages, trained, state, progress.steps - progress.skipped)
+        before = out / f"{STAGES[STAGES.index(stage.name) - 1]}.safetensors"
+        after = file_digest(before) if stage.name == STAGES[-1] else ""
+        _loop(Run(stage, config, plan, out, progress, trained, averages, optimiser, after, launched()))
     return progress
 
 
-def _loop(
-    stage: Stage,
-    config: Config,
-    plan: Plan,
-    out: Path,
-    progress: Progress,
-    optimiser: torch.optim.Optimizer,
-    trained: dict[str, nn.Parameter],
-    averages: dict[str, Tensor],
-) -> None:
-    settings, before, saved = stage.settings, progress.seconds, progress.seconds
+class _Memory:
+    """Turns running out of memory into an error that says what to do."""
+
+    def __init__(self, config: Config, stage: Stage) -> None:
+        self.config, self.stage = config, stage
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+            isinstance(error, RuntimeError) and "alloc" in str(error) and "memory" in str(error)
+        )
+        if out_of_memory:
+            settings = self.stage.settings
+            raise TrainingError(
+                f"train {self.stage.name}: expected memory for a pool of {settings.pool} pairs and batches of "
+                f"{settings.batch}, found too little ({str(error).splitlines()[0]}); lower `pool` or `batch` of "
+                f"[{self.stage.name}] in the configuration. The last checkpoint is whole"
+            ) from error
+
+
+def _loop(run: Run) -> None:
+    progress, settings = run.progress, run.stage.settings
+    before = saved = progress.seconds
     losses: list[float] = []
+    bad = 0
     while True:
         progress.seconds = before + time.monotonic() - progress.started
-        share = plan.progress(progress.seconds, progress.images)
-        done = share >= 1.0 or progress.images >= plan.stop
+        share = run.processes.agree(run.plan.progress(progress.seconds, progress.images))
+        done = share >= 1.0 or progress.images >= run.plan.stop
         if losses and (done or progress.steps % settings.log_every == 0):
             progress.loss = sum(losses) / len(losses)
             losses.clear()
-            _log(stage, out, progress, share)
+            if run.processes.is_main:
+                _log(run, share)
         due = progress.seconds - saved > SAVE_SECONDS or progress.steps % settings.save_every == 0
-        if done or (due and progress.steps):
-            _save(stage, config, out, progress, optimiser, trained, averages)
+        if (done or (due and progress.steps)) and run.processes.is_main:
+            _save(run)
             saved = progress.seconds
         if done:
             return
         rate = settings.learning_rate * learning_rate_share(share, progress.steps, settings.warmup, settings.decay)
-        for group in optimiser.param_groups:
+        for group in run.optimiser.param_groups:
             group["lr"] = rate
-        loss = _step(stage, config.seed, progress, optimiser)
-        if math.isfinite(loss):
+        loss = _step(run)
+        bad = 0 if math.isfinite(loss) else bad + 1
+        if bad == MOST_BAD_STEPS:
+            raise TrainingError(
+                f"train {run.stage.name}: expected finite losses, found {bad} in a row that were not, at step "
+                f"{progress.steps}; lower learning_rate and resume from the last checkpoint, which is whole"
+            )
+        if bad == 0:
             losses.append(loss)
             decay = min(settings.ema, (1 + progress.steps) / (10 + progress.steps))
             with torch.no_grad():
-                for name, average in averages.items():
-                    average.lerp_(trained[name], 1 - decay)
+                for name, average in run.averages.items():
+                    average.lerp_(run.trained[name], 1 - decay)
         progress.steps += 1
-        progress.images += settings.batch
+        progress.images += settings.batch * run.processes.count
 
 
 def learning_rate_share(progress: float, step: int, warmup: int, decay: float) -> float:
@@ -149,26 +223,37 @@ def learning_rate_share(progress: float, step: int, warmup: int, decay: float) -
     return min(1.0, (step + 1) / max(warmup, 1)) * falling
 
 
-def _step(stage: Stage, seed: int, progress: Progress, optimiser: torch.optim.Optimizer) -> float:
+def _step(run: Run) -> float:
     """One update; returns the loss, or NaN where loss or gradient was not finite and the weights were left alone."""
-    rng = torch.Generator().manual_seed((seed * 1_000_003 + progress.images * 7919 + 17) % 2**63)
+    progress, stage = run.progress, run.stage
+    here = run.config.seed * 1_000_003 + progress.images * 7919 + run.processes.index * 104_729 + 17
+    rng = torch.Generator().manual_seed(here % 2**63)
+    torch.manual_seed(here % 2**63)  # what dropout draws from
     device = next(stage.module.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+    with torch.autocast(device.type, torch.bfloat16, enabled=uses_bfloat16(run.config.precision, device)):
         loss = stage.loss(rng)
-    optimiser.zero_grad(set_to_none=True)
+    run.optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
-    norm = nn.utils.clip_grad_norm_(weights, stage.settings.clip)
-    if not (torch.isfinite(norm) and torch.isfinite(loss)):
+    run.processes.average_gradients(run.trained.values())
+    norm = nn.utils.clip_grad_norm_(run.trained.values(), stage.settings.clip)
+    if not (torch.isfinite(norm) and (run.processes.count > 1 or torch.isfinite(loss))):
         progress.skipped += 1
         return math.nan
-    optimiser.step()
+    run.optimiser.step()
     return float(loss.detach())
 
 
-def _log(stage: Stage, out: Path, progress: Progress, share: float) -> None:
+def uses_bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether networks train in bfloat16: as said, or, for 'auto', where the device has instructions for it."""
+    if precision == "auto":
+        return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    return precision == "bfloat16"
+
+
+def _log(run: Run, share: float) -> None:
+    progress = run.progress
     line = {
-        "stage": stage.name,
+        "stage": run.stage.name,
         "step": progress.steps,
         "images": progress.images,
         "pool": progress.pool,
@@ -179,8 +264,8 @@ def _log(stage: Stage, out: Path, progress: Progress, share: float) -> None:
     }
     text = json.dumps(line)
     print(text, flush=True)
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / f"{stage.name}.jsonl").open("a", encoding="utf-8") as file:
+    run.out.mkdir(parents=True, exist_ok=True)
+    with (run.out / f"{run.stage.name}.jsonl").open("a", encoding="utf-8") as file:
         file.write(text + "\n")
 
 
@@ -188,27 +273,20 @@ def _state_path(out: Path, stage: Stage) -> Path:
     return out / f"{stage.name}-state.safetensors"
 
 
-def _save(
-    stage: Stage,
-    config: Config,
-    out: Path,
-    progress: Progress,
-    optimiser: torch.optim.Optimizer,
-    trained: dict[str, nn.Parameter],
-    averages: dict[str, Tensor],
-) -> None:
+def _save(run: Run) -> None:
     """Averaged weights for use, and the raw state to resume from."""
+    stage, progress = run.stage, run.progress
     counts = {name: str(getattr(progress, name)) for name in ("images", "steps", "seconds", "skipped", "pool", "loss")}
-    metadata = {"stage": stage.name, "config": config.to_json(), **counts}
+    metadata = {"stage": stage.name, "config": run.config.to_json(), "after": run.after, **counts}
     raw = stage.module.state_dict()
-    save_tensors(out / f"{stage.name}.safetensors", {**raw, **averages}, metadata)
+    save_tensors(run.out / f"{stage.name}.safetensors", {**raw, **run.averages}, metadata)
     state = {f"weight.{name}": tensor for name, tensor in raw.items()}
-    state |= {f"average.{name}": tensor for name, tensor in averages.items()}
-    for name, weight in trained.items():
+    state |= {f"average.{name}": tensor for name, tensor in run.averages.items()}
+    for name, weight in run.trained.items():
         for moment in _MOMENTS:
-            if moment in optimiser.state[weight]:
-                state[f"{moment}.{name}"] = optimiser.state[weight][moment]
-    save_tensors(_state_path(out, stage), state, metadata)
+            if moment in run.optimiser.state[weight]:
+                state[f"{moment}.{name}"] = run.optimiser.state[weight][moment]
+    save_tensors(_state_path(run.out, stage), state, metadata)
 
 
 def _counted(metadata: dict[str, str], config: Config, path: Path) -> Progress:
@@ -237,22 +315,9 @@ def _restore(
             optimiser.state[weight] = {"step": torch.tensor(float(steps)), **moments}
 
 
-def make_stage(name: str, config: Config, source: PairSource, device: torch.device, out: Path) -> Stage:
-    """The stage called `name`; the denoiser's needs the finished autoencoder in `out`."""
-    torch.manual_seed(config.seed)
-    if name == "autoencoder":
-        return AutoencoderStage(config, source, device)
-    path = out / "autoencoder.safetensors"
-    tensors, _ = load_tensors(path)
-    first = AutoencoderStage(config, source, device)
-    load_into(first.unified, tensors, "unified", path)
-    load_into(first.autoencoder, tensors, "autoencoder", path)
-    return DenoiserStage(config, source, device, first.unified, first.autoencoder)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `expdiff train`."""
-    parser.add_argument("stage", choices=("autoencoder", "denoiser", "release"), help="what to train, or pack weights")
+    parser.add_argument("stage", choices=(*STAGES, "release"), help="what to train, or pack weights")
     parser.add_argument("--data", type=Path, help="folder the data generator reads its heads from")
     parser.add_argument("--config", type=Path, default=Path("small"), help="TOML file, or small, large, smoke")
     parser.add_argument("--minutes", type=float, help="wall-clock budget, data and saving included")
@@ -285,4 +350,8 @@ def run(args: argparse.Namespace) -> int:
     plan = Plan(args.minutes or math.inf, args.images or 2**62)
     stage = make_stage(args.stage, config, source, device, args.out)
     train(stage, config, plan, args.out, args.resume)
+    if args.stage != STAGES[0] and launched().is_main:
+        picture = args.out / f"{args.stage}.png"
+        write_png(picture, evaluation_grid(load_model(args.out, device), source))
+        print(f"wrote {picture}")
     return 0

@@ -12,7 +12,7 @@ from engine.face import skin
 from engine.face.assemble import Piece, assemble, constant_parts
 from engine.face.eyes import eyeball, paint_eye
 from engine.face.teeth import dental_arches
-from engine.identity import Identity, Provenance
+from engine.identity import Identity, Provenance, ReflectanceMaps
 from engine.mesh import Part
 
 LICENCE = "Apache-2.0; head model learned from ICT-FaceKit samples (MIT, USC Institute for Creative Technologies)"
@@ -26,6 +26,26 @@ def builtin_identity(seed: int = 0, texture_size: int = 1024) -> Identity:
     """The built-in person number `seed`: same number, same person. Maps are (texture_size, texture_size)."""
     traits = skin.sample_traits(seed)
     skin_m, eye_centres_m = sample_shape(seed)
+    return grow_identity(
+        f"Built-in {seed}",
+        skin_m,
+        eye_centres_m,
+        skin.paint(traits, texture_size),
+        seed,
+        Provenance(f"builtin:{seed}", LICENCE, "shape sampled, skin painted"),
+    )
+
+
+def grow_identity(
+    name: str,
+    skin_m: np.ndarray,
+    eye_centres_m: np.ndarray,
+    maps: ReflectanceMaps,
+    eye_seed: int,
+    provenance: Provenance,
+) -> Identity:
+    """A whole head on the built-in skin mesh: (V, 3) skin positions and (2, 3) eye centres (left, right), metres, with
+    mouth bag, sockets, eyeballs and teeth grown to fit; `maps` in the canonical layout, all known."""
     head = _head(skin_m)
     rims = _rims()[1:]  # the subject's right eye comes first, as on the image
     eyes = [
@@ -33,13 +53,18 @@ def builtin_identity(seed: int = 0, texture_size: int = 1024) -> Identity:
         for centre, part, rim in zip(eye_centres_m, (Part.EYE_LEFT, Part.EYE_RIGHT), rims[::-1], strict=True)
     ]
     return assemble(
-        name=f"Built-in {seed}",
+        name=name,
         pieces=[head, *eyes, *dental_arches(head)],
-        maps=skin.paint(traits, texture_size),
-        eye_srgb=paint_eye(seed),
+        maps=maps,
+        eye_srgb=paint_eye(eye_seed),
         known_maps=frozenset({"diffuse", "specular", "roughness", "normal"}),
-        provenance=Provenance(f"builtin:{seed}", LICENCE, "shape sampled, skin painted"),
+        provenance=provenance,
     )
+
+
+def skin_uv() -> np.ndarray:
+    """(V, 2) float64 canonical UVs of the built-in skin mesh's vertices, the two sides of a slit a hair apart."""
+    return _model()["vertex_uv"].astype(np.float64)
 
 
 def sample_shape(seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -22,9 +22,13 @@ from engine.image import resize_bilinear
 MELANIN_RGB = np.array([0.75, 1.00, 1.30], np.float32)
 HAEMOGLOBIN_RGB = np.array([0.10, 0.64, 0.58], np.float32)
 BASE_RGB = np.array([0.80, 0.66, 0.50], np.float32)
+INNER_RGB = np.array([0.32, 0.10, 0.09], np.float32)
+"""Wet flesh of mouth bag and eye sockets."""
 ROUGHNESS_MEAN, SPECULAR_MEAN = 0.46, np.array([28.0, 37.0, 46.0], np.float32) / 255.0
 TEXEL_MM = 0.55
 """Width of a texel of a 512 map on the front of the face, mean of the FFHQ-UV layout."""
+SOFT_SIDE = 1024
+"""Regions and mottle are made at no more texels a side: they hold nothing finer, and larger ones would be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +94,17 @@ def paint(traits: SkinTraits, size: int = 1024) -> ReflectanceMaps:
 def complete_maps(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
     """Maps for a (H, W, 3) uint8 colour texture in the canonical layout that came alone.
 
-    Specular and roughness are the region means; slopes come from the texture's own fine detail, dark taken as deep.
-    That detail is inferred from colour, not measured.
+    Specular and roughness are the region means; slopes come from the texture's own fine detail, dark taken as deep,
+    down to little more than a texel of it whatever its size. That detail is inferred from colour, not measured.
     """
     size = max(diffuse_srgb.shape[:2])
     luminance = linear_from_srgb(diffuse_srgb) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     tone = np.log(luminance + 0.02)
     texel = size / 512
-    detail = gaussian_blur(tone, 0.6 * texel) - gaussian_blur(tone, 3.0 * texel)
-    bare = 1 - _hair_share(size)
+    # noise of sensor and compression lies below: as wide as in a 1024 texture, so that a larger one keeps finer pores
+    finest = 0.6 * min(texel, SOFT_SIDE / 512)
+    detail = gaussian_blur(tone, finest) - gaussian_blur(tone, 3.0 * texel)
+    bare = 1 - _hair_share(min(size, SOFT_SIDE))
     detail = np.clip(detail, -0.12, 0.12) * resize_bilinear(bare, detail.shape[:2])
     pores = np.clip(-detail * 6, 0, 1)
     rng = np.random.default_rng(0)
@@ -187,7 +193,7 @@ def _hair(albedo: np.ndarray, brows: np.ndarray, traits: SkinTraits, size: int, 
     dark = np.array([0.020, 0.014, 0.011]) * (1 - traits.hair) + np.array([0.26, 0.16, 0.075]) * traits.hair
     brow = np.clip(brows, 0, 0.82)[..., None]
     albedo = albedo * (1 - brow) + dark * brow
-    lash = _lash_line(size)[..., None] * 0.85
+    lash = lash_line(size)[..., None] * 0.85
     albedo = albedo * (1 - lash) + dark * 0.8 * lash
     grain = np.clip(0.72 + 0.22 * band_noise(rng, size, 170, 0.3), 0, 1)
     if traits.stubble:
@@ -212,15 +218,8 @@ def _brow_strokes(size: int, traits: SkinTraits, rng: np.random.Generator) -> np
     """(size, size) coverage of brow hairs: short curved strokes, upwards near the nose and outwards beyond."""
     count = int(760 * traits.brow_density)
     coverage = np.zeros((size, size), np.float32)
-    outline = np.array(regions.PAIRED["brow"]) / 1024
-    inner, outer = outline[:, 0].min(), outline[:, 0].max()
-    xs = np.linspace(inner, outer, 64)
-    inside = regions.distance("brow", 512)
-    column = np.clip((xs * 512).astype(int), 0, 511)
-    rows = [np.flatnonzero(inside[:, c] < 0) for c in column]
-    middle = np.array([row.mean() if len(row) else np.nan for row in rows]) / 512
-    half = np.array([len(row) / 2 if len(row) else 0.0 for row in rows]) / 512
-    middle = np.interp(xs, xs[np.isfinite(middle)], middle[np.isfinite(middle)])
+    xs, middle, half = brow_axis()
+    inner, outer = xs[0], xs[-1]
     for mirrored in (False, True):
         x = inner + (outer - inner) * rng.beta(1.25, 1.35, count)
         y = np.interp(x, xs, middle) + np.interp(x, xs, half) * rng.uniform(-0.9, 0.9, count)
@@ -240,7 +239,20 @@ def _brow_strokes(size: int, traits: SkinTraits, rng: np.random.Generator) -> np
     return np.clip(blurred * 1.1, 0, 1) + 0.32 * np.clip(under, 0, 0.8)
 
 
-def _lash_line(size: int) -> np.ndarray:
+def brow_axis() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """u, v of the middle and half the thickness (each (64,), UV units) of the brow on the image's right, from the nose
+    outwards."""
+    outline = np.array(regions.PAIRED["brow"]) / 1024
+    xs = np.linspace(outline[:, 0].min(), outline[:, 0].max(), 64)
+    inside = regions.distance("brow", 512)
+    column = np.clip((xs * 512).astype(int), 0, 511)
+    rows = [np.flatnonzero(inside[:, c] < 0) for c in column]
+    middle = np.array([row.mean() if len(row) else np.nan for row in rows]) / 512
+    half = np.array([len(row) / 2 if len(row) else 0.0 for row in rows]) / 512
+    return xs, np.interp(xs, xs[np.isfinite(middle)], middle[np.isfinite(middle)]), half
+
+
+def lash_line(size: int) -> np.ndarray:
     """(size, size) 0..1 dark rim along the upper (strong) and lower (faint) lid margins."""
     from engine.face.layout import SLITS
 
@@ -259,25 +271,30 @@ def _openings(albedo: np.ndarray, size: int) -> np.ndarray:
     """Nostrils and the lips' meeting line darkened; the corner charts (mouth bag, sockets) painted as wet flesh."""
     nostril = regions.mask("nostril", size, 0.006)[..., None]
     albedo = albedo * (1 - 0.85 * nostril) + np.array([0.05, 0.015, 0.01]) * 0.85 * nostril
+    return np.where(inner_charts(size)[..., None], INNER_RGB, albedo).astype(np.float32)
+
+
+def inner_charts(size: int) -> np.ndarray:
+    """(size, size) bool: the corners of the layout that hold the mouth bag and the eye sockets."""
     y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
     corner = ((y < 0.13) & (np.abs(x - 0.5) > 0.325)) & (regions.distance("hairless", size) > 0.05)
-    inner = (corner & ((np.abs(x - 0.5) > 0.385) | (y < 0.06)))[..., None]
-    return np.where(inner, np.array([0.32, 0.10, 0.09]), albedo).astype(np.float32)
+    return corner & ((np.abs(x - 0.5) > 0.385) | (y < 0.06))
 
 
 def _gloss(size: int, rng: np.random.Generator, pores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(size, size, 3) specular intensity and (size, size) perceptual roughness."""
-    oily = np.maximum.reduce([regions.mask(name, size, 0.04) for name in ("forehead", "nose", "chin")])
-    lips = np.maximum(regions.mask("upper_lip", size, 0.006), regions.mask("lower_lip", size, 0.006))
-    cheeks, ears = regions.mask("cheek", size, 0.05), regions.mask("ear", size, 0.02)
-    mottle = 0.04 * band_noise(rng, size, 40) + 0.05 * band_noise(rng, size, 120)
-    roughness = ROUGHNESS_MEAN * (
-        1.06 - 0.14 * oily + 0.06 * cheeks - 0.16 * lips + 0.10 * ears + 0.35 * mottle + 0.2 * pores
-    )
-    level = 1.0 + 0.12 * oily + 0.25 * lips - 0.45 * ears + mottle - 0.5 * pores
-    hair = _hair_share(size)
-    level = level * (1 - 0.35 * hair) * (1 - 0.8 * regions.mask("nostril", size, 0.008))
-    roughness = roughness * (1 + 0.45 * hair)
+    soft = min(size, SOFT_SIDE)
+    oily = np.maximum.reduce([regions.mask(name, soft, 0.04) for name in ("forehead", "nose", "chin")])
+    lips = np.maximum(regions.mask("upper_lip", soft, 0.006), regions.mask("lower_lip", soft, 0.006))
+    cheeks, ears = regions.mask("cheek", soft, 0.05), regions.mask("ear", soft, 0.02)
+    mottle = 0.04 * band_noise(rng, soft, 40) + 0.05 * band_noise(rng, soft, 120)
+    rough = 1.06 - 0.14 * oily + 0.06 * cheeks - 0.16 * lips + 0.10 * ears + 0.35 * mottle
+    level = 1.0 + 0.12 * oily + 0.25 * lips - 0.45 * ears + mottle
+    hair = _hair_share(soft)
+    shade = (1 - 0.35 * hair) * (1 - 0.8 * regions.mask("nostril", soft, 0.008))
+    rough, level, hair, shade = (resize_bilinear(each, (size, size)) for each in (rough, level, hair, shade))
+    roughness = ROUGHNESS_MEAN * (rough + 0.2 * pores) * (1 + 0.45 * hair)
+    level = (level - 0.5 * pores) * shade
     return np.maximum(level, 0.05)[..., None] * SPECULAR_MEAN, np.clip(roughness, 0.15, 0.9)
 
 

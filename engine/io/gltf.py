@@ -273,9 +273,9 @@ def specular_color(specular_data: np.ndarray, f0_scale: float) -> tuple[np.ndarr
     KHR_materials_specular: F0 = min(0.04 * specularColorFactor * specularColorTexture, 1), the texture sRGB-encoded.
     The factor is the map's largest value, so that the picture uses all its levels.
     """
-    relative = specular_data.astype(np.float32) * np.float32(f0_scale / 255.0 / DIELECTRIC_F0)
-    factor = float(relative.max()) or 1.0
-    return bytes_from_unit(srgb_from_linear(relative / np.float32(factor))), factor
+    relative = np.arange(256, dtype=np.float32) * np.float32(f0_scale / 255.0 / DIELECTRIC_F0)
+    factor = float(relative[specular_data.max()]) or 1.0
+    return bytes_from_unit(srgb_from_linear(relative / np.float32(factor)))[specular_data], factor
 
 
 def _plain(color: tuple[float, float, float], roughness: float, f0: float) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from engine.mesh import PARTS, Part
 VERTEX_COUNT = 26719
 SKIN_VERTICES = 11248
 """Face, head and neck; what follows is sockets, gums, teeth, eyes and cards."""
+EYEBALLS = ((21451, 23021), (23021, 24591))
+"""Vertex ranges of the subject's left and right eyeball."""
 METRES_PER_UNIT = 0.01
 MODE_COUNT = 100
 LICENCE = "MIT (ICT-FaceKit, USC Institute for Creative Technologies)"

@@ -1,38 +1,53 @@
 """Pairs of a neutral and an expression of synthetic people, made in batches from an ICT-FaceKit folder.
 
 Shape: ICT's identity modes; expressions: ICT's shapes combined by the vocabulary's ARKit weights, carried to each
-person by local frames and the size of what moves, with per-person strength. Reflectance: strain of the deformation
-drives furrows, blood, gloss and roughness (`engine.synth.wrinkles`). Everything is in the canonical space.
+person by local frames and the size of what moves, as strongly as `engine.synth.people` says. Reflectance: the painted
+skin of the person, and what the strain of the deformation does to it (`engine.synth.wrinkles`). All in the canonical
+space, on the training device.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from engine.face import layout, skin
+from engine.face import layout, regions
 from engine.face.correspondence import mean_position_m
-from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.face.space import GEOMETRY_SIZE
 from engine.io import ict
+from engine.synth import photograph, skin
 from engine.synth.batch import Batch
-from engine.synth.wrinkles import Person, Wrinkles
-from engine.vocabulary import EXPRESSIONS
+from engine.synth.frames import local_frames
+from engine.synth.people import People, sample_people
+from engine.synth.wrinkles import Wrinkles
+from engine.vocabulary import EXPRESSIONS, NAMES, ONE_SIDED
 
-MIX_SHARE, HALF_SHARE, NEUTRAL_SHARE = 0.15, 0.15, 0.03
+MIX_SHARE, HALF_SHARE, SIDE_SHARE, NEUTRAL_SHARE = 0.14, 0.12, 0.12, 0.02
+RUN = 2
+"""Pairs of one person in a row: painting a face costs more than moving it."""
 TEST_SHARE = 0.1
-LEADING_MODES = 6
+_SKINS_KEPT = {"cpu": 48, "cuda": 1500}
+_AT_ONCE = {"cpu": 2, "cuda": 64}
+"""Pairs whose maps are made together: few stay within a CPU's caches."""
 _PLAIN = {"browInnerUp": ("browInnerUp_L", "browInnerUp_R"), "cheekPuff": ("cheekPuff_L", "cheekPuff_R")}
 
 
 @dataclass(frozen=True, slots=True)
-class _Pairs:
-    """Which person and which strengths, one row a sample."""
+class _Skin:
+    """What is painted once a person, half floats."""
 
-    identity: torch.Tensor
-    strengths: torch.Tensor
+    neutral: Tensor
+    """(9, 512, 512) true maps at rest."""
+    texture_srgb: Tensor
+    """(3, 512, 512)."""
+    lines: Tensor
+    """(2, 512, 512)."""
 
 
 def ict_mix(arkit: dict[str, float]) -> dict[str, float]:
@@ -59,7 +74,6 @@ class Generator:
         from engine.synth.operator import ict_geometry_operator
 
         self.device = torch.device(device)
-        rng = np.random.default_rng(seed)
         operator = ict_geometry_operator(folder)
         generic = ict.generic_positions_m(folder)
         mean = mean_position_m().reshape(-1, 3)
@@ -68,84 +82,114 @@ class Generator:
         modes = ict.identity_modes(folder) * ict.METRES_PER_UNIT
         spread = np.stack([_map(operator @ mode) for mode in modes])
         self._modes = torch.from_numpy(spread.reshape(len(modes), -1)).to(self.device)
+        eyes = [slice(start, end) for start, end in ict.EYEBALLS]
+        self._eyes_m = np.stack([generic[ball].mean(axis=0) for ball in eyes]) + shift
+        self._eye_modes_m = np.stack([modes[:, ball].mean(axis=1) for ball in eyes], axis=1)
         deltas = {name: delta * ict.METRES_PER_UNIT for name, delta in ict.expression_deltas(folder).items()}
         rows = [
             sum((weight * deltas[name] for name, weight in ict_mix(dict(entry.arkit)).items()), np.zeros_like(generic))
             for entry in EXPRESSIONS
         ]
         self._expressions = torch.from_numpy(np.stack([_map(operator @ row) for row in rows])).to(self.device)
-        self._coefficients = torch.from_numpy(rng.standard_normal((identities, len(modes))).astype(np.float32))
-        self._coefficients = self._coefficients.to(self.device)
-        self._strength = self._strengths(identities, seed)
-        self._traits = [skin.sample_traits(int(number)) for number in rng.integers(0, 2**31, identities)]
-        self._textures: dict[int, torch.Tensor] = {}
+        self.people: People = sample_people(identities, len(modes), seed, self.device)
+        self._skins: OrderedDict[int, _Skin] = OrderedDict()
         self._wrinkles = Wrinkles(self.device)
+        left = torch.from_numpy(regions.left_share(GEOMETRY_SIZE).copy()).to(self.device)
+        self._sides = torch.stack([left, 1 - left])
         first_test = identities - max(1, round(identities * TEST_SHARE))
         self.train_identities = list(range(first_test))
         self.test_identities = list(range(first_test, identities))
 
     def batch(self, count: int, rng: torch.Generator) -> Batch:
-        """`count` random pairs of the training people: mostly pure expressions, some mixes, half strengths,
-        neutrals."""
-        people = torch.randint(len(self.train_identities), (count,), generator=rng)
-        rows = torch.randint(1, len(EXPRESSIONS), (count, 2), generator=rng)
-        strengths = torch.zeros(count, len(EXPRESSIONS))
-        kind = torch.rand(count, generator=rng)
-        level = 0.3 + 0.7 * torch.rand(count, 2, generator=rng)
-        index = torch.arange(count)
-        full = kind >= MIX_SHARE + HALF_SHARE + NEUTRAL_SHARE
-        strengths[index, rows[:, 0]] = torch.where(full, torch.ones(count), level[:, 0])
-        mixed = kind < MIX_SHARE
-        strengths[index[mixed], rows[mixed, 1]] = level[mixed, 1]
-        resting = (kind >= MIX_SHARE + HALF_SHARE) & ~full
-        strengths[resting] = 0
-        strengths[resting, 0] = 1
-        return self._render(_Pairs(torch.tensor(self.train_identities)[people], strengths))
+        """`count` random pairs of training people, `RUN` of each: mostly pure expressions, some mixes, half strengths,
+        one-sided ones and neutrals."""
+        runs = torch.randint(len(self.train_identities), (-(-count // RUN),), generator=rng)
+        people = [self.train_identities[int(index)] for index in runs.repeat_interleave(RUN)[:count]]
+        return self.render(people, random_strengths(count, rng))
 
-    def pairs(self, identity_indices: list[int], expression_rows: list[int]) -> Batch:
-        """The full-strength expression `expression_rows[i]` (row of the vocabulary) of person `identity_indices[i]`."""
-        strengths = torch.zeros(len(expression_rows), len(EXPRESSIONS))
-        strengths[torch.arange(len(expression_rows)), torch.tensor(expression_rows)] = 1
-        return self._render(_Pairs(torch.tensor(identity_indices), strengths))
+    def pairs(
+        self, identity_indices: Sequence[int], expression_rows: Sequence[int], *, explained: bool = False
+    ) -> Batch:
+        """The full-strength expression `expression_rows[i]` (row of the vocabulary) of person `identity_indices[i]`.
 
-    def _strengths(self, identities: int, seed: int) -> torch.Tensor:
-        """(identities, 32) how far each person goes: 86% of the variance follows from leading shape modes, which can
-        be seen in the neutral; the rest is unexplained."""
-        rng = torch.Generator().manual_seed(seed + 1)
-        followed = torch.randn(LEADING_MODES, len(EXPRESSIONS), generator=rng) / LEADING_MODES**0.5
-        drive = self._coefficients[:, :LEADING_MODES].cpu() @ followed
-        rest = torch.randn(identities, len(EXPRESSIONS), generator=rng)
-        return (1 + 0.10 * drive + 0.04 * rest).clamp(0.7, 1.3).to(self.device)
+        With `explained`, without what nothing in the neutral tells: the best that can be foreseen.
+        """
+        strengths = torch.zeros(len(expression_rows), 2, len(EXPRESSIONS))
+        strengths[torch.arange(len(expression_rows)), :, torch.tensor(list(expression_rows))] = 1
+        return self.render(list(identity_indices), strengths, explained)
 
-    def _neutral(self, people: torch.Tensor) -> torch.Tensor:
+    def moves(self, numbers: Sequence[int], rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Random strengths (B, 2, 32) as in `batch` and offsets (B, 3, 128, 128) m of given people, without their skin:
+        many times cheaper than pairs."""
+        strengths = random_strengths(len(numbers), rng).to(self.device)
+        amount = self._amount(list(numbers), strengths, explained=False)
+        return strengths, self._offsets(self._neutral(list(numbers)), amount)
+
+    def _amount(self, numbers: list[int], strengths: Tensor, explained: bool) -> Tensor:
+        """(B, 2, 32) how far each side goes with each row."""
+        amount = strengths * self.people.strength[numbers]
+        if not explained:
+            amount = amount * self.people.hidden[numbers]
+        amount[..., 0] = 0
+        return amount
+
+    def _offsets(self, neutral_m: Tensor, amount: Tensor) -> Tensor:
+        generic_offset = torch.einsum("bse,echw,shw->bchw", amount, self._expressions, self._sides)
+        return self._carried(neutral_m, generic_offset, amount)
+
+    def render(self, numbers: list[int], strengths: Tensor, explained: bool = False) -> Batch:
+        """The expression of strengths (B, 2, 32) of each of the people `numbers`; `explained` as in `pairs`."""
+        people, strengths = self.people, strengths.to(self.device)
+        furrow = people.furrow[numbers]
+        if not explained:
+            furrow = furrow * people.hidden_furrow[numbers]
+        neutral_m = self._neutral(numbers)
+        offset_m = self._offsets(neutral_m, self._amount(numbers, strengths, explained))
+        skins = [self._skin(number) for number in numbers]
+        maps, texture, lines = (
+            torch.stack([getattr(one, name) for one in skins]).float() for name in ("neutral", "texture_srgb", "lines")
+        )
+        gloss = 1.3 - 0.6 * people.traits.firmness[numbers]
+        inputs = (neutral_m, offset_m, lines, furrow, people.flush[numbers], gloss)
+        parts = zip(*(values.split(_AT_ONCE[self.device.type]) for values in inputs), strict=True)
+        change = torch.cat([self._wrinkles(*part) for part in parts])
+        identity = torch.tensor(numbers, device=self.device)
+        return Batch(neutral_m, texture, maps, strengths, offset_m, change, identity)
+
+    def eye_centres_m(self, number: int) -> np.ndarray:
+        """(2, 3) centres of a person's left and right eyeball, metres, canonical head frame."""
+        return self._eyes_m + np.tensordot(self.people.shape[number].cpu().numpy(), self._eye_modes_m, axes=1)
+
+    def _neutral(self, numbers: list[int]) -> Tensor:
         """(B, 3, 128, 128) metres."""
-        shape = (self._coefficients[people] @ self._modes).reshape(-1, 3, GEOMETRY_SIZE, GEOMETRY_SIZE)
+        shape = (self.people.shape[numbers] @ self._modes).reshape(-1, 3, GEOMETRY_SIZE, GEOMETRY_SIZE)
         return self._generic + shape
 
-    def _render(self, pairs: _Pairs) -> Batch:
-        people = pairs.identity.to(self.device)
-        strengths = pairs.strengths.to(self.device)
-        neutral = self._neutral(people)
-        amount = strengths * self._strength[people]
-        amount[:, 0] = 0
-        generic_offset = torch.einsum("be,echw->bchw", amount, self._expressions)
-        offset = self._carried(neutral, generic_offset, amount)
-        texture = torch.stack([self._texture(int(number)) for number in pairs.identity]).to(self.device)
-        persons = [Person(int(number), self._traits[int(number)].age_years) for number in pairs.identity]
-        diffuse, change = self._wrinkles(neutral, offset, texture.float() / 255, persons)
-        return Batch(neutral, diffuse, strengths, offset, change, pairs.identity.to(self.device))
+    def _skin(self, number: int) -> _Skin:
+        """A person's skin, painted once and kept while there is room."""
+        if number not in self._skins:
+            lines = self._wrinkles.lines(self.people, [number])
+            painted = skin.paint(self.people.traits, [number])
+            neutral = self._wrinkles.at_rest(painted, lines, self.people.furrow[[number]])
+            seeds = [int(self.people.traits.seed[number])]
+            texture = photograph.photograph(neutral, self._neutral([number]), seeds)
+            self._skins[number] = _Skin(neutral[0].half(), texture[0].half(), lines[0].half())
+            while len(self._skins) > _SKINS_KEPT[self.device.type]:
+                self._skins.popitem(last=False)
+        self._skins.move_to_end(number)
+        return self._skins[number]
 
-    def _carried(self, neutral: torch.Tensor, offset: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
+    def _carried(self, neutral_m: Tensor, offset_m: Tensor, amount: Tensor) -> Tensor:
         """Offsets of the generic head turned into each person's local frames and scaled to the size of what moves.
 
         Frames: differential frame of the smoothed surface (Sumner and Popovic 2004 in spirit). Lids are scaled by the
-        ratio of eye openings, so that they close on every person.
+        ratio of eye openings, so that they close on every person. `amount` is (B, 2, 32).
         """
-        turn = local_frames(neutral) @ local_frames(self._generic[None]).transpose(-1, -2)
-        carried = torch.einsum("bhwij,bjhw->bihw", turn, offset)
-        ratio = self._eye_ratio(neutral)
-        blink = amount[:, [1, 14]].amax(dim=1).clamp(0, 1)[:, None, None, None]
-        return carried * (1 + blink * (ratio - 1))
+        turn = local_frames(neutral_m) @ local_frames(self._generic[None]).transpose(-1, -2)
+        carried = torch.einsum("bhwij,bjhw->bihw", turn, offset_m)
+        blink = amount[:, :, [NAMES.index("Eye Blink"), NAMES.index("Face Compression")]].amax(dim=2).clamp(0, 1)
+        blink = torch.einsum("bs,shw->bhw", blink, self._sides)[:, None]
+        return carried * (1 + blink * (self._eye_ratio(neutral_m) - 1))
 
     def _eye_ratio(self, neutral: torch.Tensor) -> torch.Tensor:
         """(B, 1, 128, 128) eye opening over the generic one near each eye, 1 elsewhere."""
@@ -164,23 +208,29 @@ class Generator:
             ratio = ratio * (1 + near * (share - 1))
         return ratio
 
-    def _texture(self, number: int) -> torch.Tensor:
-        """(3, 512, 512) uint8, painted once and kept."""
-        if number not in self._textures:
-            painted = skin.paint(self._traits[number], TEXTURE_SIZE).diffuse_srgb
-            self._textures[number] = torch.from_numpy(painted.transpose(2, 0, 1).copy())
-        return self._textures[number]
 
-
-def local_frames(position_m: torch.Tensor) -> torch.Tensor:
-    """(B, 3, H, W) -> (B, H, W, 3, 3) rotations: columns are the u tangent, its normal's cross product, the normal."""
-    smooth = torch.nn.functional.avg_pool2d(position_m, 9, 1, 4, count_include_pad=False)
-    along_u = torch.nn.functional.pad(smooth[..., :, 2:] - smooth[..., :, :-2], (1, 1, 0, 0), mode="replicate")
-    along_v = torch.nn.functional.pad(smooth[..., 2:, :] - smooth[..., :-2, :], (0, 0, 1, 1), mode="replicate")
-    normal = torch.nn.functional.normalize(torch.linalg.cross(along_v, along_u, dim=1), dim=1, eps=1e-12)
-    first = torch.nn.functional.normalize(along_u, dim=1, eps=1e-12)
-    second = torch.linalg.cross(normal, first, dim=1)
-    return torch.stack([first, second, normal], dim=-1).permute(0, 2, 3, 1, 4)
+def random_strengths(count: int, rng: torch.Generator) -> Tensor:
+    """(count, 2, 32) what training draws: pure expressions, mixes of two, half strengths, one-sided ones, neutrals."""
+    rows = torch.randint(1, len(EXPRESSIONS), (count, 2), generator=rng)
+    sided = torch.tensor([NAMES.index(name) for name in sorted(ONE_SIDED)])
+    sided = sided[torch.randint(len(sided), (count,), generator=rng)]
+    kind, side = torch.rand(count, generator=rng), torch.randint(2, (count,), generator=rng)
+    level = 0.3 + 0.7 * torch.rand(count, 3, generator=rng)
+    strengths = torch.zeros(count, 2, len(EXPRESSIONS))
+    ends = np.cumsum([MIX_SHARE, HALF_SHARE, SIDE_SHARE, NEUTRAL_SHARE])
+    for index in range(count):
+        row, what = strengths[index], int(np.searchsorted(ends, float(kind[index]), side="right"))
+        if what <= 1:
+            row[:, rows[index, 0]] = level[index, 0]
+            if what == 0:
+                row[:, rows[index, 1]] = level[index, 1]
+        elif what == 2:
+            row[side[index], sided[index]] = level[index, 0]
+            if level[index, 2] > 0.65:  # half of them uneven instead of one-sided
+                row[1 - side[index], sided[index]] = level[index, 0] * level[index, 1] * 0.5
+        else:
+            row[:, 0 if what == 3 else rows[index, 0]] = 1
+    return strengths
 
 
 def _map(values: np.ndarray) -> np.ndarray:

@@ -12,7 +12,8 @@ import torch
 from engine.diffusion.config import ModelConfig, read_config
 from engine.diffusion.generate import generate
 from engine.diffusion.request import GenerateRequest
-from engine.diffusion.train import Plan, make_stage, train
+from engine.diffusion.stages import make_stage
+from engine.diffusion.train import Plan, train
 from engine.errors import EngineError, VocabularyError, WeightsError
 from engine.face.builtin import builtin_identity
 from tests.diffusion.source import WaveSource

@@ -9,13 +9,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine.diffusion import evaluate as evaluation
 from engine.diffusion.card import model_card
-from engine.diffusion.checkpoint import MANIFEST, load_model, write_release
+from engine.diffusion.checkpoint import MANIFEST, STAGES, load_model, write_release
 from engine.diffusion.config import read_config
-from engine.diffusion.inference import make_noise, sample
-from engine.diffusion.train import Plan, learning_rate_share, make_stage, train, use_device
-from engine.errors import EngineError, WeightsError
+from engine.diffusion.evaluation.entrants import Entrant
+from engine.diffusion.evaluation.run import Plan as EvaluationPlan
+from engine.diffusion.evaluation.run import evaluate
+from engine.diffusion.stages import make_stage
+from engine.diffusion.train import MOST_BAD_STEPS, Plan, learning_rate_share, train, use_device, uses_bfloat16
+from engine.errors import EngineError, TrainingError, WeightsError
 from tests.diffusion.source import WaveSource
 
 SOURCE = WaveSource(people=26)
@@ -27,7 +29,7 @@ def finished(tmp_path_factory):
     """A training folder, and the device it was made on."""
     out = tmp_path_factory.mktemp("run")
     device = use_device("cpu", 1)
-    for name, images in (("autoencoder", 600), ("denoiser", 4800)):
+    for name, images in (("autoencoder", 600), ("denoiser", 4800), ("refine", 200)):
         train(make_stage(name, CONFIG, SOURCE, device, out), CONFIG, Plan(images=images), out)
     return out
 
@@ -41,24 +43,21 @@ def released(finished, tmp_path_factory):
 
 
 def test_training_lowers_both_losses_and_logs_json(finished):
-    for name in ("autoencoder", "denoiser"):
+    for name in ("autoencoder", "denoiser", "refine"):
         lines = [json.loads(line) for line in (finished / f"{name}.jsonl").read_text().splitlines()]
         losses = [line["loss"] for line in lines]
-        assert np.mean(losses[-3:]) < 0.9 * np.mean(losses[:3])
+        assert name == "refine" or np.mean(losses[-3:]) < 0.9 * np.mean(losses[:3])
         assert lines[-1]["progress"] == 1.0
         assert lines[-1]["skipped"] == 0
 
 
 def test_it_beats_copying_the_neutral_on_people_it_never_saw(finished):
-    results = evaluation.evaluate(load_model(finished), SOURCE, 2, range(1, 32))
+    done = evaluate([Entrant("ours", load_model(finished), (1, 4))], SOURCE, EvaluationPlan(people=2, fit_people=24))
     for key in ("mm", "mm moving", "diffuse rmse", "normal rmse"):
-        row = {name: float(np.nanmean(errors[key])) for name, errors in results.items()}
+        row = {name: done.scores.mean(name, key) for name in done.scores.values}
         assert row["floor"] < row["ours, 4 steps"], key
         assert row["ours, 4 steps"] < row["copy neutral"], key
-    assert np.nanmean(results["ours, 1 step"]["mm"]) < 0.6 * np.nanmean(results["copy neutral"]["mm"])
-    text = evaluation.table(results)
-    assert text.count("\n") == 1 + len(results)
-    assert "nan" not in text
+    assert done.scores.mean("ours, 1 step", "mm") < 0.6 * done.scores.mean("copy neutral", "mm")
 
 
 def test_the_model_card_tells_the_training_and_the_table(released):
@@ -67,27 +66,15 @@ def test_the_model_card_tells_the_training_and_the_table(released):
         assert text in card
 
 
-def test_measure_knows_the_exact_answers():
-    batch = SOURCE.pairs([0, 1], [3, 4])
-    masks = torch.ones(32, 32), torch.ones(64, 64)
-    exact = evaluation.measure(batch, evaluation.Maps(batch.offset_m, batch.change), *masks)
-    assert all(float(values.abs().max()) == 0 for values in exact.values())
-    shift = torch.tensor([0.003, 0.0, 0.004])[:, None, None]
-    off = evaluation.measure(batch, evaluation.Maps(batch.offset_m + shift, batch.change + 0.1), *masks)
-    torch.testing.assert_close(off["mm"], torch.full((2,), 5.0))
-    torch.testing.assert_close(off["roughness rmse"], torch.full((2,), 0.1))
-    assert off["roughness band"].max() < 1e-5
-
-
-@pytest.mark.parametrize(("name", "half", "whole"), [("autoencoder", 20, 40), ("denoiser", 40, 80)])
+@pytest.mark.parametrize(("name", "half", "whole"), [("autoencoder", 20, 40), ("denoiser", 40, 80), ("refine", 20, 40)])
 def test_two_resumed_halves_are_one_run(name, half, whole, finished, tmp_path):
     device = use_device("cpu", 1)
     ends = []
     for stops in ((whole,), (half, whole)):
         out = tmp_path / str(len(stops))
-        if name == "denoiser":
-            out.mkdir()
-            (out / "autoencoder.safetensors").write_bytes((finished / "autoencoder.safetensors").read_bytes())
+        out.mkdir()
+        for before in STAGES[: STAGES.index(name)]:
+            (out / f"{before}.safetensors").write_bytes((finished / f"{before}.safetensors").read_bytes())
         for number, stop in enumerate(stops):
             plan = Plan(images=whole, stop=stop)
             train(make_stage(name, CONFIG, SOURCE, device, out), CONFIG, plan, out, resume=number > 0)
@@ -107,21 +94,58 @@ def test_a_release_is_the_training_folder_in_half_floats(finished, released):
     assert max(path.stat().st_size for path in released.iterdir()) < 16 * 2**20
 
 
-def test_sampling_is_repeatable_and_seeds_differ(released):
+def last(model, neutral, batch, seed, steps=3, **how):
+    *_, (latent, _) = model.sample(neutral, batch.expression, ["jaw open", "smile"], model.noise(seed), steps, **how)
+    return latent
+
+
+@pytest.fixture(scope="module")
+def reading(released):
+    """A model, a pair of one person's expressions, and that person as read."""
     model = load_model(released)
     batch = SOURCE.pairs([24, 24], [5, 6])
-    condition = model.unified.encode_condition(batch.neutral_position_m[:1], batch.neutral_diffuse_srgb[:1])
+    return model, model.read(batch.neutral_position_m[:1], batch.texture_srgb[:1]), batch
 
-    def last(seed, guidance=1.0):
-        *_, (latent, _) = sample(
-            model, condition, batch.expression, ["jaw open", "smile"], make_noise(model, seed), 3, guidance
-        )
-        return latent
 
-    assert torch.equal(last("a"), last("a"))
-    assert not torch.equal(last("a"), last("b"))
-    assert not torch.equal(last("a"), last("a", 2.0))
-    torch.testing.assert_close(last("a", 1.0 + 1e-7), last("a"), atol=1e-4, rtol=1e-3)
+def test_sampling_is_repeatable_and_seeds_differ(reading):
+    assert torch.equal(last(*reading, "a"), last(*reading, "a"))
+    assert not torch.equal(last(*reading, "a"), last(*reading, "b"))
+    assert not torch.equal(last(*reading, "a"), last(*reading, "a", guidance=2.0))
+    torch.testing.assert_close(last(*reading, "a", guidance=1.0 + 1e-7), last(*reading, "a"), atol=1e-4, rtol=1e-3)
+
+
+def test_a_locked_group_stays_and_the_other_is_made_to_go_with_it(reading):
+    model, neutral, batch = reading
+    truth = model.encode(batch.offset_m, batch.change, neutral)
+    kept = truth.clone()
+    kept[:, model.denoiser.splits[0] :] = torch.nan  # geometry locked
+    found = last(*reading, "a", kept=kept)
+    assert torch.equal(found[:, : model.denoiser.splits[0]], truth[:, : model.denoiser.splits[0]])
+    assert found.isfinite().all()
+    other = kept + 0.5
+    assert (last(*reading, "a", kept=other) - found)[:, model.denoiser.splits[0] :].abs().max() > 1e-4
+
+
+def test_reading_a_neutral_gives_its_maps(reading):
+    model, neutral, batch = reading
+    assert neutral.maps.shape == (1, 9, 64, 64)
+    truth, plain = (
+        batch.neutral[:1],
+        model.unified.unscale_maps(torch.zeros(1, 9, 64, 64), model.unified.texture_input(batch.texture_srgb[:1])),
+    )
+    assert (neutral.maps - truth).abs().mean() < (plain - truth).abs().mean()
+
+
+def test_refined_weights_count_only_with_the_denoiser_they_came_from(finished, tmp_path):
+    folder = copied(finished, tmp_path)
+    refined = load_model(folder)
+    (folder / "refine.safetensors").unlink()
+    plain = load_model(folder)
+    assert refined.model_id != plain.model_id
+    copied(finished, folder)
+    (folder / "denoiser.safetensors").write_bytes((finished / "autoencoder.safetensors").read_bytes())
+    with pytest.raises(WeightsError, match="denoiser"):
+        load_model(folder)
 
 
 def copied(folder, target):
@@ -158,11 +182,11 @@ def test_foreign_training_folders_are_refused(finished, tmp_path):
         load_model(folder)
     tensors = load_file(finished / "denoiser.safetensors")
     tensors["denoiser.group"] = tensors["denoiser.group"] * float("nan")
-    save_file(tensors, path, {"format": "expdiff-1", "config": CONFIG.to_json()})
+    save_file(tensors, path, {"format": "expdiff-2", "config": CONFIG.to_json()})
     with pytest.raises(WeightsError, match="NaN"):
         load_model(folder)
     del tensors["denoiser.group"]
-    save_file(tensors, path, {"format": "expdiff-1", "config": CONFIG.to_json()})
+    save_file(tensors, path, {"format": "expdiff-2", "config": CONFIG.to_json()})
     with pytest.raises(WeightsError, match="group"):
         load_model(folder)
 
@@ -177,11 +201,42 @@ def test_resuming_with_another_configuration_is_refused(finished):
 def test_a_step_that_is_not_finite_is_left_out(finished, tmp_path):
     stage = make_stage("denoiser", CONFIG, SOURCE, torch.device("cpu"), finished)
     stage.prepare(0.0, None)
-    stage.condition[:8] = float("nan")  # one pair in forty
+    stage.clean[:8] = float("nan")  # one pair in forty
     stage.prepare = lambda deadline, count: 320
     progress = train(stage, CONFIG, Plan(images=800), tmp_path)
     assert 0 < progress.skipped < progress.steps
     assert all(weight.isfinite().all() for weight in stage.module.parameters())
+
+
+def test_losses_that_stay_infinite_end_the_run_and_leave_the_checkpoint_whole(finished, tmp_path):
+    out = copied(finished, tmp_path)
+    before = (out / "denoiser.safetensors").read_bytes()
+    stage = make_stage("denoiser", CONFIG, SOURCE, torch.device("cpu"), out)
+    stage.prepare(0.0, None)
+    stage.clean[:] = float("nan")
+    stage.prepare = lambda deadline, count: 320
+    with pytest.raises(TrainingError, match=f"found {MOST_BAD_STEPS} in a row"):
+        train(stage, CONFIG, Plan(images=8000), out)
+    assert (out / "denoiser.safetensors").read_bytes() == before
+    assert not list(out.glob("*.part"))
+
+
+def test_running_out_of_memory_says_what_to_lower(finished, tmp_path):
+    stage = make_stage("denoiser", CONFIG, SOURCE, torch.device("cpu"), finished)
+
+    def greedy(rng):
+        return torch.empty(2**60).sum()
+
+    stage.loss = greedy
+    with pytest.raises(TrainingError, match=r"lower `pool` or `batch` of \[denoiser\]"):
+        train(stage, CONFIG, Plan(images=8), tmp_path)
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_precision_is_as_said():
+    assert not uses_bfloat16("float32", torch.device("cpu"))
+    assert uses_bfloat16("bfloat16", torch.device("cpu"))
+    assert uses_bfloat16("auto", torch.device("cuda"))
 
 
 def test_the_rate_rises_holds_and_falls():

@@ -1,5 +1,6 @@
 """Blending on the CPU: what renderer and exports are measured against."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -7,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine import image
 from engine.composer import compose, compose_maps, compose_positions
 from engine.errors import VocabularyError
 from engine.expression import LOG_FLOOR, Expression, ExpressionSet, ReflectanceChange
+from engine.face.noise import gaussian_blur
+from engine.identity import ReflectanceMaps
 from tests.heads import make_expressions, make_head
 
 NAMES = ("Jaw Open", "Brows Up", "Cheek Puff")
@@ -128,3 +132,91 @@ def test_half_size_changes_are_carried_at_the_neutrals_size():
 def test_a_name_without_an_expression_is_refused(name):
     with pytest.raises(VocabularyError, match=f"'{name}' is not in this set; it has: Jaw Open, Brows Up"):
         compose(HEAD, SET, {name: 0.5})
+
+
+def grainy(size, seed=0):
+    """Maps whose every texel differs from its neighbours: pores as fine as the map can hold."""
+    rng = np.random.default_rng(seed)
+    grain = rng.normal(0, 12, (*size, 1))
+    return ReflectanceMaps(
+        np.clip(np.array([198, 150, 128]) + grain, 0, 255).astype(np.uint8),
+        np.clip(np.array([28, 37, 46]) + grain / 3, 0, 255).astype(np.uint8),
+        np.clip(110 + grain[..., 0], 0, 255).astype(np.uint8),
+        rng.normal(0, 0.1, (*size, 2)).astype(np.float16),
+    )
+
+
+def smooth_change(size, seed=0):
+    """A strong, slow change in the middle of the face, exactly nothing around it."""
+    rng = np.random.default_rng(seed)
+    y, x = ((np.arange(side) + 0.5) / side * 2 - 1 for side in size)
+    bump = np.clip(1 - (y[:, None] ** 2 + x[None] ** 2) / 0.5, 0, None) ** 2
+    return ReflectanceChange(
+        *(bump.reshape(size + (1,) * (n > 0)) * rng.normal(0, 0.5, n or None) for n in (3, 3, 0, 2))
+    )
+
+
+@pytest.mark.parametrize("texels", [1, 300, 1777])
+@pytest.mark.parametrize(("size", "changes"), [((37, 53), ((9, 16),)), ((64, 31), ((64, 31), (16, 8), (5, 8)))])
+def test_where_strips_begin_changes_no_bit(monkeypatch, texels, size, changes):
+    head = grainy(size)
+    made = [Expression(name, np.zeros((3, 3)), smooth_change(each)) for name, each in zip(NAMES, changes, strict=False)]
+    together, weights = ExpressionSet("", tuple(made)), {each.name: 0.7 for each in made}
+    monkeypatch.setattr(image, "ROWS_TEXELS", 10**9)
+    whole = compose_maps(head, together, weights)
+    normal = image.normal_bytes_from_slope(whole.slope)
+    monkeypatch.setattr(image, "ROWS_TEXELS", texels)
+    strips = compose_maps(head, together, weights)
+    for name in MAPS:
+        np.testing.assert_array_equal(getattr(strips, name), getattr(whole, name))
+    np.testing.assert_array_equal(image.normal_bytes_from_slope(whole.slope), normal)
+
+
+def test_sizes_of_changes_may_differ_from_each_other_and_from_the_maps():
+    head, changes = (
+        grainy((45, 60)),
+        [smooth_change(size, seed) for seed, size in enumerate(((15, 20), (12, 20), (9, 8)))],
+    )
+    together = ExpressionSet("", tuple(Expression(n, np.zeros((3, 3)), c) for n, c in zip(NAMES, changes, strict=True)))
+    maps = compose_maps(head, together, dict.fromkeys(NAMES, 0.5))
+    total = [
+        0.5 * sum(image.resize_bilinear(getattr(change, name), (45, 60)).astype(np.float64) for change in changes)
+        for name in ("log_diffuse", "slope")
+    ]
+    expected = encoded((decoded(head.diffuse_srgb) + LOG_FLOOR) * np.exp(total[0]) - LOG_FLOOR)
+    assert np.abs(maps.diffuse_srgb - expected).max() < 0.501
+    np.testing.assert_allclose(maps.slope, head.slope + total[1], rtol=1e-3, atol=1e-4)
+
+
+def test_memory_beside_the_result_is_a_fraction_of_one_float_copy():
+    side = 1024
+    head, made = grainy((side, side)), Expression("Jaw Open", np.zeros((3, 3)), smooth_change((64, 64)))
+    tracemalloc.start()
+    try:
+        maps = compose_maps(head, ExpressionSet("", (made,)), {"Jaw Open": 0.8})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    result = sum(getattr(maps, name).nbytes for name in MAPS)
+    assert peak - result < 0.5 * 9 * 4 * side * side
+
+
+def band(values):
+    """Detail of one to about four texels across."""
+    return values - gaussian_blur(values, 2.0)
+
+
+def test_pores_stay_under_an_expression():
+    size, mesh = (256, 256), np.zeros((3, 3))
+    head, change = grainy(size), smooth_change((64, 64))
+    maps = compose_maps(head, ExpressionSet("", (Expression("Jaw Open", mesh, change),)), {"Jaw Open": 1.0})
+    untouched = image.resize_bilinear(np.abs(change.log_diffuse).max(axis=2), size) == 0
+    assert 0.2 < untouched.mean() < 0.8
+    for name in MAPS:
+        np.testing.assert_array_equal(getattr(maps, name)[untouched], getattr(head, name)[untouched])
+        assert (getattr(maps, name)[~untouched] != getattr(head, name)[~untouched]).any()
+    detail = [band(np.log(decoded(each.diffuse_srgb[..., 1]) + LOG_FLOOR)) for each in (head, maps)]
+    assert np.corrcoef(detail[0].ravel(), detail[1].ravel())[0, 1] > 0.99  # bytes round, most where skin gets darker
+    for axis in range(2):
+        before, after = (band(each.slope[..., axis].astype(np.float32)) for each in (head, maps))
+        np.testing.assert_allclose(after, before, atol=2e-3)

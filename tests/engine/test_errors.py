@@ -90,5 +90,5 @@ def test_what_is_no_real_number_is_refused(array):
 
 def test_every_error_of_the_program_is_an_engine_error_and_none_is_a_value_error():
     found = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
-    assert len(found) == 7
+    assert len(found) == 8
     assert all(issubclass(error, EngineError) and not issubclass(error, ValueError) for error in found)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.image import normal_bytes_from_slope, resize_bilinear, slope_from_normal_bytes
+from engine.image import normal_bytes_from_slope, resize_axis, resize_bilinear, slope_from_normal_bytes, strips
 
 SIDE = st.integers(1, 24)
 
@@ -43,6 +43,22 @@ def test_it_answers_in_single_precision():
 
 def test_twice_the_size_weighs_neighbours_three_to_one():
     np.testing.assert_allclose(resize_bilinear(np.array([[0.0, 4.0]]), (1, 4)), [[0, 1, 3, 4]])
+
+
+@given(SIDE, SIDE, st.data())
+def test_a_part_of_a_resized_picture_is_what_the_whole_has_there(height, wide, data):
+    first = data.draw(st.integers(0, wide - 1))
+    end = data.draw(st.integers(first + 1, wide))
+    image = np.random.default_rng(height).random((height, 3, 2)).astype(np.float16)
+    part = resize_axis(image, 0, wide, first, end)
+    np.testing.assert_array_equal(part, resize_bilinear(image, (wide, 3))[first:end])
+
+
+@given(st.integers(1, 5000), st.integers(1, 300_000))
+def test_strips_cover_every_row_once_in_order(height, width):
+    rows = list(strips((height, width)))
+    assert [first for first, _ in rows] == [0, *(end for _, end in rows[:-1])]
+    assert rows[-1][1] == height
 
 
 def test_every_normal_map_value_survives_slopes():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import VocabularyError
-from engine.vocabulary import EXPRESSIONS, NAMES, find, known_only, parse_names, parse_weights
+from engine.vocabulary import EXPRESSIONS, NAMES, find, known_only, nearest_first, parse_names, parse_weights
 
 PUBLISHED = (
     "Neutral",
@@ -139,3 +139,17 @@ def test_anything_else_is_refused(text):
 
 def test_known_only_keeps_what_has_an_expression_and_a_weight():
     assert known_only({"a": 0.5, "b": 0.0, "c": -1.0}, ["b", "c", "d"]) == {"c": -1.0}
+
+
+def test_the_nearest_share_units_then_the_part_of_the_face():
+    smile = find("Lip Corner Puller")
+    order = nearest_first({**smile.facs, **smile.arkit})
+    assert order[0] == "Lip Corner Puller"
+    assert sorted(order) == sorted(NAMES[1:])
+    # cheeks rise in a squint as well; then what else the mouth does; the brows have nothing to do with it
+    assert order.index("Eye Squint") < order.index("Lip Corner Depressor") < order.index("Brows Up")
+    jaw = find("Jaw Left")
+    nearest = nearest_first({**jaw.facs, **jaw.arkit})
+    assert nearest[:4] == ("Jaw Left", "Jaw Forward", "Jaw Right", "Jaw Open")
+    assert nearest_first({"AU12": 0.7, "AU6": 0.4}, ("Brows Up", "Eye Squint", "Lip Corner Puller"))[-1] == "Brows Up"
+    assert nearest_first({}) == NAMES[1:]

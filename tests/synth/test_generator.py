@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine.synth.generator import Generator, ict_mix, local_frames
+from engine.diffusion.autoencoder import guides
+from engine.synth.frames import local_frames
+from engine.synth.generator import Generator, ict_mix, random_strengths
+from engine.synth.people import sample_people
 from engine.synth.wrinkles import stretch
-from engine.vocabulary import EXPRESSIONS, NAMES
+from engine.vocabulary import EXPRESSIONS, NAMES, ONE_SIDED
 from tests.data import ICT, needs_data
 
 
@@ -81,7 +84,70 @@ class TestOnIct:
 
     def test_all_rows_make_finite_pairs(self, people: Generator) -> None:
         batch = people.pairs([3] * len(EXPRESSIONS), list(range(len(EXPRESSIONS))))
-        for value in (batch.offset_m, batch.change, batch.neutral_diffuse_srgb):
+        for value in (batch.offset_m, batch.change, batch.texture_srgb, batch.neutral):
             assert torch.isfinite(value).all()
         assert batch.offset_m.norm(dim=1).max() < 0.08
-        assert np.isclose(batch.expression.sum(), len(EXPRESSIONS))
+        assert np.isclose(batch.expression.sum(), 2 * len(EXPRESSIONS))
+
+    def test_what_nothing_tells_is_small_and_can_be_left_out(self, people: Generator) -> None:
+        rows = [NAMES.index("Jaw Open"), NAMES.index("Brows Up")]
+        truth, told = (people.pairs([2, 2], rows, explained=explained) for explained in (False, True))
+        assert torch.equal(truth.texture_srgb, told.texture_srgb)
+        rest = (truth.offset_m - told.offset_m).norm(dim=1).amax((1, 2)) / truth.offset_m.norm(dim=1).amax((1, 2))
+        assert (rest > 1e-4).all()
+        assert (rest < 0.15).all()
+        assert not torch.equal(truth.change, told.change)
+
+    def test_one_side_moves_alone(self, people: Generator) -> None:
+        strengths = torch.zeros(1, 2, len(EXPRESSIONS))
+        strengths[0, 0, NAMES.index("Lip Corner Puller")] = 1
+        batch = people.render([4], strengths)
+        middle = batch.offset_m.shape[-1] // 2
+        right, left = batch.offset_m[..., : middle - 8], batch.offset_m[..., middle + 8 :]  # subject's, by image halves
+        assert left.norm(dim=1).max() > 0.003
+        assert right.norm(dim=1).max() < 1e-4
+        assert batch.neutral_position_m[0, 0, 60, -30] > 0 > batch.neutral_position_m[0, 0, 60, 30]
+
+    def test_furrows_run_where_lines_lie_at_rest(self, people: Generator) -> None:
+        """The neutral's texture foretells an expression's wrinkles: their fine bands correlate."""
+        oldest = int(people.people.furrow.argmax())
+        batch = people.pairs([oldest], [NAMES.index("Brows Up")])
+        forehead = (slice(0, 1), slice(90, 145), slice(190, 322))
+        rest, change = guides((batch.neutral[:, :3] + 0.02).log())[0], guides(batch.change[:, :3])[0]
+        both = torch.stack([rest[forehead].flatten(), change[forehead].flatten()])
+        assert torch.corrcoef(both)[0, 1] > 0.4
+
+
+def test_draws_are_of_every_kind_and_sides_only_where_people_can() -> None:
+    strengths = random_strengths(4000, torch.Generator().manual_seed(0))
+    uneven = (strengths[:, 0] != strengths[:, 1]).any(1)
+    assert 0.08 < uneven.float().mean() < 0.16
+    sided = {NAMES[int(row)] for row in strengths[uneven].amax((0, 1)).nonzero()}
+    assert sided == ONE_SIDED
+    pure = ((strengths == 1).sum((1, 2)) == 2) & (strengths.sum((1, 2)) == 2)
+    assert 0.5 < pure.float().mean() < 0.7
+    assert ((strengths[:, 0] > 0).sum(1) > 1).float().mean() > 0.1
+    assert (strengths[:, :, 0] == 1).all(1).float().mean() > 0.01
+    assert strengths.max() == 1
+    assert strengths.min() == 0
+
+
+def test_strength_follows_from_shape_age_and_tissue_and_is_one_law_for_all_populations() -> None:
+    """A cubic in what the neutral shows explains nearly all of one population's strengths from another's."""
+    one, other = (sample_people(1500, 20, seed, torch.device("cpu")) for seed in (1, 2))
+
+    def seen(people):
+        plain = torch.cat(
+            [people.shape[:, :12], people.traits.age_years[:, None] / 30 - 1.6, people.traits.firmness[:, None] - 0.5],
+            1,
+        )
+        square = torch.cat([plain[:, [i]] * plain[:, i:] for i in range(14)], 1)
+        return torch.cat([torch.ones(len(plain), 1), plain, square, plain**3], 1)
+
+    answers = torch.linalg.lstsq(seen(one), one.strength[:, 0].log()).solution
+    rest = (seen(other) @ answers - other.strength[:, 0].log())[:, 1:]
+    assert rest.var() < 0.2 * other.strength[:, 0, 1:].log().var()
+    by_shape = torch.linalg.lstsq(seen(one)[:, :13], one.strength[:, 0].log()).solution
+    rest = (seen(other)[:, :13] @ by_shape - other.strength[:, 0].log())[:, 1:]
+    assert rest.var() > 0.4 * other.strength[:, 0, 1:].log().var()  # the skin has to be looked at, too
+    assert 0.01 < other.hidden.log().std() < 0.05

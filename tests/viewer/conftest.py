@@ -20,7 +20,7 @@ from viewer.document import Document
 from viewer.generation import Generation
 from viewer.jobs import JobRunner
 from viewer.viewport import set_default_format
-from viewer.window import MainWindow
+from viewer.window import FILL, MainWindow
 
 os.environ.setdefault("QT_QPA_PLATFORM", "xcb")
 
@@ -82,7 +82,9 @@ def generation(document: Document, jobs: JobRunner) -> Generation:
 
 @pytest.fixture
 def settings(tmp_path) -> QSettings:
-    return QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
+    made = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
+    made.setValue(FILL, False)  # a test that makes one expression is over when that is there
+    return made
 
 
 @pytest.fixture

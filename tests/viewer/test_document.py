@@ -118,3 +118,46 @@ def test_a_weight_of_zero_is_left_out(document: Document) -> None:
     document.edit("a", weights=with_weight(document.project, "Jaw Open", 0.4))
     document.edit("b", weights=with_weight(document.project, "Brows Up", 0.2))
     assert with_weight(document.project, "Jaw Open", 0.0) == {"Brows Up": 0.2}
+
+
+def test_what_is_completed_was_always_there(document: Document) -> None:
+    before = document.project
+    document.edit("Jaw Open", weights={"Jaw Open": 0.4})
+    document.edit("Brows Up", weights={"Brows Up": 0.2})
+    document.undo()
+    document.mark_saved(document.project, "a.expdiff")
+    labels, seen = (document.undo_label, document.redo_label), []
+    document.changed.connect(lambda old, new: seen.append((old, new)))
+    names = ("Jaw Open", "Lip Suck")
+    made = make_expressions(before.identity, names, seed=5)
+    document.complete(made)
+    now = document.project
+    assert [new for _, new in seen] == [now]
+    assert now.expressions.names == (*before.expressions.names, "Lip Suck")
+    assert now.expressions["Jaw Open"] is before.expressions["Jaw Open"]
+    assert (now.weights, now.scene, now.identity) == (seen[0][0].weights, seen[0][0].scene, before.identity)
+    assert (document.undo_label, document.redo_label) == labels
+    assert not document.modified
+    for step in (document.undo, document.redo, document.redo):
+        step()
+        assert document.project.expressions is now.expressions
+    assert dict(document.project.weights) == {"Brows Up": 0.2}
+    document.complete(made)  # nothing new in it
+    assert document.project.expressions is now.expressions
+
+
+def test_completing_keeps_each_steps_own_version_and_a_drag_in_one_piece(document: Document) -> None:
+    head, first = document.project.identity, document.project.expressions
+    other = make_expressions(head, ("Jaw Open",), seed=7)
+    document.edit("Generate Jaw Open", expressions=first.merged(other))
+    document.edit("Jaw Open", merge="drag", weights={"Jaw Open": 0.1})
+    document.complete(make_expressions(head, ("Lip Suck",)))
+    document.edit("Jaw Open", merge="drag", weights={"Jaw Open": 0.2})
+    document.undo()
+    assert dict(document.project.weights) == {}
+    assert document.project.expressions["Jaw Open"] is other["Jaw Open"]
+    document.undo()
+    assert document.project.expressions["Jaw Open"] is first["Jaw Open"]
+    assert "Lip Suck" in document.project.expressions
+    with pytest.raises(ValueError, match="identity"):
+        document.complete(make_expressions(make_head(seed=3), ("Dimpler",)))

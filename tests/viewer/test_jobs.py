@@ -77,7 +77,8 @@ def test_a_failure_is_told_once_and_the_next_job_runs(qtbot, jobs: JobRunner, pr
 
 def test_closing_waits_for_the_thread_and_drops_what_is_late(qtbot, project) -> None:
     jobs, gate, seen = JobRunner(), Gate(), []
-    jobs.stepped.connect(lambda *args: seen.append(args))
+    for signal in (jobs.stepped, jobs.stopped):
+        signal.connect(lambda *args: seen.append(args))
     jobs.start(gate(_request(project, "Jaw Open", steps=50)))
     gate.let(3)
     jobs.close()

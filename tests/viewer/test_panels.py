@@ -145,6 +145,57 @@ def test_generate_turns_into_cancel_and_back(dark, qtbot, document, jobs) -> Non
     assert document.project.expressions["sly smile"] is not None
 
 
+def test_a_click_on_generate_puts_one_expression_on_the_face(qtbot, document, expressions) -> None:
+    row = expressions.rows["Cheek Puff"]
+    qtbot.mouseClick(row.generate, Qt.MouseButton.LeftButton)
+    assert row.state == "making"
+    qtbot.waitUntil(lambda: row.state == "ready", timeout=5000)
+    assert document.project.active() == {"Cheek Puff": 1.0}
+    document.undo()
+    assert (document.undo_label, dict(document.project.weights)) == (None, {})
+
+
+def test_the_others_can_be_seen_coming_and_switched_off(dark, qtbot, document, jobs) -> None:
+    gate = Gate()
+    generation = Generation(document, jobs, gate)
+    panel, rows = GeneratePanel(document, generation), ExpressionsPanel(document, generation)
+    for widget in (panel, rows):
+        qtbot.addWidget(widget)
+    assert not panel.fill.isChecked()
+    panel.fill.click()
+    assert generation.fills
+    states = {name: row.state for name, row in rows.rows.items()}
+    generation.want("Jaw Left")
+    gate.let(5)
+    qtbot.waitUntil(lambda: generation.filling, timeout=5000)
+    assert panel.status._full == "3 of 31 are there, the others follow"
+    assert panel.button.text() == "Generate"
+    assert panel.progress.value() == 0
+    assert {name: row.state for name, row in rows.rows.items()} == states | {"Jaw Left": "ready"}
+    panel.fill.click()
+    assert not generation.filling
+    gate.let(100)
+    generation.fill(True)
+    assert panel.fill.isChecked()
+
+
+def test_a_prompt_entered_while_something_is_made_goes_first(dark, qtbot, document, jobs) -> None:
+    gate = Gate()
+    generation = Generation(document, jobs, gate)
+    panel = GeneratePanel(document, generation)
+    qtbot.addWidget(panel)
+    panel.button.click()
+    panel.prompt.returnPressed.emit()  # empty: the list is under way already
+    assert generation.waiting == ()
+    panel.prompt.setText("sly smile")
+    panel.prompt.returnPressed.emit()
+    assert (generation.making, len(generation.waiting)) == (("sly smile",), 29)
+    assert panel.button.text() == "Cancel"
+    gate.let(100)
+    qtbot.waitUntil(lambda: "sly smile" in document.project.expressions, timeout=5000)
+    gate.let(100)
+
+
 def _move(qtbot, slider: FloatSlider, shown: float) -> None:
     slider.number.setValue(shown)
 

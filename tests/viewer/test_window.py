@@ -18,12 +18,13 @@ from engine.project import new_project
 from engine.render.offscreen import render_image
 from engine.scene import ToneCurve, ViewChannel
 from tests.heads import make_expressions, make_head
-from tests.viewer.work import Gate
+from tests.viewer.work import USUAL_STEPS, Gate, make_step_by_step
 from viewer import orbit
 from viewer.dialogs import Answer, PictureSettings, ScreenshotDialog, ShortcutSheet
 from viewer.document import with_weight
 from viewer.panels.expressions import ExpressionsPanel
-from viewer.window import MainWindow
+from viewer.panels.generate import GeneratePanel
+from viewer.window import FILL, MainWindow
 
 
 def _seen(qtbot, window: MainWindow) -> np.ndarray:
@@ -288,6 +289,40 @@ def test_closing_while_generating_stops_the_job_and_keeps_the_layout(qtbot, open
     assert window.viewport.moving in (True, False)
     with pytest.raises(GraphicsError):
         window.viewport.picture(8, 8)
+
+
+def test_what_the_disk_has_comes_after_the_first_picture_and_costs_no_frame(qtbot, dark, settings, expressive) -> None:
+    gate = Gate()
+    window = MainWindow(expressive, settings, make_step_by_step, finder=gate)
+    assert gate.requests == []
+    with qtbot.waitSignal(window.viewport.painted, timeout=20000):
+        window.show()
+    panel = window.findChild(ExpressionsPanel)
+    assert panel is not None
+    assert "Lip Suck" in gate.requests[0].names
+    _seen(qtbot, window)
+    gate.let(len(gate.requests[0].names) * USUAL_STEPS + 1)
+    qtbot.waitUntil(lambda: panel.rows["Lip Suck"].state == "ready", timeout=20000)
+    assert not window.viewport.moving
+    assert not window.isWindowModified()
+    assert len(window.document.project.expressions.names) == 31
+    panel.rows["Lip Suck"].slider.number.setValue(1.0)
+    assert window.viewport.moving
+    window.finish()
+    window.close()
+    window.deleteLater()
+
+
+def test_making_the_others_is_on_at_first_and_remembered(qtbot, dark, settings, open_window, project) -> None:
+    settings.remove(FILL)
+    windows = []
+    for remembered in (True, False):
+        windows.append(open_window(project))
+        panel = windows[-1].findChild(GeneratePanel)
+        assert panel is not None
+        assert (panel.fill.isChecked(), windows[-1].generation.fills) == (remembered, remembered)
+        panel.fill.click()
+    assert settings.value(FILL, type=bool) is True
 
 
 def test_a_frame_that_fails_is_told_and_the_window_lives_on(qtbot, open_window, expressive, caplog) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.diffusion.request import GenerateRequest
@@ -21,6 +21,7 @@ class Report:
     total: int
     label: str
     result: Any = None
+    preview: Any = None
 
 
 def make_named(identity: Identity, request: GenerateRequest, name: str) -> Expression:
@@ -44,10 +45,19 @@ def make_step_by_step(request: GenerateRequest) -> Iterator[Report]:
     yield Report(total, total, "Done", ExpressionSet(request.identity.hash, tuple(made)))
 
 
+def make_with_previews(request: GenerateRequest) -> Iterator[Report]:
+    """As above, each expression's first step with a coarse set (of another seed, so that it can be told apart)."""
+    for step in make_step_by_step(request):
+        coarse = make_expressions(request.identity, (step.label.split(",")[0],), seed=99)
+        yield replace(step, preview=coarse) if "step 1 " in step.label else step
+
+
 class Gate:
     """A generator that pauses before each step until it is let through: makes the order of events certain."""
 
-    def __init__(self) -> None:
+    def __init__(self, work: Callable[[GenerateRequest], Iterator[Report]] = make_step_by_step) -> None:
+        self.work = work
+        self.requests: list[GenerateRequest] = []
         self._open = threading.Semaphore(0)
         self.threads: list[threading.Thread] = []
         self.closed = threading.Event()
@@ -57,8 +67,12 @@ class Gate:
             self._open.release()
 
     def __call__(self, request: GenerateRequest) -> Iterator[Report]:
+        self.requests.append(request)
+        return self._steps(request)
+
+    def _steps(self, request: GenerateRequest) -> Iterator[Report]:
         try:
-            for step in make_step_by_step(request):
+            for step in self.work(request):
                 if not self._open.acquire(timeout=20):
                     raise TimeoutError("the test never let the job go on")
                 self.threads.append(threading.current_thread())

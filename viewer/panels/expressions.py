@@ -169,7 +169,7 @@ class ExpressionsPanel(QWidget):
         row = ExpressionRow(name, tip, self)
         row.moved.connect(self._moved)
         row.settled.connect(self.document.seal)
-        row.wanted.connect(self.generation.want)
+        row.wanted.connect(self._wanted)
         self.rows[name] = row
         return row
 
@@ -195,6 +195,11 @@ class ExpressionsPanel(QWidget):
             self.document.edit(label, merge=("weight", name), weights=with_weight(project, name, weight))
         if weight:
             self.generation.want(name)
+
+    def _wanted(self, name: str) -> None:
+        """'generate' was clicked: one expression asked for by name is wanted on the face."""
+        self._moved(name, self.document.project.weights.get(name) or USUAL)
+        self.document.seal()
 
     def _reset_all(self) -> None:
         self.document.edit("Reset all expressions", weights={})

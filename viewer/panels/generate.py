@@ -5,11 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QSpinBox, QWidget
 
-from engine.vocabulary import NAMES, NEUTRAL
 from viewer.document import Document
-from viewer.generation import Generation, Settings
+from viewer.generation import OTHERS, Generation, Settings
 from viewer.panels.form import form
-from viewer.widgets.controls import Choice, Elided
+from viewer.widgets.controls import Choice, Elided, Toggle
 
 MISSING, ALL = "missing", "all"
 MAX_SEED = 2**31 - 1
@@ -28,6 +27,10 @@ class GeneratePanel(QWidget):
         self.which = Choice(parent=self)
         self.steps = self._number(1, 50, generation.settings.steps, "Sampler steps: more is slower and finer")
         self.seed = self._number(0, MAX_SEED, generation.settings.seed, "Same seed, same result")
+        self.fill = Toggle("Then make the others too", self)
+        self.fill.setToolTip(
+            "While you work, in the background, the most similar first; stops for whatever you ask for"
+        )
         self.button = QPushButton(self)
         self.progress = QProgressBar(self)
         self.progress.setTextVisible(False)
@@ -40,6 +43,7 @@ class GeneratePanel(QWidget):
         self.which.edited.connect(self._show)
         self.steps.valueChanged.connect(self._settings_changed)
         self.seed.valueChanged.connect(self._settings_changed)
+        self.fill.edited.connect(generation.fill)
         self.button.clicked.connect(self._clicked)
         document.changed.connect(self._document_changed)
         generation.changed.connect(self._show)
@@ -65,6 +69,7 @@ class GeneratePanel(QWidget):
         layout.addRow("Prompt", self.prompt)
         layout.addRow("Make", self.which)
         layout.addRow("Steps", numbers)
+        layout.addRow(self.fill)
         layout.addRow(self.button)
         layout.addRow(self.progress)
         layout.addRow(self.status)
@@ -74,18 +79,19 @@ class GeneratePanel(QWidget):
         """The vocabulary names the list stands for now."""
         chosen = self.which.value()
         if chosen == ALL:
-            return NAMES[1:]
+            return OTHERS
         if chosen == MISSING:
-            return tuple(name for name in NAMES[1:] if name not in self.document.project.expressions)
+            return self._missing()
         return (chosen,)
 
+    def _missing(self) -> tuple[str, ...]:
+        return tuple(name for name in OTHERS if name not in self.document.project.expressions)
+
     def _fill(self) -> None:
-        missing = sum(name not in self.document.project.expressions for name in NAMES[1:])
-        total = len(NAMES) - 1
-        items = [(f"All {total} expressions", ALL)]
-        if 0 < missing < total:
-            items.insert(0, (f"The {missing} not made yet", MISSING))
-        self.which.set_items(items + [(name, name) for name in NAMES if name != NEUTRAL])
+        items = [(f"All {len(OTHERS)} expressions", ALL)]
+        if 0 < len(self._missing()) < len(OTHERS):
+            items.insert(0, ("Those not made yet", MISSING))
+        self.which.set_items(items + [(name, name) for name in OTHERS])
         self._show()
 
     def _document_changed(self, old: object, new: object) -> None:
@@ -102,10 +108,11 @@ class GeneratePanel(QWidget):
             self._start()
 
     def _start(self) -> None:
-        if self.generation.busy:
-            return
         prompt = " ".join(self.prompt.text().split())
-        self.generation.start((), prompt) if prompt else self.generation.start(self.names)
+        if prompt:
+            self.generation.start((), prompt)
+        elif not self.generation.busy:
+            self.generation.start(self.names)
 
     def _show(self) -> None:
         generation, prompt = self.generation, " ".join(self.prompt.text().split())
@@ -118,6 +125,10 @@ class GeneratePanel(QWidget):
             self.button.setText("Generate from prompt")
         else:
             self.button.setText(f"Generate {self.which.currentText()}" if len(self.names) == 1 else "Generate")
+        if generation.filling:
+            there = len(OTHERS) - len(self._missing())
+            self.status.set_full(f"{there} of {len(OTHERS)} are there, the others follow")
+        self.fill.show_value(generation.fills)
         self.button.setEnabled(not generation.stopping)
         if self.button.property("primary") is not (not generation.busy):
             self.button.setProperty("primary", not generation.busy)

@@ -27,8 +27,10 @@ class Choice(QComboBox):
         self.activated.connect(self._chosen)
 
     def set_items(self, items: Iterable[tuple[str, Any]]) -> None:
-        """Replace the list, keeping the current value where it is still there."""
-        current = self.value()
+        """Replace the list, keeping the current value where it is still there; the same list again is left alone."""
+        items, current = list(items), self.value()
+        if items == [(self.itemText(at), self.itemData(at)) for at in range(self.count())]:
+            return
         self.clear()
         for label, value in items:
             self.addItem(label, value)

@@ -1,0 +1,88 @@
+"""Who takes part: any model with the interface of ours, under a name, at some numbers of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.config import Config
+from engine.diffusion.inference import Maps
+from engine.errors import EngineError
+from engine.synth.batch import Batch
+from engine.vocabulary import EXPRESSIONS
+
+STEPS = (1, 4, 8)
+"""Numbers of steps measured where none are said."""
+
+
+class Face(Protocol):
+    """What a model has read off a neutral."""
+
+    @property
+    def maps(self) -> Tensor:
+        """(B, 9, H, W) the neutral's own maps as the model sees them, in the order of `Batch.neutral`."""
+        ...
+
+
+class FaceModel(Protocol):
+    """What is measured: our model, the faithful one and a direct regressor alike."""
+
+    @property
+    def model_id(self) -> str: ...
+    @property
+    def config(self) -> Config: ...
+    @property
+    def device(self) -> torch.device: ...
+    def noise(self, seed: str) -> Tensor: ...
+    def read(self, position_m: Tensor, texture_srgb: Tensor) -> Any: ...
+    def sample(
+        self, neutral: Any, strengths: Tensor, prompts: Sequence[str], noise: Tensor, steps: int
+    ) -> Iterator[tuple[Tensor, Tensor]]: ...
+    def decode(self, latent: Tensor, neutral: Any) -> Maps: ...
+    def round_trip(self, batch: Batch) -> Maps: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A model, its name in the tables, and the numbers of steps it is measured at."""
+
+    name: str
+    model: FaceModel
+    steps: tuple[int, ...] = STEPS
+
+    def row(self, steps: int) -> str:
+        """Name of its row at `steps`."""
+        return f"{self.name}, {steps} step{'s' if steps > 1 else ''}"
+
+
+def parse_weights(text: str) -> tuple[str, str, tuple[int, ...]]:
+    """'NAME=FOLDER' or 'NAME=FOLDER@1,4,8' -> name, folder, steps; EngineError on anything else."""
+    name, equals, rest = text.partition("=")
+    folder, at, numbers = rest.rpartition("@")
+    folder, numbers = (folder, numbers) if at else (rest, "")
+    try:
+        steps = tuple(int(number) for number in numbers.split(",")) if at else STEPS
+    except ValueError:
+        steps = ()
+    if not equals or not name or not folder or not steps or min(steps) < 1:
+        raise EngineError(f"--weights: expected NAME=FOLDER or NAME=FOLDER@1,4,8, found '{text}'")
+    return name, folder, steps
+
+
+def answer(model: FaceModel, face: Any, batch: Batch, steps: int, seed: str = "evaluate") -> Maps:
+    """What `model` makes of the batch's expressions on the face it has read, each person with noise of their own."""
+    prompts = [EXPRESSIONS[int(row)].prompt for row in batch.expression.amax(1).argmax(1)]
+    noise = torch.cat([model.noise(f"{seed} {person}") for person in batch.identity.tolist()])
+    *_, (latent, _) = model.sample(face, batch.expression, prompts, noise, steps)
+    return model.decode(latent, face)
+
+
+def pure_strengths(rows: Sequence[int], device: torch.device) -> Tensor:
+    """(B, 2, 32) strengths of the rows of the vocabulary, both sides in full."""
+    strengths = torch.zeros(len(rows), 2, len(EXPRESSIONS), device=device)
+    strengths[torch.arange(len(rows)), :, torch.tensor(rows)] = 1.0
+    return strengths

@@ -1,0 +1,1 @@
+"""English about faces: word tables, a reader of clauses, captions. See `engine.diffusion.prompts`."""

@@ -1,0 +1,156 @@
+"""What the average person does: the point around which the denoiser predicts.
+
+Geometry: the training people's mean offsets, kept in local frames of the surface and carried to the new head by its own
+frames (deformation transfer, Sumner and Popovic 2004). Reflectance: the mean latent. Both add up by strength, each side
+of the face by its own. The network then only has to know what is personal.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.diffusion.config import ModelConfig
+from engine.diffusion.unified import ENERGIES, OFFSET_UNIT_M, Unified
+from engine.face import regions
+from engine.synth.frames import local_frames
+from engine.vocabulary import EXPRESSIONS
+
+EXPRESSION_COUNT = len(EXPRESSIONS)
+COARSE = 8
+"""Side of the grid on which a texture's energies are looked at as a whole."""
+_RIDGE = 0.1
+
+
+class Pivot(nn.Module):
+    """Mean answers of the training people, and the deviation of the personal rest, per latent channel."""
+
+    offset_m: Tensor
+    change: Tensor
+    still: Tensor
+    deviation: Tensor
+    sides_geometry: Tensor
+    sides_grid: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        grid, channels = config.grid, config.change_channels
+        self.register_buffer("offset_m", torch.zeros(EXPRESSION_COUNT, 3, config.geometry_size, config.geometry_size))
+        self.register_buffer("change", torch.zeros(EXPRESSION_COUNT, channels, grid, grid))
+        self.register_buffer("still", torch.zeros(channels, grid, grid))
+        self.register_buffer("deviation", torch.ones(config.offset_channels + channels, 1, 1))
+        for name, size in (("sides_geometry", config.geometry_size), ("sides_grid", grid)):
+            left = torch.from_numpy(regions.left_share(size).copy())
+            self.register_buffer(name, torch.stack([left, 1 - left]), persistent=False)
+
+    def turn(self, unified: Unified, position_m: Tensor) -> Tensor:
+        """Neutral positions (B, 3, H, W) -> (B, H, W, 3, 3): from the mean head's local frames to this head's."""
+        return local_frames(position_m) @ local_frames(unified.mean_position[None]).transpose(-1, -2)
+
+    def expected(self, unified: Unified, strengths: Tensor, turn: Tensor) -> Tensor:
+        """Strengths (B, 2, 32) and `turn` -> mean latent (B, C, h, w): offset channels, then change channels."""
+        offset = torch.einsum("bse,echw,shw->bchw", strengths, self.offset_m, self.sides_geometry)
+        offset = torch.einsum("bhwij,bjhw->bihw", turn.float(), offset)
+        change = torch.einsum("bse,echw,shw->bchw", strengths, self.change, self.sides_grid)
+        return torch.cat([unified.encode_offset(offset), self.still + change], 1)
+
+    def normalise(self, latent: Tensor, expected: Tensor) -> Tensor:
+        """Latent (B, C, h, w) -> what is personal in it, in units of its deviation; inverse of `restore`."""
+        return (latent - expected) / self.deviation
+
+    def restore(self, normalised: Tensor, expected: Tensor) -> Tensor:
+        """Normalised (B, C, h, w) -> latent."""
+        return normalised * self.deviation + expected
+
+    def typical(self, expected: Tensor) -> Tensor:
+        """(B, C, h, w) how far the average person goes, in the units of `normalise`."""
+        count = self.deviation.shape[0] - self.still.shape[0]
+        change = expected[:, count:] - self.still
+        return torch.cat([expected[:, :count], change], 1) / self.deviation
+
+
+class Components(nn.Module):
+    """Vectors as their principal components, in units of the training people's deviation."""
+
+    mean: Tensor
+    basis: Tensor
+    deviation: Tensor
+
+    def __init__(self, size: int, count: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("basis", torch.zeros(count, size))
+        self.register_buffer("deviation", torch.ones(count))
+
+    @torch.no_grad()
+    def fit(self, vectors: Tensor) -> None:
+        """Fit to (P, size); fewer people than components leave zeros."""
+        self.mean.copy_(vectors.mean(0))
+        _, values, found = torch.linalg.svd(vectors - self.mean, full_matrices=False)
+        count = min(len(self.deviation), len(vectors) - 1)
+        signs = torch.sign(found[:count].sum(1, keepdim=True))
+        self.basis.zero_()
+        self.basis[:count] = found[:count] * signs
+        self.deviation[:count] = (values[:count] / len(vectors) ** 0.5).clamp(min=1e-3)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(B, size) -> (B, count)."""
+        return ((vectors - self.mean) @ self.basis.T / self.deviation).clamp(-6.0, 6.0)
+
+
+class Person(nn.Module):
+    """A head as a short vector: principal components of its shape, and of what its texture is like where.
+
+    How far someone goes with an expression follows from the whole head; this is the whole head at a glance. Few
+    components, because there are few people to learn from.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.grid = config.grid
+        self.shape = Components(3 * config.grid**2, config.shape_components)
+        self.texture = Components(COARSE**2 * ENERGIES, config.texture_components)
+
+    @torch.no_grad()
+    def fit(self, position_m: Tensor, energies: Tensor) -> None:
+        """Fit to training people, as in `forward`."""
+        self.shape.fit(self._coarse_shape(position_m))
+        self.texture.fit(self._coarse_texture(energies))
+
+    def forward(self, position_m: Tensor, energies: Tensor) -> Tensor:
+        """(B, D) of positions (B, 3, H, W) m and scaled `texture_energies` (B, E, h, w)."""
+        return torch.cat([self.shape(self._coarse_shape(position_m)), self.texture(self._coarse_texture(energies))], 1)
+
+    def _coarse_shape(self, position_m: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(position_m, self.grid).flatten(1) / OFFSET_UNIT_M
+
+    @staticmethod
+    def _coarse_texture(energies: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(energies, COARSE).flatten(1)
+
+
+class PivotFit:
+    """Sums over training pairs from which a Pivot is solved: ridge regression of the answers on the strengths."""
+
+    def __init__(self, pivot: Pivot, unified: Unified) -> None:
+        self.pivot, self.unified = pivot, unified
+        device = pivot.still.device
+        self.moment = _RIDGE * torch.eye(EXPRESSION_COUNT, dtype=torch.float64, device=device)
+        self.offset = torch.zeros_like(pivot.offset_m, dtype=torch.float64).flatten(1)
+        self.change = torch.zeros_like(pivot.change, dtype=torch.float64).flatten(1)
+
+    def add(self, strengths: Tensor, offset_m: Tensor, turn: Tensor, change: Tensor) -> None:
+        """Count pairs in: strengths (B, 2, 32), offsets (B, 3, H, W) m, turn, latent change (B, C, h, w)."""
+        even = (strengths[:, 0] - strengths[:, 1]).abs().amax(1) == 0  # both sides alike: a plain sum over rows
+        rows = strengths[even, 0].double()
+        home = torch.einsum("bhwji,bjhw->bihw", turn[even].float(), offset_m[even])
+        self.moment += rows.T @ rows
+        self.offset += rows.T @ home.flatten(1).double()
+        self.change += rows.T @ (change[even].float() - self.pivot.still).flatten(1).double()
+
+    def solve(self) -> None:
+        """Write the means; row 0 is Neutral and stays nothing."""
+        for sums, target in ((self.offset, self.pivot.offset_m), (self.change, self.pivot.change)):
+            target.copy_(torch.linalg.solve(self.moment, sums).float().view_as(target))
+            target[0] = 0

@@ -1,0 +1,66 @@
+"""Training on several processes through accelerate: `torchrun --nproc_per_node N -m engine.cli train ...`
+or `accelerate launch`.
+
+Every process builds the same pool from the same seed and draws its own batches; gradients are averaged, so weights stay
+the same everywhere. Alone, this costs nothing and accelerate is not needed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from engine.errors import EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Which of how many processes this is."""
+
+    index: int = 0
+    count: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Is this the one that writes?"""
+        return self.index == 0
+
+    def average_gradients(self, weights: Iterable[nn.Parameter]) -> None:
+        """Replace every gradient by its mean over the processes; all of them call this with the same weights."""
+        if self.count > 1:
+            for weight in weights:
+                if weight.grad is not None:
+                    weight.grad.copy_(self._mean(weight.grad))
+
+    def agree(self, value: float) -> float:
+        """The mean of `value` over the processes, so that all of them decide alike."""
+        return value if self.count == 1 else float(self._mean(torch.tensor(value, dtype=torch.float64)))
+
+    @staticmethod
+    def _mean(tensor: torch.Tensor) -> torch.Tensor:
+        from accelerate.utils import reduce
+
+        answer = reduce(tensor, "mean")
+        assert isinstance(answer, torch.Tensor)
+        return answer
+
+
+ALONE = Processes()
+
+
+def launched() -> Processes:
+    """As the launcher's environment says; EngineError where it asks for several and accelerate is not installed."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return ALONE
+    try:
+        from accelerate import PartialState
+    except ImportError as error:
+        raise EngineError(
+            "train: expected accelerate for several processes, found none; pip install 'expdiff-studio[multi]'"
+        ) from error
+    state = PartialState(cpu=not torch.cuda.is_available())
+    return Processes(state.process_index, state.num_processes)

@@ -1,0 +1,134 @@
+"""A face lit in its own UV square: every texel of the skin once, whatever the camera sees. Differentiable, torch only.
+
+The same reflectance as the window's renderer (`shaders/lighting/ggx.glsl`) without shadows, scattering and environment:
+Lambert diffuse, GGX specular. Used by measures of the finished look and by losses on it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.expression import LOG_FLOOR
+from engine.face.layout import open_uv
+from engine.identity import SKIN_F0
+
+F0_SCALE = SKIN_F0 / (37.0 / 255.0)
+"""F0 per unit of specular intensity: the default of `Identity.specular_f0_scale`."""
+MIN_ROUGHNESS = 0.045
+"""As in `ggx.glsl`."""
+
+
+def shade(position_m: Tensor, maps: Tensor, light_direction: Tensor, view_direction: Tensor) -> Tensor:
+    """Linear radiance (B, 3, H, W) of the texels under one distant light, seen from far away.
+
+    position_m (B, 3, h, w) metres in the opened layout, at any size; maps (B, 9, H, W) in the canonical layout: linear
+    albedo RGB, specular intensity RGB, perceptual roughness, slopes x y. light_direction and view_direction (3,) point
+    away from the skin, of any length. The light's irradiance is pi: white Lambert skin facing it shines with 1. Texels
+    that face away from light or viewer are 0.
+
+    alpha = roughness^2 (Burley 2012), GGX (Walter et al. 2007, eq. 33), height-correlated Smith (Heitz 2014, eq. 99),
+    Fresnel of Schlick 1994.
+    """
+    return lit(mapped_normal(position_m, maps[:, 7:]), maps, light_direction, view_direction)
+
+
+def lit(normal: Tensor, maps: Tensor, light_direction: Tensor, view_direction: Tensor) -> Tensor:
+    """`shade` where the normals (B, 3, H, W) of `mapped_normal` are at hand: they are the same for every light."""
+    albedo, intensity, roughness, _ = maps.split((3, 3, 1, 2), 1)
+    light, view = (_unit(direction, normal) for direction in (light_direction, view_direction))
+    half = F.normalize(light + view, dim=1)
+    n_l, n_v, n_h = (_dot(normal, direction) for direction in (light, view, half))
+    facing = (n_l > 0) & (n_v > 0)
+    n_l, n_v = n_l.clamp(min=1e-4), n_v.clamp(min=1e-4)
+    alpha2 = roughness.clamp(MIN_ROUGHNESS, 1.0) ** 4
+    distribution = alpha2 / (torch.pi * (n_h.square() * (alpha2 - 1.0) + 1.0).square())
+    towards_eye = n_l * (n_v.square() * (1.0 - alpha2) + alpha2).sqrt()
+    towards_light = n_v * (n_l.square() * (1.0 - alpha2) + alpha2).sqrt()
+    visibility = 0.5 / (towards_eye + towards_light)
+    f0 = (intensity * F0_SCALE).clamp(0.0, 1.0)
+    fresnel = f0 + (1.0 - f0) * (1.0 - _dot(light, half)).clamp(0.0, 1.0) ** 5
+    return (albedo + torch.pi * fresnel * distribution * visibility) * n_l * facing
+
+
+def mapped_normal(position_m: Tensor, slope: Tensor) -> Tensor:
+    """Unit normals (B, 3, H, W) of positions (B, 3, h, w) in the opened layout, tilted by slopes (B, 2, H, W).
+
+    The normal is interpolated from the position map's own texels; the tangent runs along +u of the canonical layout. A
+    texel whose positions do not spread (filled in, off the skin) has the normal 0.
+    """
+    along_u, along_v = (_difference(position_m, axis) for axis in (-1, -2))
+    geometric = _normalised(torch.linalg.cross(along_v, along_u, dim=1), 1e-7)
+    both = to_canonical(torch.cat([position_m, geometric], 1), slope.shape[-1])
+    position, normal = both[:, :3], _normalised(both[:, 3:], 1e-3)
+    along = _difference(position, -1)
+    tangent = _normalised(along - normal * _dot(along, normal), 1e-5)
+    up = torch.linalg.cross(normal, tangent, dim=1)
+    return _normalised(normal + slope[:, :1] * tangent + slope[:, 1:] * up, 1e-3)
+
+
+def to_canonical(maps: Tensor, size: int) -> Tensor:
+    """(B, C, h, w) in the opened layout -> (B, C, size, size) in the canonical one, bilinear."""
+    place = _opened_places(size).to(maps).expand(len(maps), -1, -1, -1)
+    return F.grid_sample(maps, place, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+@lru_cache(maxsize=4)
+def _opened_places(size: int) -> Tensor:
+    """(1, size, size, 2) where each texel of the canonical layout lies in the opened one, -1..1."""
+    centres = (np.arange(size, dtype=np.float32) + 0.5) / size
+    uv = np.stack(np.meshgrid(centres, centres), -1)
+    return torch.from_numpy(open_uv(uv))[None] * 2.0 - 1.0
+
+
+def _difference(values: Tensor, axis: int) -> Tensor:
+    """Difference of the two neighbours along an axis, the edge itself where there is none."""
+    size = values.shape[axis]
+    index = torch.arange(size, device=values.device)
+    after, before = (index + 1).clamp(max=size - 1), (index - 1).clamp(min=0)
+    return values.index_select(axis, after) - values.index_select(axis, before)
+
+
+def _unit(direction: Tensor, like: Tensor) -> Tensor:
+    """(3,) -> (1, 3, 1, 1) of length 1 on `like`'s device."""
+    return F.normalize(direction.to(like), dim=0).view(1, 3, 1, 1)
+
+
+def _normalised(vectors: Tensor, least: float) -> Tensor:
+    """(B, 3, H, W) at length 1; what is shorter than `least` is divided by that, so that no gradient explodes.
+
+    Many times faster than `F.normalize` over the channels of large maps.
+    """
+    return vectors * _dot(vectors, vectors).clamp(min=least**2).rsqrt()
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(1, keepdim=True)
+
+
+def absolute(neutral: Tensor, change: Tensor) -> Tensor:
+    """A neutral's linear maps and a change (B, 9, H, W) both -> the expression's maps (see `ReflectanceChange`)."""
+    linear = ((neutral[:, :6] + LOG_FLOOR) * change[:, :6].exp() - LOG_FLOOR).clamp(0.0, 1.0)
+    roughness = (neutral[:, 6:7] + change[:, 6:7]).clamp(0.0, 1.0)
+    return torch.cat([linear, roughness, neutral[:, 7:] + change[:, 7:]], 1)
+
+
+def render_loss(neutral: Tensor, position_m: Tensor, found: Tensor, wanted: Tensor, rng: torch.Generator) -> Tensor:
+    """Mean difference in log radiance of two changes of one neutral, under two random lights and views; a scalar.
+
+    neutral, found and wanted (B, 9, H, W), position_m (B, 3, h, w) posed. Maps are halved first.
+    """
+    neutral, found, wanted = (F.avg_pool2d(maps, 2) for maps in (neutral, found, wanted))
+    ours, truth = absolute(neutral, found), absolute(neutral, wanted)
+    loss = torch.zeros((), device=neutral.device)
+    for _ in range(2):
+        light, view = (torch.randn(3, generator=rng) for _ in range(2))
+        light, view = light + torch.tensor([0.0, 0.0, 1.5]), 0.4 * view + torch.tensor([0.0, 0.0, 1.5])
+        light, view = light.to(neutral), view.to(neutral)
+        one, other = (shade(position_m, maps, light, view) for maps in (ours, truth))
+        loss = loss + ((one + 0.02).log() - (other + 0.02).log()).abs().mean() / 2
+    return loss

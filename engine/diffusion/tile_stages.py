@@ -1,0 +1,209 @@
+"""Training of the tile layout, in the two stages of `stages`: the image autoencoder first, then, on frozen latents, the
+denoiser with its prompt encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
+from random import Random
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.diffusion.config import StageConfig
+from engine.diffusion.prompts import caption
+from engine.diffusion.schedule import training_times
+from engine.diffusion.stages import WEIGHT_TIME, PairSource, fill
+from engine.diffusion.tile_model import TileParts, encoded_rows
+from engine.diffusion.tiles import TILES, ImageAutoencoder, TileConfig, TileSpace, changed_maps
+from engine.errors import EngineError
+from engine.synth.batch import Batch, joined
+
+DROP_PROMPT = 0.15
+"""Share of training samples without prompt (classifier-free guidance)."""
+_KINDS = len(TILES) + 1
+"""Images the autoencoder learns: the tiles of an expression, and the neutral's texture."""
+
+
+class TileAutoencoderStage:
+    """Trains the image autoencoder on single tiles of all kinds, after fitting the tile space and the skeleton."""
+
+    name = "tile-autoencoder"
+
+    def __init__(
+        self, config: TileConfig, settings: StageConfig, seed: int, source: PairSource, device: torch.device
+    ) -> None:
+        if config.image_autoencoder:
+            raise EngineError(
+                f"{self.name}: expected our own image autoencoder, found '{config.image_autoencoder}' in the "
+                "configuration; a pretrained one is not trained, go on with tile-denoiser"
+            )
+        self.config, self.settings, self.seed, self.source, self.device = config, settings, seed, source, device
+        self.space, self.autoencoder = TileSpace(config).to(device), ImageAutoencoder(config).to(device)
+        self.module: nn.Module = nn.ModuleDict({"space": self.space, "autoencoder": self.autoencoder})
+        self.positions = self.maps = self.textures = torch.empty(0)
+
+    @torch.no_grad()
+    def prepare(self, deadline: float, count: int | None) -> int:
+        """See `Stage`."""
+        settings = self.settings
+        wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
+        kept: list[Batch] = []
+        columns: list[tuple[Tensor, Tensor, Tensor]] = []
+        for batch in fill(self.source, self.seed, wanted, deadline, least):
+            if count is None and sum(len(part.identity) for part in kept) < settings.fit:
+                kept.append(batch)
+            maps = changed_maps(batch.neutral, batch.change)
+            columns.append((batch.neutral_position_m + batch.offset_m, maps.half(), batch.texture_srgb.half()))
+        self.positions, self.maps, self.textures = (torch.cat(column) for column in zip(*columns, strict=True))
+        if count is None:
+            self.space.fit(joined(kept))
+            chosen = torch.arange(min(settings.fit, len(self.maps)))
+            self.autoencoder.skeleton.fit(torch.cat([self._images(part, part).half() for part in chosen.split(16)]))
+        return len(self.maps)
+
+    def _images(self, chosen: Tensor, kinds: Tensor) -> Tensor:
+        """(N, 3, S, S): of each pair chosen the tile of its kind."""
+        position, maps, texture = (
+            part[chosen.to(part.device)].to(self.device).float() for part in (self.positions, self.maps, self.textures)
+        )
+        row = torch.cat([self.space.expression_row(position, maps), (2 * texture - 1)[:, None]], 1)
+        return row[torch.arange(len(row), device=row.device), kinds.to(row.device) % _KINDS]
+
+    def loss(self, rng: torch.Generator) -> Tensor:
+        """See `Stage`: a batch counts images."""
+        count = self.settings.batch
+        chosen = torch.randint(len(self.maps), (count,), generator=rng)
+        images = self._images(chosen, torch.randperm(count, generator=rng))
+        latent = self.autoencoder.encode(images)
+        noise = torch.randn(latent.shape, generator=rng).to(self.device) * self.settings.latent_noise
+        loss = image_loss(self.autoencoder.decode(latent + noise), images)
+        return loss + 1e-3 * (latent.square().mean(1) - 4.0).clamp(min=0.0).mean()  # keeps the code from running away
+
+
+class TileDenoiserStage:
+    """Trains the tile denoiser and our prompt encoder on latents that a finished image autoencoder made once."""
+
+    name = "tile-denoiser"
+
+    def __init__(
+        self,
+        config: TileConfig,
+        settings: StageConfig,
+        seed: int,
+        source: PairSource,
+        device: torch.device,
+        first: TileAutoencoderStage | None = None,
+    ) -> None:
+        """`first` is the finished stage before this one; none where the image autoencoder is pretrained."""
+        if (first is None) != bool(config.image_autoencoder):
+            raise ValueError("TileDenoiserStage: expected either the finished tile-autoencoder or a pretrained one")
+        self.config, self.settings, self.seed, self.source, self.device = config, settings, seed, source, device
+        parts = TileParts.fresh(config).moved(device)
+        self.first = first
+        if first is not None:
+            parts = replace(parts, space=first.space, autoencoder=first.autoencoder)
+        self.parts = parts
+        for part in (parts.space, parts.autoencoder):
+            part.eval().requires_grad_(False)
+        mine = {name: part for name, part in parts.ours().items() if part is not parts.autoencoder}
+        if first is not None:
+            del mine["space"]
+        self.module: nn.Module = nn.ModuleDict(mine)
+        self.clean = self.neutral = self.strengths = torch.empty(0)
+
+    @torch.no_grad()
+    def prepare(self, deadline: float, count: int | None) -> int:
+        """See `Stage`. Pairs are of other draws than the autoencoder's."""
+        settings, statistics = self.settings, self.parts.statistics
+        wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
+        batches = fill(self.source, self.seed + 1, wanted, deadline, least)
+        waiting: list[Batch] = []
+        if count is None and self.first is None:  # nobody has fitted the space yet
+            waiting = _first(batches, settings.fit)
+            self.parts.space.fit(joined(waiting))
+        columns: list[tuple[Tensor, ...]] = []
+        small: list[Tensor] = []
+        for batch in chain(waiting, batches):
+            *encoded, images = self._encode(batch)
+            columns.append(tuple(encoded))
+            if count is None and sum(map(len, small)) < settings.fit:
+                small.append(images)
+        clean, neutral, self.strengths = (torch.cat(column) for column in zip(*columns, strict=True))
+        if count is None:
+            seen = torch.cat(small)
+            statistics.fit(clean[: len(seen)].float(), seen.float())
+        self.clean, self.neutral = (
+            torch.cat([statistics.normalised(part.float()).half() for part in rows.split(64)])
+            for rows in (clean, neutral)
+        )
+        return len(self.clean)
+
+    def _encode(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Latent rows of expression and neutral, strengths, and the expression's row in the preview's size."""
+        parts = self.parts
+        position, offset, texture, neutral, change, strengths = (
+            value.to(self.device)
+            for value in (
+                batch.neutral_position_m,
+                batch.offset_m,
+                batch.texture_srgb,
+                batch.neutral,
+                batch.change,
+                batch.expression,
+            )
+        )
+        row = parts.space.expression_row(position + offset, changed_maps(neutral, change))
+        small = F.adaptive_avg_pool2d(row.flatten(0, 1), self.config.grid * self.config.preview_scale)
+        clean = encoded_rows(parts.autoencoder, row)
+        condition = encoded_rows(parts.autoencoder, parts.space.neutral_row(position, texture))
+        return clean.half(), condition.half(), strengths, small.unflatten(0, row.shape[:2]).half()
+
+    def loss(self, rng: torch.Generator) -> Tensor:
+        """See `Stage`: squared velocity error of the flow, written in the clean latent; one time for the whole row."""
+        count, parts = self.settings.batch, self.parts
+        chosen = torch.randint(len(self.clean), (count,), generator=rng).to(self.device)
+        clean, neutral = self.clean[chosen].float(), self.neutral[chosen].float()
+        times = training_times(count, rng)[:, -1].to(self.device)
+        noise = torch.randn(clean.shape, generator=rng).to(self.device)
+        dropped = torch.rand(count, generator=rng) < DROP_PROMPT
+        random = Random(int(torch.randint(2**62, (), generator=rng)))
+        ids = parts.text.tokens(_captions(self.strengths[chosen], dropped, random))
+        time = times[:, None, None, None, None]
+        noisy = clean + time * (noise - clean)
+        found = parts.denoiser(noisy, times, parts.denoiser.read(neutral), parts.text(ids.to(self.device)))
+        error = (found.float() - clean) / time.clamp(min=WEIGHT_TIME)
+        return (error.square() * self._weights()).mean()
+
+    def _weights(self) -> Tensor:
+        """(5, C, 1, 1) what an error of one unit in a channel does to the image, mean 1 in each tile, at least 0.05."""
+        gains = self.parts.statistics.deviation * self.parts.autoencoder.gains[:, None, None]
+        return (gains / gains.mean(1, keepdim=True)).clamp(min=0.05)
+
+
+def image_loss(found: Tensor, wanted: Tensor, scales: int = 3) -> Tensor:
+    """L1 plus L1 of image gradients at `scales` scales, (N, 3, S, S) both."""
+    error = found - wanted
+    loss = error.abs().mean()
+    for scale in range(scales):
+        if scale:
+            error = F.avg_pool2d(error, 2)
+        loss = loss + sum(torch.diff(error, dim=axis).abs().mean() for axis in (2, 3)) / 2
+    return loss
+
+
+def _first(batches: Iterator[Batch], wanted: int) -> list[Batch]:
+    """Batches taken off until they hold `wanted` pairs, or all of them."""
+    taken: list[Batch] = []
+    while sum(len(batch.identity) for batch in taken) < wanted and (batch := next(batches, None)) is not None:
+        taken.append(batch)
+    return taken
+
+
+def _captions(strengths: Tensor, dropped: Tensor, random: Random) -> list[str]:
+    """A caption for each of (B, 2, 32), empty where dropped."""
+    rows = strengths.mean(1).tolist()
+    return ["" if leave else caption(row, random) for row, leave in zip(rows, dropped.tolist(), strict=True)]

@@ -1,0 +1,100 @@
+"""`expdiff dataset synth`: synthetic people in the published layout of J-Reflectance.
+
+    expdiff dataset synth --data ICT_FACEKIT --identities 100 --seed 0 --out DIR
+
+Writes DIR/pNNN/exp1 .. exp32 with shape.npy, texture.png, diffuse.png, specular.png, roughness.png and normal.png each,
+and train.json and test.json, split by identity. The people are those training draws with the same seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from engine.color import bytes_from_unit, srgb_from_linear
+from engine.errors import EngineError
+from engine.expression import Expression, ExpressionSet
+from engine.face import builtin, layout
+from engine.face.transfer import decode_change, decode_offsets
+from engine.identity import Identity, Provenance, ReflectanceMaps
+from engine.io.jreflectance import write_split
+from engine.io.jreflectance_writer import write
+from engine.synth.batch import Batch
+from engine.synth.generator import Generator
+from engine.vocabulary import EXPRESSIONS
+
+_AT_ONCE = 4
+
+
+def synthetic_identity(source: Generator, number: int) -> tuple[Identity, ExpressionSet]:
+    """Person `number` of `source` as a whole head on the built-in skin mesh, with all 31 expressions."""
+    rows = list(range(1, len(EXPRESSIONS)))
+    identity: Identity | None = None
+    made: list[Expression] = []
+    for at in range(0, len(rows), _AT_ONCE):
+        part = rows[at : at + _AT_ONCE]
+        batch = source.pairs([number] * len(part), part)
+        if identity is None:
+            identity = _identity(source, number, batch)
+        for index, row in enumerate(part):
+            entry = EXPRESSIONS[row]
+            offsets = decode_offsets(identity, _image(batch, "offset_m", index), entry.arkit)
+            change = decode_change(identity, _image(batch, "change", index))
+            made.append(Expression(entry.name, offsets, change, entry.prompt, entry.facs, identity.provenance))
+    assert identity is not None
+    return identity, ExpressionSet(identity.hash, tuple(made))
+
+
+def _identity(source: Generator, number: int, batch: Batch) -> Identity:
+    position = _image(batch, "neutral_position_m", 0)
+    skin_m = layout.sample_bilinear(position, layout.open_uv(builtin.skin_uv())).astype(np.float64)
+    maps = _image(batch, "neutral", 0)
+    provenance = Provenance(
+        f"synthetic:{number}", builtin.LICENCE, "shape sampled, skin painted, strain-driven wrinkles"
+    )
+    painted = ReflectanceMaps(
+        bytes_from_unit(srgb_from_linear(maps[..., :3])),
+        bytes_from_unit(maps[..., 3:6]),
+        bytes_from_unit(maps[..., 6]),
+        maps[..., 7:].astype(np.float16),
+    )
+    return builtin.grow_identity(
+        f"Synthetic {number}", skin_m, source.eye_centres_m(number), painted, number, provenance
+    )
+
+
+def _image(batch: Batch, name: str, index: int) -> np.ndarray:
+    """One (H, W, C) float32 image of a batch."""
+    return np.ascontiguousarray(getattr(batch, name)[index].permute(1, 2, 0).cpu().numpy(), np.float32)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `expdiff dataset`."""
+    parser.add_argument("kind", choices=("synth",), help="synthetic people")
+    parser.add_argument("--data", type=Path, required=True, help="ICT-FaceKit folder that heads are sampled from")
+    parser.add_argument("--identities", type=int, default=100, help="how many people (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="another population (default %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="data set folder to write")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out `expdiff dataset`; people that are there whole are kept, so it can be stopped and started again."""
+    if args.identities < 2:
+        raise EngineError(f"dataset: expected --identities of 2 or more, one for each list, found {args.identities}")
+    source = Generator(args.data, args.identities, args.seed)
+    names = {number: f"p{number:03d}" for number in (*source.train_identities, *source.test_identities)}
+    for number, name in tqdm(names.items(), desc="people", disable=None):
+        folder = args.out / name
+        if (folder / f"exp{len(EXPRESSIONS)}" / "normal.png").exists():
+            continue
+        for _ in write(*synthetic_identity(source, number), folder):
+            pass
+    train, test = (
+        tuple(names[number] for number in part) for part in (source.train_identities, source.test_identities)
+    )
+    write_split(args.out, train, test)
+    print(f"wrote {len(names)} people x {len(EXPRESSIONS)} expressions to {args.out}")
+    return 0

@@ -1,0 +1,87 @@
+"""Who the synthetic people are: shape, skin, and how strongly and how wrinkled they move.
+
+The law that a model can learn: how far a person goes with an expression follows from what the neutral shows, the
+shape of the head (leading identity modes: build, fullness), the age and the firmness of the tissue, which show in the
+texture. A small rest follows from nothing that can be seen; it is the floor of every evaluation. The law is a property
+of this synthetic world, the same for every seed: plausible, not measured. Sources of its directions are in
+docs/model.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.synth import skin
+from engine.vocabulary import EXPRESSIONS
+
+SHAPE_MODES, BUILDS = 12, 6
+"""Leading identity modes that count, and the builds they make up."""
+SHAPE_SPREAD, TISSUE_SPREAD = 0.13, 0.13
+"""Deviation of the log strength that follows from the build, and from age and firmness."""
+HIDDEN_SPREAD, HIDDEN_ASYMMETRY, HIDDEN_FURROW = 0.025, 0.015, 0.05
+"""Deviation of log strength, of its difference between the sides, and of log furrow depth that nothing shows."""
+_LAW = 0xFACE
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """N people on one device."""
+
+    shape: Tensor
+    """(N, 100) coefficients of ICT-FaceKit's identity modes."""
+    traits: skin.Traits
+    strength: Tensor
+    """(N, 2, 32) how far each side goes with each expression, 1 on average; what the neutral tells."""
+    hidden: Tensor
+    """(N, 2, 32) factor on it that nothing tells, near 1."""
+    furrow: Tensor
+    """(N,) depth of furrows, 0..1.4, as the neutral tells."""
+    hidden_furrow: Tensor
+    """(N,) factor on it that nothing tells."""
+    coarseness: Tensor
+    """(N,) 0 for fine and many lines, 1 for few and wide ones."""
+    flush: Tensor
+    """(N,) how strongly blood moves, 1 on average."""
+
+
+def sample_people(count: int, modes: int, seed: int, device: torch.device) -> People:
+    """`count` people with `modes` shape coefficients; the same for the same seed."""
+    rng = np.random.default_rng([seed, 0x9E0])
+    shape = torch.from_numpy(rng.standard_normal((count, modes)).astype(np.float32)).to(device)
+    traits = skin.sample_traits(count, seed, device)
+    common = rng.standard_normal((count, 1, len(EXPRESSIONS))) * HIDDEN_SPREAD
+    sides = rng.standard_normal((count, 2, len(EXPRESSIONS))) * HIDDEN_ASYMMETRY
+    hidden = torch.from_numpy(np.exp(common + sides).astype(np.float32)).to(device)
+    rest = torch.from_numpy(np.exp(rng.standard_normal(count) * HIDDEN_FURROW).astype(np.float32)).to(device)
+    age = ((traits.age_years - 18) / 60).clamp(0, 1)
+    slack = 1 - traits.firmness
+    furrow = (0.15 + 0.75 * age + 0.5 * (slack - 0.5)).clamp(0.08, 1.4)
+    coarseness = (0.5 + 0.5 * (age - 0.5) - 0.8 * (slack - age)).clamp(0, 1)
+    flush = 1 + 0.35 * (traits.haemoglobin - 0.63) / 0.22 - 0.15 * (age - 0.5)
+    return People(shape, traits, strengths(shape, age, slack), hidden, furrow, rest, coarseness, flush.clamp(0.4, 1.8))
+
+
+def strengths(shape: Tensor, age: Tensor, slack: Tensor) -> Tensor:
+    """(N, 2, 32) strength of each expression from shape (N, >= 12), age 0..1 (N,) and slackness 0..1 (N,)."""
+    rng = np.random.default_rng(_LAW)
+    mixing = rng.standard_normal((SHAPE_MODES, BUILDS)) / SHAPE_MODES**0.5
+    builds = torch.tanh(1.2 * shape[:, :SHAPE_MODES] @ _like(mixing, shape)) / 0.74
+    tissue = torch.stack([(age - 0.5) / 0.28, (slack - age) / 0.25, ((age - 0.5) / 0.28) ** 2 - 1], 1)
+    by_build = _like(_unit(rng.standard_normal((len(EXPRESSIONS), BUILDS))), shape)
+    by_tissue = _like(_unit(rng.standard_normal((len(EXPRESSIONS), 3)) * (1.0, 1.0, 0.4)), shape)
+    # age takes range from the face as a whole (Desai et al. 2009; Houstis and Kiliaridis 2009): a shared direction
+    by_tissue = by_tissue - _like(np.array([0.35, 0.2, 0.0]), shape)
+    log = SHAPE_SPREAD * builds @ by_build.T + TISSUE_SPREAD * tissue @ by_tissue.T
+    return log.clamp(-0.6, 0.5).exp()[:, None].expand(-1, 2, -1)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _like(values: np.ndarray, other: Tensor) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32)).to(other.device)

@@ -1,0 +1,114 @@
+"""Expressions on disk: what names a file, what an interruption costs, what is found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, make_dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine import expression_cache
+from engine.diffusion.request import GenerateRequest, Step
+from engine.expression import ExpressionSet
+from engine.expression_cache import AT_ONCE, generate_cached, load, recall, store
+from engine.identity import Identity
+from engine.vocabulary import NAMES
+from tests.heads import make_expressions, make_head
+
+SIX = NAMES[1:7]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(expression_cache.VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def head() -> Identity:
+    return make_head(32)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What reaches the model, which is a quick one here."""
+    requests: list[tuple[str, ...]] = []
+
+    def generate(request: GenerateRequest) -> Iterator[Step]:
+        names = request.names + ((request.prompt,) if request.prompt else ())
+        requests.append(names)
+        yield Step(0, 2, "reading")
+        yield Step(1, 2, ", ".join(names))
+        yield Step(2, 2, "done", result=make_expressions(request.identity, names, request.seed))
+
+    monkeypatch.setattr(expression_cache, "generate", generate)
+    return requests
+
+
+def result_of(steps: Iterator[Step]) -> ExpressionSet:
+    (result,) = [step.result for step in steps if step.result is not None]
+    return result
+
+
+def test_many_are_made_a_few_at_a_time_and_only_once(head, asked) -> None:
+    request = GenerateRequest(head, SIX, prompt="sly smile")
+    steps = list(generate_cached(request))
+    assert asked == [SIX[:4], (*SIX[4:], "sly smile")]
+    assert [step.index / step.total for step in steps] == sorted(step.index / step.total for step in steps)
+    assert steps[-1].result is not None
+    assert steps[-1].result.names == (*SIX, "sly smile")
+    again = result_of(generate_cached(request))
+    assert len(asked) == 2
+    for expression in steps[-1].result.expressions:
+        np.testing.assert_array_equal(again[expression.name].offsets_m, expression.offsets_m)
+    list(generate_cached(request, fresh=True))
+    assert len(asked) == 4
+
+
+def test_whoever_stops_and_asks_again_gets_what_was_made_from_disk(head, asked) -> None:
+    steps = generate_cached(GenerateRequest(head, SIX))
+    while len(asked) < 2:
+        next(steps)
+    steps.close()
+    assert result_of(generate_cached(GenerateRequest(head, SIX[:AT_ONCE]))).names == SIX[:AT_ONCE]
+    assert len(asked) == 2
+
+
+def test_the_result_does_not_wait_for_the_disk(head, asked, cache) -> None:
+    steps = generate_cached(GenerateRequest(head, ("Jaw Open",)))
+    assert next(step for step in steps if step.result is not None).result is not None
+    assert list(cache.iterdir()) == []
+    assert list(steps) == []
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_recall_finds_what_is_there_a_few_at_a_time_and_makes_nothing(head, asked) -> None:
+    there = (*SIX[:2], *SIX[3:])
+    for expression in make_expressions(head, there).expressions:
+        store(GenerateRequest(head, SIX), expression)
+    steps = list(recall(GenerateRequest(head, SIX)))
+    assert asked == []
+    assert [step.index for step in steps] == [1, 2, 3, 4, 5, 6]
+    assert [step.result.names for step in steps if step.result is not None] == [there[:4], there[4:]]
+    assert [step.result for step in recall(GenerateRequest(make_head(32, seed=1), SIX)) if step.result] == []
+
+
+def test_every_field_of_a_request_decides(head) -> None:
+    other = {"steps": 3, "seed": 5, "guidance": 2.0, "device": "cpu", "identity": make_head(32, seed=1)}
+    plain = GenerateRequest(head, ("Jaw Open",))
+    store(plain, make_expressions(head)["Jaw Open"])
+    assert load(replace(plain, names=("Brows Up", "jaw open")), "Jaw Open") is not None
+    for field in fields(GenerateRequest):
+        if field.name not in ("names", "prompt"):
+            assert load(replace(plain, **{field.name: other[field.name]}), "Jaw Open") is None, field.name
+    assert load(GenerateRequest(head, prompt="Jaw Open"), "Jaw Open") is None  # its words are not the table's
+
+
+def test_a_field_that_comes_later_decides_too_or_is_refused(head) -> None:
+    later = make_dataclass("Later", [("texture", object, None)], bases=(GenerateRequest,), frozen=True, eq=False)
+    paths = {expression_cache._path(later(head, ("Jaw Open",), texture=value), "Jaw Open") for value in (1, "a", (2,))}
+    assert len(paths) == 3
+    with pytest.raises(TypeError, match="add its digest"):
+        expression_cache._path(later(head, ("Jaw Open",), texture=np.zeros(3)), "Jaw Open")

@@ -52,12 +52,9 @@ def sides(topology: Topology, slit: layout.Slit) -> Sides:
     """The skin above and below `slit`; kept per topology."""
     key = (topology.hash, slit.name)
     if key not in _SIDES:
-        place = correspond(topology)
-        row = np.full(topology.vertex_count, -1)
-        row[place.vertices] = np.arange(len(place.vertices))
-        skin = topology.faces[topology.faces_of(Part.SKIN)]
-        edge = row[np.unique(layout.boundary_edges(skin))]
-        _SIDES[key] = (_side(place, slit, row[skin], edge, -1.0), _side(place, slit, row[skin], edge, 1.0))
+        place, faces = correspond(topology), skin_faces(topology)
+        edge = np.unique(layout.boundary_edges(faces))
+        _SIDES[key] = (_side(place, slit, faces, edge, -1.0), _side(place, slit, faces, edge, 1.0))
     return _SIDES[key]
 
 
@@ -66,10 +63,19 @@ def _side(place: Correspondence, slit: layout.Slit, faces: np.ndarray, edge: np.
     along = slit.along(uv[:, 0])
     away = (uv[:, 1] - slit.v_at(uv[:, 0])) * sign - slit.gap_at(uv[:, 0])
     near = (along > -0.1) & (along < 1.1) & (away > -0.003) & (away < _REACH)
-    chosen = faces[(faces >= 0).all(axis=1) & near[faces].all(axis=1)]
+    chosen = faces[near[faces].all(axis=1)]
     rows = np.unique(chosen)
-    rim = edge[(edge >= 0) & near[edge] & (away[edge] < 0.003)]
+    rim = edge[near[edge] & (away[edge] < 0.003)]
     return Side(rows, chosen, np.searchsorted(rows, chosen), along[rows], rim[np.argsort(uv[rim, 0])])
+
+
+def skin_faces(topology: Topology) -> np.ndarray:
+    """(F, 3) int64 triangles of the skin, in rows of `Correspondence.vertices`."""
+    place = correspond(topology)
+    row = np.full(topology.vertex_count, -1)
+    row[place.vertices] = np.arange(len(place.vertices))
+    faces = row[topology.faces[topology.faces_of(Part.SKIN)]]
+    return faces[(faces >= 0).all(axis=1)]
 
 
 def skin_m(identity: Identity) -> np.ndarray:

@@ -16,6 +16,8 @@ _CLEARANCE_M = 0.0003
 """Between lids and eyeball."""
 _APART_M = 0.00002
 """Between closed lids, too little to see through."""
+_ROUNDS = 5
+"""Of parting crossed lids and joining their rims again; few would do for fine meshes."""
 _CORNER = 0.2
 """Near its corners, over this share of its length, an eye is closed by both lids alike; in the middle by the upper."""
 
@@ -48,8 +50,11 @@ def settle_lids(
         if closed:
             result += _closing(identity.topology, slit, result)
         result = _on_ball(identity, side, result, ball_offset_m, closed)
-    result = part_sides(identity, slit, result, _APART_M)
-    return result + _closing(identity.topology, slit, result, rims_only=True) if closed else result
+    for _ in range(_ROUNDS if closed else 1):
+        result = part_sides(identity, slit, result, _APART_M)
+        if closed:
+            result += _closing(identity.topology, slit, result, rims_only=True)
+    return result
 
 
 def lid_gap_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndarray:

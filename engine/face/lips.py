@@ -18,7 +18,7 @@ _SEALING = ("mouthClose", "mouthPress", "mouthRollLower", "mouthRollUpper", "mou
 """ARKit shapes that press the lips together."""
 _REACH = 0.045
 """How far from the slit, in v, a correction fades out."""
-_ROUNDS = 5
+_ROUNDS = 8
 _MARGIN_M = 0.0015
 """Over which lips are slowed down before the teeth."""
 _APART_M = 0.00006
@@ -104,7 +104,7 @@ def _spread(identity: Identity, amount: np.ndarray) -> np.ndarray:
     uv = correspond(identity.topology).opened_uv.astype(np.float64)
     along = mouth.along(uv[:, 0])
     away = uv[:, 1] - mouth.v_at(uv[:, 0])
-    corner = np.clip(np.minimum(along, 1 - along) / 0.08, 0, 1)
+    corner = np.clip(np.minimum(along, 1 - along) / 0.05, 0, 1)
     fade = np.clip(1 - (np.abs(away) - mouth.gap_at(uv[:, 0])).clip(min=0) / _REACH, 0, 1)
     stations = (np.arange(len(amount)) + 0.5) / len(amount)
     return np.sign(away) * np.interp(along, stations, amount) * corner * fade * fade * (3 - 2 * fade)

@@ -229,12 +229,15 @@ def _teeth_through_mm(identity: Identity, offsets_m: np.ndarray) -> float:
     teeth = identity.topology.vertices_of(Part.TEETH)
     if not len(teeth):
         return 0.0
-    faces = np.concatenate([side.faces for side in sides(identity.topology, layout.SLITS[0])])
-    skin = correspond(identity.topology).vertices[faces]
-    rest = identity.positions_m.astype(np.float64)[:, [0, 2, 1]]
-    moved = rest + offsets_m[:, [0, 2, 1]]
-    before = [clearance_m(pose[teeth], pose[skin], 1.0) for pose in (rest, moved)]
-    out = [np.where(np.isfinite(found), found, 0.0) for found in before]
+    lips = np.concatenate([side.faces for side in sides(identity.topology, layout.SLITS[0])])
+    lips = correspond(identity.topology).vertices[lips]
+    rest = identity.positions_m.astype(np.float64)
+    out = []
+    for pose in (rest, rest + offsets_m):
+        sheet = pose[lips]
+        facing = np.cross(sheet[:, 1] - sheet[:, 0], sheet[:, 2] - sheet[:, 0])[:, 2] > 0  # not the lips' inner side
+        found = clearance_m(pose[teeth][:, [0, 2, 1]], sheet[facing][:, :, [0, 2, 1]], 1.0)
+        out.append(np.where(np.isfinite(found), found, 0.0))
     return 1000 * _top(out[1] - np.maximum(out[0], 0.0))
 
 

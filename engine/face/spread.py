@@ -9,9 +9,9 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.linalg import splu
 
 from engine.face import layout
-from engine.face.contact import sides
+from engine.face.contact import sides, skin_faces
 from engine.face.correspondence import correspond, mean_position_m
-from engine.mesh import Part, Topology
+from engine.mesh import Topology
 
 _ALONG, _AWAY = 0.35, 0.06
 """How far around the slit the skin takes part: beyond its ends, in slit lengths, and across it, in v."""
@@ -47,12 +47,8 @@ def spread(topology: Topology, slit: layout.Slit) -> Spread:
 
 def _spread(topology: Topology, slit: layout.Slit) -> Spread:
     place = correspond(topology)
-    count = len(place.vertices)
+    count, faces = len(place.vertices), skin_faces(topology)
     uv = place.opened_uv.astype(np.float64)
-    row = np.full(topology.vertex_count, -1)
-    row[place.vertices] = np.arange(count)
-    faces = row[topology.faces[topology.faces_of(Part.SKIN)]]
-    faces = faces[(faces >= 0).all(axis=1)]
     rim = np.unique(np.concatenate([side.rim for side in sides(topology, slit)]))
     along = slit.along(uv[:, 0])
     near = (along > -_ALONG) & (along < 1 + _ALONG) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < _AWAY)

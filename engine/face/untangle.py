@@ -10,11 +10,10 @@ from scipy.sparse import csr_matrix, diags
 from scipy.spatial import KDTree
 
 from engine.face import layout
-from engine.face.contact import skin_m
+from engine.face.contact import skin_faces, skin_m
 from engine.face.correspondence import correspond
 from engine.face.intersect import intersecting_pairs
 from engine.identity import Identity
-from engine.mesh import Part
 
 _WINDOW = (0.30, 0.70, 0.30, 0.66)
 """Where folds can meet, opened layout: u from, to, v from, to."""
@@ -86,15 +85,10 @@ def _averaged(rest_m: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _zone(identity: Identity) -> _Zone:
     if identity not in _ZONES:
-        topology = identity.topology
-        place = correspond(topology)
-        uv = place.opened_uv.astype(np.float64)
+        uv = correspond(identity.topology).opened_uv.astype(np.float64)
         low_u, high_u, low_v, high_v = _WINDOW
         inside = (uv[:, 0] > low_u) & (uv[:, 0] < high_u) & (uv[:, 1] > low_v) & (uv[:, 1] < high_v)
-        row = np.full(topology.vertex_count, -1)
-        row[place.vertices] = np.arange(len(place.vertices))
-        faces = row[topology.faces[topology.faces_of(Part.SKIN)]]
-        faces = faces[(faces >= 0).all(axis=1)]
+        faces = skin_faces(identity.topology)
         faces = faces[inside[faces].all(axis=1)]
         centre = layout.close_uv(uv[faces].mean(axis=1))
         meeting = np.zeros(len(faces), np.int8)

@@ -34,7 +34,7 @@ LARGEST_BYTES = 4 * 2**30
 AT_ONCE = 4
 """Expressions made, kept or found together."""
 _SUFFIX = ".expression"
-_MAKERS = ("diffusion", "face")
+_MAKERS = ("diffusion", "face", "synth")
 _MAKER_SUFFIXES = {".py", ".json", ".npz", ".toml"}
 """Weights themselves are left out: their list carries their digests."""
 

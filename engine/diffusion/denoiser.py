@@ -92,7 +92,7 @@ class Denoiser(nn.Module):
         tokens = torch.cat([self.prompt_in(self.prompt(prompt_ids)), *maps], 1)
         wanted = torch.where(present[:, None], self.strength_in(strengths.flatten(1)), self.strength_absent)
         whole = wanted + self.person_in(person)
-        steer = F.silu(self.time_in(_time_features(times, self.config.width)) + whole[:, None])
+        steer = F.silu(self.time_in(time_features(times, self.config.width)) + whole[:, None])
         steer = torch.cat([steer.mean(1, keepdim=True), steer], 1)  # the prompt's own row, then one per group
         shift = self.modulation(steer)
         counts = torch.tensor([prompt_ids.shape[1], *(part.shape[1] for part in maps)], device=noisy.device)
@@ -154,7 +154,7 @@ class _Block(nn.Module):
         query, key, value = (
             part.view(count, length, self.heads, -1).transpose(1, 2) for part in self.qkv(tokens).chunk(3, -1)
         )
-        query, key = _rotate(self.query_norm(query), rotation), _rotate(self.key_norm(key), rotation)
+        query, key = rotated(self.query_norm(query), rotation), rotated(self.key_norm(key), rotation)
         mixed = F.scaled_dot_product_attention(query, key, value)
         return self.out(mixed.transpose(1, 2).reshape(count, length, width))
 
@@ -195,14 +195,15 @@ def _rotations(config: ModelConfig) -> Tensor:
     return torch.stack([angle.cos(), angle.sin()])
 
 
-def _rotate(vectors: Tensor, rotation: Tensor) -> Tensor:
+def rotated(vectors: Tensor, rotation: Tensor) -> Tensor:
+    """Vectors (..., 2 P) turned pair by pair, by cosines and sines (2, ..., P) (RoPE, Su 2021); the same shape."""
     first, second = vectors.chunk(2, -1)
     cosine, sine = rotation
     return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
 
 
-def _time_features(times: Tensor, width: int) -> Tensor:
-    """(B, G) -> (B, G, width) sines and cosines of t at frequencies from 1 to 1000 (Ho et al. 2020)."""
+def time_features(times: Tensor, width: int) -> Tensor:
+    """(...) -> (..., width) sines and cosines of t at frequencies from 1 to 1000 (Ho et al. 2020)."""
     rate = 1000.0 ** torch.linspace(0, 1, width // 2, device=times.device)
     angle = times[..., None] * rate
     return torch.cat([angle.cos(), angle.sin()], -1)

@@ -1,6 +1,6 @@
 """A loaded model at work on tensors: a neutral is read once, noise becomes latents step by step, latents become maps.
 
-No identity, no file. `ChangeModel` is ours; `tiles.TileModel` offers the same methods for the faithful layout.
+No identity, no file. `ChangeModel` is ours; `tile_model.TileModel` offers the same methods for the faithful layout.
 """
 
 from __future__ import annotations

@@ -6,16 +6,13 @@ Lambert diffuse, GGX specular. Used by measures of the finished look and by loss
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from engine.expression import LOG_FLOOR
-from engine.face.layout import open_uv
 from engine.identity import SKIN_F0
+from engine.synth.frames import to_canonical
 
 F0_SCALE = SKIN_F0 / (37.0 / 255.0)
 """F0 per unit of specular intensity: the default of `Identity.specular_f0_scale`."""
@@ -69,20 +66,6 @@ def mapped_normal(position_m: Tensor, slope: Tensor) -> Tensor:
     tangent = _normalised(along - normal * _dot(along, normal), 1e-5)
     up = torch.linalg.cross(normal, tangent, dim=1)
     return _normalised(normal + slope[:, :1] * tangent + slope[:, 1:] * up, 1e-3)
-
-
-def to_canonical(maps: Tensor, size: int) -> Tensor:
-    """(B, C, h, w) in the opened layout -> (B, C, size, size) in the canonical one, bilinear."""
-    place = _opened_places(size).to(maps).expand(len(maps), -1, -1, -1)
-    return F.grid_sample(maps, place, mode="bilinear", padding_mode="border", align_corners=False)
-
-
-@lru_cache(maxsize=4)
-def _opened_places(size: int) -> Tensor:
-    """(1, size, size, 2) where each texel of the canonical layout lies in the opened one, -1..1."""
-    centres = (np.arange(size, dtype=np.float32) + 0.5) / size
-    uv = np.stack(np.meshgrid(centres, centres), -1)
-    return torch.from_numpy(open_uv(uv))[None] * 2.0 - 1.0
 
 
 def _difference(values: Tensor, axis: int) -> Tensor:

@@ -186,9 +186,13 @@ class AutoencoderStage:
             people = (pool.position_m[seen], pool.texture_srgb[seen], pool.neutral[seen])
             self.unified.fit(*(part.to(self.device) for part in (*people, pool.offset_m[:fit], pool.change[:fit])))
             block = self.config.model.texture_block
-            parts = [self.unified.scale_change(part.to(self.device)) for part in pool.change[:fit].split(8)]
-            self.autoencoder.fit_templates(torch.cat([part[:, :3] for part in parts]))
-            self.autoencoder.skeleton.fit(torch.cat([broad(part, block).half() for part in parts]))
+            diffuse, smoothed = [], []
+            for part in pool.change[:fit].split(8):
+                scaled = self.unified.scale_change(part.to(self.device))
+                diffuse.append(scaled[:, :3].clone())
+                smoothed.append(broad(scaled, block).half())
+            self.autoencoder.fit_templates(torch.cat(diffuse))
+            self.autoencoder.skeleton.fit(torch.cat(smoothed))
         pool.read(self.unified)
         return len(pool)
 

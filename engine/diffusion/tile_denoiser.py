@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.diffusion.denoiser import rotated, time_features
 from engine.diffusion.tiles import NEUTRAL_COUNTS, NEUTRAL_TILES, TILES, TileConfig
 
 
@@ -109,7 +110,7 @@ class TileDenoiser(nn.Module):
         return F.pixel_shuffle(tokens.transpose(1, 2).unflatten(2, (side, side)), self.config.patch)
 
     def _shift(self, times: Tensor) -> Tensor:
-        return self.modulation(F.silu(self.time_in(_time_features(times, self.config.width))))[:, None]
+        return self.modulation(F.silu(self.time_in(time_features(times, self.config.width))))[:, None]
 
     def _angles(self, tiles: int) -> Tensor:
         return self.rotation.repeat(1, tiles, 1)
@@ -161,7 +162,7 @@ class _Block(nn.Module):
     def _joint(self, tokens: Tensor, steer: Sequence[Tensor], angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         inner = self.joint_norm(tokens) * (1 + steer[0]) + steer[1]
         query, key, value = (self._split(part) for part in self.qkv(inner).chunk(3, -1))
-        return _rotate(self.query_norm(query), angles), _rotate(self.key_norm(key), angles), value
+        return rotated(self.query_norm(query), angles), rotated(self.key_norm(key), angles), value
 
     def _fed(self, tokens: Tensor, steer: Sequence[Tensor]) -> Tensor:
         inner = self.last_norm(tokens) * (1 + steer[3]) + steer[4]
@@ -188,16 +189,3 @@ def _rotations(config: TileConfig) -> Tensor:
     at = torch.arange(side, dtype=torch.float32)[:, None] * rate
     angle = torch.cat([at[:, None].expand(side, side, -1), at[None].expand(side, side, -1)], -1).flatten(0, 1)
     return torch.stack([angle.cos(), angle.sin()])
-
-
-def _rotate(vectors: Tensor, angles: Tensor) -> Tensor:
-    first, second = vectors.chunk(2, -1)
-    cosine, sine = angles
-    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
-
-
-def _time_features(times: Tensor, width: int) -> Tensor:
-    """(B,) -> (B, width) sines and cosines of t at frequencies from 1 to 1000 (Ho et al. 2020)."""
-    rate = 1000.0 ** torch.linspace(0, 1, width // 2, device=times.device)
-    angle = times[:, None] * rate
-    return torch.cat([angle.cos(), angle.sin()], -1)

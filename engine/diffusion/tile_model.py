@@ -7,7 +7,6 @@ normal (and diffuse, by choice) are the model's own answer to the prompt "Neutra
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.inference import Maps
+from engine.diffusion.inference import Maps, seeded_noise
 from engine.diffusion.sampler import euler
 from engine.diffusion.schedule import sampling_times
+from engine.diffusion.shading import absolute
 from engine.diffusion.text import PromptEncoder, tokenize
 from engine.diffusion.tile_denoiser import Memory, TileDenoiser
 from engine.diffusion.tiles import (
@@ -28,9 +28,8 @@ from engine.diffusion.tiles import (
     TileConfig,
     TileSpace,
     change_between,
-    changed_maps,
-    linear_from_srgb,
 )
+from engine.diffusion.unified import linear_from_srgb
 from engine.synth.batch import Batch
 from engine.vocabulary import NEUTRAL
 
@@ -186,9 +185,8 @@ class TileModel:
 
     def noise(self, seed: str) -> Tensor:
         """(1, 5, C, h, w) normal noise; the same for the same text, whatever the device."""
-        rng = torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "little"))
         sizes = self.config
-        return torch.randn((1, len(TILES), sizes.channels, sizes.grid, sizes.grid), generator=rng).to(self.device)
+        return seeded_noise(seed, (1, len(TILES), sizes.channels, sizes.grid, sizes.grid)).to(self.device)
 
     def read(self, position_m: Tensor, texture_srgb: Tensor) -> TileNeutral:
         """Positions (B, 3, G, G) m and texture (B, 3, S, S) sRGB 0..1 -> what all expressions of them share."""
@@ -201,7 +199,7 @@ class TileModel:
         if self.config.diffuse_against_input:
             maps = torch.cat([linear_from_srgb(texture_srgb), own[:, 3:]], 1)
         lacking = change_between(*(nn.functional.adaptive_avg_pool2d(part, small.shape[-1]) for part in (own, maps)))
-        small_maps = changed_maps(self.space.maps(small), lacking)
+        small_maps = absolute(self.space.maps(small), lacking)
         shift_m = position_m - self.space.position_m(row[:, 0])
         return TileNeutral(memory, position_m, maps, self.space.position_m(small[:, 0]) + shift_m, small_maps)
 
@@ -240,7 +238,7 @@ class TileModel:
     def round_trip(self, batch: Batch) -> Maps:
         """The truth through tiles and autoencoder: the error no denoiser can go below."""
         position_m = batch.neutral_position_m + batch.offset_m
-        expression = self._there_and_back(position_m, changed_maps(batch.neutral, batch.change))
+        expression = self._there_and_back(position_m, absolute(batch.neutral, batch.change))
         neutral = self._there_and_back(batch.neutral_position_m, batch.neutral)
         offset_m = (self.space.position_m(expression[:, 0]) - batch.neutral_position_m) * self.space.offset_mask
         change = change_between(self.space.maps(neutral), self.space.maps(expression))

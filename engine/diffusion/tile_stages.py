@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from engine.diffusion.config import StageConfig
 from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import training_times
+from engine.diffusion.shading import absolute
 from engine.diffusion.stages import WEIGHT_TIME, PairSource, fill
 from engine.diffusion.tile_model import TileParts, encoded_rows
-from engine.diffusion.tiles import TILES, ImageAutoencoder, TileConfig, TileSpace, changed_maps
+from engine.diffusion.tiles import TILES, ImageAutoencoder, TileConfig, TileSpace
 from engine.errors import EngineError
 from engine.synth.batch import Batch, joined
 
@@ -56,7 +57,7 @@ class TileAutoencoderStage:
         for batch in fill(self.source, self.seed, wanted, deadline, least):
             if count is None and sum(len(part.identity) for part in kept) < settings.fit:
                 kept.append(batch)
-            maps = changed_maps(batch.neutral, batch.change)
+            maps = absolute(batch.neutral, batch.change)
             columns.append((batch.neutral_position_m + batch.offset_m, maps.half(), batch.texture_srgb.half()))
         self.positions, self.maps, self.textures = (torch.cat(column) for column in zip(*columns, strict=True))
         if count is None:
@@ -156,7 +157,7 @@ class TileDenoiserStage:
                 batch.expression,
             )
         )
-        row = parts.space.expression_row(position + offset, changed_maps(neutral, change))
+        row = parts.space.expression_row(position + offset, absolute(neutral, change))
         small = F.adaptive_avg_pool2d(row.flatten(0, 1), self.config.grid * self.config.preview_scale)
         clean = encoded_rows(parts.autoencoder, row)
         condition = encoded_rows(parts.autoencoder, parts.space.neutral_row(position, texture))

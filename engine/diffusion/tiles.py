@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.autoencoder import ResidualBlock
-from engine.diffusion.unified import BlockProjection
+from engine.diffusion.unified import BlockProjection, linear_from_srgb
 from engine.expression import LOG_FLOOR
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.synth.batch import Batch
@@ -268,21 +268,10 @@ def resized(image: Tensor, side: int) -> Tensor:
     return F.adaptive_avg_pool2d(image, side)
 
 
-def changed_maps(neutral: Tensor, change: Tensor) -> Tensor:
-    """Maps of a neutral and their change, (B, 9, H, W) both -> the expression's own maps (docs/conventions.md)."""
-    ratios = (neutral[:, :6] + LOG_FLOOR) * change[:, :6].exp() - LOG_FLOOR
-    return torch.cat([ratios.clamp(0, 1), (neutral[:, 6:7] + change[:, 6:7]).clamp(0, 1), (neutral + change)[:, 7:]], 1)
-
-
 def change_between(neutral: Tensor, maps: Tensor) -> Tensor:
-    """What turns the maps `neutral` into `maps`, (B, 9, H, W) all: the inverse of `changed_maps`."""
+    """What turns the maps `neutral` into `maps`, (B, 9, H, W) all: the inverse of `shading.absolute`."""
     ratios = torch.log((maps[:, :6] + LOG_FLOOR) / (neutral[:, :6] + LOG_FLOOR))
     return torch.cat([ratios, (maps - neutral)[:, 6:]], 1)
-
-
-def linear_from_srgb(encoded: Tensor) -> Tensor:
-    """sRGB 0..1 (IEC 61966-2-1) -> linear, same shape."""
-    return torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded.clamp(min=0) + 0.055) / 1.055) ** 2.4)
 
 
 def srgb_from_linear(linear: Tensor) -> Tensor:

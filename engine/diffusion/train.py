@@ -18,6 +18,8 @@ import json
 import math
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -136,8 +138,7 @@ def train(stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = Fa
         progress = _counted(metadata, config, _state_path(out, stage))
         for name, part in stage.module.named_children():
             load_into(part, state, f"weight.{name}", out)
-    run = _Memory(config, stage)
-    with run:
+    with _enough_memory(stage):
         if resume:
             stage.prepare(math.inf, progress.pool)
         else:
@@ -156,26 +157,22 @@ def train(stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = Fa
     return progress
 
 
-class _Memory:
+@contextmanager
+def _enough_memory(stage: Stage) -> Iterator[None]:
     """Turns running out of memory into an error that says what to do."""
-
-    def __init__(self, config: Config, stage: Stage) -> None:
-        self.config, self.stage = config, stage
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-            isinstance(error, RuntimeError) and "alloc" in str(error) and "memory" in str(error)
-        )
-        if out_of_memory:
-            settings = self.stage.settings
-            raise TrainingError(
-                f"train {self.stage.name}: expected memory for a pool of {settings.pool} pairs and batches of "
-                f"{settings.batch}, found too little ({str(error).splitlines()[0]}); lower `pool` or `batch` of "
-                f"[{self.stage.name}] in the configuration. The last checkpoint is whole"
-            ) from error
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not (
+            "alloc" in str(error) and "memory" in str(error)
+        ):
+            raise
+        settings = stage.settings
+        raise TrainingError(
+            f"train {stage.name}: expected memory for a pool of {settings.pool} pairs and batches of "
+            f"{settings.batch}, found too little ({str(error).splitlines()[0]}); lower `pool` or `batch` of "
+            f"[{stage.name}] in the configuration. The last checkpoint is whole"
+        ) from error
 
 
 def _loop(run: Run) -> None:

@@ -233,7 +233,10 @@ def log_maps(maps: Tensor) -> Tensor:
 
 
 def log_albedo(diffuse_srgb: Tensor) -> Tensor:
-    """log(albedo + `LOG_FLOOR`) of display-encoded 0..1 values (IEC 61966-2-1 decoded), same shape, float32."""
-    encoded = diffuse_srgb.float()
-    linear = torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded.clamp(min=0) + 0.055) / 1.055) ** 2.4)
-    return torch.log(linear + LOG_FLOOR)
+    """log(albedo + `LOG_FLOOR`) of display-encoded 0..1 values, same shape, float32."""
+    return torch.log(linear_from_srgb(diffuse_srgb.float()) + LOG_FLOOR)
+
+
+def linear_from_srgb(encoded: Tensor) -> Tensor:
+    """sRGB 0..1 (IEC 61966-2-1) -> linear, same shape."""
+    return torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded.clamp(min=0) + 0.055) / 1.055) ** 2.4)

@@ -1,10 +1,15 @@
-"""Local frames of a surface given as a position map."""
+"""Surfaces given as position maps: local frames, and the way to the canonical layout."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from engine.face import layout
 
 
 def local_frames(position_m: Tensor) -> Tensor:
@@ -16,3 +21,17 @@ def local_frames(position_m: Tensor) -> Tensor:
     first = functional.normalize(along_u, dim=1, eps=1e-12)
     second = torch.linalg.cross(normal, first, dim=1)
     return torch.stack([first, second, normal], dim=-1).permute(0, 2, 3, 1, 4)
+
+
+def to_canonical(maps: Tensor, size: int) -> Tensor:
+    """(B, C, h, w) in the opened layout -> (B, C, size, size) in the canonical one, bilinear."""
+    place = _opened_places(size, maps.device).to(maps.dtype).expand(len(maps), -1, -1, -1)
+    return functional.grid_sample(maps, place, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+@lru_cache(maxsize=8)
+def _opened_places(size: int, device: torch.device) -> Tensor:
+    """(1, size, size, 2) where each texel of the canonical layout lies in the opened one, -1..1."""
+    centres = (np.arange(size, dtype=np.float32) + 0.5) / size
+    uv = np.stack(np.meshgrid(centres, centres), -1)
+    return (torch.from_numpy(layout.open_uv(uv))[None] * 2.0 - 1.0).to(device)

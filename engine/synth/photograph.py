@@ -8,16 +8,13 @@ nearly flat light.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.face import layout
 from engine.face.skin import SPECULAR_MEAN
 from engine.synth.brows import stray_strands
+from engine.synth.frames import to_canonical
 from engine.synth.masks import Where
 from engine.synth.noise import Noise, blur
 
@@ -40,7 +37,7 @@ def photograph(neutral: Tensor, position_m: Tensor, seeds: list[int]) -> Tensor:
     shade = _shading(right, up, normal, noise, lit)
     hollow = _hollowness(position_m, normal) * (how[:, 1, None, None, None] * (0.25 + 0.75 * lit))
     shine = _shine(normal, noise) * lit
-    maps = _to_texture(torch.cat([*shade, hollow, shine], 1), size)
+    maps = to_canonical(torch.cat([*shade, hollow, shine], 1), size)
     skin = (1 - Where(size, noise.device).inner_charts()) * maps
     light, along_x, along_y, hollow, shine = skin.split((3, 1, 1, 1, 1), 1)
     relief = neutral[:, 7:8] * along_x + neutral[:, 8:9] * along_y
@@ -134,17 +131,3 @@ def _camera(linear: Tensor, noise: Noise, how: Tensor, lit: Tensor) -> Tensor:
     grain = noise.normal(3, linear.shape[-2], linear.shape[-1])
     grain = 0.6 * grain + 0.8 * grain.mean(1, keepdim=True)
     return (srgb + 0.008 * wide[:, 1] ** 2 * grain).clamp(0, 1)
-
-
-def _to_texture(maps: Tensor, size: int) -> Tensor:
-    """(B, C, 128, 128) of the opened layout -> (B, C, size, size) of the canonical one."""
-    grid = _opened_grid(size, maps.device).expand(len(maps), -1, -1, -1)
-    return functional.grid_sample(maps, grid, padding_mode="border", align_corners=False)
-
-
-@lru_cache(maxsize=8)
-def _opened_grid(size: int, device: torch.device) -> Tensor:
-    """(1, size, size, 2) where each texel of the canonical layout lies in the opened one, as `grid_sample` wants it."""
-    at = (np.arange(size) + 0.5) / size
-    uv = layout.open_uv(np.stack(np.meshgrid(at, at), -1))
-    return torch.from_numpy(uv * 2 - 1)[None].to(device)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from engine.diffusion.config import StageConfig
+from engine.diffusion.shading import absolute
 from engine.diffusion.tile_denoiser import TileDenoiser
 from engine.diffusion.tile_model import LatentStatistics, OwnText, TileModel, TileParts, encoded_rows
 from engine.diffusion.tile_stages import TileAutoencoderStage, TileDenoiserStage, image_loss
@@ -16,10 +17,9 @@ from engine.diffusion.tiles import (
     TileConfig,
     TileSpace,
     change_between,
-    changed_maps,
-    linear_from_srgb,
     srgb_from_linear,
 )
+from engine.diffusion.unified import linear_from_srgb
 from engine.errors import EngineError
 from engine.vocabulary import EXPRESSIONS
 from tests.diffusion.source import WaveSource
@@ -131,17 +131,17 @@ def test_srgb_is_exact_there_and_back():
 
 
 def test_maps_and_their_change_are_inverse(batch):
-    maps = changed_maps(batch.neutral, batch.change)
+    maps = absolute(batch.neutral, batch.change)
     torch.testing.assert_close(change_between(batch.neutral, maps), batch.change, atol=1e-4, rtol=1e-3)
     still = torch.zeros_like(batch.change)
-    torch.testing.assert_close(changed_maps(batch.neutral, still), batch.neutral, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(absolute(batch.neutral, still), batch.neutral, atol=1e-6, rtol=1e-6)
 
 
 def test_tiles_lose_nothing(batch):
     space = TileSpace(SMALL)
     space.fit(batch)
     position = batch.neutral_position_m + batch.offset_m
-    maps = changed_maps(batch.neutral, batch.change)
+    maps = absolute(batch.neutral, batch.change)
     row = space.expression_row(position, maps)
     assert row.shape == (24, 5, 3, 64, 64)
     assert row.abs().max() < 2
@@ -174,7 +174,7 @@ def test_one_untrained_autoencoder_serves_all_tiles(batch):
     torch.manual_seed(0)
     space, autoencoder = TileSpace(SMALL), ImageAutoencoder(SMALL)
     space.fit(batch)
-    row = space.expression_row(batch.neutral_position_m + batch.offset_m, changed_maps(batch.neutral, batch.change))
+    row = space.expression_row(batch.neutral_position_m + batch.offset_m, absolute(batch.neutral, batch.change))
     autoencoder.skeleton.fit(row.flatten(0, 1))
     with torch.no_grad():
         latent = encoded_rows(autoencoder, row)

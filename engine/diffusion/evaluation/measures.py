@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.diffusion.inference import Maps
-from engine.diffusion.shading import to_canonical
 from engine.diffusion.unified import log_albedo
 from engine.face import regions
 from engine.face.correspondence import valid_mask
 from engine.face.layout import close_uv, open_uv, sample_bilinear
 from engine.face.space import TEXTURE_SIZE
 from engine.synth.batch import Batch
+from engine.synth.frames import to_canonical
 from engine.synth.wrinkles import stretch
 
 MOVING_M = 0.0005

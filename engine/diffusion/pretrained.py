@@ -75,6 +75,8 @@ class ClipText(TextEncoder):
         disable_progress_bar()
         self.network = _loaded(CLIPTextModel, _folder(source, "text_encoder", _TEXT, download))
         words = _folder(source, "tokenizer", _WORDS[:1], download)
+        if not any((words / name).is_file() for name in _WORDS[1:3]):
+            raise WeightsError(f"{words}: expected {' or '.join(_WORDS[1:3])}, found neither; restore the tokenizer")
         with _readable(words):
             self.tokenizer = CLIPTokenizer.from_pretrained(words, local_files_only=True)
         made: Any = self.network.config
@@ -165,6 +167,6 @@ def _readable(folder: Path) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         first = (str(error).strip() or repr(error)).splitlines()[0]
         raise WeightsError(f"{folder}: expected a folder saved by diffusers or transformers, found: {first}") from error

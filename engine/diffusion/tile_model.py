@@ -182,6 +182,7 @@ class TileModel:
         self.denoiser, self.text = parts.denoiser, parts.text
         for part in (self.space, self.autoencoder, self.statistics, self.denoiser, self.text):
             part.eval().requires_grad_(False)
+        self.autoencoder.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - missing overload
 
     def noise(self, seed: str) -> Tensor:
         """(1, 5, C, h, w) normal noise; the same for the same text, whatever the device."""

@@ -10,7 +10,9 @@ where each furrow runs: that the decoder has to take from the neutral. It does s
 *lines* that are deepened or faded by coefficients on the features' grid (as HDRnet applies coarse coefficients to a
 fine guide, Gharbi et al. 2017): those that fixed filters find in the texture, and templates of where faces fold, the
 principal components of the training changes' fine band. So a latent is easy to foresee, and
-fine detail comes out where the person has it. Latent: (B, C, h, w), about unit deviation; at 512: blocks of 16, a
+fine detail comes out where the person has it. While an encoder says where the lines are, though, a decoder need not look:
+its second look at the neutral (`line_in`, `sharpen`) is learnt in the last stage, from latents that the denoiser
+foresees. Latent: (B, C, h, w), about unit deviation; at 512: blocks of 16, a
 32 x 32 grid.
 """
 
@@ -125,6 +127,9 @@ class Autoencoder(nn.Module):
             nn.Conv2d(coarse, 4 * fine, 1),
             nn.PixelShuffle(2),
         )
+        lines = (2 + config.templates) * stem * stem
+        self.line_in = nn.Sequential(nn.PixelUnshuffle(stem), _quiet(nn.Conv2d(lines, fine, 1)))
+        self.sharpen = nn.Sequential(ResidualBlock(fine), ResidualBlock(fine))
         self.decode_join = _Join(fine)
         self.decoder = nn.Sequential(
             *(ResidualBlock(fine) for _ in range(config.decoder_blocks)),
@@ -152,6 +157,14 @@ class Autoencoder(nn.Module):
         self.templates.zero_()
         self.templates[:count] = found.view(count, *self.templates.shape[1:])
 
+    def second_look(self) -> list[nn.Module]:
+        """What only the last stage trains; silent before."""
+        return [self.line_in, self.sharpen]
+
+    def decoder_parts(self) -> list[nn.Module]:
+        """What the last stage trains: everything from latent to full maps."""
+        return [self.decode_stem, self.decode_join, self.decoder, self.pixels, self.guided, *self.second_look()]
+
     def lines(self, texture: Tensor) -> Tensor:
         """`Unified.texture_input` (B, 3, H, W) -> (B, 2 + templates, H, W): guides and templates, for `decode`."""
         shared = self.templates.expand(len(texture), -1, -1, -1)
@@ -164,6 +177,7 @@ class Autoencoder(nn.Module):
 
     def decode(self, latent: Tensor, features: Tensor, lines: Tensor) -> Tensor:
         """(B, C, h, w), reader's features and `lines` (B, L, H, W) -> (B, 9, H, W) scaled change."""
+        features = self.sharpen(features + self.line_in(lines))
         hidden = self.decoder(self.decode_join(self.decode_stem(latent), features))
         fine = self.pixels(hidden) + deepened(self.guided(hidden), lines)
         return self.skeleton.decode(latent) + fine

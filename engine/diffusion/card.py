@@ -10,7 +10,7 @@ from typing import Any, cast
 from torch import nn
 
 from engine.diffusion.checkpoint import MANIFEST
-from engine.diffusion.evaluation.entrants import FaceModel
+from engine.diffusion.inference import ExpressionModel
 from engine.diffusion.stages import PairSource
 
 _CARD = """# Model card: {model_id}
@@ -58,7 +58,7 @@ ages. Not for identifying anyone, nor for judging what a person feels.
 """
 
 
-def model_card(model: FaceModel, folder: Path, table_text: str, source: PairSource, people: int) -> str:
+def model_card(model: ExpressionModel, folder: Path, table_text: str, source: PairSource, people: int) -> str:
     """The model card of the weights in `folder`, as Markdown."""
     manifest = folder / MANIFEST
     history = json.loads(manifest.read_text(encoding="utf-8"))["training"] if manifest.exists() else {}

@@ -23,7 +23,9 @@ from engine.diffusion.autoencoder import Autoencoder, Reader
 from engine.diffusion.config import Config, config_from
 from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.inference import ChangeModel
-from engine.diffusion.pivot import Person, Pivot
+from engine.diffusion.person import Person
+from engine.diffusion.pivot import Pivot
+from engine.diffusion.tile_model import TileModel, TileParts
 from engine.diffusion.unified import Unified
 from engine.errors import FileFormatError, WeightsError
 
@@ -35,7 +37,7 @@ STAGES = ("autoencoder", "denoiser", "refine")
 """What a training folder may hold, later ones over earlier ones; the last is not needed."""
 PARTS = ("unified", "reader", "autoencoder", "pivot", "person", "denoiser")
 """Names of the networks in a checkpoint, in the order of `ChangeModel`."""
-FORMAT = "expdiff-2"
+FORMAT = "expdiff-3"
 _HALF_BUFFERS = (
     "pivot.offset_m",
     "pivot.change",
@@ -46,10 +48,6 @@ _HALF_BUFFERS = (
     "autoencoder.templates",
 )
 """Buffers large enough to be stored in half floats all the same."""
-
-
-ExpressionModel = ChangeModel
-"""What `load_model` may give."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -95,18 +93,24 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str, pat
         raise WeightsError(f"{path}: expected the tensors of {prefix}, found: {first}") from error
 
 
-def load_model(folder: Path | None = None, device: torch.device | str = "cpu") -> ChangeModel:
+def load_model(folder: Path | None = None, device: torch.device | str = "cpu") -> ChangeModel | TileModel:
     """Read a release (or a training folder) onto `device`; WeightsError where it is missing, damaged or foreign."""
     folder = SHIPPED if folder is None else folder
     device = torch.device(device)
     tensors, config, digest = _read_release(folder) if (folder / MANIFEST).exists() else _read_training(folder)
+    model_id = f"{config.name}-{digest[:8]}"
+    if config.layout == "tiles":
+        tiles = TileParts.fresh(config.tiles)
+        for name, module in tiles.ours().items():
+            load_into(module, tensors, name, folder)
+        return TileModel(config, tiles, model_id, device)
     sizes = config.model
     parts = (Unified(sizes), Reader(sizes), Autoencoder(sizes), Pivot(sizes), Person(sizes), Denoiser(sizes))
     for name, module in zip(PARTS, parts, strict=True):
         load_into(module, tensors, name, folder)
         module.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - missing overload
         module.eval().requires_grad_(False)
-    return ChangeModel(config, *parts, f"{config.name}-{digest[:8]}", device)
+    return ChangeModel(config, *parts, model_id, device)
 
 
 def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
@@ -144,6 +148,10 @@ def _read_training(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
 def _training_files(folder: Path) -> list[Path]:
     """The checkpoints of a training folder that belong together, in order; WeightsError where one is missing."""
     paths = [folder / f"{stage}.safetensors" for stage in STAGES]
+    if not paths[0].exists() and paths[1].exists():
+        metadata = load_tensors(paths[1])[1]
+        if config_of(metadata, paths[1]).tiles.image_autoencoder:
+            return [paths[1]]  # the autoencoder is someone else's
     missing = [path.name for path in paths[:-1] if not path.exists()]
     if missing:
         raise WeightsError(
@@ -168,9 +176,10 @@ def write_release(training: Path, folder: Path) -> Path:
     """Turn a training folder into a release in `folder`; returns the manifest's path. Old shards are removed last."""
     tensors, config, _ = _read_training(training)
     model = load_model(training)
-    full = {
-        name for part in PARTS for name in (f"{part}.{key}" for key, _ in getattr(model, part).named_buffers())
-    }.difference(_HALF_BUFFERS)
+    named = model.parts.ours() if isinstance(model, TileModel) else {part: getattr(model, part) for part in PARTS}
+    full = {f"{name}.{key}" for name, part in named.items() for key, _ in part.named_buffers()}.difference(
+        _HALF_BUFFERS
+    )
     small = {name: tensor if name in full else tensor.half() for name, tensor in tensors.items()}
     digests: dict[str, str] = {}
     history = {path.stem: _counts(path) for path in _training_files(training)}

@@ -17,6 +17,7 @@ from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 
 CONFIGS = Path(__file__).parent / "configs"
 """Folder of the configurations that come with the program."""
+LAYOUTS = ("change", "tiles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,12 @@ class ModelConfig:
     """Condition channels of the neutral positions (block PCA)."""
     albedo_channels: int = 16
     """Condition channels of the neutral texture (block PCA)."""
-    shape_components: int = 40
-    """Principal components of the head's shape that steer every block."""
-    texture_components: int = 24
+    shape_components: int = 80
+    """Principal components of the head's shape that say how far this person goes."""
+    texture_components: int = 160
     """Principal components of the energies of its texture that do so, too."""
+    person_directions: int = 9
+    """Directions among them whose squares and products count."""
     fine_width: int = 96
     """Autoencoder width at twice the grid."""
     coarse_width: int = 160
@@ -90,6 +93,92 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TileConfig:
+    """Sizes of the tile layout (`tiles`) and its networks; by default as wide and as deep as the `small` model."""
+
+    geometry_size: int = GEOMETRY_SIZE
+    """Side of position maps."""
+    texture_size: int = TEXTURE_SIZE
+    """Side of textures, and of every tile."""
+    grid: int = 32
+    """Side of a tile's latent grid."""
+    channels: int = 16
+    """Latent channels of a tile."""
+    fine_width: int = 96
+    coarse_width: int = 128
+    encoder_blocks: int = 1
+    decoder_blocks: int = 2
+    """Image autoencoder: width at twice the grid and on it, residual blocks per level."""
+    preview_scale: int = 4
+    """Previews are drawn at `grid * preview_scale`."""
+    width: int = 256
+    depth: int = 4
+    heads: int = 4
+    hidden: int = 512
+    """Denoiser: token width, blocks, attention heads, SwiGLU width."""
+    patch: int = 4
+    """Latent cells per token side."""
+    prompt_length: int = 16
+    prompt_width: int = 128
+    prompt_depth: int = 2
+    prompt_vocabulary: int = 2048
+    """Our own prompt encoder; with `text_encoder`, the width must be that encoder's and the others are not used."""
+    image_autoencoder: str = ""
+    """Folder or hub name of a Stable Diffusion VAE; empty trains our own. `grid` and `channels` must be its."""
+    text_encoder: str = ""
+    """Folder or hub name of a CLIP text model with its tokenizer; empty trains our own."""
+    diffuse_against_input: bool = True
+    """Measure the change of diffuse against the input texture; False: against the model's own Neutral, as the others
+    are, which takes out the light that the texture holds and the albedo does not."""
+
+    def __post_init__(self) -> None:
+        if self.texture_size % self.grid or self.texture_size % self.geometry_size or self.grid % self.patch:
+            raise ValueError(
+                f"TileConfig: expected grid {self.grid} and geometry_size {self.geometry_size} to divide texture_size "
+                f"{self.texture_size}, and patch {self.patch} to divide grid"
+            )
+        if self.width % (4 * self.heads) or self.block % 2 or self.block % self.preview_scale:
+            raise ValueError(
+                f"TileConfig: expected 4 x heads to divide width and 2 and preview_scale to divide the texels of a "
+                f"cell, found heads {self.heads}, width {self.width}, preview_scale {self.preview_scale}, {self.block}"
+            )
+
+    @property
+    def block(self) -> int:
+        """Texels of a tile per latent cell side."""
+        return self.texture_size // self.grid
+
+    @classmethod
+    def large(cls) -> TileConfig:
+        """As wide and as deep as the `large` model, for one data-centre GPU."""
+        return cls(
+            fine_width=160, coarse_width=256, encoder_blocks=2, width=384, depth=10, heads=6, hidden=1024, patch=2
+        )
+
+    @classmethod
+    def smoke(cls) -> TileConfig:
+        """Seconds on a CPU: every line of the code at the smallest sizes."""
+        return cls(
+            geometry_size=32,
+            texture_size=64,
+            grid=8,
+            channels=12,
+            fine_width=16,
+            coarse_width=24,
+            decoder_blocks=1,
+            width=32,
+            depth=2,
+            heads=2,
+            hidden=64,
+            patch=2,
+            prompt_length=8,
+            prompt_width=16,
+            prompt_depth=1,
+            prompt_vocabulary=256,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StageConfig:
     """How one stage is trained."""
 
@@ -113,7 +202,7 @@ class StageConfig:
     latent_noise: float = 0.05
     """Noise added to the latent while the autoencoder trains."""
     crop: int = 0
-    """Autoencoder: side in texels of the squares trained on; 0 takes whole maps."""
+    """Autoencoder and refine: side in texels of the squares trained on; 0 takes whole maps."""
     moves: float = 0.0
     """Denoiser: share of each batch that is geometry alone, made on the spot."""
     flow: bool = True
@@ -136,10 +225,22 @@ class Config:
     """People the data generator is asked for."""
     precision: str = "auto"
     """float32, bfloat16 (networks under autocast, weights and losses in float32), or auto: what is fast here."""
+    layout: str = LAYOUTS[0]
+    """What is denoised: change, ours, or tiles, ExpDiff's absolute maps (sizes in `tiles` instead of `model`)."""
     model: ModelConfig = field(default_factory=ModelConfig)
+    tiles: TileConfig = field(default_factory=TileConfig)
     autoencoder: StageConfig = field(default_factory=StageConfig)
     denoiser: StageConfig = field(default_factory=StageConfig)
     refine: StageConfig = field(default_factory=StageConfig)
+
+    def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise ValueError(f"Config.layout: expected one of {LAYOUTS}, found '{self.layout}'")
+
+    @property
+    def sizes(self) -> ModelConfig | TileConfig:
+        """Those of the layout."""
+        return self.tiles if self.layout == "tiles" else self.model
 
     def to_json(self) -> str:
         """The resolved configuration as JSON, for checkpoints and logs."""
@@ -148,6 +249,7 @@ class Config:
 
 _TABLES = (
     ("model", ModelConfig),
+    ("tiles", TileConfig),
     ("autoencoder", StageConfig),
     ("denoiser", StageConfig),
     ("refine", StageConfig),

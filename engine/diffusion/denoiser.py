@@ -2,17 +2,17 @@
 
 Letters: B batch, C latent channels, h w the grid, G map groups (geometry, reflectance), N tokens per group, D width.
 
-Every patch of the grid is one token per map group, made of that group's noisy latent, of what the average person does
-there (`pivot.Pivot.typical`) and of the neutral's condition at the same place. All tokens, and the prompt's before
-them, attend to each other (one softmax over all keys: the joint attention of ExpDiff and Wonder3D), share a rotary
-position, and leave through a head of their group, because shared heads leak between maps (Material Anything). Time,
-strengths and the person as a whole steer every block (adaLN, Peebles and Xie 2023, one shared table with an offset per
-block as in PixArt-alpha). Where asked for, every third block also attends over the expressions of one person.
+Every patch of the grid is one token per map group, made of that group's noisy latent, of what is expected there
+(`pivot.Pivot.typical`) and of the neutral's condition at the same place. All tokens, and the prompt's before them,
+attend to each other (one softmax over all keys: the joint attention of ExpDiff and Wonder3D), share a rotary position,
+and leave through a head of their group, because shared heads leak between maps (Material Anything). Time, strengths and
+the person as a whole steer every block (adaLN, Peebles and Xie 2023, one shared table with an offset per block as in
+PixArt-alpha). Where asked for, every third block also attends over the expressions of one person.
 
 The network estimates the clean latent x; the velocity of the flow follows as (z_t - x) / t. That keeps wide patches
 possible: the noise need not pass through the tokens (Li and He 2025). What it learns is personal: x is counted from the
-average person's, and has two parts, a *gain* on what the average person does, since people differ most in how far they
-go, and a free rest.
+expected person's, and has two parts, a *gain* on what is expected, since people differ most in how far they go, and a
+free rest.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.pivot import EXPRESSION_COUNT
+from engine.diffusion.person import EXPRESSION_COUNT
 from engine.diffusion.schedule import GROUPS
 from engine.diffusion.text import PromptEncoder
 from engine.diffusion.unified import ENERGIES
+
+_PERSON_UNITS = 5.0
+"""Brings log factors to about unit deviation."""
 
 
 class Denoiser(nn.Module):
@@ -42,7 +45,7 @@ class Denoiser(nn.Module):
         self.prompt = PromptEncoder(config)
         self.prompt_in = nn.Linear(config.prompt_width, width)
         self.condition_in = nn.Linear(condition * area, width)
-        person = config.shape_components + config.texture_components
+        person = EXPRESSION_COUNT + config.change_channels
         self.person_in = nn.Sequential(nn.Dropout(0.15), nn.Linear(person, width), nn.SiLU(), nn.Linear(width, width))
         self.patch_in = nn.ModuleList(nn.Linear(2 * count * area, width) for count in self.splits)
         self.group = nn.Parameter(torch.randn(GROUPS, width) * 0.02)
@@ -77,7 +80,7 @@ class Denoiser(nn.Module):
         """Estimate the clean latent in normalised units.
 
         noisy (B, C, h, w) normalised latent at `times` (B, G) 0..1; condition (B, K, h, w); person (B, D) from
-        `pivot.Person`; typical (B, C, h, w);
+        `person.Person`; typical (B, C, h, w);
         strengths (B, 2, 32); prompt_ids (B, T) int64; present (B,) bool, False leaves strengths and typical out
         (guidance). `together` neighbours in the batch are one person's expressions. Returns (B, C, h, w).
         """
@@ -91,7 +94,7 @@ class Denoiser(nn.Module):
         ]
         tokens = torch.cat([self.prompt_in(self.prompt(prompt_ids)), *maps], 1)
         wanted = torch.where(present[:, None], self.strength_in(strengths.flatten(1)), self.strength_absent)
-        whole = wanted + self.person_in(person)
+        whole = wanted + self.person_in(_PERSON_UNITS * person)
         steer = F.silu(self.time_in(time_features(times, self.config.width)) + whole[:, None])
         steer = torch.cat([steer.mean(1, keepdim=True), steer], 1)  # the prompt's own row, then one per group
         shift = self.modulation(steer)

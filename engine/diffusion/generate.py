@@ -26,8 +26,7 @@ from engine.vocabulary import EXPRESSIONS, NEUTRAL, find
 if TYPE_CHECKING:
     import torch
 
-    from engine.diffusion.checkpoint import ExpressionModel
-    from engine.diffusion.inference import Neutral
+    from engine.diffusion.inference import ExpressionModel, Face
 
 BATCH = 4
 """Expressions made together: fewer start sooner, more finish sooner."""
@@ -98,7 +97,7 @@ def model_for(folder: Path | None, device: str) -> ExpressionModel:
     from engine.diffusion.train import use_device
 
     model = _loaded(folder, str(use_device(device)))
-    sizes = model.config.model
+    sizes = model.config.sizes
     if (sizes.geometry_size, sizes.texture_size) != (GEOMETRY_SIZE, TEXTURE_SIZE):
         raise WeightsError(
             f"{model.model_id}: expected weights for maps of {GEOMETRY_SIZE} and {TEXTURE_SIZE} texels, "
@@ -107,10 +106,10 @@ def model_for(folder: Path | None, device: str) -> ExpressionModel:
     return model
 
 
-_neutrals: OrderedDict[tuple[str, str, str], Neutral] = OrderedDict()
+_neutrals: OrderedDict[tuple[str, str, str], Face] = OrderedDict()
 
 
-def read_neutral(model: ExpressionModel, identity: Identity) -> Neutral:
+def read_neutral(model: ExpressionModel, identity: Identity) -> Face:
     """The neutral as `model` sees it; the last few are kept."""
     from engine.face.transfer import encode_neutral
 
@@ -134,7 +133,7 @@ def _tensor(image: np.ndarray, device: torch.device) -> torch.Tensor:
 
 
 def _sampled(
-    model: ExpressionModel, request: GenerateRequest, neutral: Neutral, noise: torch.Tensor, batch: Sequence[_Order]
+    model: ExpressionModel, request: GenerateRequest, neutral: Face, noise: torch.Tensor, batch: Sequence[_Order]
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     import torch
 
@@ -152,7 +151,7 @@ def _decoded(
     request: GenerateRequest,
     batch: Sequence[_Order],
     latent: torch.Tensor,
-    neutral: Neutral,
+    neutral: Face,
     preview: bool,
 ) -> ExpressionSet:
     """Latents -> expressions on the identity's own vertices and UVs."""

@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.diffusion.checkpoint import ExpressionModel
-from engine.diffusion.inference import Maps
+from engine.diffusion.inference import ExpressionModel, Maps
 from engine.diffusion.stages import PairSource
 from engine.vocabulary import EXPRESSIONS, NAMES
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,8 @@ from torch import Tensor
 from engine.diffusion.autoencoder import Autoencoder, Reader
 from engine.diffusion.config import Config
 from engine.diffusion.denoiser import Denoiser, velocity
-from engine.diffusion.pivot import Person, Pivot
+from engine.diffusion.person import Person
+from engine.diffusion.pivot import Pivot
 from engine.diffusion.sampler import euler
 from engine.diffusion.schedule import sampling_times, spread
 from engine.diffusion.text import tokenize
@@ -32,6 +34,40 @@ class Maps:
     change: Tensor
 
 
+class Face(Protocol):
+    """What a model has read off a neutral; what else it keeps is its own business."""
+
+    @property
+    def maps(self) -> Tensor:
+        """(B, 9, H, W) the neutral's own maps as the model sees them, in the order of `Batch.neutral`."""
+        ...
+
+
+class ExpressionModel(Protocol):
+    """What the program and the evaluation ask of a model, whatever it denoises."""
+
+    @property
+    def model_id(self) -> str: ...
+    @property
+    def config(self) -> Config: ...
+    @property
+    def device(self) -> torch.device: ...
+    def noise(self, seed: str) -> Tensor: ...
+    def read(self, position_m: Tensor, texture_srgb: Tensor) -> Any: ...
+    def sample(
+        self,
+        neutral: Any,
+        strengths: Tensor,
+        prompts: Sequence[str],
+        noise: Tensor,
+        steps: int,
+        guidance: float = 1.0,
+    ) -> Iterator[tuple[Tensor, Tensor]]: ...
+    def decode(self, latent: Tensor, neutral: Any) -> Maps: ...
+    def decode_preview(self, latent: Tensor, neutral: Any) -> Maps: ...
+    def round_trip(self, batch: Batch) -> Maps: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Neutral:
     """What a model keeps of B heads that it has read."""
@@ -41,7 +77,7 @@ class Neutral:
     turn: Tensor
     """(B, H, W, 3, 3) from the mean head's local frames to this head's."""
     person: Tensor
-    """(B, D) the whole head at a glance."""
+    """(B, D) how far this person goes, `person.Person`."""
     features: Tensor
     """(B, F, 2h, 2w) what the decoder takes fine detail from."""
     lines: Tensor
@@ -116,7 +152,7 @@ class ChangeModel:
         )
         known = torch.ones(count, dtype=torch.bool, device=self.device)
         neutral = neutral if len(neutral.condition) == count else neutral.expand(count)
-        expected = self.pivot.expected(self.unified, strengths, neutral.turn)
+        expected = self.pivot.expected(self.unified, strengths, neutral.turn, neutral.person)
         typical = self.pivot.typical(expected)
         first_of_group = torch.tensor([0, self.denoiser.splits[0]], device=self.device)
         locked = None if kept is None else ~kept.isnan()

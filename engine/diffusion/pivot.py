@@ -1,25 +1,22 @@
-"""What the average person does: the point around which the denoiser predicts.
+"""What the average person does, as far as this person goes with it: the point around which the denoiser predicts.
 
 Geometry: the training people's mean offsets, kept in local frames of the surface and carried to the new head by its own
 frames (deformation transfer, Sumner and Popovic 2004). Reflectance: the mean latent. Both add up by strength, each side
-of the face by its own. The network then only has to know what is personal.
+of the face by its own, and are multiplied by the factors of `person.Person`. The network then only has to know the
+rest.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.unified import ENERGIES, OFFSET_UNIT_M, Unified
+from engine.diffusion.person import EXPRESSION_COUNT
+from engine.diffusion.unified import Unified
 from engine.face import regions
 from engine.synth.frames import local_frames
-from engine.vocabulary import EXPRESSIONS
 
-EXPRESSION_COUNT = len(EXPRESSIONS)
-COARSE = 8
-"""Side of the grid on which a texture's energies are looked at as a whole."""
 _RIDGE = 0.1
 
 
@@ -48,11 +45,16 @@ class Pivot(nn.Module):
         """Neutral positions (B, 3, H, W) -> (B, H, W, 3, 3): from the mean head's local frames to this head's."""
         return local_frames(position_m) @ local_frames(unified.mean_position[None]).transpose(-1, -2)
 
-    def expected(self, unified: Unified, strengths: Tensor, turn: Tensor) -> Tensor:
-        """Strengths (B, 2, 32) and `turn` -> mean latent (B, C, h, w): offset channels, then change channels."""
+    def expected(self, unified: Unified, strengths: Tensor, turn: Tensor, person: Tensor | None = None) -> Tensor:
+        """Strengths (B, 2, 32) and `turn` -> latent (B, C, h, w) of the average person, or of one with the log factors
+        `person` (B, 32 + C'): offset channels, then change channels."""
+        if person is not None:
+            strengths = strengths * person[:, None, :EXPRESSION_COUNT].exp()
         offset = torch.einsum("bse,echw,shw->bchw", strengths, self.offset_m, self.sides_geometry)
         offset = torch.einsum("bhwij,bjhw->bihw", turn.float(), offset)
         change = torch.einsum("bse,echw,shw->bchw", strengths, self.change, self.sides_grid)
+        if person is not None:
+            change = change * person[:, EXPRESSION_COUNT:, None, None].exp()
         return torch.cat([unified.encode_offset(offset), self.still + change], 1)
 
     def normalise(self, latent: Tensor, expected: Tensor) -> Tensor:
@@ -64,70 +66,10 @@ class Pivot(nn.Module):
         return normalised * self.deviation + expected
 
     def typical(self, expected: Tensor) -> Tensor:
-        """(B, C, h, w) how far the average person goes, in the units of `normalise`."""
+        """(B, C, h, w) what `expected` does to the neutral, in the units of `normalise`."""
         count = self.deviation.shape[0] - self.still.shape[0]
         change = expected[:, count:] - self.still
         return torch.cat([expected[:, :count], change], 1) / self.deviation
-
-
-class Components(nn.Module):
-    """Vectors as their principal components, in units of the training people's deviation."""
-
-    mean: Tensor
-    basis: Tensor
-    deviation: Tensor
-
-    def __init__(self, size: int, count: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("basis", torch.zeros(count, size))
-        self.register_buffer("deviation", torch.ones(count))
-
-    @torch.no_grad()
-    def fit(self, vectors: Tensor) -> None:
-        """Fit to (P, size); fewer people than components leave zeros."""
-        self.mean.copy_(vectors.mean(0))
-        _, values, found = torch.linalg.svd(vectors - self.mean, full_matrices=False)
-        count = min(len(self.deviation), len(vectors) - 1)
-        signs = torch.sign(found[:count].sum(1, keepdim=True))
-        self.basis.zero_()
-        self.basis[:count] = found[:count] * signs
-        self.deviation[:count] = (values[:count] / len(vectors) ** 0.5).clamp(min=1e-3)
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        """(B, size) -> (B, count)."""
-        return ((vectors - self.mean) @ self.basis.T / self.deviation).clamp(-6.0, 6.0)
-
-
-class Person(nn.Module):
-    """A head as a short vector: principal components of its shape, and of what its texture is like where.
-
-    How far someone goes with an expression follows from the whole head; this is the whole head at a glance. Few
-    components, because there are few people to learn from.
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.grid = config.grid
-        self.shape = Components(3 * config.grid**2, config.shape_components)
-        self.texture = Components(COARSE**2 * ENERGIES, config.texture_components)
-
-    @torch.no_grad()
-    def fit(self, position_m: Tensor, energies: Tensor) -> None:
-        """Fit to training people, as in `forward`."""
-        self.shape.fit(self._coarse_shape(position_m))
-        self.texture.fit(self._coarse_texture(energies))
-
-    def forward(self, position_m: Tensor, energies: Tensor) -> Tensor:
-        """(B, D) of positions (B, 3, H, W) m and scaled `texture_energies` (B, E, h, w)."""
-        return torch.cat([self.shape(self._coarse_shape(position_m)), self.texture(self._coarse_texture(energies))], 1)
-
-    def _coarse_shape(self, position_m: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(position_m, self.grid).flatten(1) / OFFSET_UNIT_M
-
-    @staticmethod
-    def _coarse_texture(energies: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(energies, COARSE).flatten(1)
 
 
 class PivotFit:

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.diffusion.tiles import ImageCodec, TextEncoder, TileConfig
+from engine.diffusion.config import TileConfig
+from engine.diffusion.tiles import ImageCodec, TextEncoder
 from engine.errors import EngineError, WeightsError
 
 _VAE = ("config.json", "diffusion_pytorch_model.safetensors")

@@ -40,6 +40,14 @@ class Processes:
         """The mean of `value` over the processes, so that all of them decide alike."""
         return value if self.count == 1 else float(self._mean(torch.tensor(value, dtype=torch.float64)))
 
+    def leave(self) -> None:
+        """Wait for the others and close the connections: a process that ends with them open may abort."""
+        if self.count > 1:
+            from accelerate import PartialState
+
+            self.agree(0.0)
+            PartialState().destroy_process_group()
+
     @staticmethod
     def _mean(tensor: torch.Tensor) -> torch.Tensor:
         from accelerate.utils import reduce

@@ -53,18 +53,28 @@ def lit(normal: Tensor, maps: Tensor, light_direction: Tensor, view_direction: T
 
 
 def mapped_normal(position_m: Tensor, slope: Tensor) -> Tensor:
-    """Unit normals (B, 3, H, W) of positions (B, 3, h, w) in the opened layout, tilted by slopes (B, 2, H, W).
+    """Unit normals (B, 3, H, W) of positions (B, 3, h, w) in the opened layout, tilted by slopes (B, 2, H, W)."""
+    return tilted(surface_frame(position_m, slope.shape[-1]), slope)
+
+
+def surface_frame(position_m: Tensor, size: int) -> Tensor:
+    """Positions (B, 3, h, w) in the opened layout -> (B, 9, size, size): normal, tangent, up in the canonical layout.
 
     The normal is interpolated from the position map's own texels; the tangent runs along +u of the canonical layout. A
     texel whose positions do not spread (filled in, off the skin) has the normal 0.
     """
     along_u, along_v = (_difference(position_m, axis) for axis in (-1, -2))
     geometric = _normalised(torch.linalg.cross(along_v, along_u, dim=1), 1e-7)
-    both = to_canonical(torch.cat([position_m, geometric], 1), slope.shape[-1])
+    both = to_canonical(torch.cat([position_m, geometric], 1), size)
     position, normal = both[:, :3], _normalised(both[:, 3:], 1e-3)
     along = _difference(position, -1)
     tangent = _normalised(along - normal * _dot(along, normal), 1e-5)
-    up = torch.linalg.cross(normal, tangent, dim=1)
+    return torch.cat([normal, tangent, torch.linalg.cross(normal, tangent, dim=1)], 1)
+
+
+def tilted(frame: Tensor, slope: Tensor) -> Tensor:
+    """`surface_frame` (B, 9, H, W) and slopes (B, 2, H, W) -> unit normals (B, 3, H, W)."""
+    normal, tangent, up = frame.split(3, 1)
     return _normalised(normal + slope[:, :1] * tangent + slope[:, 1:] * up, 1e-3)
 
 
@@ -100,18 +110,17 @@ def absolute(neutral: Tensor, change: Tensor) -> Tensor:
     return torch.cat([linear, roughness, neutral[:, 7:] + change[:, 7:]], 1)
 
 
-def render_loss(neutral: Tensor, position_m: Tensor, found: Tensor, wanted: Tensor, rng: torch.Generator) -> Tensor:
+def render_loss(neutral: Tensor, frame: Tensor, found: Tensor, wanted: Tensor, rng: torch.Generator) -> Tensor:
     """Mean difference in log radiance of two changes of one neutral, under two random lights and views; a scalar.
 
-    neutral, found and wanted (B, 9, H, W), position_m (B, 3, h, w) posed. Maps are halved first.
+    neutral, found and wanted (B, 9, H, W), which are halved first; frame (B, 9, H/2, W/2) of the posed surface.
     """
     neutral, found, wanted = (F.avg_pool2d(maps, 2) for maps in (neutral, found, wanted))
-    ours, truth = absolute(neutral, found), absolute(neutral, wanted)
+    both = [(tilted(frame, maps[:, 7:]), maps) for maps in (absolute(neutral, found), absolute(neutral, wanted))]
     loss = torch.zeros((), device=neutral.device)
     for _ in range(2):
         light, view = (torch.randn(3, generator=rng) for _ in range(2))
         light, view = light + torch.tensor([0.0, 0.0, 1.5]), 0.4 * view + torch.tensor([0.0, 0.0, 1.5])
-        light, view = light.to(neutral), view.to(neutral)
-        one, other = (shade(position_m, maps, light, view) for maps in (ours, truth))
+        one, other = (lit(normal, maps, light, view) for normal, maps in both)
         loss = loss + ((one + 0.02).log() - (other + 0.02).log()).abs().mean() / 2
     return loss

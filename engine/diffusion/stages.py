@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Protocol
 
@@ -19,14 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.autoencoder import Autoencoder, Reader, broad, reconstruction_loss
-from engine.diffusion.checkpoint import PARTS, load_into, load_tensors
-from engine.diffusion.config import Config, StageConfig
+from engine.diffusion.config import Config, ModelConfig, StageConfig
 from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.inference import condition_of
-from engine.diffusion.pivot import Person, Pivot, PivotFit
+from engine.diffusion.person import EXPRESSION_COUNT, Person
+from engine.diffusion.pivot import Pivot, PivotFit
 from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import spread, training_times
-from engine.diffusion.shading import render_loss
+from engine.diffusion.shading import render_loss, surface_frame
 from engine.diffusion.text import tokenize
 from engine.diffusion.unified import OFFSET_UNIT_M, Unified, energies_in, guides
 from engine.synth.batch import Batch
@@ -40,6 +39,10 @@ TOGETHER = 2
 FILL_BATCH = 8
 PEOPLE_SEEN = 96
 """Most people whose textures statistics are fitted on."""
+REACH_MOVES = 3
+"""Moves in which a person shows how far each expression goes, each of an equal share of them at once."""
+_HELD = 0.05
+"""How strongly measured factors are held to 1, over what a typical answer tells."""
 _FACE_U, _FACE_V = (0.125, 0.875), (0.0625, 0.8125)
 """Where the front of the face lies in the canonical layout: crops are taken there."""
 _NEUTRAL_WEIGHT, _OFFSET_WEIGHT, _RENDER_WEIGHT = 0.3, 6.0, 1.0
@@ -62,8 +65,10 @@ class PairSource(Protocol):
         """`count` random pairs of the training people: pure expressions, mixes, one-sided and partial ones."""
         ...
 
-    def moves(self, numbers: Sequence[int], rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Random strengths (B, 2, 32) and offsets (B, 3, H, W) m of given people, without their skin."""
+    def moves(
+        self, numbers: Sequence[int], rng: torch.Generator, strengths: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Strengths (B, 2, 32), random unless given, and offsets (B, 3, H, W) m of given people, without their skin."""
         ...
 
     def pairs(
@@ -85,7 +90,7 @@ class Samples:
     condition: Tensor
     """(B, K, h, w)."""
     person: Tensor
-    """(B, D) of `pivot.Person`."""
+    """(B, D) of `person.Person`."""
     strengths: Tensor
     """(B, 2, 32)."""
     whole: Tensor
@@ -147,15 +152,19 @@ class PairPool:
         self.offset_m, self.expression, self.person = (torch.cat(column) for column in zip(*pairs, strict=True))
 
     @torch.no_grad()
-    def read(self, unified: Unified) -> None:
-        """Keep what the networks see of each person's texture, half floats: `texture_input`, `scale_maps`, `guides`."""
-        device = unified.change_mask.device
-        kept: list[tuple[Tensor, ...]] = []
+    def read(self, unified: Unified, maps: bool = True) -> None:
+        """Keep what the networks see of each person's texture, half floats: `texture_input`, `guides`, and `scale_maps`
+        where asked for."""
+        device, home = unified.change_mask.device, self.change.device
+        textures, scaled, found = [], [], []
         for texture_srgb, neutral in zip(self.texture_srgb.split(4), self.neutral.split(4), strict=True):
             texture = unified.texture_input(texture_srgb.to(device))
-            maps = unified.scale_maps(neutral.to(device), texture)
-            kept.append(tuple(part.half().to(self.change.device) for part in (texture, maps, guides(texture))))
-        self.texture, self.maps, self.guides = (torch.cat(column) for column in zip(*kept, strict=True))
+            textures.append(texture.half().to(home))
+            found.append(guides(texture).half().to(home))
+            if maps:
+                scaled.append(unified.scale_maps(neutral.to(device), texture).half().to(home))
+        self.texture, self.guides = torch.cat(textures), torch.cat(found)
+        self.maps = torch.cat(scaled) if maps else torch.empty(0)
 
     def __len__(self) -> int:
         return len(self.person)
@@ -173,6 +182,8 @@ class AutoencoderStage:
         self.reader, self.autoencoder = Reader(config.model).to(device), Autoencoder(config.model).to(device)
         for part in (self.reader, self.autoencoder):
             part.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - missing overload
+        for part in self.autoencoder.second_look():
+            part.requires_grad_(False)
         self.module: nn.Module = nn.ModuleDict(
             {"unified": self.unified, "reader": self.reader, "autoencoder": self.autoencoder}
         )
@@ -201,7 +212,7 @@ class AutoencoderStage:
         assert self.pool is not None
         chosen = torch.randint(len(self.pool), (self.settings.batch,), generator=rng)
         person = self.pool.person[chosen]
-        part = self._crop(rng)
+        part = crop_of(self.config.model, self.settings.crop, rng)
         pool, unified, mask = self.pool, self.unified, self.unified.change_mask[part[1:]]
         change = pool.change[(chosen, *part)].to(self.device).float() / unified.change_scale * mask
         texture, maps, found = (
@@ -219,18 +230,19 @@ class AutoencoderStage:
         small = F.adaptive_avg_pool2d(change, preview.shape[-1])
         return loss + (preview - small).abs().mean()
 
-    def _crop(self, rng: torch.Generator) -> tuple[slice, slice, slice]:
-        """A square of `settings.crop` texels on the latent's blocks, somewhere over the front of the face."""
-        size, block = self.config.model.texture_size, self.config.model.texture_block
-        side = min(self.settings.crop or size, size)
-        if side == size:
-            return (slice(None), slice(0, size), slice(0, size))
-        (top, bottom), (left, right) = ((round(share * size) for share in ends) for ends in (_FACE_V, _FACE_U))
-        start = [
-            int(torch.randint(low // block, max(low, high - side) // block + 1, (), generator=rng)) * block
-            for low, high in ((top, bottom), (left, right))
-        ]
-        return (slice(None), slice(start[0], start[0] + side), slice(start[1], start[1] + side))
+
+def crop_of(sizes: ModelConfig, side: int, rng: torch.Generator) -> tuple[slice, slice, slice]:
+    """All channels of a square of `side` texels (0: all) on the latent's blocks, somewhere over the front of the face."""
+    size, block = sizes.texture_size, sizes.texture_block
+    side = min(side or size, size)
+    if side == size:
+        return (slice(None), slice(0, size), slice(0, size))
+    (top, bottom), (left, right) = ((round(share * size) for share in ends) for ends in (_FACE_V, _FACE_U))
+    start = [
+        int(torch.randint(low // block, max(low, high - side) // block + 1, (), generator=rng)) * block
+        for low, high in ((top, bottom), (left, right))
+    ]
+    return (slice(None), slice(start[0], start[0] + side), slice(start[1], start[1] + side))
 
 
 class DenoiserStage:
@@ -280,27 +292,76 @@ class DenoiserStage:
         self.condition, self.turn, position = (torch.stack(column) for column in zip(*people, strict=True))
         self.numbers = torch.tensor(list(rows))
         self.clean, self.strengths, self.who = (torch.cat(column) for column in zip(*pairs, strict=True))
+        energies = torch.cat([energies_in(part.float()) for part in self.condition.split(256)])
         if count is None:
-            self.person.fit(position, energies_in(self.condition.float()))
-        self.people = self.person(position, energies_in(self.condition.float()))
-        self._centre(sums if count is None else None)
+            sums.solve()
+            self.person.fit_components(position, energies)
+            reach = self._measured_reach()
+            self.person.fit(position, energies, torch.cat([reach, self._measured_answer(reach)], 1).log())
+        self.people = self.person(position, energies)
+        self._centre(fitted=count is None)
         return len(self.clean)
 
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        texture = self.unified.texture_input(batch.texture_srgb)
+        """The reader's features (B, F, 2h, 2w) and the condition (B, K, h, w); each person of the batch read once."""
+        numbers = batch.identity.tolist()
+        first = {number: numbers.index(number) for number in numbers}
+        where = torch.tensor([list(first).index(number) for number in numbers], device=self.device)
+        chosen = list(first.values())
+        texture = self.unified.texture_input(batch.texture_srgb[chosen])
         features = self.reader.features(texture)
-        return features, condition_of(self.unified, features, batch.neutral_position_m, texture)
+        condition = condition_of(self.unified, features, batch.neutral_position_m[chosen], texture)
+        return features[where], condition[where]
 
-    def _centre(self, sums: PivotFit | None) -> None:
-        """Latents -> what is personal in them, in units of its deviation; fit pivot and deviation from `sums`."""
-        if sums is not None:
-            sums.solve()
+    def _measured_reach(self) -> Tensor:
+        """(P, 32) how far each person of the pool goes with each expression, over the pivot, 0.4..2.5.
+
+        Measured on all expressions of a share at once: offsets add up, so one move tells of many.
+        """
+        rng = torch.Generator().manual_seed(self.config.seed + 3)
+        reach = torch.ones(len(self.numbers), EXPRESSION_COUNT, device=self.device)
+        coarse = self._coarse(self.pivot.offset_m)
+        for part in torch.arange(len(self.numbers)).split(FILL_BATCH):
+            for group in (torch.randperm(EXPRESSION_COUNT - 1, generator=rng) + 1).chunk(REACH_MOVES):
+                strengths = torch.zeros(len(part), 2, EXPRESSION_COUNT)
+                strengths[:, :, group] = 1.0
+                _, offset_m = self.source.moves(self.numbers[part].tolist(), rng, strengths)
+                home = torch.einsum(
+                    "bhwji,bjhw->bihw", self.turn[part.to(self.device)].float(), offset_m.to(self.device)
+                )
+                basis = coarse[group.to(self.device)]
+                moment = basis @ basis.T
+                held = _HELD**2 * moment.diagonal().mean() * torch.eye(len(group), device=self.device)
+                rest = (self._coarse(home) - basis.sum(0)) @ basis.T
+                found = 1 + torch.linalg.solve(moment + held, rest.T).T
+                reach[part.to(self.device)[:, None], group.to(self.device)] = found
+        return reach.clamp(0.4, 2.5)
+
+    def _coarse(self, offset_m: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(offset_m, self.config.model.grid).flatten(1) / OFFSET_UNIT_M
+
+    def _measured_answer(self, reach: Tensor) -> Tensor:
+        """(P, C) how strongly each person's skin answers in each channel of the latent, over the pivot at that `reach`,
+        0.4..2.5."""
+        counts = self.config.model.change_channels
+        told = torch.zeros(len(reach), counts, device=self.device)
+        size = torch.zeros_like(told)
+        for part in torch.arange(len(self.clean), device=self.device).split(64):
+            who = self.who[part]
+            strengths = self.strengths[part] * reach[who][:, None]
+            expected = self.pivot.expected(self.unified, strengths, self.turn[who].float())[:, -counts:]
+            expected = expected - self.pivot.still
+            rest = self.clean[part, -counts:].float() - self.pivot.still - expected
+            told.index_add_(0, who, (rest * expected).sum((2, 3)))
+            size.index_add_(0, who, expected.square().sum((2, 3)))
+        return (1 + told / (size + _HELD * size.mean(0))).clamp(0.4, 2.5)
+
+    def _centre(self, fitted: bool) -> None:
+        """Latents -> what is personal in them, in units of its deviation; that is taken from them where `fitted`."""
         chunks = range(0, len(self.clean), 64)
         parts = [slice(at, at + 64) for at in chunks]
-        expected = [
-            self.pivot.expected(self.unified, self.strengths[part], self.turn[self.who[part]].float()) for part in parts
-        ]
-        if sums is not None:
+        expected = [self._expected(self.strengths[part], self.who[part]) for part in parts]
+        if fitted:
             rest = sum(
                 (self.clean[part].float() - mean).square().sum((0, 2, 3))
                 for part, mean in zip(parts, expected, strict=True)
@@ -342,7 +403,7 @@ class DenoiserStage:
         who = torch.randint(len(self.people), (count,), generator=rng)
         strengths, offset = (part.to(self.device) for part in self.source.moves(self.numbers[who].tolist(), rng))
         who = who.to(self.device)
-        expected = self.pivot.expected(self.unified, strengths, self.turn[who].float())
+        expected = self._expected(strengths, who)
         geometry = self.unified.encode_offset(offset)
         latent = torch.cat([geometry, expected[:, geometry.shape[1] :]], 1)
         return Samples(
@@ -353,6 +414,10 @@ class DenoiserStage:
             strengths,
             torch.zeros(count, dtype=torch.bool, device=self.device),
         )
+
+    def _expected(self, strengths: Tensor, who: Tensor) -> Tensor:
+        """(B, C, h, w) of `Pivot.expected` for people of the pool."""
+        return self.pivot.expected(self.unified, strengths, self.turn[who].float(), self.people[who])
 
     def _choose(self, rng: torch.Generator) -> Tensor:
         """Indices of a batch; where expressions attend to each other, `TOGETHER` of one person that came in a row."""
@@ -418,8 +483,9 @@ def channel_weights(pivot: Pivot, unified: Unified, autoencoder: Autoencoder, sp
 class RefineStage:
     """One step from pure noise to maps, trained end to end on what is seen: change, offsets, and the skin re-rendered.
 
-    After diffusion-e2e-ft and SuperMat: a one-step model trained on its output beats a many-step one. Every other batch
-    stays on the flow loss, so that more steps keep working. Encoder and pivot stay as they are.
+    After diffusion-e2e-ft and SuperMat: a one-step model trained on its output beats a many-step one. The decoder learns
+    to draw from latents that the denoiser foresees instead of such that an encoder made, on squares of the face. Every
+    fourth batch stays on the flow loss, so that more steps keep working. Reader, encoder, person and pivot stay.
     """
 
     name = "refine"
@@ -429,76 +495,83 @@ class RefineStage:
         self.settings = config.refine
         self.unified, self.reader, self.autoencoder = second.unified, second.reader, second.autoencoder
         self.pivot, self.person, self.denoiser = second.pivot, second.person, second.denoiser
-        self.reader.train().requires_grad_(True)
-        self.autoencoder.train().requires_grad_(True)
-        for part in (self.autoencoder.encode_stem, self.autoencoder.encode_join, self.autoencoder.encoder):
-            part.requires_grad_(False)
-        self.module: nn.Module = nn.ModuleDict({name: getattr(self, name) for name in PARTS})
+        for part in self.autoencoder.decoder_parts():
+            part.train().requires_grad_(True)
+        self.module: nn.Module = nn.ModuleDict({"autoencoder": self.autoencoder, "denoiser": self.denoiser})
         self.pool: PairPool | None = None
+        self.condition = self.people = self.turn = self.clean = torch.empty(0)
         self.weights = channel_weights(self.pivot, self.unified, self.autoencoder, self.denoiser.splits)
 
+    @torch.no_grad()
     def prepare(self, deadline: float, count: int | None) -> int:
         """See `Stage`. Pairs are of other draws than those of the stages before."""
-        self.pool = PairPool(self.source, self.config.seed + 2, self.settings, deadline, count)
-        return len(self.pool)
+        self.pool = pool = PairPool(self.source, self.config.seed + 2, self.settings, deadline, count)
+        pool.read(self.unified, maps=False)
+        kept: list[tuple[Tensor, ...]] = []
+        for position, texture in zip(pool.position_m.split(FILL_BATCH), pool.texture.split(FILL_BATCH), strict=True):
+            position, texture = position.to(self.device), texture.to(self.device).float()
+            condition = condition_of(self.unified, self.reader.features(texture), position, texture)
+            person = self.person(position, energies_in(condition))
+            kept.append((condition.half(), person, self.pivot.turn(self.unified, position).half()))
+        self.condition, self.people, self.turn = (torch.cat(column) for column in zip(*kept, strict=True))
+        clean: list[Tensor] = []
+        for part in torch.arange(len(pool)).split(FILL_BATCH):
+            change = self.unified.scale_change(pool.change[part].to(self.device))
+            features = self.reader.features(pool.texture[pool.person[part]].to(self.device).float())
+            offset = pool.offset_m[part].to(self.device).float()
+            latent = torch.cat([self.unified.encode_offset(offset), self.autoencoder.encode(change, features)], 1)
+            clean.append(self.pivot.normalise(latent, self._expected(part)).half())
+        self.clean = torch.cat(clean)
+        return len(pool)
+
+    def _expected(self, chosen: Tensor) -> Tensor:
+        """(B, C, h, w) of `Pivot.expected` for pairs of the pool."""
+        assert self.pool is not None
+        who = self.pool.person[chosen].to(self.device)
+        strengths = self.pool.expression[chosen].to(self.device)
+        return self.pivot.expected(self.unified, strengths, self.turn[who].float(), self.people[who])
 
     def loss(self, rng: torch.Generator) -> Tensor:
         """See `Stage`."""
         assert self.pool is not None
-        chosen = torch.randint(len(self.pool), (self.settings.batch,), generator=rng)
-        who = self.pool.person[chosen]
-        position = self.pool.position_m[who].to(self.device)
-        texture = self.unified.texture_input(self.pool.texture_srgb[who].to(self.device))
-        strengths = self.pool.expression[chosen].to(self.device)
-        change = self.unified.scale_change(self.pool.change[chosen].to(self.device))
-        offset = self.pool.offset_m[chosen].to(self.device).float()
-        features = self.reader.features(texture)
-        condition = condition_of(self.unified, features, position, texture)
-        whole = self.person(position, energies_in(condition))
-        with torch.no_grad():
-            expected = self.pivot.expected(self.unified, strengths, self.pivot.turn(self.unified, position))
-            typical = self.pivot.typical(expected)
-        if torch.rand((), generator=rng) < 0.5:
-            with torch.no_grad():
-                latent = [self.unified.encode_offset(offset), self.autoencoder.encode(change, features)]
-                clean = self.pivot.normalise(torch.cat(latent, 1), expected)
-            known = torch.ones(len(clean), dtype=torch.bool, device=self.device)
-            return flow_loss(self, Samples(clean, typical, condition.detach(), whole.detach(), strengths, known), rng)
+        pool = self.pool
+        chosen = torch.randint(len(pool), (self.settings.batch,), generator=rng)
+        who = pool.person[chosen].to(self.device)
+        condition, person = self.condition[who].float(), self.people[who]
+        strengths = pool.expression[chosen].to(self.device)
+        expected = self._expected(chosen)
+        typical = self.pivot.typical(expected)
+        if torch.rand((), generator=rng) < 0.25:
+            known = torch.ones(len(chosen), dtype=torch.bool, device=self.device)
+            clean = self.clean[chosen.to(self.device)].float()
+            return flow_loss(self, Samples(clean, typical, condition, person, strengths, known), rng)
         noise = torch.randn(expected.shape, generator=rng).to(self.device) * float(self.config.denoiser.flow)
         sizes = self.config.model
         ids, present = conditions(strengths, rng, sizes.prompt_length, sizes.prompt_vocabulary)
-        inputs = (noise, torch.ones(len(noise), 2, device=self.device), condition, whole, typical, strengths)
+        inputs = (noise, torch.ones(len(noise), 2, device=self.device), condition, person, typical, strengths)
         found = self.denoiser(*inputs, ids.to(self.device), torch.ones_like(present).to(self.device))
         geometry, reflectance = self.pivot.restore(found.float(), expected).split(self.denoiser.splits, 1)
-        found_change = self.autoencoder.decode(reflectance, features, self.autoencoder.lines(texture)).float()
-        found_offset = self.unified.decode_offset(geometry)
-        mask = self.unified.change_mask
-        loss = reconstruction_loss(found_change, change, mask)
-        loss = loss + _OFFSET_WEIGHT * ((found_offset - offset) / OFFSET_UNIT_M).abs().mean()
-        neutral = self.pool.neutral[who].to(self.device)
-        loss = loss + _NEUTRAL_WEIGHT * reconstruction_loss(
-            self.reader.neutral(features).float(), self.unified.scale_maps(neutral, texture), mask
-        )
-        ours, truth = (self.unified.unscale_change(part) for part in (found_change, change))
-        return loss + _RENDER_WEIGHT * render_loss(neutral.float(), position + offset, ours, truth, rng)
+        offset = pool.offset_m[chosen].to(self.device).float()
+        loss = _OFFSET_WEIGHT * ((self.unified.decode_offset(geometry) - offset) / OFFSET_UNIT_M).abs().mean()
+        return loss + self._seen(chosen, reflectance, offset, rng)
 
-
-def make_stage(name: str, config: Config, source: PairSource, device: torch.device, out: Path) -> Stage:
-    """The stage called `name`; those after the autoencoder's need what came before, finished, in `out`."""
-    torch.manual_seed(config.seed)
-    first = AutoencoderStage(config, source, device)
-    if name == first.name:
-        return first
-    _restore(first, out)
-    second = DenoiserStage(config, first)
-    if name == second.name:
-        return second
-    _restore(second, out)
-    return RefineStage(config, second)
-
-
-def _restore(stage: AutoencoderStage | DenoiserStage, out: Path) -> None:
-    path = out / f"{stage.name}.safetensors"
-    tensors, _ = load_tensors(path)
-    for name, part in stage.module.named_children():
-        load_into(part, tensors, name, path)
+    def _seen(self, chosen: Tensor, latent: Tensor, offset_m: Tensor, rng: torch.Generator) -> Tensor:
+        """Loss of a square of the maps that are drawn from `latent` (B, C', h, w), and of how it looks."""
+        assert self.pool is not None
+        pool, unified, block = self.pool, self.unified, self.config.model.texture_block
+        part = crop_of(self.config.model, self.settings.crop, rng)
+        cells = (slice(None), slice(None), *(slice(one.start // block, one.stop // block) for one in part[1:]))
+        halves = (slice(None), slice(None), *(slice(one.start // 2, one.stop // 2) for one in part[1:]))
+        who = pool.person[chosen]
+        texture, found = (kept[(who, *part)].to(self.device).float() for kept in (pool.texture, pool.guides))
+        lines = torch.cat([found, self.autoencoder.templates[part].expand(len(found), -1, -1, -1)], 1)
+        change = pool.change[(chosen, *part)].to(self.device).float()
+        mask, scale = unified.change_mask[part[1:]], unified.change_scale
+        with torch.no_grad():
+            features = self.reader.features(texture)
+            position = pool.position_m[who].to(self.device) + offset_m
+            frame = surface_frame(position, self.config.model.texture_size // 2)[halves]
+        drawn = self.autoencoder.decode(latent[cells], features, lines).float()
+        neutral = pool.neutral[(who, *part)].to(self.device).float()
+        loss = reconstruction_loss(drawn, change / scale * mask, mask)
+        return loss + _RENDER_WEIGHT * render_loss(neutral, frame, drawn * scale * mask, change * mask, rng)

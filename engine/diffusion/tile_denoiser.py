@@ -23,8 +23,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.diffusion.config import TileConfig
 from engine.diffusion.denoiser import rotated, time_features
-from engine.diffusion.tiles import NEUTRAL_COUNTS, NEUTRAL_TILES, TILES, TileConfig
+from engine.diffusion.tiles import NEUTRAL_COUNTS, NEUTRAL_TILES, TILES
 
 
 @dataclass(frozen=True, slots=True)

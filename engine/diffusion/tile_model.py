@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engine.diffusion.config import ModelConfig
+from engine.diffusion.config import Config, ModelConfig, TileConfig
 from engine.diffusion.inference import Maps, seeded_noise
 from engine.diffusion.sampler import euler
 from engine.diffusion.schedule import sampling_times
@@ -25,7 +25,6 @@ from engine.diffusion.tiles import (
     ImageAutoencoder,
     ImageCodec,
     TextEncoder,
-    TileConfig,
     TileSpace,
     change_between,
 )
@@ -174,10 +173,10 @@ class TileNeutral:
 class TileModel:
     """The parts at work on one device, in evaluation mode."""
 
-    def __init__(self, config: TileConfig, parts: TileParts, model_id: str, device: torch.device | str) -> None:
+    def __init__(self, config: Config, parts: TileParts, model_id: str, device: torch.device | str) -> None:
         """Finished parts (`TileParts.fresh`, filled); they are moved to `device` and frozen."""
         self.config, self.model_id, self.device = config, model_id, torch.device(device)
-        parts = parts.moved(self.device)
+        self.parts = parts = parts.moved(self.device)
         self.space, self.autoencoder, self.statistics = parts.space, parts.autoencoder, parts.statistics
         self.denoiser, self.text = parts.denoiser, parts.text
         for part in (self.space, self.autoencoder, self.statistics, self.denoiser, self.text):
@@ -186,7 +185,7 @@ class TileModel:
 
     def noise(self, seed: str) -> Tensor:
         """(1, 5, C, h, w) normal noise; the same for the same text, whatever the device."""
-        sizes = self.config
+        sizes = self.config.tiles
         return seeded_noise(seed, (1, len(TILES), sizes.channels, sizes.grid, sizes.grid)).to(self.device)
 
     def read(self, position_m: Tensor, texture_srgb: Tensor) -> TileNeutral:
@@ -197,7 +196,7 @@ class TileModel:
         *_, (latent, _) = self._sampled(memory, [NEUTRAL] * count, self.noise(NEUTRAL), NEUTRAL_STEPS, 1.0)
         row, small = decoded_rows(self.autoencoder, latent), self.statistics.preview(latent)
         own = maps = self.space.maps(row)
-        if self.config.diffuse_against_input:
+        if self.config.tiles.diffuse_against_input:
             maps = torch.cat([linear_from_srgb(texture_srgb), own[:, 3:]], 1)
         lacking = change_between(*(nn.functional.adaptive_avg_pool2d(part, small.shape[-1]) for part in (own, maps)))
         small_maps = absolute(self.space.maps(small), lacking)

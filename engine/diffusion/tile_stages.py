@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.diffusion.config import StageConfig
+from engine.diffusion.config import Config
 from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import training_times
 from engine.diffusion.shading import absolute
 from engine.diffusion.stages import WEIGHT_TIME, PairSource, fill
 from engine.diffusion.tile_model import TileParts, encoded_rows
-from engine.diffusion.tiles import TILES, ImageAutoencoder, TileConfig, TileSpace
+from engine.diffusion.tiles import TILES, ImageAutoencoder, TileSpace
 from engine.errors import EngineError
 from engine.synth.batch import Batch, joined
 
@@ -32,17 +32,17 @@ _KINDS = len(TILES) + 1
 class TileAutoencoderStage:
     """Trains the image autoencoder on single tiles of all kinds, after fitting the tile space and the skeleton."""
 
-    name = "tile-autoencoder"
+    name = "autoencoder"
 
-    def __init__(
-        self, config: TileConfig, settings: StageConfig, seed: int, source: PairSource, device: torch.device
-    ) -> None:
+    def __init__(self, whole: Config, source: PairSource, device: torch.device) -> None:
+        config = whole.tiles
         if config.image_autoencoder:
             raise EngineError(
                 f"{self.name}: expected our own image autoencoder, found '{config.image_autoencoder}' in the "
-                "configuration; a pretrained one is not trained, go on with tile-denoiser"
+                "configuration; a pretrained one is not trained, go on with the denoiser"
             )
-        self.config, self.settings, self.seed, self.source, self.device = config, settings, seed, source, device
+        self.config, self.settings, self.seed = config, whole.autoencoder, whole.seed
+        self.source, self.device = source, device
         self.space, self.autoencoder = TileSpace(config).to(device), ImageAutoencoder(config).to(device)
         self.module: nn.Module = nn.ModuleDict({"space": self.space, "autoencoder": self.autoencoder})
         self.positions = self.maps = self.textures = torch.empty(0)
@@ -88,21 +88,17 @@ class TileAutoencoderStage:
 class TileDenoiserStage:
     """Trains the tile denoiser and our prompt encoder on latents that a finished image autoencoder made once."""
 
-    name = "tile-denoiser"
+    name = "denoiser"
 
     def __init__(
-        self,
-        config: TileConfig,
-        settings: StageConfig,
-        seed: int,
-        source: PairSource,
-        device: torch.device,
-        first: TileAutoencoderStage | None = None,
+        self, whole: Config, source: PairSource, device: torch.device, first: TileAutoencoderStage | None = None
     ) -> None:
         """`first` is the finished stage before this one; none where the image autoencoder is pretrained."""
+        config = whole.tiles
         if (first is None) != bool(config.image_autoencoder):
-            raise ValueError("TileDenoiserStage: expected either the finished tile-autoencoder or a pretrained one")
-        self.config, self.settings, self.seed, self.source, self.device = config, settings, seed, source, device
+            raise ValueError("TileDenoiserStage: expected either the finished autoencoder or a pretrained one")
+        self.config, self.settings, self.seed = config, whole.denoiser, whole.seed
+        self.source, self.device = source, device
         parts = TileParts.fresh(config).moved(device)
         self.first = first
         if first is not None:

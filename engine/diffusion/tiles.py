@@ -12,16 +12,15 @@ latter grey), normals as (nx, ny, nz). One autoencoder, trained first and then f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.autoencoder import ResidualBlock
+from engine.diffusion.config import TileConfig
 from engine.diffusion.unified import BlockProjection, linear_from_srgb
 from engine.expression import LOG_FLOOR
-from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.synth.batch import Batch
 
 TILES = ("position", "diffuse", "specular", "roughness", "normal")
@@ -34,92 +33,6 @@ LEAST_NZ = 0.1
 """Below this nz a slope is not followed, as when a normal map is read from a file."""
 _QUIET = 1e-5
 _SCALE = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class TileConfig:
-    """Sizes of the tile layout and its networks; the defaults are as wide and as deep as the `small` model."""
-
-    geometry_size: int = GEOMETRY_SIZE
-    """Side of position maps."""
-    texture_size: int = TEXTURE_SIZE
-    """Side of textures, and of every tile."""
-    grid: int = 32
-    """Side of a tile's latent grid."""
-    channels: int = 16
-    """Latent channels of a tile."""
-    fine_width: int = 96
-    coarse_width: int = 128
-    encoder_blocks: int = 1
-    decoder_blocks: int = 2
-    """Image autoencoder: width at twice the grid and on it, residual blocks per level."""
-    preview_scale: int = 4
-    """Previews are drawn at `grid * preview_scale`."""
-    width: int = 256
-    depth: int = 4
-    heads: int = 4
-    hidden: int = 512
-    """Denoiser: token width, blocks, attention heads, SwiGLU width."""
-    patch: int = 4
-    """Latent cells per token side."""
-    prompt_length: int = 16
-    prompt_width: int = 128
-    prompt_depth: int = 2
-    prompt_vocabulary: int = 2048
-    """Our own prompt encoder; with `text_encoder`, the width must be that encoder's and the others are not used."""
-    image_autoencoder: str = ""
-    """Folder or hub name of a Stable Diffusion VAE; empty trains our own. `grid` and `channels` must be its."""
-    text_encoder: str = ""
-    """Folder or hub name of a CLIP text model with its tokenizer; empty trains our own."""
-    diffuse_against_input: bool = True
-    """Measure the change of diffuse against the input texture; False: against the model's own Neutral, as the others
-    are, which takes out the light that the texture holds and the albedo does not."""
-
-    def __post_init__(self) -> None:
-        if self.texture_size % self.grid or self.texture_size % self.geometry_size or self.grid % self.patch:
-            raise ValueError(
-                f"TileConfig: expected grid {self.grid} and geometry_size {self.geometry_size} to divide texture_size "
-                f"{self.texture_size}, and patch {self.patch} to divide grid"
-            )
-        if self.width % (4 * self.heads) or self.block % 2 or self.block % self.preview_scale:
-            raise ValueError(
-                f"TileConfig: expected 4 x heads to divide width and 2 and preview_scale to divide the texels of a "
-                f"cell, found heads {self.heads}, width {self.width}, preview_scale {self.preview_scale}, {self.block}"
-            )
-
-    @property
-    def block(self) -> int:
-        """Texels of a tile per latent cell side."""
-        return self.texture_size // self.grid
-
-    @classmethod
-    def large(cls) -> TileConfig:
-        """As wide and as deep as the `large` model, for one data-centre GPU."""
-        return cls(
-            fine_width=160, coarse_width=256, encoder_blocks=2, width=384, depth=10, heads=6, hidden=1024, patch=2
-        )
-
-    @classmethod
-    def smoke(cls) -> TileConfig:
-        """Seconds on a CPU: every line of the code at the smallest sizes."""
-        return cls(
-            geometry_size=32,
-            texture_size=64,
-            grid=8,
-            channels=12,
-            fine_width=16,
-            coarse_width=24,
-            decoder_blocks=1,
-            width=32,
-            depth=2,
-            heads=2,
-            hidden=64,
-            patch=2,
-            prompt_length=8,
-            prompt_width=16,
-            prompt_depth=1,
-            prompt_vocabulary=256,
-        )
 
 
 class ImageCodec(nn.Module):

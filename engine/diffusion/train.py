@@ -40,7 +40,8 @@ from engine.diffusion.checkpoint import (
 from engine.diffusion.config import Config, read_config
 from engine.diffusion.grid import evaluation_grid
 from engine.diffusion.processes import ALONE, Processes, launched
-from engine.diffusion.stages import Stage, make_stage
+from engine.diffusion.recipe import make_stage
+from engine.diffusion.stages import Stage
 from engine.errors import EngineError, TrainingError, WeightsError
 from engine.io.images import write_png
 
@@ -153,7 +154,9 @@ def train(stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = Fa
             _restore(optimiser, averages, trained, state)
         before = out / f"{STAGES[STAGES.index(stage.name) - 1]}.safetensors"
         after = file_digest(before) if stage.name == STAGES[-1] else ""
-        _loop(Run(stage, config, plan, out, progress, trained, averages, optimiser, after, launched()))
+        here = launched()
+        _loop(Run(stage, config, plan, out, progress, trained, averages, optimiser, after, here))
+    here.leave()
     return progress
 
 

@@ -200,7 +200,7 @@ def texture_energies(albedo: Tensor, grid: int) -> Tensor:
     """
     block = albedo.shape[-1] // grid
     tones = torch.stack([albedo.mean(1), albedo[:, 0] - albedo[:, 1], albedo[:, 1] - albedo[:, 2]], 1)
-    levels = [tones, *(F.avg_pool2d(tones, size, 1, size // 2, count_include_pad=False) for size in (3, 7, 15, 31))]
+    levels = [tones, *(box(tones, size, size, 512) for size in (3, 7, 15, 31))]
     bands = torch.cat([fine - coarse for fine, coarse in pairwise(levels)] + [0.1 * guides(albedo)], 1)
     return (F.avg_pool2d(bands.square(), block) + 1e-7).log()
 

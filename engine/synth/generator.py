@@ -118,10 +118,12 @@ class Generator:
         strengths[torch.arange(len(expression_rows)), :, torch.tensor(list(expression_rows))] = 1
         return self.render(list(identity_indices), strengths, explained)
 
-    def moves(self, numbers: Sequence[int], rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Random strengths (B, 2, 32) as in `batch` and offsets (B, 3, 128, 128) m of given people, without their skin:
-        many times cheaper than pairs."""
-        strengths = random_strengths(len(numbers), rng).to(self.device)
+    def moves(
+        self, numbers: Sequence[int], rng: torch.Generator, strengths: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Strengths (B, 2, 32), random as in `batch` unless given, and offsets (B, 3, 128, 128) m of given people,
+        without their skin: many times cheaper than pairs."""
+        strengths = (random_strengths(len(numbers), rng) if strengths is None else strengths).to(self.device)
         amount = self._amount(list(numbers), strengths, explained=False)
         return strengths, self._offsets(self._neutral(list(numbers)), amount)
 

@@ -48,11 +48,14 @@ class WaveSource:
         strengths = torch.eye(ROWS)[torch.tensor(expression_rows)][:, None].expand(-1, 2, -1)
         return self.make(torch.tensor(identity_indices), strengths, explained)
 
-    def moves(self, numbers: Sequence[int], rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """One expression of each of the people at a random strength, geometry alone."""
-        strengths = torch.zeros(len(numbers), 2, ROWS)
-        for row in strengths:
-            row[:, torch.randint(1, ROWS, (), generator=rng)] = torch.rand((), generator=rng)
+    def moves(
+        self, numbers: Sequence[int], rng: torch.Generator, strengths: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """One expression of each of the people at a random strength, or what is given, geometry alone."""
+        if strengths is None:
+            strengths = torch.zeros(len(numbers), 2, ROWS)
+            for row in strengths:
+                row[:, torch.randint(1, ROWS, (), generator=rng)] = torch.rand((), generator=rng)
         made = self.make(torch.tensor(numbers), strengths)
         return made.expression, made.offset_m
 

@@ -11,8 +11,8 @@ import torch
 
 from engine.diffusion.config import ModelConfig, read_config
 from engine.diffusion.generate import generate
+from engine.diffusion.recipe import make_stage
 from engine.diffusion.request import GenerateRequest
-from engine.diffusion.stages import make_stage
 from engine.diffusion.train import Plan, train
 from engine.errors import EngineError, VocabularyError, WeightsError
 from engine.face.builtin import builtin_identity

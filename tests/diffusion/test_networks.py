@@ -14,7 +14,8 @@ from engine.diffusion.autoencoder import (
 )
 from engine.diffusion.config import ModelConfig, config_from, read_config
 from engine.diffusion.denoiser import Denoiser, velocity
-from engine.diffusion.pivot import Person, Pivot, PivotFit
+from engine.diffusion.person import MOST, Person
+from engine.diffusion.pivot import Pivot, PivotFit
 from engine.diffusion.text import tokenize
 from engine.diffusion.unified import ENERGIES, BlockProjection, Unified, guides, texture_energies
 from engine.errors import FileFormatError
@@ -202,7 +203,7 @@ def inputs(count=3):
         torch.randn(count, CHANNELS, SMALL.grid, SMALL.grid),
         torch.rand(count, 2),
         torch.randn(count, CONDITION, SMALL.grid, SMALL.grid),
-        torch.randn(count, SMALL.shape_components + SMALL.texture_components),
+        torch.randn(count, 32 + SMALL.change_channels),
         torch.randn(count, CHANNELS, SMALL.grid, SMALL.grid),
         torch.rand(count, 2, 32),
         ids,
@@ -284,16 +285,37 @@ def test_the_pivot_moves_the_side_that_is_asked_for(unified):
 def test_a_person_is_told_by_principal_components(batch):
     person = Person(SMALL)
     energies = torch.randn(24, ENERGIES, SMALL.grid, SMALL.grid)
-    person.fit(batch.neutral_position_m, energies)
-    found = person(batch.neutral_position_m, energies)
-    assert found.shape == (24, SMALL.shape_components + SMALL.texture_components)
-    shape = person.shape
-    told = shape.mean + found[:, : SMALL.shape_components] * shape.deviation @ shape.basis
+    person.fit_components(batch.neutral_position_m, energies)
     coarse = torch.nn.functional.adaptive_avg_pool2d(batch.neutral_position_m, SMALL.grid).flatten(1) * 100
+    found = person.shape(coarse)
+    assert found.shape == (24, SMALL.shape_components)
+    told = person.shape.mean + found * person.shape.deviation @ person.shape.basis
     torch.testing.assert_close(told, coarse, atol=1e-2, rtol=1e-2)
     one = batch.identity == batch.identity[0]
     assert (found[one][:, :3] - found[0, :3]).abs().max() < 1e-3
     assert (found[~one][:, :3] - found[0, :3]).abs().amax(1).min() > 1e-2
+
+
+def test_a_persons_factors_are_learnt_from_many_heads_and_say_less_of_strange_ones():
+    rng = torch.Generator().manual_seed(0)
+    modes = torch.randn(4, 3, SMALL.geometry_size, SMALL.geometry_size, generator=rng) * 0.003
+    who = torch.randn(600, 4, generator=rng)
+    positions = torch.einsum("pk,kchw->pchw", who, modes)
+    energies = torch.randn(600, ENERGIES, SMALL.grid, SMALL.grid, generator=rng)
+    factors = torch.zeros(600, 32 + SMALL.change_channels)
+    factors[:, 5] = 0.2 * torch.tanh(who[:, 0]) + 0.05
+    factors[:, 7] = 0.15 * who[:, 1] + 0.05 * (who[:, 1].square() - 1)
+    factors[:, 40] = 0.2 * who[:, 2]
+    person = Person(replace(SMALL, shape_components=4, texture_components=4))
+    person.fit_components(positions[:500], energies[:500])
+    person.fit(positions[:500], energies[:500], factors[:500])
+    found, truth = person(positions[500:], energies[500:]), factors[500:]
+    told = 1 - (found - truth)[:, (5, 7, 40)].var(0) / truth[:, (5, 7, 40)].var(0)
+    assert told.min() > 0.85  # squares of what leads are known
+    assert found[:, 9].abs().max() < 1e-4
+    assert found.abs().max() < MOST
+    strange = person(positions[:1] + 40 * modes[2], energies[:1])
+    assert strange.abs().max() < found.abs().max()
 
 
 def test_expressions_made_together_may_attend_to_each_other():

@@ -13,11 +13,10 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from engine.diffusion.config import StageConfig
+from engine.diffusion.config import Config, StageConfig, TileConfig
 from engine.diffusion.pretrained import ClipText, StableImageAutoencoder
 from engine.diffusion.tile_model import TileModel, TileParts
 from engine.diffusion.tile_stages import TileDenoiserStage
-from engine.diffusion.tiles import TileConfig
 from engine.errors import EngineError, WeightsError
 from tests.diffusion.source import WaveSource
 
@@ -124,7 +123,8 @@ def test_parts_alone_and_a_whole_clip_are_read_too(config, pipeline, tmp_path):
 def test_the_tile_model_trains_and_answers_on_them(config):
     torch.manual_seed(0)
     source = WaveSource(people=6)
-    stage = TileDenoiserStage(config, StageConfig(batch=4, pool=16, fit=8), 0, source, CPU)
+    whole = Config(layout="tiles", tiles=config, denoiser=StageConfig(batch=4, pool=16, fit=8))
+    stage = TileDenoiserStage(whole, source, CPU)
     assert stage.prepare(math.inf, None) == 16
     assert set(stage.module.keys()) == {"space", "statistics", "denoiser"}
     assert stage.parts.space.mean_position.abs().max() > 0
@@ -132,7 +132,7 @@ def test_the_tile_model_trains_and_answers_on_them(config):
     loss.backward()
     assert loss.isfinite()
     assert not any(name.startswith(("autoencoder", "text")) for name in stage.module.state_dict())
-    model = TileModel(config, stage.parts, "hf", "cpu")
+    model = TileModel(whole, stage.parts, "hf", "cpu")
     batch = source.pairs([4, 4], [5, 6])
     neutral = model.read(batch.neutral_position_m[:1], batch.texture_srgb[:1])
     *_, (latent, _) = model.sample(neutral, batch.expression, ["jaw open", "smile"], model.noise("a"), 2)

@@ -6,7 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.diffusion.config import StageConfig
+from engine.diffusion.checkpoint import load_model, write_release
+from engine.diffusion.config import Config, StageConfig, TileConfig
+from engine.diffusion.grid import evaluation_grid
+from engine.diffusion.recipe import make_stage
 from engine.diffusion.shading import absolute
 from engine.diffusion.tile_denoiser import TileDenoiser
 from engine.diffusion.tile_model import LatentStatistics, OwnText, TileModel, TileParts, encoded_rows
@@ -14,11 +17,11 @@ from engine.diffusion.tile_stages import TileAutoencoderStage, TileDenoiserStage
 from engine.diffusion.tiles import (
     TILES,
     ImageAutoencoder,
-    TileConfig,
     TileSpace,
     change_between,
     srgb_from_linear,
 )
+from engine.diffusion.train import Plan, train
 from engine.diffusion.unified import linear_from_srgb
 from engine.errors import EngineError
 from engine.vocabulary import EXPRESSIONS
@@ -48,6 +51,7 @@ class LitWaves(WaveSource):
 SOURCE = LitWaves(people=10)
 CPU = torch.device("cpu")
 SETTINGS = StageConfig(batch=12, pool=64, fit=48)
+WHOLE = Config(layout="tiles", tiles=WIDER, autoencoder=SETTINGS, denoiser=replace(SETTINGS, batch=14))
 KNOWN = range(7)
 """Rows of the vocabulary that `Few` has."""
 
@@ -87,16 +91,16 @@ def finished():
     torch.manual_seed(0)
     torch.set_num_threads(1)
     source = Few(people=10)
-    first = TileAutoencoderStage(WIDER, SETTINGS, 0, source, CPU)
+    first = TileAutoencoderStage(WHOLE, source, CPU)
     losses = [trained(first, 150, 2e-3)]
-    second = TileDenoiserStage(WIDER, replace(SETTINGS, batch=14), 0, source, CPU, first)
+    second = TileDenoiserStage(WHOLE, source, CPU, first)
     losses.append(trained(second, 500, 3e-3))
     return second.parts, losses
 
 
 @pytest.fixture(scope="module")
 def model(finished):
-    return TileModel(WIDER, finished[0], "tiles-test", "cpu")
+    return TileModel(WHOLE, finished[0], "tiles-test", "cpu")
 
 
 @pytest.fixture
@@ -312,7 +316,7 @@ def test_one_expression_alone_is_as_in_a_batch(model):
 
 def test_what_a_change_is_measured_against(model):
     batch = SOURCE.pairs([0], [5])
-    other = TileModel(replace(WIDER, diffuse_against_input=True), parts_of(model), "b", "cpu")
+    other = TileModel(replace(WHOLE, tiles=replace(WIDER, diffuse_against_input=True)), parts_of(model), "b", "cpu")
     own, texture = (each.read(batch.neutral_position_m, batch.texture_srgb) for each in (model, other))
     torch.testing.assert_close(texture.maps[:, :3], linear_from_srgb(batch.texture_srgb))
     assert torch.equal(own.maps[:, 3:], texture.maps[:, 3:])
@@ -342,18 +346,44 @@ def test_weights_go_into_fresh_parts(model):
     assert set(fresh.ours()) == {"space", "autoencoder", "statistics", "denoiser", "text"}
     batch = SOURCE.pairs([8], [5])
     ends = []
-    for each in (model, TileModel(WIDER, fresh, "b", "cpu")):
+    for each in (model, TileModel(WHOLE, fresh, "b", "cpu")):
         neutral = each.read(batch.neutral_position_m, batch.texture_srgb)
         *_, (latent, _) = each.sample(neutral, batch.expression, ["smile"], each.noise("a"), 1)
         ends.append(each.decode(latent, neutral).change)
     assert torch.equal(*ends)
 
 
+def test_it_trains_packs_and_loads_like_ours(tmp_path):
+    config = Config(
+        name="tiles-smoke",
+        precision="float32",
+        layout="tiles",
+        tiles=SMALL,
+        autoencoder=replace(SETTINGS, pool=16, fit=16, batch=4),
+        denoiser=replace(SETTINGS, pool=16, fit=16, batch=4),
+    )
+    for name in ("autoencoder", "denoiser"):
+        train(make_stage(name, config, SOURCE, CPU, tmp_path), config, Plan(images=8), tmp_path)
+    with pytest.raises(EngineError, match="no such stage"):
+        make_stage("refine", config, SOURCE, CPU, tmp_path)
+    trained, packed = load_model(tmp_path), load_model(write_release(tmp_path, tmp_path / "release").parent)
+    batch = SOURCE.pairs([8], [5])
+    answers = []
+    for each in (trained, packed):
+        assert isinstance(each, TileModel)
+        assert each.config == config
+        neutral = each.read(batch.neutral_position_m, batch.texture_srgb)
+        *_, (latent, _) = each.sample(neutral, batch.expression, ["smile"], each.noise("a"), 1)
+        answers.append(each.decode(latent, neutral).offset_m)
+    torch.testing.assert_close(*answers, atol=5e-4, rtol=0)  # metres; networks are packed in half floats
+    assert evaluation_grid(packed, SOURCE).ndim == 3
+
+
 def test_stages_want_the_autoencoder_they_need():
-    with pytest.raises(EngineError, match="tile-denoiser"):
-        TileAutoencoderStage(replace(SMALL, image_autoencoder="vae"), SETTINGS, 0, SOURCE, CPU)
-    with pytest.raises(ValueError, match="finished tile-autoencoder"):
-        TileDenoiserStage(SMALL, SETTINGS, 0, SOURCE, CPU)
+    with pytest.raises(EngineError, match="go on with the denoiser"):
+        TileAutoencoderStage(Config(tiles=replace(SMALL, image_autoencoder="vae")), SOURCE, CPU)
+    with pytest.raises(ValueError, match="finished autoencoder"):
+        TileDenoiserStage(Config(tiles=SMALL), SOURCE, CPU)
 
 
 def test_image_loss_is_zero_only_for_equals():

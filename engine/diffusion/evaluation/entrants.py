@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from engine.diffusion.config import Config
-from engine.diffusion.inference import Maps
+from engine.diffusion.inference import ExpressionModel, Maps
 from engine.errors import EngineError
 from engine.synth.batch import Batch
 from engine.vocabulary import EXPRESSIONS
@@ -19,39 +18,12 @@ STEPS = (1, 4, 8)
 """Numbers of steps measured where none are said."""
 
 
-class Face(Protocol):
-    """What a model has read off a neutral."""
-
-    @property
-    def maps(self) -> Tensor:
-        """(B, 9, H, W) the neutral's own maps as the model sees them, in the order of `Batch.neutral`."""
-        ...
-
-
-class FaceModel(Protocol):
-    """What is measured: our model, the faithful one and a direct regressor alike."""
-
-    @property
-    def model_id(self) -> str: ...
-    @property
-    def config(self) -> Config: ...
-    @property
-    def device(self) -> torch.device: ...
-    def noise(self, seed: str) -> Tensor: ...
-    def read(self, position_m: Tensor, texture_srgb: Tensor) -> Any: ...
-    def sample(
-        self, neutral: Any, strengths: Tensor, prompts: Sequence[str], noise: Tensor, steps: int
-    ) -> Iterator[tuple[Tensor, Tensor]]: ...
-    def decode(self, latent: Tensor, neutral: Any) -> Maps: ...
-    def round_trip(self, batch: Batch) -> Maps: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Entrant:
     """A model, its name in the tables, and the numbers of steps it is measured at."""
 
     name: str
-    model: FaceModel
+    model: ExpressionModel
     steps: tuple[int, ...] = STEPS
 
     def row(self, steps: int) -> str:
@@ -73,7 +45,7 @@ def parse_weights(text: str) -> tuple[str, str, tuple[int, ...]]:
     return name, folder, steps
 
 
-def answer(model: FaceModel, face: Any, batch: Batch, steps: int, seed: str = "evaluate") -> Maps:
+def answer(model: ExpressionModel, face: Any, batch: Batch, steps: int, seed: str = "evaluate") -> Maps:
     """What `model` makes of the batch's expressions on the face it has read, each person with noise of their own."""
     prompts = [EXPRESSIONS[int(row)].prompt for row in batch.expression.amax(1).argmax(1)]
     noise = torch.cat([model.noise(f"{seed} {person}") for person in batch.identity.tolist()])

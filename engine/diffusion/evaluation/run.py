@@ -11,12 +11,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from engine.diffusion.evaluation.baselines import BATCH, Baselines, Neutrals, pairs_of, read_neutrals
-from engine.diffusion.evaluation.entrants import Entrant, Face, answer
+from engine.diffusion.evaluation.entrants import Entrant, answer
 from engine.diffusion.evaluation.measures import MAPS, Masks, Truth, canonical_masks, mean
 from engine.diffusion.evaluation.probes import ExpressionProbe, identity_measures, pairwise_mm, thinned
 from engine.diffusion.evaluation.rendered import RenderedTruth
 from engine.diffusion.evaluation.report import FLOOR, FORESEEABLE, Scores
-from engine.diffusion.inference import Maps
+from engine.diffusion.inference import Face, Maps
 from engine.diffusion.stages import PairSource
 from engine.diffusion.unified import log_albedo
 from engine.errors import EngineError

@@ -136,7 +136,8 @@ def _asked(part: str, acts: list[str], measure: _Measure, smiling: bool) -> list
     if smiling and part == "teeth" and "show" in acts:
         return [(measure.mix(look("Upper Lip Raiser 0.5")), None)]
     asked: list[tuple[Mix, Mix | None]] = []
-    if base in DIRECTIONS and (measure.ways or "aside" in acts or ("sideways" in acts and base != "lip")):
+    wide = base == "mouth" and {"stretch", "wide"} & set(acts)  # 'stretched sideways' goes both ways
+    if base in DIRECTIONS and (measure.ways or "aside" in acts or ("sideways" in acts and base != "lip" and not wide)):
         for way in sorted(measure.ways or {"left"}):
             asked.append((measure.mix(look(f"{DIRECTIONS[base]} {way.title()}")), None))
         acts = [act for act in acts if act not in ("sideways", "aside", "push")]

@@ -1,0 +1,48 @@
+"""Which stages a configuration asks for, each standing on the finished one before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from engine.diffusion.checkpoint import STAGES, load_into, load_tensors
+from engine.diffusion.config import Config
+from engine.diffusion.stages import AutoencoderStage, DenoiserStage, PairSource, RefineStage, Stage
+from engine.diffusion.tile_stages import TileAutoencoderStage, TileDenoiserStage
+from engine.errors import EngineError
+
+
+def make_stage(name: str, config: Config, source: PairSource, device: torch.device, out: Path) -> Stage:
+    """The stage called `name`; those after the autoencoder's need what came before, finished, in `out`."""
+    torch.manual_seed(config.seed)
+    if config.layout == "tiles":
+        return _tile_stage(name, config, source, device, out)
+    first = AutoencoderStage(config, source, device)
+    if name == first.name:
+        return first
+    _restore(first, out)
+    second = DenoiserStage(config, first)
+    if name == second.name:
+        return second
+    _restore(second, out)
+    return RefineStage(config, second)
+
+
+def _tile_stage(name: str, config: Config, source: PairSource, device: torch.device, out: Path) -> Stage:
+    if name == STAGES[-1]:
+        raise EngineError(f"train {name}: expected layout change, found tiles, which has no such stage")
+    pretrained = bool(config.tiles.image_autoencoder) and name != TileAutoencoderStage.name
+    first = None if pretrained else TileAutoencoderStage(config, source, device)
+    if first is not None and name == first.name:
+        return first
+    if first is not None:
+        _restore(first, out)
+    return TileDenoiserStage(config, source, device, first)
+
+
+def _restore(stage: Stage, out: Path) -> None:
+    path = out / f"{stage.name}.safetensors"
+    tensors, _ = load_tensors(path)
+    for name, part in stage.module.named_children():
+        load_into(part, tensors, name, path)

@@ -9,11 +9,10 @@ networks refine it. Its latent is smoothed from cell to cell, so that it can say
 where each furrow runs: that the decoder has to take from the neutral. It does so through the reader's features, and by
 *lines* that are deepened or faded by coefficients on the features' grid (as HDRnet applies coarse coefficients to a
 fine guide, Gharbi et al. 2017): those that fixed filters find in the texture, and templates of where faces fold, the
-principal components of the training changes' fine band. So a latent is easy to foresee, and
-fine detail comes out where the person has it. While an encoder says where the lines are, though, a decoder need not look:
-its second look at the neutral (`line_in`, `sharpen`) is learnt in the last stage, from latents that the denoiser
-foresees. Latent: (B, C, h, w), about unit deviation; at 512: blocks of 16, a
-32 x 32 grid.
+principal components of the training changes' fine band. So a latent is easy to foresee, and fine detail comes out where
+the person has it. While an encoder says where the lines are, though, a decoder need not look: its second look at the
+neutral (`line_in`, `sharpen`) is learnt in the last stage, from latents that the denoiser foresees. Latent:
+(B, C, h, w), about unit deviation; at 512: blocks of 16, a 32 x 32 grid.
 """
 
 from __future__ import annotations

@@ -9,15 +9,20 @@ rest.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.person import EXPRESSION_COUNT
-from engine.diffusion.unified import Unified
+from engine.diffusion.unified import OFFSET_UNIT_M, Unified
 from engine.face import regions
 from engine.synth.frames import local_frames
 
 _RIDGE = 0.1
+_HELD = 0.05
+"""How strongly a measured factor is held to 1, over what a typical answer tells."""
+_LEAST, _GREATEST = 0.4, 2.5
+"""No factor is taken to be further from 1."""
 
 
 class Pivot(nn.Module):
@@ -96,3 +101,39 @@ class PivotFit:
         for sums, target in ((self.offset, self.pivot.offset_m), (self.change, self.pivot.change)):
             target.copy_(torch.linalg.solve(self.moment, sums).float().view_as(target))
             target[0] = 0
+
+
+def reach_in(pivot: Pivot, offset_m: Tensor, turn: Tensor, rows: Tensor, grid: int) -> Tensor:
+    """(B, K) how far people go with each of `rows` (K,), over the average person, 0.4..2.5.
+
+    Read from offsets (B, 3, H, W) m that have all of them at full strength on both sides: offsets add up, so one move
+    tells of many, as long as the rows move the skin in ways of their own. Looked at on `grid`.
+    """
+
+    def coarse(offsets_m: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(offsets_m, grid).flatten(1) / OFFSET_UNIT_M
+
+    home = coarse(torch.einsum("bhwji,bjhw->bihw", turn.float(), offset_m))
+    basis = coarse(pivot.offset_m[rows])
+    moment = basis @ basis.T
+    held = _HELD**2 * moment.diagonal().mean() * torch.eye(len(rows), device=moment.device)
+    found = 1 + torch.linalg.solve(moment + held, ((home - basis.sum(0)) @ basis.T).T).T
+    return found.clamp(_LEAST, _GREATEST)
+
+
+class AnswerFit:
+    """How strongly each person's skin answers in each channel of the latent change, over the pivot, from some pairs."""
+
+    def __init__(self, people: int, channels: int, device: torch.device) -> None:
+        self.told = torch.zeros(people, channels, device=device)
+        self.size = torch.zeros_like(self.told)
+
+    def add(self, who: Tensor, change: Tensor, expected: Tensor) -> None:
+        """Count pairs in: people (B,), latent change and the average person's at their reach (B, C, h, w), both less
+        what they are at rest."""
+        self.told.index_add_(0, who, ((change - expected) * expected).sum((2, 3)))
+        self.size.index_add_(0, who, expected.square().sum((2, 3)))
+
+    def solve(self) -> Tensor:
+        """(P, C) factors, 0.4..2.5; near 1 for people and channels of which little was seen."""
+        return (1 + self.told / (self.size + _HELD * self.size.mean(0))).clamp(_LEAST, _GREATEST)

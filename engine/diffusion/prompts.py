@@ -60,12 +60,19 @@ def understand(prompt: str) -> Reading:
         if clause.strange:
             unread += _leave_unread(clause, found, prompt)
     smiling = any(smiles(clause.looks) for clause in found)
+    stated = any(clause.joint != "like" and not clause.negative and clause.active for clause in found)
     said: list[Statement] = []
     for clause in found:
+        if stated and clause.joint == "like" and clause.carried and not clause.looks:
+            unread.append(clause.text)  # 'press your lips together like you hold back words'
+            continue
         lost = clause.active and not clause.parts and not clause.looks
         if lost or (idle(clause) and "relax" not in clause.acts):
             raise VocabularyError(f"prompt '{prompt}': '{clause.text}' is half of an instruction, {_hint([], clause)}")
         meant = statements(clause, smiling)
+        if meant is None and stated and clause.joint == "like":
+            unread.append(clause.text)
+            continue
         if meant is None:
             raise VocabularyError(
                 f"prompt '{prompt}': '{clause.text}' is nothing that a face here can do; {_hint([], clause)}"
@@ -150,6 +157,8 @@ def _leave_unread(clause: Clause, found: list[Clause], prompt: str) -> list[str]
     compared = clause.joint == "like" and (others or bool(clause.looks))
     if not sense and (compared or not (unknown or unfit)):
         found.remove(clause)
+    if clause.looks and not any(meant.said for meant in clause.looks):
+        return [token.text for token in unknown]  # a mood says enough: 'someone who smells rotten eggs'
     if compared:
         return [clause.text]
     if sense and all(len(token.lemma) > 5 and token.lemma.endswith("ly") for token in unknown):

@@ -22,7 +22,7 @@ from engine.diffusion.config import Config, ModelConfig, StageConfig
 from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.inference import condition_of
 from engine.diffusion.person import EXPRESSION_COUNT, Person
-from engine.diffusion.pivot import Pivot, PivotFit
+from engine.diffusion.pivot import AnswerFit, Pivot, PivotFit, reach_in
 from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import spread, training_times
 from engine.diffusion.shading import render_loss, surface_frame
@@ -41,8 +41,6 @@ PEOPLE_SEEN = 96
 """Most people whose textures statistics are fitted on."""
 REACH_MOVES = 3
 """Moves in which a person shows how far each expression goes, each of an equal share of them at once."""
-_HELD = 0.05
-"""How strongly measured factors are held to 1, over what a typical answer tells."""
 _FACE_U, _FACE_V = (0.125, 0.875), (0.0625, 0.8125)
 """Where the front of the face lies in the canonical layout: crops are taken there."""
 _NEUTRAL_WEIGHT, _OFFSET_WEIGHT, _RENDER_WEIGHT = 0.3, 6.0, 1.0
@@ -232,7 +230,7 @@ class AutoencoderStage:
 
 
 def crop_of(sizes: ModelConfig, side: int, rng: torch.Generator) -> tuple[slice, slice, slice]:
-    """All channels of a square of `side` texels (0: all) on the latent's blocks, somewhere over the front of the face."""
+    """All channels of a square of `side` texels (0: all) on the latent's blocks, somewhere over the face's front."""
     size, block = sizes.texture_size, sizes.texture_block
     side = min(side or size, size)
     if side == size:
@@ -314,47 +312,29 @@ class DenoiserStage:
         return features[where], condition[where]
 
     def _measured_reach(self) -> Tensor:
-        """(P, 32) how far each person of the pool goes with each expression, over the pivot, 0.4..2.5.
-
-        Measured on all expressions of a share at once: offsets add up, so one move tells of many.
-        """
+        """(P, 32) how far each person of the pool goes with each expression, over the pivot."""
         rng = torch.Generator().manual_seed(self.config.seed + 3)
         reach = torch.ones(len(self.numbers), EXPRESSION_COUNT, device=self.device)
-        coarse = self._coarse(self.pivot.offset_m)
         for part in torch.arange(len(self.numbers)).split(FILL_BATCH):
-            for group in (torch.randperm(EXPRESSION_COUNT - 1, generator=rng) + 1).chunk(REACH_MOVES):
+            for rows in (torch.randperm(EXPRESSION_COUNT - 1, generator=rng) + 1).chunk(REACH_MOVES):
                 strengths = torch.zeros(len(part), 2, EXPRESSION_COUNT)
-                strengths[:, :, group] = 1.0
+                strengths[:, :, rows] = 1.0
                 _, offset_m = self.source.moves(self.numbers[part].tolist(), rng, strengths)
-                home = torch.einsum(
-                    "bhwji,bjhw->bihw", self.turn[part.to(self.device)].float(), offset_m.to(self.device)
-                )
-                basis = coarse[group.to(self.device)]
-                moment = basis @ basis.T
-                held = _HELD**2 * moment.diagonal().mean() * torch.eye(len(group), device=self.device)
-                rest = (self._coarse(home) - basis.sum(0)) @ basis.T
-                found = 1 + torch.linalg.solve(moment + held, rest.T).T
-                reach[part.to(self.device)[:, None], group.to(self.device)] = found
-        return reach.clamp(0.4, 2.5)
-
-    def _coarse(self, offset_m: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(offset_m, self.config.model.grid).flatten(1) / OFFSET_UNIT_M
+                here, there = part.to(self.device), rows.to(self.device)
+                found = reach_in(self.pivot, offset_m.to(self.device), self.turn[here], there, self.config.model.grid)
+                reach[here[:, None], there] = found
+        return reach
 
     def _measured_answer(self, reach: Tensor) -> Tensor:
-        """(P, C) how strongly each person's skin answers in each channel of the latent, over the pivot at that `reach`,
-        0.4..2.5."""
-        counts = self.config.model.change_channels
-        told = torch.zeros(len(reach), counts, device=self.device)
-        size = torch.zeros_like(told)
+        """(P, C) how strongly each person's skin answers in each latent channel, over the pivot at that `reach`."""
+        count, still = self.config.model.change_channels, self.pivot.still
+        fit = AnswerFit(len(reach), count, self.device)
         for part in torch.arange(len(self.clean), device=self.device).split(64):
             who = self.who[part]
             strengths = self.strengths[part] * reach[who][:, None]
-            expected = self.pivot.expected(self.unified, strengths, self.turn[who].float())[:, -counts:]
-            expected = expected - self.pivot.still
-            rest = self.clean[part, -counts:].float() - self.pivot.still - expected
-            told.index_add_(0, who, (rest * expected).sum((2, 3)))
-            size.index_add_(0, who, expected.square().sum((2, 3)))
-        return (1 + told / (size + _HELD * size.mean(0))).clamp(0.4, 2.5)
+            expected = self.pivot.expected(self.unified, strengths, self.turn[who].float())[:, -count:]
+            fit.add(who, self.clean[part, -count:].float() - still, expected - still)
+        return fit.solve()
 
     def _centre(self, fitted: bool) -> None:
         """Latents -> what is personal in them, in units of its deviation; that is taken from them where `fitted`."""
@@ -483,9 +463,9 @@ def channel_weights(pivot: Pivot, unified: Unified, autoencoder: Autoencoder, sp
 class RefineStage:
     """One step from pure noise to maps, trained end to end on what is seen: change, offsets, and the skin re-rendered.
 
-    After diffusion-e2e-ft and SuperMat: a one-step model trained on its output beats a many-step one. The decoder learns
-    to draw from latents that the denoiser foresees instead of such that an encoder made, on squares of the face. Every
-    fourth batch stays on the flow loss, so that more steps keep working. Reader, encoder, person and pivot stay.
+    After diffusion-e2e-ft and SuperMat: a one-step model trained on its output beats a many-step one. The decoder
+    learns to draw from latents that the denoiser foresees instead of such that an encoder made, on squares of the face.
+    Every fourth batch stays on the flow loss, so that more steps keep working. Reader, encoder, person and pivot stay.
     """
 
     name = "refine"

@@ -15,7 +15,7 @@ from engine.diffusion.autoencoder import (
 from engine.diffusion.config import ModelConfig, config_from, read_config
 from engine.diffusion.denoiser import Denoiser, velocity
 from engine.diffusion.person import MOST, Person
-from engine.diffusion.pivot import Pivot, PivotFit
+from engine.diffusion.pivot import AnswerFit, Pivot, PivotFit, reach_in
 from engine.diffusion.text import tokenize
 from engine.diffusion.unified import ENERGIES, BlockProjection, Unified, guides, texture_energies
 from engine.errors import FileFormatError
@@ -316,6 +316,28 @@ def test_a_persons_factors_are_learnt_from_many_heads_and_say_less_of_strange_on
     assert found.abs().max() < MOST
     strange = person(positions[:1] + 40 * modes[2], energies[:1])
     assert strange.abs().max() < found.abs().max()
+
+
+def test_one_move_tells_how_far_someone_goes_with_many_expressions():
+    rng = torch.Generator().manual_seed(0)
+    pivot = Pivot(SMALL)
+    pivot.offset_m.copy_(torch.randn(pivot.offset_m.shape, generator=rng) * 0.01)
+    turn = torch.linalg.qr(torch.randn(3, SMALL.geometry_size, SMALL.geometry_size, 3, 3, generator=rng))[0]
+    rows, reach = torch.tensor([3, 5, 9]), torch.tensor([[0.7, 1.3, 1.0], [1.0, 0.5, 1.6], [9.0, 1.0, 1.0]])
+    offset = torch.einsum("bk,kchw->bchw", reach, pivot.offset_m[rows])
+    offset = torch.einsum("bhwij,bjhw->bihw", turn, offset)
+    found = reach_in(pivot, offset, turn, rows, SMALL.geometry_size)
+    torch.testing.assert_close(found[:2], reach[:2], atol=0.02, rtol=0)
+    assert found[2, 0] == 2.5  # nobody goes nine times as far
+
+
+def test_answers_of_the_skin_are_told_apart_by_person_and_channel():
+    fit = AnswerFit(3, 2, torch.device("cpu"))
+    expected = torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    factors = torch.tensor([[0.5, 1.5], [1.0, 2.0], [1.0, 1.0]])
+    who = torch.tensor([0, 0, 1, 1])
+    fit.add(who, expected * factors[who][..., None, None], expected)
+    torch.testing.assert_close(fit.solve(), factors, atol=0.1, rtol=0)  # nothing was seen of the third
 
 
 def test_expressions_made_together_may_attend_to_each_other():

@@ -84,6 +84,7 @@ def clauses(tokens: Sequence[Token]) -> list[Clause]:
         clause = _clause(chunk, joint, said)
         last = made[-1] if made else Clause("")
         clause.negative |= joint in ("or", "nor") and last.negative
+        clause.negative |= last.negative and not (last.parts or last.acts or last.looks)  # 'but not with the eyes'
         if joint in ("or", "and") and last.joint in MANNERS and not (clause.parts or clause.acts):
             clause.joint = last.joint  # in surprise or fear
         made.append(clause)

@@ -235,7 +235,7 @@ def _with_part(clause: Clause, made: list[Clause]) -> bool:
     if set(clause.parts) <= set(last.parts):
         _amend(made, clause)
         return False
-    if clause.parts == ["eye"] and not clause.sides and smiles(last.looks):
+    if clause.parts == ["eye"] and not (clause.sides or clause.negative) and smiles(last.looks):
         clause.parts, clause.looks = [], [look("Eye Squint 0.6")]
         return True
     if last.parts:

@@ -181,6 +181,8 @@ def _narrowed(meant: Look, parts: Sequence[str]) -> Look:
     kept = meant.only({row for part in parts for row in REGIONS.get(part.split()[-1], ())})
     if not kept.rows and smiles([meant]) and {"eye", "cheek"} & set(parts):
         return look("Eye Squint 0.6")
+    if not kept.rows and {"eye", "lid"} & set(parts):  # 'sad eyes': moods without a row of the eyes show above them
+        kept = meant.only(REGIONS["brow"])
     return kept if kept.rows else meant
 
 

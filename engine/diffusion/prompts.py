@@ -42,8 +42,9 @@ def parse_prompt(prompt: str) -> Mix:
     """'crooked smile, left eye half closed' -> {'Lip Corner Puller': (1.0, 0.0), 'Eye Blink': (0.5, 0.0)}.
 
     Row name -> strength 0..1 on the subject's left and right. One side without saying which ('wink', 'one brow up') is
-    the left. 'Neutral' only where the prompt asks for it or for a strength of zero. A comparison with what was said
-    ('raise your brows as if surprised') adds nothing; one with something else ('close your eyes as if in pain') does.
+    the left. 'Neutral' only where the prompt asks for it or for a strength of zero. A comparison tells how, not what:
+    beside an action ('raise your brows as if surprised') it adds nothing; alone ('like you smell something bad') it is
+    what is meant.
     VocabularyError names the words that are not understood, or cannot be done, and the nearest known expressions.
     """
     return understand(prompt).mix
@@ -63,16 +64,12 @@ def understand(prompt: str) -> Reading:
     stated = any(clause.joint != "like" and not clause.negative and clause.active for clause in found)
     said: list[Statement] = []
     for clause in found:
-        if stated and clause.joint == "like" and clause.carried and not clause.looks:
-            unread.append(clause.text)  # 'press your lips together like you hold back words'
-            continue
+        if stated and clause.joint == "like":
+            continue  # how, not what: 'look up like you are thinking'
         lost = clause.active and not clause.parts and not clause.looks
         if lost or (idle(clause) and "relax" not in clause.acts):
             raise VocabularyError(f"prompt '{prompt}': '{clause.text}' is half of an instruction, {_hint([], clause)}")
         meant = statements(clause, smiling)
-        if meant is None and stated and clause.joint == "like":
-            unread.append(clause.text)
-            continue
         if meant is None:
             raise VocabularyError(
                 f"prompt '{prompt}': '{clause.text}' is nothing that a face here can do; {_hint([], clause)}"

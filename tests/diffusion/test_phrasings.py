@@ -1,4 +1,9 @@
-"""How well free text is understood, judged on held-out phrasings; the rule of scoring heads phrasings.toml."""
+"""How well free text is understood; the rule of scoring heads phrasings.toml.
+
+Two lists of 100, both written by hand without sight of the parser. `phrasings.toml` is held out: whoever works on the
+parser does not read it, and its figure is the one to report. `phrasings_known.toml` was held out once, until its wrong
+answers were looked at.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from engine import vocabulary
 from engine.diffusion import prompts
 from engine.errors import VocabularyError
 
 PRESENT = 0.1
 ROUNDING = 1e-6
-RIGHT_AT_LEAST = 87
-"""Reached so far, may only rise; 95 is wanted. Nobody who works on the parser reads the list."""
+HELD_OUT, KNOWN = "phrasings.toml", "phrasings_known.toml"
+RIGHT_AT_LEAST = {HELD_OUT: 0, KNOWN: 99}
+"""Reached so far, may only rise; 95 of the held-out list is wanted."""
 TAGS = {"everyday": 15, "facs": 8, "arkit": 6, "typo": 4}
 
 
@@ -30,8 +38,11 @@ class Phrasing:
     refuse: bool = False
 
 
-def _load() -> list[Phrasing]:
-    text = Path(__file__).with_name("phrasings.toml").read_text(encoding="utf-8")
+lists = pytest.mark.parametrize("name", (HELD_OUT, KNOWN))
+
+
+def _load(name: str) -> list[Phrasing]:
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
     return [Phrasing(**table) for table in tomllib.loads(text)["phrasing"]]
 
 
@@ -58,8 +69,9 @@ def _judge(phrasing: Phrasing) -> list[str]:
     return [f"expected a refusal, found {found}"] if phrasing.refuse else _faults(phrasing, found)
 
 
-def test_list_is_well_formed() -> None:
-    phrasings = _load()
+@lists
+def test_list_is_well_formed(name: str) -> None:
+    phrasings = _load(name)
     assert len(phrasings) == 100
     assert len({phrasing.text.casefold() for phrasing in phrasings}) == 100
     for phrasing in phrasings:
@@ -72,8 +84,9 @@ def test_list_is_well_formed() -> None:
         assert set(phrasing.tags) <= set(TAGS), phrasing.text
 
 
-def test_list_covers_what_people_type() -> None:
-    phrasings = _load()
+@lists
+def test_list_covers_what_people_type(name: str) -> None:
+    phrasings = _load(name)
     main = Counter(next(iter(phrasing.expect)) for phrasing in phrasings if phrasing.expect)
     assert {name for name in vocabulary.NAMES if main[name] < 2} == set()
     assert sum(sides != [1, 1] for phrasing in phrasings for sides in phrasing.expect.values()) >= 12
@@ -96,7 +109,7 @@ def test_scoring_catches_each_kind_of_fault() -> None:
     assert len(_faults(asked, {"Jaw Open": (0.5, 0.5)})) == 1
 
 
-def test_prompts_are_understood() -> None:
-    judged = [(phrasing.text, _judge(phrasing)) for phrasing in _load()]
-    wrong = [f"{text!r}: {'; '.join(faults)}" for text, faults in judged if faults]
-    assert len(judged) - len(wrong) >= RIGHT_AT_LEAST, "\n" + "\n".join(wrong)
+@lists
+def test_prompts_are_understood(name: str) -> None:
+    judged = [_judge(phrasing) for phrasing in _load(name)]
+    assert sum(not faults for faults in judged) >= RIGHT_AT_LEAST[name]  # no texts: they stay unseen

@@ -136,6 +136,8 @@ def _cut(tokens: Sequence[Token]) -> list[tuple[str, list[Token]]]:
     preposition = ""
     for at, token in enumerate(tokens):
         joint, current = made[-1]
+        if token.kind == "join" and joint == "like" and not current and token.lemma.isalpha():
+            continue  # 'like after a long day'
         if token.kind in ("join", "compare"):
             made.append(("like" if token.kind == "compare" else token.lemma, []))
             continue
@@ -145,7 +147,7 @@ def _cut(tokens: Sequence[Token]) -> list[tuple[str, list[Token]]]:
         elif _begins(current, token, _after(tokens, at)):
             moved = _leading(current, token)
             manner = isinstance(token.value, Look) and not token.value.said and token.text.casefold().endswith("ly")
-            made.append(("in" if manner else preposition, [*moved, token]))
+            made.append(("like" if manner else preposition, [*moved, token]))
         else:
             current.append(token)
         if token.kind == "preposition" or token.kind not in PASSING:

@@ -42,6 +42,8 @@ class Clause:
     """Takes its part or action from the clause before: a degree said later is of both."""
     act_first: bool = False
     """A verb stands before the part: 'raise the brows', not 'brows up'."""
+    pronoun: bool = False
+    """Speaks of 'it' or 'them': the part before."""
     strange: list[Token] = field(default_factory=list)
     """Words not known, or known as nothing that an expression can do."""
 
@@ -172,6 +174,7 @@ def _read_scene(token: Token, made: Clause, said: frozenset[str]) -> None:
 def _read_together(chunk: Sequence[Token], made: Clause) -> None:
     """What several words of a chunk say that none of them says alone."""
     lemmas = {token.lemma for token in chunk}
+    made.pronoun = bool(lemmas & {"it", "they", "them"}) and not made.parts
     eyes = bool({"eye", "lid"} & set(made.parts))
     made.of_all = bool(lemmas & {"all", "everything"}) or lemmas >= {"letter", "intensity"}
     if {"down", "drop", "out"} & set(made.acts) and any(token.text.casefold() == "lip" for token in chunk):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from engine.diffusion.language import words
 from engine.diffusion.language.clauses import Clause, Side
@@ -20,7 +21,14 @@ def filled(found: Sequence[Clause]) -> list[Clause]:
     """Clauses that stand by themselves, in order; one that stays half said ('left eye') is kept for the error."""
     made: list[Clause] = []
     ahead: list[Clause] = []
-    rest = [_own_part(clause) for clause in found]
+    rest = [
+        clause if clause.pronoun and any(other.parts for other in found[:at]) else _own_part(clause)
+        for at, clause in enumerate(found)
+    ]
+    for clause, after in pairwise(rest):
+        moody = clause.looks and not clause.parts and not any(meant.said for meant in clause.looks)
+        if moody and not clause.acts and after.active and not after.joint:
+            clause.joint = clause.joint if clause.joint == "like" else "in"  # 'a mad stare': how, not what
     for at, clause in enumerate(rest):
         clause.sides = _settled(clause, made)
         if "relax" in clause.acts and not clause.parts and not clause.looks:

@@ -63,15 +63,20 @@ def typing_distance(first: str, second: str) -> float:
 
 @lru_cache(maxsize=512)
 def corrected(word: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """The known words nearest to a misspelt `word`: one error up to seven letters, two from eight; () if none."""
+    """The known words nearest to a misspelt `word`: one error up to seven letters, two from eight; () if none.
+
+    In words of four letters, or for such words, an error is a swap of neighbours or a letter too few or too many.
+    """
     limit = 2.0 if len(word) >= 8 else 1.0
-    if len(word) < 5:
+    if len(word) < 4:
         return ()
     near: dict[float, list[str]] = {}
     letters = set(word)
     for other in known:
         if (
-            len(other) < 5
+            len(other) < 4
+            or (len(word) == len(other) == 4 and sorted(word) != sorted(other))
+            or (min(len(word), len(other)) == 4 and {len(word), len(other)} not in ({4}, {4, 5}))
             or abs(len(other) - len(word)) > limit
             or other[0] not in (word[0], word[1] if other[1] == word[0] else "")
         ):

@@ -62,9 +62,8 @@ _BENT = frozenset(("part", "act", "mix", "scene", "unfit", "degree", "filler"))
 def _forms(known: dict[str, tuple[str, Value]]) -> dict[str, str]:
     """Every form of every word -> its base; words that only idioms have are added to `known`, unknown by themselves."""
     forms = inflected(word for word, (kind, _) in known.items() if kind in _BENT) | {word: word for word in known}
-    idiomatic = {
-        word for text in phrases.PHRASES.values() for word in text.split() if word.isalpha() and word not in forms
-    }
+    texts = [*phrases.PHRASES.values(), *(text for _, _, wordings in words.IDIOMS for text in wordings)]
+    idiomatic = {word for text in texts for word in text.split() if word.isalpha() and word not in forms}
     known.update(dict.fromkeys(sorted(idiomatic), ("unknown", "")))
     return inflected(sorted(idiomatic)) | forms
 
@@ -82,7 +81,9 @@ _SPELLINGS = tuple(
     or (WORDS[base][0] in _MISSPELT and form.endswith(("s", "ed", "ing", "ly")) and len(form) < len(base) + 4)
 )
 
-_UNCOUNTED = frozenset(["a", "an", "the", "your", "his", "her", "their", "my", "its", "our", "of", "some"])
+_UNCOUNTED = frozenset(
+    ["a", "an", "the", "your", "his", "her", "their", "my", "its", "our", "of", "some", "me", "us", "them"]
+)
 
 
 def _base(form: str) -> str:
@@ -122,6 +123,7 @@ _LEX = re.compile(
     r"|(?P<strange>.)",
     re.IGNORECASE,
 )
+_EMOTICONS = {r"[:=]-?[)D]": "smile", r"[:=]-?\(": "sad", r"[:=]-?[oO0]": "surprised", r";-?\)": "wink smile"}
 _CAMEL = re.compile("[a-z][A-Z]")
 _LETTER_LEADS = frozenset(("intensity", "level", "grade", "strength", "degree"))
 
@@ -131,6 +133,9 @@ def read(prompt: str) -> list[Token]:
     text = unicodedata.normalize("NFKC", prompt).replace("⁄", "/").replace("’", "'").replace("`", "'")
     text = re.sub(r"\bw/o\b", "without", text)
     text = re.sub(r"\bw/", "with ", text)
+    for face, word in _EMOTICONS.items():  # beside words they only decorate
+        text = re.sub(rf"(?<!\S){face}(?!\S)", "" if re.search("[a-z]{2}", text, re.IGNORECASE) else word, text)
+    text = re.sub(r":(?=\s+[a-zA-Z]{2})", ",", text)  # 'shrug: mouth down'; a strength follows others
     text = re.sub(r"(?<![\d.])0,(?=\d)", "0.", text)
     text = re.sub(r"\bone's\b", "their", text, flags=re.IGNORECASE)
     text = re.sub(r"(?<=[a-z])'s\b", "", text, flags=re.IGNORECASE).replace("'", "")

@@ -32,10 +32,23 @@ _EXACT = {_text.casefold(): entry.name for entry in EXPRESSIONS for _text in (en
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a prompt means, and the words of its comparisons and manners that nothing was made of ('like my dog')."""
+    """What a prompt means, and its words that nothing was made of."""
 
     mix: Mix
     unread: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """One line for people: 'Lip Corner Puller 0.5 left, Jaw Open; not read: zebra'."""
+        rows = ", ".join(_said_row(name, pair) for name, pair in self.mix.items())
+        return f"{rows}; not read: {', '.join(self.unread)}" if self.unread else rows
+
+
+def _said_row(name: str, pair: tuple[float, float]) -> str:
+    left, right = (f"{value:.2g}" for value in pair)
+    if left == right:
+        return name if left == "1" else f"{name} {left}"
+    sides = [f"{value} {side}" for value, side in ((left, "left"), (right, "right")) if value != "0"]
+    return f"{name} {' and '.join(sides)}"
 
 
 def parse_prompt(prompt: str) -> Mix:
@@ -45,7 +58,8 @@ def parse_prompt(prompt: str) -> Mix:
     the left. 'Neutral' only where the prompt asks for it or for a strength of zero. A comparison tells how, not what:
     beside an action ('raise your brows as if surprised') it adds nothing; alone ('like you smell something bad') it is
     what is meant.
-    VocabularyError names the words that are not understood, or cannot be done, and the nearest known expressions.
+    Words that are not understood beside others that are can be had from `understand`. VocabularyError where nothing is
+    understood, or asked for what cannot be done, with the nearest known expressions.
     """
     return understand(prompt).mix
 
@@ -63,18 +77,21 @@ def understand(prompt: str) -> Reading:
     smiling = any(smiles(clause.looks) for clause in found)
     stated = any(clause.joint != "like" and not clause.negative and clause.active for clause in found)
     said: list[Statement] = []
+    halves: list[str] = []
     for clause in found:
         if stated and clause.joint == "like":
             continue  # how, not what: 'look up like you are thinking'
         lost = clause.active and not clause.parts and not clause.looks
-        if lost or (idle(clause) and "relax" not in clause.acts):
-            raise VocabularyError(f"prompt '{prompt}': '{clause.text}' is half of an instruction, {_hint([], clause)}")
-        meant = statements(clause, smiling)
-        if meant is None:
-            raise VocabularyError(
-                f"prompt '{prompt}': '{clause.text}' is nothing that a face here can do; {_hint([], clause)}"
-            )
-        said += meant
+        half = lost or (idle(clause) and "relax" not in clause.acts)
+        meant = None if half else statements(clause, smiling)
+        if meant is not None:
+            said += meant
+            continue
+        wrong = "half of an instruction" if half else "nothing that a face here can do"
+        halves.append(f"prompt '{prompt}': '{clause.text}' is {wrong}; {_hint([], clause)}")
+        unread.append(clause.text)
+    if halves and not any(one.mix and not one.negative for one in said):
+        raise VocabularyError(halves[0])
     return Reading(_merged(said, prompt), tuple(unread))
 
 
@@ -135,7 +152,8 @@ def _beside(row: str, pair: tuple[float, float], over: Mix, resting: Sequence[Mi
 
 
 def _leave_unread(clause: Clause, found: list[Clause], prompt: str) -> list[str]:
-    """Pass over unknown words of a comparison or manner beside what is understood; VocabularyError for all others."""
+    """Pass over unknown words beside what is understood, to be told; VocabularyError where nothing else is said, and
+    for what no expression can do."""
     sense = bool(clause.looks or clause.active or turned(clause))
     others = any(
         not (other.strange or other.negative) and (other.looks or other.active or turned(other)) for other in found
@@ -152,20 +170,18 @@ def _leave_unread(clause: Clause, found: list[Clause], prompt: str) -> list[str]
         )
     unknown = [token for token in clause.strange if token.kind == "unknown"]
     compared = clause.joint == "like" and (others or bool(clause.looks))
-    if not sense and (compared or not (unknown or unfit)):
+    if not sense and (others or not (unknown or unfit)):
         found.remove(clause)
-    if clause.looks and not any(meant.said for meant in clause.looks):
-        return [token.text for token in unknown]  # a mood says enough: 'someone who smells rotten eggs'
     if compared:
         return [clause.text]
-    if sense and all(len(token.lemma) > 5 and token.lemma.endswith("ly") for token in unknown):
-        return [token.text for token in unknown]
-    if unknown:
-        text = " ".join(token.text for token in unknown)
+    if not unknown:
+        return []
+    text = " ".join(token.text for token in unknown)
+    if not (sense or others):
         raise VocabularyError(
             f"prompt '{prompt}': '{text}' is not understood; {_hint([t.lemma for t in unknown], clause)}"
         )
-    return []
+    return [text if sense else clause.text]
 
 
 def _hint(unknown: Sequence[str], clause: Clause) -> str:

@@ -38,7 +38,7 @@ class Phrasing:
     refuse: bool = False
 
 
-lists = pytest.mark.parametrize("name", (HELD_OUT, KNOWN))
+lists = pytest.mark.parametrize("name", [HELD_OUT, KNOWN])
 
 
 def _load(name: str) -> list[Phrasing]:

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from engine.diffusion.prompts import PARAPHRASES, caption, parse_prompt
+from engine.diffusion.prompts import PARAPHRASES, caption, parse_prompt, understand
 from engine.errors import VocabularyError
 from engine.vocabulary import EXPRESSIONS, NAMES
 
@@ -64,14 +64,30 @@ def test_sides_are_the_subjects(prompt, left, right):
         (" + ", "found nothing"),
         ("flibber", "not understood"),
         ("jaw opem", "Jaw Open"),
-        ("smile purple", "purple"),
         ("jaw open 1.5", "0 to 1"),
-        ("smile + xyzzy", "xyzzy"),
+        ("xyzzy + plugh", "xyzzy"),
     ],
 )
 def test_what_is_not_understood_is_said_and_never_neutral(prompt, said):
     with pytest.raises(VocabularyError, match=r"^(?s:.*)" + said):
         parse_prompt(prompt)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "read", "unread"),
+    [
+        ("smile purple", "Lip Corner Puller", ("purple",)),
+        ("smile + xyzzy", "Lip Corner Puller", ("xyzzy",)),
+        ("left brow up 40%, frobnicate the lips", "Brows Up 0.4 left", ("frobnicate the lips",)),
+        ("smile and clench your jaw", "Lip Corner Puller", ("clench your jaw",)),
+        ("close your eyes like my grandmother", "Eye Blink", ("my grandmother",)),
+        ("half a smile on the left, jaw open", "Lip Corner Puller 0.6 left, Jaw Open", ()),
+    ],
+)
+def test_what_is_left_unread_beside_what_is_understood_is_told(prompt, read, unread):
+    found = understand(prompt)
+    assert found.unread == unread
+    assert str(found) == (f"{read}; not read: {unread[0]}" if unread else read)
 
 
 def test_captions_say_every_active_row_and_are_repeatable():

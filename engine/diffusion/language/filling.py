@@ -53,7 +53,7 @@ def filled(found: Sequence[Clause]) -> list[Clause]:
             continue
         if clause.active and not clause.parts and not clause.looks:
             _take_parts(clause, made, rest[at + 1 :])
-        elif idle(clause) and not _take_acts(clause, made, rest[at + 1 :]):
+        elif idle(clause) and not clause.strange and not _take_acts(clause, made, rest[at + 1 :]):
             continue
         _measure_back(clause, made)
         made.append(clause)

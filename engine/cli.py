@@ -122,6 +122,7 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _generate(options: argparse.Namespace) -> int:
+    from engine.diffusion.prompts import understand
     from engine.export import jreflectance_steps
     from engine.face.quality import report
     from engine.io.jreflectance_writer import prepare
@@ -134,6 +135,8 @@ def _generate(options: argparse.Namespace) -> int:
         project = _completed(project, options.device)
     out = Path(options.out)
     request = _request(options, project, names, options.prompt)
+    if options.prompt.strip():
+        print(f"prompt read as: {understand(options.prompt)}")
     if out.suffix != SUFFIX:
         prepare(project.identity, out)
     made = _made(request, fresh=True)

@@ -152,14 +152,17 @@ def _beside(row: str, pair: tuple[float, float], over: Mix, resting: Sequence[Mi
 
 
 def _leave_unread(clause: Clause, found: list[Clause], prompt: str) -> list[str]:
-    """Pass over unknown words beside what is understood, to be told; VocabularyError where nothing else is said, and
-    for what no expression can do."""
+    """Pass over what is not understood, or cannot be done, beside what is, to be told; VocabularyError where nothing
+    else is said."""
     sense = bool(clause.looks or clause.active or turned(clause))
     others = any(
         not (other.strange or other.negative) and (other.looks or other.active or turned(other)) for other in found
     )
     spoken = clause.joint == "like" and others  # as if about to speak
     unfit = [token for token in clause.strange if token.kind == "unfit" and not (spoken and token.value == "the voice")]
+    if unfit and others and not clause.negative:
+        found.remove(clause)  # 'nostrils flared' beside a curled lip
+        return [clause.text]
     if unfit and not clause.negative:
         things = " and ".join(dict.fromkeys(str(token.value) for token in unfit))
         names = " ".join(token.text for token in unfit)

@@ -138,6 +138,10 @@ def test_generate_turns_into_cancel_and_back(dark, qtbot, document, jobs) -> Non
     assert panel.progress.value() == 0
     assert panel.status._full == "Generation cancelled"
     gate.let(100)
+    panel.prompt.setText("left brow up 40%, purple")
+    assert panel.status._full == "Reads: Brows Up 0.4 left; not read: purple"
+    panel.prompt.setText("wiggle your ears")
+    assert "no expression here moves the ears" in panel.status._full
     panel.prompt.setText("  sly   smile ")
     assert not panel.which.isEnabled()
     panel.button.click()

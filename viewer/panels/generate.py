@@ -5,6 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QSpinBox, QWidget
 
+from engine.diffusion.prompts import understand
+from engine.errors import VocabularyError
 from viewer.document import Document
 from viewer.generation import OTHERS, Generation, Settings
 from viewer.panels.form import form
@@ -39,6 +41,7 @@ class GeneratePanel(QWidget):
         self.status.setProperty("quiet", True)
         self._lay_out()
         self.prompt.textChanged.connect(self._show)
+        self.prompt.textChanged.connect(self._read)
         self.prompt.returnPressed.connect(self._start)
         self.which.edited.connect(self._show)
         self.steps.valueChanged.connect(self._settings_changed)
@@ -136,3 +139,13 @@ class GeneratePanel(QWidget):
             self.button.style().polish(self.button)
         self.progress.setValue(round(1000 * generation.fraction))
         self.setCursor(Qt.CursorShape.ArrowCursor)
+
+    def _read(self) -> None:
+        """Say what the prompt is taken to mean, or why it means nothing, as it is typed."""
+        prompt = self.prompt.text().strip()
+        if self.generation.busy:
+            return
+        try:
+            self.status.set_full(f"Reads: {understand(prompt)}" if prompt else "")
+        except VocabularyError as error:
+            self.status.set_full(str(error))

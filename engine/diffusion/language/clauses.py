@@ -82,8 +82,14 @@ def clauses(tokens: Sequence[Token]) -> list[Clause]:
     """Cut tokens into clauses and read each."""
     said = frozenset(token.lemma for token in tokens)
     made: list[Clause] = []
+    led: float | None = None
     for joint, chunk in chunks(tokens):
         clause = _clause(chunk, joint, said)
+        coded = any(token.kind == "code" for token in chunk)
+        if coded and joint == "+" and clause.degree is None:
+            clause.degree = led  # 'slight AU1+2' is slight in both
+        else:
+            led = clause.degree if coded and chunk[0].kind in ("degree", "number") else None
         last = made[-1] if made else Clause("")
         clause.negative |= joint in ("or", "nor") and last.negative
         clause.negative |= last.negative and not (last.parts or last.acts or last.looks)  # 'but not with the eyes'

@@ -182,7 +182,7 @@ def _narrowed(meant: Look, parts: Sequence[str]) -> Look:
     if not kept.rows and smiles([meant]) and {"eye", "cheek"} & set(parts):
         return look("Eye Squint 0.6")
     if not kept.rows and {"eye", "lid"} & set(parts):  # 'sad eyes': moods without a row of the eyes show above them
-        kept = meant.only(REGIONS["brow"])
+        kept = meant.only(set(REGIONS["brow"]))
     return kept if kept.rows else meant
 
 

@@ -18,7 +18,7 @@ _SEALING = ("mouthClose", "mouthPress", "mouthRollLower", "mouthRollUpper", "mou
 """ARKit shapes that press the lips together."""
 _REACH = 0.045
 """How far from the slit, in v, a correction fades out."""
-_ROUNDS = 8
+_ROUNDS, _PASSES = 16, 2
 _MARGIN_M = 0.0015
 """Over which lips are slowed down before the teeth."""
 _APART_M = 0.00006
@@ -55,16 +55,18 @@ def settle_lips(identity: Identity, moved_m: np.ndarray, arkit: Mapping[str, flo
     seal = seal_share(arkit)
     if max(seal) > 0:
         result = _before_teeth(identity, result)
-    if parting_share(arkit) == 0:
-        at_rest = np.maximum(column_gap_m(pair, skin_m(identity)), 0.0)
-        wanted = at_rest * (1 - np.linspace(*seal, STATIONS))
+    if parting_share(arkit) > 0:
+        return part_sides(identity, mouth, result, _APART_M)
+    at_rest = np.maximum(column_gap_m(pair, skin_m(identity)), 0.0)
+    wanted = at_rest * (1 - np.linspace(*seal, STATIONS))
+    for _ in range(_PASSES):  # parting what crosses opens a little beside it
         for _ in range(_ROUNDS):
             open_m = np.maximum(column_gap_m(pair, result) - wanted, 0.0)
             if open_m.max() < _APART_M:
                 break
-            excess = _smooth(open_m)
-            result[:, 1] += 0.5 * _spread(identity, excess)
-    return part_sides(identity, mouth, result, _APART_M)
+            result[:, 1] += 0.5 * _spread(identity, _smooth(open_m))
+        result = part_sides(identity, mouth, result, _APART_M)
+    return result
 
 
 def _before_teeth(identity: Identity, moved_m: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ def main() -> None:
     source = Generator(args.data, 40, args.seed)
     batch = source.pairs([args.person] * len(SHOWN), [NAMES.index(name) for name in SHOWN])
     maps = absolute(batch.neutral, batch.change)[(slice(None), slice(None), *_FACE)]
-    slope = maps[:, 7:]
+    slope = 3.0 * maps[:, 7:]  # steeper, to be seen
     normal = F.normalize(torch.cat([slope, torch.ones_like(slope[:, :1])], 1), dim=1)
     rows = [
         torch.from_numpy(srgb_from_linear(maps[:, :3].numpy())),

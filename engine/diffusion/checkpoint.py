@@ -37,10 +37,11 @@ STAGES = ("autoencoder", "denoiser", "refine")
 """What a training folder may hold, later ones over earlier ones; the last is not needed."""
 PARTS = ("unified", "reader", "autoencoder", "pivot", "person", "denoiser")
 """Names of the networks in a checkpoint, in the order of `ChangeModel`."""
-FORMAT = "expdiff-3"
+FORMAT = "expdiff-4"
 _HALF_BUFFERS = (
     "pivot.offset_m",
     "pivot.change",
+    "pivot.lean",
     "unified.mean_maps",
     "unified.mean_albedo",
     "person.shape.basis",

@@ -44,6 +44,8 @@ class ModelConfig:
     """Principal components of the energies of its texture that do so, too."""
     person_directions: int = 9
     """Directions among them whose squares and products count."""
+    person_leanings: int = 4
+    """The first of those, along which the skin's whole answer to each expression leans."""
     fine_width: int = 96
     """Autoencoder width at twice the grid."""
     coarse_width: int = 160

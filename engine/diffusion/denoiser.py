@@ -45,7 +45,7 @@ class Denoiser(nn.Module):
         self.prompt = PromptEncoder(config)
         self.prompt_in = nn.Linear(config.prompt_width, width)
         self.condition_in = nn.Linear(condition * area, width)
-        person = EXPRESSION_COUNT + config.change_channels
+        person = EXPRESSION_COUNT + config.change_channels + config.person_leanings
         self.person_in = nn.Sequential(nn.Dropout(0.15), nn.Linear(person, width), nn.SiLU(), nn.Linear(width, width))
         self.patch_in = nn.ModuleList(nn.Linear(2 * count * area, width) for count in self.splits)
         self.group = nn.Parameter(torch.randn(GROUPS, width) * 0.02)

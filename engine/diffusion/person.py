@@ -24,6 +24,8 @@ MOST = 0.7
 _RIDGE = 30.0
 _FAR = 1.25
 """Root mean square score beyond which a head is unlike the training people, and less is said about it."""
+_LEANING_UNIT = 5.0
+"""Brings directions to the size of log factors, which the denoiser sees beside them."""
 
 
 class Components(nn.Module):
@@ -56,9 +58,10 @@ class Components(nn.Module):
 
 
 class Person(nn.Module):
-    """(positions, energies) -> (B, 32 + C) log factors on what the average person does.
+    """(positions, energies) -> (B, 32 + C + L): log factors on what the average person does, and where this one stands.
 
-    The first 32 belong to the expressions, the others to the channels of the change's latent.
+    The first 32 factors belong to the expressions, the others to the channels of the change's latent. The L last are
+    leading directions, in units of `_LEANING_UNIT` deviations, for `pivot.Pivot` to lean along.
     """
 
     leading: Tensor
@@ -66,7 +69,7 @@ class Person(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.grid = config.grid
+        self.grid, self.leanings = config.grid, config.person_leanings
         self.shape = Components(3 * config.grid**2, config.shape_components)
         self.texture = Components(COARSE**2 * ENERGIES, config.texture_components)
         size, leading = config.shape_components + config.texture_components, config.person_directions
@@ -95,20 +98,25 @@ class Person(nn.Module):
         self.weight.copy_(_ridge(self._terms(scores), log_factors))
 
     def forward(self, position_m: Tensor, energies: Tensor) -> Tensor:
-        """Positions (B, 3, H, W) m and scaled `texture_energies` (B, E, h, w) -> (B, 32 + C) log factors.
+        """Positions (B, 3, H, W) m and scaled `texture_energies` (B, E, h, w) -> (B, 32 + C + L).
 
-        Within `MOST`; the further a head is from all training people, the nearer to 0.
+        Log factors within `MOST`; the further a head is from all training people, the nearer is everything to 0.
         """
         scores = self._scores(position_m, energies)
         trust = (_FAR / scores.square().mean(1, keepdim=True).sqrt().clamp(min=_FAR)).square()
-        return MOST * torch.tanh(self._terms(scores) @ self.weight * trust / MOST)
+        log_factors = MOST * torch.tanh(self._terms(scores) @ self.weight * trust / MOST)
+        leaning = self._leading(scores)[:, : self.leanings] * trust / _LEANING_UNIT
+        return torch.cat([log_factors, leaning], 1)
 
     def _scores(self, position_m: Tensor, energies: Tensor) -> Tensor:
         return torch.cat([self.shape(self._coarse_shape(position_m)), self.texture(self._coarse_texture(energies))], 1)
 
+    def _leading(self, scores: Tensor) -> Tensor:
+        return (scores @ self.leading).clamp(-2.5, 2.5)
+
     def _terms(self, scores: Tensor) -> Tensor:
         """(B, 1 + size + products): a one, the scores, products of the leading directions."""
-        leading = (scores @ self.leading).clamp(-2.5, 2.5)
+        leading = self._leading(scores)
         first, second = torch.triu_indices(self.leading.shape[1], self.leading.shape[1])
         products = leading[:, first] * leading[:, second]
         return torch.cat([torch.ones_like(scores[:, :1]), scores, products], 1)

@@ -2,8 +2,9 @@
 
 Geometry: the training people's mean offsets, kept in local frames of the surface and carried to the new head by its own
 frames (deformation transfer, Sumner and Popovic 2004). Reflectance: the mean latent. Both add up by strength, each side
-of the face by its own, and are multiplied by the factors of `person.Person`. The network then only has to know the
-rest.
+of the face by its own, and are multiplied by the factors of `person.Person`. The mean latent also *leans* along the
+directions in which people differ most (age above all: where skin folds, not only how deep). The network then only has
+to know the rest.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _HELD = 0.05
 """How strongly a measured factor is held to 1, over what a typical answer tells."""
 _LEAST, _GREATEST = 0.4, 2.5
 """No factor is taken to be further from 1."""
+_LEAN_RIDGE = 0.4
+"""Ten pairs' worth of people of ordinary difference."""
 
 
 class Pivot(nn.Module):
@@ -30,6 +33,7 @@ class Pivot(nn.Module):
 
     offset_m: Tensor
     change: Tensor
+    lean: Tensor
     still: Tensor
     deviation: Tensor
     sides_geometry: Tensor
@@ -40,6 +44,8 @@ class Pivot(nn.Module):
         grid, channels = config.grid, config.change_channels
         self.register_buffer("offset_m", torch.zeros(EXPRESSION_COUNT, 3, config.geometry_size, config.geometry_size))
         self.register_buffer("change", torch.zeros(EXPRESSION_COUNT, channels, grid, grid))
+        self.leanings = config.person_leanings
+        self.register_buffer("lean", torch.zeros(EXPRESSION_COUNT * self.leanings, channels, grid, grid))
         self.register_buffer("still", torch.zeros(channels, grid, grid))
         self.register_buffer("deviation", torch.ones(config.offset_channels + channels, 1, 1))
         for name, size in (("sides_geometry", config.geometry_size), ("sides_grid", grid)):
@@ -51,15 +57,18 @@ class Pivot(nn.Module):
         return local_frames(position_m) @ local_frames(unified.mean_position[None]).transpose(-1, -2)
 
     def expected(self, unified: Unified, strengths: Tensor, turn: Tensor, person: Tensor | None = None) -> Tensor:
-        """Strengths (B, 2, 32) and `turn` -> latent (B, C, h, w) of the average person, or of one with the log factors
-        `person` (B, 32 + C'): offset channels, then change channels."""
+        """Strengths (B, 2, 32) and `turn` -> latent (B, C, h, w) of the average person, or of the one of whom
+        `person.Person` says `person` (B, 32 + C' + L): offset channels, then change channels."""
         if person is not None:
             strengths = strengths * person[:, None, :EXPRESSION_COUNT].exp()
         offset = torch.einsum("bse,echw,shw->bchw", strengths, self.offset_m, self.sides_geometry)
         offset = torch.einsum("bhwij,bjhw->bihw", turn.float(), offset)
         change = torch.einsum("bse,echw,shw->bchw", strengths, self.change, self.sides_grid)
         if person is not None:
-            change = change * person[:, EXPRESSION_COUNT:, None, None].exp()
+            answer = person[:, EXPRESSION_COUNT : EXPRESSION_COUNT + change.shape[1]]
+            leant = leaning_terms(strengths, person, self.leanings)
+            change = change * answer[:, :, None, None].exp()
+            change = change + torch.einsum("bsk,kchw,shw->bchw", leant, self.lean, self.sides_grid)
         return torch.cat([unified.encode_offset(offset), self.still + change], 1)
 
     def normalise(self, latent: Tensor, expected: Tensor) -> Tensor:
@@ -101,6 +110,35 @@ class PivotFit:
         for sums, target in ((self.offset, self.pivot.offset_m), (self.change, self.pivot.change)):
             target.copy_(torch.linalg.solve(self.moment, sums).float().view_as(target))
             target[0] = 0
+
+
+def leaning_terms(strengths: Tensor, person: Tensor, leanings: int) -> Tensor:
+    """Strengths (B, 2, 32) times each of the L last of `person` (B, D) -> (B, 2, 32 * L), in the order of
+    `Pivot.lean`."""
+    return (strengths[:, :, :, None] * person[:, None, None, -leanings:]).flatten(2)
+
+
+class LeanFit:
+    """Ridge regression of what the mean latent and the factors leave, on strengths times leading directions."""
+
+    def __init__(self, pivot: Pivot) -> None:
+        self.pivot = pivot
+        size = len(pivot.lean)
+        self.moment = _LEAN_RIDGE * torch.eye(size, dtype=torch.float64, device=pivot.lean.device)
+        self.rest = torch.zeros_like(pivot.lean, dtype=torch.float64).flatten(1)
+
+    def add(self, strengths: Tensor, person: Tensor, rest: Tensor) -> None:
+        """Count pairs in: strengths (B, 2, 32) times the person's reach, `person` (B, 32 + C + L), and latent change
+        less what was expected without leaning (B, C, h, w)."""
+        even = (strengths[:, 0] - strengths[:, 1]).abs().amax(1) == 0
+        rows = leaning_terms(strengths[even, :1], person[even], self.pivot.leanings)[:, 0].double()
+        self.moment += rows.T @ rows
+        self.rest += rows.T @ rest[even].flatten(1).double()
+
+    def solve(self) -> None:
+        """Write `Pivot.lean`; that of Neutral stays nothing."""
+        self.pivot.lean.copy_(torch.linalg.solve(self.moment, self.rest).float().view_as(self.pivot.lean))
+        self.pivot.lean[: self.pivot.leanings] = 0
 
 
 def reach_in(pivot: Pivot, offset_m: Tensor, turn: Tensor, rows: Tensor, grid: int) -> Tensor:

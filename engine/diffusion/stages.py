@@ -22,7 +22,7 @@ from engine.diffusion.config import Config, ModelConfig, StageConfig
 from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.inference import condition_of
 from engine.diffusion.person import EXPRESSION_COUNT, Person
-from engine.diffusion.pivot import AnswerFit, Pivot, PivotFit, reach_in
+from engine.diffusion.pivot import AnswerFit, LeanFit, Pivot, PivotFit, reach_in
 from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import spread, training_times
 from engine.diffusion.shading import render_loss, surface_frame
@@ -297,6 +297,8 @@ class DenoiserStage:
             reach = self._measured_reach()
             self.person.fit(position, energies, torch.cat([reach, self._measured_answer(reach)], 1).log())
         self.people = self.person(position, energies)
+        if count is None:
+            self._fit_lean()
         self._centre(fitted=count is None)
         return len(self.clean)
 
@@ -335,6 +337,17 @@ class DenoiserStage:
             expected = self.pivot.expected(self.unified, strengths, self.turn[who].float())[:, -count:]
             fit.add(who, self.clean[part, -count:].float() - still, expected - still)
         return fit.solve()
+
+    def _fit_lean(self) -> None:
+        """Fit how the skin's answer leans with the people of the pool, over the pivot at their factors."""
+        fit, count = LeanFit(self.pivot), self.config.model.change_channels
+        self.pivot.lean.zero_()
+        for part in torch.arange(len(self.clean), device=self.device).split(64):
+            who = self.who[part]
+            reached = self.strengths[part] * self.people[who][:, None, :EXPRESSION_COUNT].exp()
+            rest = self.clean[part].float() - self._expected(self.strengths[part], who)
+            fit.add(reached, self.people[who], rest[:, -count:])
+        fit.solve()
 
     def _centre(self, fitted: bool) -> None:
         """Latents -> what is personal in them, in units of its deviation; that is taken from them where `fitted`."""

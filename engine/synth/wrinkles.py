@@ -27,8 +27,9 @@ FURROW_MM, FULL_COMPRESSION = 0.7, 0.2
 """Depth of a full furrow in an old face, and the compression at which it is full."""
 REST_DARK, REST_MM = 0.30, 0.12
 """How much darker and how deep a line of full depth is at rest."""
-LINE_SPREAD = 0.003
-"""How far a person's lines lie from everyone's, deviation in UV units: 0.8 mm. Faces fold at anatomical places."""
+LINE_SPREAD, PRESENCE_SPREAD = 0.0015, 0.1
+"""How far a person's lines lie from everyone's, deviation in UV units: 0.4 mm, and how much their depth differs from
+place to place. Faces fold at anatomical places."""
 _FINE, _COARSE = 26, 17
 _EVERYWHERE = 0.06
 _ACROSS = {"forehead": 1.0, "crow_feet": 0.9, "under_eye": 0.7, "nose": 0.5, "neck": 0.6, "chin": 0.4, "cheek": 0.25}
@@ -63,7 +64,7 @@ class Wrinkles:
         for number in numbers:
             rng = np.random.default_rng([int(people.traits.seed[number]), 77])
             shift = np.stack([band_noise(rng, 64, 2) for _ in range(2)]) * LINE_SPREAD
-            presence = np.clip(0.8 + 0.2 * band_noise(rng, 64, 3), 0.3, 1.2)
+            presence = np.clip(0.8 + PRESENCE_SPREAD * band_noise(rng, 64, 3), 0.3, 1.2)
             fields = _tensor(np.concatenate([shift, presence[None]]), self._device)[None]
             moved = functional.interpolate(fields, (TEXTURE_SIZE,) * 2, mode="bicubic")
             where = self._grid + moved[:, :2].permute(0, 2, 3, 1)

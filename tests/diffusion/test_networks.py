@@ -15,7 +15,7 @@ from engine.diffusion.autoencoder import (
 from engine.diffusion.config import ModelConfig, config_from, read_config
 from engine.diffusion.denoiser import Denoiser, velocity
 from engine.diffusion.person import MOST, Person
-from engine.diffusion.pivot import AnswerFit, Pivot, PivotFit, reach_in
+from engine.diffusion.pivot import AnswerFit, LeanFit, Pivot, PivotFit, reach_in
 from engine.diffusion.text import tokenize
 from engine.diffusion.unified import ENERGIES, BlockProjection, Unified, guides, texture_energies
 from engine.errors import FileFormatError
@@ -203,7 +203,7 @@ def inputs(count=3):
         torch.randn(count, CHANNELS, SMALL.grid, SMALL.grid),
         torch.rand(count, 2),
         torch.randn(count, CONDITION, SMALL.grid, SMALL.grid),
-        torch.randn(count, 32 + SMALL.change_channels),
+        torch.randn(count, 32 + SMALL.change_channels + SMALL.person_leanings),
         torch.randn(count, CHANNELS, SMALL.grid, SMALL.grid),
         torch.rand(count, 2, 32),
         ids,
@@ -309,13 +309,15 @@ def test_a_persons_factors_are_learnt_from_many_heads_and_say_less_of_strange_on
     person = Person(replace(SMALL, shape_components=4, texture_components=4))
     person.fit_components(positions[:500], energies[:500])
     person.fit(positions[:500], energies[:500], factors[:500])
-    found, truth = person(positions[500:], energies[500:]), factors[500:]
+    found, leanings = person(positions[500:], energies[500:]).split([factors.shape[1], SMALL.person_leanings], 1)
+    truth = factors[500:]
     told = 1 - (found - truth)[:, (5, 7, 40)].var(0) / truth[:, (5, 7, 40)].var(0)
     assert told.min() > 0.85  # squares of what leads are known
     assert found[:, 9].abs().max() < 1e-4
     assert found.abs().max() < MOST
+    assert 0.15 < leanings[:, 0].std() < 0.25  # of the size of the factors
     strange = person(positions[:1] + 40 * modes[2], energies[:1])
-    assert strange.abs().max() < found.abs().max()
+    assert strange[:, : factors.shape[1]].abs().max() < found.abs().max()
 
 
 def test_one_move_tells_how_far_someone_goes_with_many_expressions():
@@ -338,6 +340,28 @@ def test_answers_of_the_skin_are_told_apart_by_person_and_channel():
     who = torch.tensor([0, 0, 1, 1])
     fit.add(who, expected * factors[who][..., None, None], expected)
     torch.testing.assert_close(fit.solve(), factors, atol=0.1, rtol=0)  # nothing was seen of the third
+
+
+def test_the_pivot_leans_with_the_person(unified):
+    rng = torch.Generator().manual_seed(0)
+    pivot, count = Pivot(SMALL), 900
+    people = torch.zeros(count, 32 + SMALL.change_channels + SMALL.person_leanings)
+    people[:, -SMALL.person_leanings :] = 0.2 * torch.randn(count, SMALL.person_leanings, generator=rng)
+    rows = torch.randint(1, 32, (count,), generator=rng)
+    strengths = torch.nn.functional.one_hot(rows, 32).float()[:, None].expand(-1, 2, -1)
+    patterns = torch.randn(32, SMALL.change_channels, SMALL.grid, SMALL.grid, generator=rng)
+    fit = LeanFit(pivot)
+    fit.add(strengths, people, people[:, -1, None, None, None] * patterns[rows])
+    fit.solve()
+    assert pivot.lean[: SMALL.person_leanings].abs().max() == 0
+    turn = torch.eye(3).expand(1, SMALL.geometry_size, SMALL.geometry_size, 3, 3)
+    one = torch.zeros(1, people.shape[1])
+    one[0, -1] = 0.3
+    wanted = torch.zeros(1, 2, 32)
+    wanted[0, :, 7] = 1.0
+    change = pivot.expected(unified, wanted, turn, one)[:, SMALL.offset_channels :]
+    told = (change[0] - 0.3 * patterns[7]).square().mean() / (0.3 * patterns[7]).square().mean()
+    assert told < 0.15
 
 
 def test_expressions_made_together_may_attend_to_each_other():

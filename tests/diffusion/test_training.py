@@ -182,11 +182,11 @@ def test_foreign_training_folders_are_refused(finished, tmp_path):
         load_model(folder)
     tensors = load_file(finished / "denoiser.safetensors")
     tensors["denoiser.group"] = tensors["denoiser.group"] * float("nan")
-    save_file(tensors, path, {"format": "expdiff-3", "config": CONFIG.to_json()})
+    save_file(tensors, path, {"format": "expdiff-4", "config": CONFIG.to_json()})
     with pytest.raises(WeightsError, match="NaN"):
         load_model(folder)
     del tensors["denoiser.group"]
-    save_file(tensors, path, {"format": "expdiff-3", "config": CONFIG.to_json()})
+    save_file(tensors, path, {"format": "expdiff-4", "config": CONFIG.to_json()})
     with pytest.raises(WeightsError, match="group"):
         load_model(folder)
 

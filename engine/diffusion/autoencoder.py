@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import ModelConfig
-from engine.diffusion.unified import BlockProjection, box, guides
+from engine.diffusion.unified import BlockProjection, box
 from engine.face.space import CHANGE_CHANNELS
 
 FINE_TEXELS = 31
@@ -164,10 +164,10 @@ class Autoencoder(nn.Module):
         """What the last stage trains: everything from latent to full maps."""
         return [self.decode_stem, self.decode_join, self.decoder, self.pixels, self.guided, *self.second_look()]
 
-    def lines(self, texture: Tensor) -> Tensor:
-        """`Unified.texture_input` (B, 3, H, W) -> (B, 2 + templates, H, W): guides and templates, for `decode`."""
-        shared = self.templates.expand(len(texture), -1, -1, -1)
-        return torch.cat([guides(texture), shared], 1)
+    def lines(self, found: Tensor, part: tuple[slice, ...] = (slice(None),)) -> Tensor:
+        """`guides` (B, 2, H, W) of textures, or of their square `part` (channels, rows, columns) -> (B, 2 + templates,
+        H, W): with the templates there, for `decode`."""
+        return torch.cat([found, self.templates[part].expand(len(found), -1, -1, -1)], 1)
 
     def encode(self, change: Tensor, features: Tensor) -> Tensor:
         """(B, 9, H, W) scaled change -> (B, C, h, w), smooth from cell to cell."""

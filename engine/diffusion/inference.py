@@ -22,7 +22,7 @@ from engine.diffusion.pivot import Pivot
 from engine.diffusion.sampler import euler
 from engine.diffusion.schedule import sampling_times, spread
 from engine.diffusion.text import tokenize
-from engine.diffusion.unified import Unified, energies_in
+from engine.diffusion.unified import Unified, energies_in, guides
 from engine.synth.batch import Batch
 
 
@@ -124,7 +124,7 @@ class ChangeModel:
             self.pivot.turn(self.unified, position_m),
             self.person(position_m, energies_in(condition)),
             features,
-            self.autoencoder.lines(texture),
+            self.autoencoder.lines(guides(texture)),
             maps,
         )
 

@@ -216,8 +216,7 @@ class AutoencoderStage:
         texture, maps, found = (
             kept[(person, *part)].to(self.device).float() for kept in (pool.texture, pool.maps, pool.guides)
         )
-        shared = self.autoencoder.templates[part].expand(len(found), -1, -1, -1)
-        lines = torch.cat([found, shared], 1)
+        lines = self.autoencoder.lines(found, part)
         features = self.reader.features(texture)
         latent = self.autoencoder.encode(change, features)
         noisy = latent + torch.randn(latent.shape, generator=rng).to(self.device) * self.settings.latent_noise
@@ -557,7 +556,7 @@ class RefineStage:
         halves = (slice(None), slice(None), *(slice(one.start // 2, one.stop // 2) for one in part[1:]))
         who = pool.person[chosen]
         texture, found = (kept[(who, *part)].to(self.device).float() for kept in (pool.texture, pool.guides))
-        lines = torch.cat([found, self.autoencoder.templates[part].expand(len(found), -1, -1, -1)], 1)
+        lines = self.autoencoder.lines(found, part)
         change = pool.change[(chosen, *part)].to(self.device).float()
         mask, scale = unified.change_mask[part[1:]], unified.change_scale
         with torch.no_grad():

@@ -115,7 +115,7 @@ def test_an_untrained_autoencoder_is_its_skeleton(batch):
         latent = autoencoder.encode(soft, features)
         assert latent.shape == (24, SMALL.change_channels, SMALL.grid, SMALL.grid)
         assert torch.equal(latent, smooth(autoencoder.skeleton.encode(soft)))
-        decoded = autoencoder.decode(latent, features, autoencoder.lines(batch.texture_srgb))
+        decoded = autoencoder.decode(latent, features, autoencoder.lines(guides(batch.texture_srgb)))
         preview = autoencoder.decode_preview(latent)
     assert (decoded - soft).square().mean() < 0.2 * soft.square().mean()
     small = torch.nn.functional.adaptive_avg_pool2d(decoded, preview.shape[-1])

@@ -127,14 +127,17 @@ def _generate(options: argparse.Namespace) -> int:
     from engine.face.quality import report
     from engine.io.jreflectance_writer import prepare
     from engine.io.project import SUFFIX, save_project
-    from engine.vocabulary import parse_names
+    from engine.vocabulary import NAMES, parse_names
 
-    names = parse_names(options.expressions if options.expressions else "" if options.prompt.strip() else "all")
     project = open_project(options.path)
+    everything = ", ".join(name for name in project.expressions.names if name in NAMES) if options.keep else "all"
+    names = parse_names(options.expressions if options.expressions else "" if options.prompt.strip() else everything)
     if options.complete_maps:
         project = _completed(project, options.device)
     out = Path(options.out)
     request = _request(options, project, names, options.prompt)
+    if options.keep:
+        request = replace(request, lock=options.keep, made=project.expressions)
     if options.prompt.strip():
         print(f"prompt read as: {understand(options.prompt)}")
     if out.suffix != SUFFIX:

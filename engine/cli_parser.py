@@ -6,7 +6,7 @@ import argparse
 import math
 import re
 
-from engine.diffusion.request import DEFAULT_STEPS
+from engine.diffusion.request import DEFAULT_STEPS, LOCKS
 from engine.io.open import KINDS
 
 Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
@@ -48,6 +48,12 @@ def _add_generate(commands: Commands) -> None:
     )
     parser.add_argument(
         "--prompt", default="", metavar="TEXT", help="free text; makes one more expression of that name"
+    )
+    parser.add_argument(
+        "--keep",
+        choices=LOCKS,
+        default="",
+        help="keep this of the expressions that PATH has and make the other to go with it (default: make both)",
     )
     parser.add_argument(
         "--split", choices=("train", "test"), help="also list the person in DIR/../train.json or test.json"

@@ -50,8 +50,12 @@ def generate_cached(request: GenerateRequest, *, fresh: bool = False) -> Iterato
 
     They are made and kept `AT_ONCE` at a time: whoever stops in between and asks again loses no more than that. What
     was made last is kept after the step that carries the result, so that nobody waits for the disk; iterate to the
-    end. `fresh` makes all of them anew. Errors as `generate`.
+    end. `fresh` makes all of them anew. What keeps a part of other expressions (`lock`) is neither looked for nor kept.
+    Errors as `generate`.
     """
+    if request.lock:
+        yield from generate(request)
+        return
     wanted = list(_singles(request))
     found = {} if fresh else {name: kept for name in wanted if (kept := load(request, name)) is not None}
     missing = [name for name in wanted if name not in found]

@@ -28,6 +28,8 @@ class Settings:
 
     steps: int = DEFAULT_STEPS
     seed: int = 0
+    lock: str = ""
+    """What stays of an expression that is asked for again: one of `request.LOCKS`, or nothing."""
 
 
 class Kind(Enum):
@@ -54,7 +56,7 @@ class Order:
     @property
     def asks(self) -> tuple[object, ...]:
         """What makes two orders of one head the same."""
-        return self.names, self.request.prompt, self.request.steps, self.request.seed
+        return self.names, self.request.prompt, self.request.steps, self.request.seed, self.request.lock
 
     @property
     def seen(self) -> bool:
@@ -131,8 +133,14 @@ class Generation(QObject):
     # What can be asked
 
     def start(self, names: tuple[str, ...] = (), prompt: str = "") -> None:
-        """Make the expressions `names`, or the one that `prompt` describes, now, for the current identity."""
-        self._run(Order(self._request(names, prompt), Kind.ASKED))
+        """Make the expressions `names`, or the one that `prompt` describes, now, for the current identity.
+
+        What is locked stays where all of them are there; what is not there yet is made whole.
+        """
+        request, there = self._request(names, prompt), self.document.project.expressions
+        if self.settings.lock and all(name in there for name in ((prompt,) if prompt else names)):
+            request = replace(request, lock=self.settings.lock, made=there)
+        self._run(Order(request, Kind.ASKED))
 
     def want(self, name: str) -> None:
         """Make `name` now, unless it is there."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from engine.diffusion.prompts import parse_prompt
 from engine.diffusion.request import GenerateRequest, Step
-from engine.errors import WeightsError
+from engine.errors import EngineError, WeightsError
 from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.identity import Identity, Provenance
@@ -26,7 +26,7 @@ from engine.vocabulary import EXPRESSIONS, NEUTRAL, find
 if TYPE_CHECKING:
     import torch
 
-    from engine.diffusion.inference import ExpressionModel, Face
+    from engine.diffusion.inference import ChangeModel, ExpressionModel, Face, Neutral
 
 BATCH = 4
 """Expressions made together: fewer start sooner, more finish sooner."""
@@ -143,7 +143,30 @@ def _sampled(
     ]
     strengths = torch.tensor(rows, dtype=torch.float32, device=model.device)
     prompts = [order.prompt for order in batch]
-    return model.sample(neutral, strengths, prompts, noise, request.steps, request.guidance)
+    if not request.lock:
+        return model.sample(neutral, strengths, prompts, noise, request.steps, request.guidance)
+    from engine.diffusion.inference import ChangeModel, Neutral
+
+    if not isinstance(model, ChangeModel) or not isinstance(neutral, Neutral):
+        raise EngineError(
+            f"generate: expected weights of layout change to keep a {request.lock}, found {model.model_id}"
+        )
+    kept = torch.cat([_locked(model, request, neutral, order) for order in batch])
+    return model.sample(neutral, strengths, prompts, noise, request.steps, request.guidance, kept)
+
+
+def _locked(model: ChangeModel, request: GenerateRequest, neutral: Neutral, order: _Order) -> torch.Tensor:
+    """(1, C, h, w) latent of the part of `order` that stays, NaN for the other."""
+    from engine.face.transfer import encode_change, encode_offsets
+
+    assert request.made is not None
+    made = request.made[order.name]
+    offset_m = _tensor(encode_offsets(request.identity, made.offsets_m), model.device)
+    change = _tensor(encode_change(request.identity, made.change), model.device)
+    latent = model.encode(offset_m, change, neutral)
+    first = 0 if request.lock == "skin" else 1
+    latent.split(model.denoiser.splits, 1)[first].fill_(float("nan"))
+    return latent
 
 
 def _decoded(
@@ -173,8 +196,14 @@ def _made(
 ) -> Expression:
     from engine.face.transfer import decode_change, decode_offsets
 
-    own_offsets = decode_offsets(request.identity, offset_m, _shapes(order))
-    return _expression(model, request, order, own_offsets, decode_change(request.identity, change))
+    kept = request.made[order.name] if request.made is not None and request.lock else None
+    offsets_m = (
+        kept.offsets_m
+        if kept is not None and request.lock == "shape"
+        else decode_offsets(request.identity, offset_m, _shapes(order))
+    )
+    skin = kept.change if kept is not None and request.lock == "skin" else decode_change(request.identity, change)
+    return _expression(model, request, order, offsets_m, skin)
 
 
 def _nothing(model: ExpressionModel, request: GenerateRequest, order: _Order) -> Expression:
@@ -188,6 +217,7 @@ def _expression(
     model: ExpressionModel, request: GenerateRequest, order: _Order, offsets_m: np.ndarray, change: ReflectanceChange
 ) -> Expression:
     note = f"seed {request.seed}, {request.steps} steps, guidance {request.guidance:g}, prompt '{order.prompt}'"
+    note += f", {request.lock} kept" if request.lock else ""
     provenance = Provenance(f"ExpDiff {model.model_id}", request.identity.provenance.licence, note)
     return Expression(order.name, offsets_m, change, order.prompt, _units(order), provenance)
 

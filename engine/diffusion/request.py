@@ -13,6 +13,8 @@ DEFAULT_STEPS = 1
 """One step has the least error of the shipped weights in every column of their model card."""
 MOST_STEPS = 50
 """More change nothing that can be seen."""
+LOCKS = ("shape", "skin")
+"""What of an expression can stay as it is while the other is made to go with it."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -32,6 +34,10 @@ class GenerateRequest:
     """Above 1 follows the prompt harder than the training data did, at twice the time."""
     device: str = "auto"
     """auto, cpu or cuda."""
+    lock: str = ""
+    """One of `LOCKS`: that part stays as it is in `made`, the other is made to go with it; empty makes both."""
+    made: ExpressionSet | None = None
+    """Expressions of this person, sculpted, scanned or generated before, of those names; only with `lock`."""
 
     def __post_init__(self) -> None:
         if not self.names and not self.prompt.strip():
@@ -40,6 +46,20 @@ class GenerateRequest:
             raise EngineError(f"generate: expected steps of 1 to {MOST_STEPS}, found {self.steps}")
         if not 0.0 <= self.guidance <= 10.0 or not math.isfinite(self.guidance):
             raise EngineError(f"generate: expected guidance of 0 to 10, found {self.guidance}")
+        if self.lock:
+            self._check_lock()
+
+    def _check_lock(self) -> None:
+        if self.lock not in LOCKS:
+            raise EngineError(f"generate: expected a lock of {' or '.join(LOCKS)}, found '{self.lock}'")
+        if self.made is None or self.made.identity_hash != self.identity.hash:
+            raise EngineError(f"generate: expected expressions of this head to keep the {self.lock} of, found none")
+        for name in filter(None, (*self.names, self.prompt.strip())):
+            if name not in self.made:
+                there = ", ".join(self.made.names) or "none"
+                raise EngineError(
+                    f"generate: expected '{name}' to keep its {self.lock}, found {there}; make it or bring it in first"
+                )
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -42,16 +42,23 @@ class CanonicalNeutral:
 
 def encode_neutral(identity: Identity) -> CanonicalNeutral:
     """Bring a person's neutral into the canonical space; TopologyError where it has no correspondence."""
-    place = correspond(identity.topology)
     rotation, origin = head_frame(identity)
     position = _rasterised(identity.topology, (identity.positions_m - origin) @ rotation.T)
     encoded = identity.maps.diffuse_srgb.astype(np.float32) / 255
-    if place.same_layout:
-        diffuse = resize_area(encoded, TEXTURE_SIZE)
-    else:
-        diffuse = layout.sample_bilinear(encoded, _own_uv(identity.topology, place).reshape(-1, 2))
-        diffuse = diffuse.reshape(TEXTURE_SIZE, TEXTURE_SIZE, 3)
-    return CanonicalNeutral(position, diffuse)
+    return CanonicalNeutral(position, maps_to_canonical(identity.topology, encoded))
+
+
+def encode_offsets(identity: Identity, offsets_m: np.ndarray) -> np.ndarray:
+    """Offsets (V, 3) metres of an expression -> (128, 128, 3) float32 map in the canonical frame; see
+    `decode_offsets`."""
+    rotation, _ = head_frame(identity)
+    return _rasterised(identity.topology, offsets_m @ rotation.T)
+
+
+def encode_change(identity: Identity, change: ReflectanceChange) -> np.ndarray:
+    """A change on the head's own UV layout -> (512, 512, 9) float32 in the canonical one; see `decode_change`."""
+    parts = (change.log_diffuse, change.log_specular, change.roughness[..., None], change.slope)
+    return maps_to_canonical(identity.topology, np.concatenate([part.astype(np.float32) for part in parts], 2))
 
 
 def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights = NO_WEIGHTS) -> np.ndarray:
@@ -110,6 +117,15 @@ def decode_change(identity: Identity, change: np.ndarray) -> ReflectanceChange:
         raise ValueError(f"decode_change: expected shape (512, 512, 9), found {change.shape}")
     own = maps_to_own(identity.topology, change)
     return ReflectanceChange(own[..., :3], own[..., 3:6], own[..., 6], own[..., 7:9])
+
+
+def maps_to_canonical(topology: Topology, own: np.ndarray) -> np.ndarray:
+    """(H, W, C) image on `topology`'s own UV layout -> (512, 512, C) on the canonical one, float32."""
+    place = correspond(topology)
+    if place.same_layout:
+        return resize_area(own, TEXTURE_SIZE)
+    found = layout.sample_bilinear(own, _own_uv(topology, place).reshape(-1, 2))
+    return found.reshape(TEXTURE_SIZE, TEXTURE_SIZE, -1)
 
 
 def maps_to_own(topology: Topology, canonical: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from engine.diffusion.recipe import make_stage
 from engine.diffusion.request import GenerateRequest
 from engine.diffusion.train import Plan, train
 from engine.errors import EngineError, VocabularyError, WeightsError
+from engine.expression import ExpressionSet, ReflectanceChange
 from engine.face.builtin import builtin_identity
 from tests.diffusion.source import WaveSource
 
@@ -105,6 +106,34 @@ def test_a_prompt_makes_one_more_expression_named_after_it(identity, weights):
     result = last(GenerateRequest(identity, ("Brows Up",), prompt, steps=1, device="cpu"), weights)
     assert result.names == ("Brows Up", prompt)
     assert result[prompt].facs == pytest.approx({"AU12": 0.35, "AU6": 0.175, "AU26": 0.5, "AU25": 0.25})
+
+
+@pytest.mark.parametrize(("lock", "stays"), [("shape", slice(0, 1)), ("skin", slice(1, 5))])
+def test_what_is_locked_stays_and_the_rest_is_made_to_go_with_it(identity, weights, lock, stays):
+    asked = GenerateRequest(identity, ("Jaw Open",), steps=2, device="cpu")
+    whole = last(asked, weights)["Jaw Open"]
+    shapes, skins = [], []
+    for strength in (0.5, 1.5):
+        change = whole.change
+        louder = ReflectanceChange(*(strength * getattr(change, part.name) for part in fields(change)))
+        made = replace(whole, offsets_m=whole.offsets_m * np.float32(strength), change=louder)
+        kept = ExpressionSet(identity.hash, (made,))
+        found = last(replace(asked, lock=lock, made=kept), weights)["Jaw Open"]
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(content(found)[stays], content(made)[stays], strict=True))
+        assert f"{lock} kept" in found.provenance.note
+        shapes.append(found.offsets_m)
+        skins.append(found.change.log_diffuse)
+    assert np.abs(shapes[0] - shapes[1]).max() > 0
+    assert np.abs(skins[0] - skins[1]).max() > 0
+
+
+def test_a_lock_needs_expressions_of_this_head(identity):
+    other = ExpressionSet("another head")
+    for wrong in ({"lock": "teeth", "made": other}, {"lock": "shape"}, {"lock": "shape", "made": other}):
+        with pytest.raises(EngineError):
+            GenerateRequest(identity, ("Jaw Open",), **wrong)
+    with pytest.raises(EngineError, match="Jaw Open"):
+        GenerateRequest(identity, ("Jaw Open",), lock="skin", made=ExpressionSet(identity.hash))
 
 
 def test_what_is_not_known_is_said_before_the_model_is_loaded(identity, tmp_path):

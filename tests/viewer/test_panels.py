@@ -149,6 +149,31 @@ def test_generate_turns_into_cancel_and_back(dark, qtbot, document, jobs) -> Non
     assert document.project.expressions["sly smile"] is not None
 
 
+def test_what_is_locked_is_asked_for_with_the_expressions_that_are_there(dark, qtbot, document, jobs) -> None:
+    gate = Gate()
+    generation = Generation(document, jobs, gate)
+    panel = GeneratePanel(document, generation)
+    qtbot.addWidget(panel)
+    there = tuple(name for name in NAMES if name in document.project.expressions and name != "Neutral")
+    panel.lock.show_value("shape")
+    panel.lock.edited.emit("shape")
+    assert panel.names == there
+    assert [panel.which.itemData(at) for at in range(1, panel.which.count())] == list(there)
+    gate.let(100)
+    for names in (there[:1], ("Dimpler",)):
+        generation.start(names)
+        qtbot.waitUntil(lambda: not generation.busy, timeout=5000)
+    locked, whole = gate.requests
+    assert locked.lock == "shape"
+    assert locked.made is not None
+    assert set(locked.names) <= set(locked.made.names)
+    assert whole.lock == ""  # nothing of it is there to keep
+    panel.lock.show_value("")
+    panel.lock.edited.emit("")
+    assert panel.which.value() != there[0]
+    assert len(panel.names) >= len(there)
+
+
 def test_a_click_on_generate_puts_one_expression_on_the_face(qtbot, document, expressions) -> None:
     row = expressions.rows["Cheek Puff"]
     qtbot.mouseClick(row.generate, Qt.MouseButton.LeftButton)

@@ -29,6 +29,8 @@ class GeneratePanel(QWidget):
         self.which = Choice(parent=self)
         self.steps = self._number(1, 50, generation.settings.steps, "Sampler steps: more is slower and finer")
         self.seed = self._number(0, MAX_SEED, generation.settings.seed, "Same seed, same result")
+        self.lock = Choice([("nothing", ""), ("their shapes", "shape"), ("their skin", "skin")], parent=self)
+        self.lock.setToolTip("Of expressions that are there, keep this and make the rest to go with it")
         self.fill = Toggle("Then make the others too", self)
         self.fill.setToolTip(
             "While you work, in the background, the most similar first; stops for whatever you ask for"
@@ -46,6 +48,8 @@ class GeneratePanel(QWidget):
         self.which.edited.connect(self._show)
         self.steps.valueChanged.connect(self._settings_changed)
         self.seed.valueChanged.connect(self._settings_changed)
+        self.lock.edited.connect(self._settings_changed)
+        self.lock.edited.connect(self._fill)
         self.fill.edited.connect(generation.fill)
         self.button.clicked.connect(self._clicked)
         document.changed.connect(self._document_changed)
@@ -71,6 +75,7 @@ class GeneratePanel(QWidget):
         numbers.addWidget(self.seed, 2)
         layout.addRow("Prompt", self.prompt)
         layout.addRow("Make", self.which)
+        layout.addRow("Keep", self.lock)
         layout.addRow("Steps", numbers)
         layout.addRow(self.fill)
         layout.addRow(self.button)
@@ -82,7 +87,7 @@ class GeneratePanel(QWidget):
         """The vocabulary names the list stands for now."""
         chosen = self.which.value()
         if chosen == ALL:
-            return OTHERS
+            return self._kept() or OTHERS
         if chosen == MISSING:
             return self._missing()
         return (chosen,)
@@ -90,11 +95,18 @@ class GeneratePanel(QWidget):
     def _missing(self) -> tuple[str, ...]:
         return tuple(name for name in OTHERS if name not in self.document.project.expressions)
 
+    def _kept(self) -> tuple[str, ...]:
+        """Expressions of which something is kept; none without a lock."""
+        missing = self._missing()
+        return tuple(name for name in OTHERS if name not in missing) if self.lock.value() else ()
+
     def _fill(self) -> None:
-        items = [(f"All {len(OTHERS)} expressions", ALL)]
-        if 0 < len(self._missing()) < len(OTHERS):
+        missing = self._missing()
+        kept = self._kept()
+        items = [(f"The {len(kept)} that are there" if kept else f"All {len(OTHERS)} expressions", ALL)]
+        if not kept and 0 < len(missing) < len(OTHERS):
             items.insert(0, ("Those not made yet", MISSING))
-        self.which.set_items(items + [(name, name) for name in OTHERS])
+        self.which.set_items(items + [(name, name) for name in kept or OTHERS])
         self._show()
 
     def _document_changed(self, old: object, new: object) -> None:
@@ -102,7 +114,7 @@ class GeneratePanel(QWidget):
             self._fill()
 
     def _settings_changed(self) -> None:
-        self.generation.settings = Settings(self.steps.value(), self.seed.value())
+        self.generation.settings = Settings(self.steps.value(), self.seed.value(), self.lock.value())
 
     def _clicked(self) -> None:
         if self.generation.busy:

@@ -32,6 +32,8 @@ class ToneCurve(StrEnum):
 
     NEUTRAL = "Khronos Neutral"
     LINEAR = "Linear (clipped)"
+    AGX = "AgX"
+    ACES = "ACES"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,32 @@ vec3 tone_neutral(vec3 color) {
     return mix(color, vec3(new_peak), g);
 }
 
+// Sobotka 2022, "AgX", base look: light in a slightly smaller gamut than Rec. 2020, its logarithm from 10 stops below
+// middle grey to 6.5 above, one S-shaped curve (polynomial: Wrensch 2023), and back. Bright colours go to white softly.
+vec3 tone_agx(vec3 color) {
+    // rows: Rec. 709 to Rec. 2020 and into the inset primaries; columns of GLSL are written as rows, hence color * M
+    const mat3 rec2020 = mat3(0.6274, 0.3293, 0.0433, 0.0691, 0.9195, 0.0113, 0.0164, 0.0880, 0.8956);
+    const mat3 inset = mat3(0.856627, 0.095121, 0.048252, 0.137319, 0.761242, 0.101439, 0.111898, 0.076799, 0.811302);
+    const mat3 outset =
+        mat3(1.127101, -0.110607, -0.016494, -0.141330, 1.157824, -0.016494, -0.141330, -0.110607, 1.251936);
+    const mat3 rec709 = mat3(1.6605, -0.5876, -0.0728, -0.1246, 1.1329, -0.0083, -0.0182, -0.1006, 1.1187);
+    const float least = -12.47393, most = 4.026069;
+    vec3 stops = log2(max(color * rec2020 * inset, vec3(1e-10)));
+    vec3 x = saturate((stops - least) / (most - least));
+    vec3 curve = ((((((15.5 * x - 40.14) * x + 31.96) * x - 6.868) * x + 0.4298) * x + 0.1191) * x) - 0.00232;
+    return saturate(pow(max(curve * outset, vec3(0.0)), vec3(2.2)) * rec709);
+}
+
+// Hill 2017, a fit of the ACES 1.0 reference rendering and sRGB output transforms: filmic, darker and less colourful.
+// Without the 1 / 0.6 that some viewers put before it: middle grey comes out as in ACES.
+vec3 tone_aces(vec3 color) {
+    const mat3 into = mat3(0.59719, 0.35458, 0.04823, 0.07600, 0.90834, 0.01566, 0.02840, 0.13383, 0.83777);
+    const mat3 out_of = mat3(1.60475, -0.53108, -0.07367, -0.10208, 1.10813, -0.00605, -0.00327, -0.07276, 1.07602);
+    vec3 x = color * into;
+    vec3 film = (x * (x + 0.0245786) - 0.000090537) / (x * (0.983729 * x + 0.4329510) + 0.238081);
+    return saturate(film * out_of);
+}
+
 // Viridis at five stops (Smith and van der Walt 2015), display-encoded, for t in 0..1: dark is little, yellow is much.
 vec3 heat_color(float t) {
     t = saturate(t) * 4.0;

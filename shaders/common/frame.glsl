@@ -26,3 +26,5 @@ const int CHANNEL_OFFSET = 10;
 
 const int TONE_NEUTRAL = 0;
 const int TONE_LINEAR = 1;
+const int TONE_AGX = 2;
+const int TONE_ACES = 3;

@@ -85,6 +85,26 @@ def test_tone_curve(evaluate: Evaluate) -> None:
     assert found.max() <= 1.0
 
 
+@pytest.mark.parametrize(("tone", "grey"), [("agx", 0.18 ** (2.2 / 2.4)), ("aces", 0.10)])
+def test_filmic_curves_keep_greys_grey_rise_and_bring_every_light_into_range(
+    evaluate: Evaluate, tone: str, grey: float
+) -> None:
+    light = np.concatenate([[0.0, 0.18], np.geomspace(1e-4, 300, 400)]).astype(np.float32)
+    greys = evaluate("common/color.glsl", f"vec4(tone_{tone}(x.rgb), 1)", np.repeat(light[:, None], 4, 1))[:, :3]
+    assert np.ptp(greys, axis=1).max() < 3e-3
+    assert greys[0].max() < 1e-3
+    assert greys[1].mean() == pytest.approx(grey, abs=0.01)  # where the makers put middle grey
+    assert (np.diff(greys[2:].mean(1)) > -1e-4).all()
+    assert greys[-1].min() > 0.97
+    colors = (RNG.uniform(0, 1, (500, 4)) ** 3 * 20).astype(np.float32)
+    found = evaluate("common/color.glsl", f"vec4(tone_{tone}(x.rgb), 1)", colors)[:, :3]
+    assert found.min() >= 0.0
+    assert found.max() <= 1.0
+    skin = np.array([[0.4, 0.15, 0.05, 1.0]], np.float32)
+    order = evaluate("common/color.glsl", f"vec4(tone_{tone}(x.rgb), 1)", skin)[0, :3]
+    assert order[0] > order[1] > order[2] > 0  # skin stays skin: no channel is swapped
+
+
 def test_octahedron_agrees_with_numpy_and_inverts(evaluate: Evaluate) -> None:
     side = 18
     at = (np.arange(side) + 0.5 - 1) / (side - 2)

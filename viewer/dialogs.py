@@ -21,10 +21,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.render.offscreen import LARGEST_SIDE
 from viewer.panels.form import form
 from viewer.widgets.controls import Choice
 
-MAX_PICTURE = 8192
 SIZES = (("1024 × 1024", (1024, 1024)), ("1920 × 1080", (1920, 1080)), ("2048 × 2048", (2048, 2048)))
 SIZES += (("3840 × 2160", (3840, 2160)), ("4096 × 4096", (4096, 4096)))
 
@@ -99,7 +99,7 @@ class ScreenshotDialog(QDialog):
 
     def _size_box(self) -> QSpinBox:
         box = QSpinBox(self)
-        box.setRange(16, MAX_PICTURE)
+        box.setRange(16, LARGEST_SIDE)
         box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         return box
 

@@ -51,6 +51,17 @@ def clip_from_world(camera: Camera, size: tuple[int, int], centre: np.ndarray, r
     return projection @ look_along(eye, backward)
 
 
+def part_of_picture(size: tuple[int, int], part: tuple[int, int, int, int]) -> np.ndarray:
+    """(4, 4) float64: clip space of a picture of `size` -> that of its rectangle `part`, (left, bottom, width, height)
+    in its pixels."""
+    matrix = np.eye(4)
+    for axis in (0, 1):
+        scale = size[axis] / part[2 + axis]
+        matrix[axis, axis] = scale
+        matrix[axis, 3] = scale - 1 - 2 * part[axis] / part[2 + axis]
+    return matrix
+
+
 def shadow_from_world(key: KeyLight, centre: np.ndarray, radius: float) -> np.ndarray:
     """(4, 4) float64, world to the unit cube of the key light's shadow map; it just holds the ball given in metres."""
     towards = direction(key.yaw_rad, key.pitch_rad)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from engine.identity import Identity
-from engine.render.camera import clip_from_world, direction, eye_position, shadow_from_world
+from engine.render.camera import clip_from_world, direction, eye_position, part_of_picture, shadow_from_world
 from engine.scene import Scene, ToneCurve, ViewChannel
 
 OFFSET_RANGE_M = 0.010
@@ -29,11 +29,15 @@ def pack_frame(
     ball: tuple[np.ndarray, float],
     shadow_size: int,
     backdrop: bool,
+    part: tuple[int, int, int, int] | None = None,
 ) -> np.ndarray:
-    """A 0-d record of `FRAME` for a target of `size` (width, height) pixels; `ball` bounds the head in metres."""
+    """A 0-d record of `FRAME` for a picture of `size` (width, height) pixels, or the rectangle `part` of it; `ball`
+    bounds the head in metres."""
     frame = np.zeros((), FRAME)
     centre, radius = ball
     clip = clip_from_world(scene.camera, size, centre, radius)
+    if part is not None:
+        clip = part_of_picture(size, part) @ clip
     frame["clip_from_world"] = clip.T
     frame["world_from_clip"] = np.linalg.inv(clip).T
     frame["shadow_from_world"] = shadow_from_world(scene.key_light, centre, radius).T

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
@@ -9,6 +11,10 @@ from engine.errors import GraphicsError
 from engine.project import Project
 from engine.render.context import standalone_context
 from engine.render.renderer import Renderer
+
+LARGEST_SIDE = 16384
+TILE = 2048
+"""Side in pixels of what is drawn at a time."""
 
 
 def render_image(
@@ -23,11 +29,15 @@ def render_image(
     """(height, width, 3) uint8 sRGB, row 0 on top; (height, width, 4) with straight alpha when `transparent`.
 
     Each pixel is the mean, in linear light, of `supersample`^2 samples. Uses `renderer` (its context current) when
-    given, as a window does for its screenshots; else a context of its own, released at the end. GraphicsError where
-    there is no OpenGL or the picture is larger than the driver draws.
+    given, as a window does for its screenshots; else a context of its own, released at the end. Drawn in tiles, so that
+    neither memory nor driver sets the size. GraphicsError where there is no OpenGL, or beyond `LARGEST_SIDE`.
     """
     if width < 1 or height < 1 or supersample < 1:
         raise ValueError(f"render_image: expected a size of 1 or more, found {width} x {height} at {supersample}")
+    if max(width, height) > LARGEST_SIDE:
+        raise GraphicsError(
+            f"picture: expected at most {LARGEST_SIDE} on a side, found {width} x {height}; choose a smaller size"
+        )
     if renderer is not None:
         return _render(renderer, project, (width, height), transparent, supersample)
     context = standalone_context()
@@ -46,23 +56,29 @@ def _render(
 ) -> np.ndarray:
     context = renderer.context
     limit = min(context.info["GL_MAX_RENDERBUFFER_SIZE"], *context.info["GL_MAX_VIEWPORT_DIMS"])
-    if max(size) > limit:
-        found = f"{size[0]} x {size[1]}"
-        raise GraphicsError(f"picture: expected at most {limit} on a side, found {found}; choose a smaller size")
-    supersample = min(supersample, limit // max(size))
+    supersample = min(supersample, limit)
+    side = max(1, min(TILE, limit // supersample))
     fine = size[0] * supersample, size[1] * supersample
-    color = context.renderbuffer(fine, 4)
-    depth = context.depth_renderbuffer(fine)
+    held = min(side, size[0]) * supersample, min(side, size[1]) * supersample
+    color = context.renderbuffer(held, 4)
+    depth = context.depth_renderbuffer(held)
     target = context.framebuffer([color], depth)
+    image = np.empty((size[1], size[0], 4 if transparent else 3), np.uint8)
     try:
-        renderer.draw(project, target, fine, transparent=transparent)
-        pixels = np.frombuffer(target.read(components=4, alignment=1), np.uint8).reshape(fine[1], fine[0], 4)
+        for top, left in product(range(0, size[1], side), range(0, size[0], side)):
+            width, height = min(side, size[0] - left), min(side, size[1] - top)
+            bottom = size[1] - top - height
+            part = (supersample * left, supersample * bottom, supersample * width, supersample * height)
+            renderer.draw(project, target, fine, transparent=transparent, part=part)
+            read = target.read(viewport=(0, 0, *part[2:]), components=4, alignment=1)
+            pixels = np.frombuffer(read, np.uint8).reshape(part[3], part[2], 4)
+            found = downsample(pixels[::-1], supersample)
+            image[top : top + height, left : left + width] = found[..., : image.shape[2]]
     finally:
         renderer.idle.use()
         for made in (target, color, depth):
             made.release()
-    image = downsample(pixels[::-1], supersample)
-    return image if transparent else np.ascontiguousarray(image[..., :3])
+    return image
 
 
 def downsample(pixels: np.ndarray, factor: int) -> np.ndarray:

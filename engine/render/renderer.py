@@ -54,9 +54,11 @@ class Renderer:
         size: tuple[int, int],
         *,
         transparent: bool = False,
+        part: tuple[int, int, int, int] | None = None,
     ) -> None:
         """Draw `project` over the lower-left `size` (width, height) pixels of `target`, colours display-encoded.
 
+        With `part`, only that rectangle (left, bottom, width, height) of such a picture, over the lower-left pixels.
         The backdrop has alpha 1, or with `transparent` alpha 0 and no colour; the head has alpha 1. Sets all GL state
         it needs and leaves depth test, culling, blending and scissor off. FileFormatError for a broken light.
         """
@@ -70,11 +72,11 @@ class Renderer:
         atlas = self._environments.atlas(scene.environment.name)
         shadow = self._shadow_map(scene.key_light)
         backdrop = scene.environment.visible and not transparent
-        self._frame.write(pack_frame(scene, project.identity, size, self._ball, shadow.size, backdrop).tobytes())
+        self._frame.write(pack_frame(scene, project.identity, size, self._ball, shadow.size, backdrop, part).tobytes())
         self._frame.bind_to_uniform_block(0)
         self._draw_shadow(shadow, scene.key_light)
         target.use()
-        target.viewport = (0, 0, *size)
+        target.viewport = (0, 0, *(size if part is None else part[2:]))
         target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]  (the stub forgets that None means off)
         background = (0.0, 0.0, 0.0, 0.0) if transparent else (*scene.background_srgb, 1.0)
         target.clear(*background, depth=1.0)

@@ -13,10 +13,11 @@ import pytest
 
 from engine.color import linear_from_srgb
 from engine.composer import compose_positions
-from engine.errors import FileFormatError
+from engine.errors import FileFormatError, GraphicsError
 from engine.identity import Identity, ReflectanceMaps
 from engine.mesh import PARTS, Part, Topology
 from engine.project import Project, new_project
+from engine.render import offscreen
 from engine.render.offscreen import downsample, render_image
 from engine.render.renderer import Renderer
 from engine.scene import Camera, Environment, KeyLight, Scene, ToneCurve, ViewChannel
@@ -66,6 +67,24 @@ def test_a_head_is_drawn_in_the_middle(renderer: Renderer, head: Identity) -> No
     for corner in (image[0, 0], image[0, -1], image[-1, 0], image[-1, -1]):
         np.testing.assert_allclose(corner, backdrop, atol=1)
     assert image[48, 48, 0] > image[48, 48, 2] > 20  # skin
+
+
+@pytest.mark.parametrize("supersample", [1, 2])
+def test_a_picture_in_tiles_is_the_picture(
+    renderer: Renderer, head: Identity, monkeypatch: pytest.MonkeyPatch, supersample: int
+) -> None:
+    project = scened(new_project(head), environment=Environment("Sunset", visible=True), wireframe=True)
+    whole = render_image(project, 90, 70, supersample=supersample, renderer=renderer).astype(int)
+    monkeypatch.setattr(offscreen, "TILE", 32)
+    tiled = render_image(project, 90, 70, supersample=supersample, renderer=renderer).astype(int)
+    differs = np.abs(whole - tiled).max(axis=2) > 2
+    assert differs.mean() < 0.005  # edges may round to the other side
+    assert not differs[:, [31, 32, 63, 64]].any(axis=1).all()
+
+
+def test_no_picture_is_larger_than_the_largest(renderer: Renderer, head: Identity) -> None:
+    with pytest.raises(GraphicsError, match="16384"):
+        render_image(new_project(head), 20000, 10, renderer=renderer)
 
 
 def test_transparent_has_straight_alpha(renderer: Renderer, head: Identity) -> None:

@@ -181,13 +181,17 @@ def _list_person(folder: Path, split: str | None) -> None:
 
 
 def _render(options: argparse.Namespace) -> int:
-    from engine.export import named, save_screenshot
-    from engine.render.offscreen import render_image
+    from engine.export import named, save_layers, save_screenshot
+    from engine.render.offscreen import render_image, render_layers
 
-    named(options.out, ".png")
+    layered = Path(options.out).suffix.lower() == ".exr" and options.reference is None
+    named(options.out, ".exr" if layered else ".png")
     project = open_project(options.path)
     scene = _scene(project.scene, options)
     project = replace(_with_weights(project, options), scene=scene)
+    if layered:
+        save_layers(render_layers(project, *options.size), options.out)
+        return 0
     image = render_image(project, *options.size, transparent=options.transparent)
     save_screenshot(image, options.out)
     if options.reference is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from engine.errors import ExportError
 from engine.expression import ExpressionSet
 from engine.io.files import write_bytes
 from engine.io.gltf import glb_bytes
-from engine.io.images import write_png
+from engine.io.images import write_exr, write_png
 from engine.io.jreflectance_writer import Written, write
 from engine.project import Project
 
@@ -40,6 +40,11 @@ def export_jreflectance(project: Project, folder: str | Path) -> None:
 def save_screenshot(image: np.ndarray, path: str | Path) -> None:
     """Write an (H, W, 3|4) uint8 sRGB picture, row 0 on top, straight alpha, as PNG; ExportError as `export_glb`."""
     write_png(named(path, ".png"), image)
+
+
+def save_layers(layers: Mapping[str, np.ndarray], path: str | Path) -> None:
+    """Write what `engine.render.offscreen.render_layers` gives as one OpenEXR file; ExportError as `export_glb`."""
+    write_exr(named(path, ".exr"), layers)
 
 
 def only(project: Project, names: tuple[str, ...]) -> Project:

@@ -1,7 +1,7 @@
 #version 410 core
 // The head, all parts and all channels. Display values leave here: one target, no pass after it.
 // Compiled once per kind of part (SKIN, EYE or TISSUE is defined) and for maps alone (PLAIN), because a software
-// rasteriser walks through both sides of every branch.
+// rasteriser walks through both sides of every branch. With PASSES, light and surface leave in linear floats instead.
 #include "common/display.glsl"
 #include "lighting/surface.glsl"
 
@@ -16,7 +16,17 @@ in vec3 v_normal;
 in vec2 v_uv;
 in vec3 v_data;
 in vec4 v_sky;
+#if defined(PASSES)
+layout(location = 0) out vec4 o_picture;         // diffuse + specular light; a 1
+layout(location = 1) out vec4 o_diffuse_light;   // albedo included
+layout(location = 2) out vec4 o_specular_light;
+layout(location = 3) out vec4 o_albedo;          // a perceptual roughness
+layout(location = 4) out vec4 o_specular;        // F0
+layout(location = 5) out vec4 o_normal;          // world, with the slopes of the map
+layout(location = 6) out vec4 o_position;        // metres, a distance along the view axis
+#else
 out vec4 o_color;
+#endif
 
 // Schueler 2013, "Followup: Normal Mapping without Precomputed Tangents": the directions in which u grows and v
 // shrinks, from screen derivatives, so mirrored and seamed layouts need no care. Slope x is along +U, slope y up the image.
@@ -80,7 +90,7 @@ vec3 channel_color(int channel, Surface s) {
 }
 
 vec3 final_color(Surface s) { return channel_color(int(u_display.z), s); }
-#else
+#elif !defined(PASSES)
 vec3 final_color(Surface s) {
     int channel = int(u_display.z);
     if (channel == CHANNEL_DIFFUSE_LIGHT) s.albedo = vec3(1.0);
@@ -95,5 +105,16 @@ void main() {
     vec3 n = normalize(v_normal) * (gl_FrontFacing ? 1.0 : -1.0);
     Surface s = part_surface(n);
     if (!gl_FrontFacing) s.occlusion *= 0.25;   // the inside of an open neck
+    #if defined(PASSES)
+    Light light = shade(s, v_position);
+    o_diffuse_light = vec4(light.diffuse * u_display.x, 1.0);
+    o_specular_light = vec4(light.specular * u_display.x, 1.0);
+    o_picture = vec4(o_diffuse_light.rgb + o_specular_light.rgb, 1.0);
+    o_albedo = vec4(s.albedo, s.roughness);
+    o_specular = vec4(s.f0, 1.0);
+    o_normal = vec4(s.normal, 1.0);
+    o_position = vec4(v_position, 1.0 / gl_FragCoord.w);
+    #else
     o_color = vec4(final_color(s), 1.0);
+    #endif
 }

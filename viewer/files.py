@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from engine.export import export_glb, jreflectance_steps, save_screenshot
+from engine.export import export_glb, jreflectance_steps, save_layers, save_screenshot
 from engine.io.open import open_project
 from engine.io.project import save_project
 from engine.project import Project
@@ -49,6 +49,11 @@ def exporting_folder(project: Project, folder: str) -> Iterator[FileStep]:
 def saving_picture(image: np.ndarray, path: str) -> Iterator[FileStep]:
     """Job: write a PNG of (H, W, 3 or 4) uint8 sRGB; the result is the path."""
     return _writing(save_screenshot, image, path)
+
+
+def saving_layers(layers: Mapping[str, np.ndarray], path: str) -> Iterator[FileStep]:
+    """Job: write an OpenEXR file of `render_layers`; the result is the path."""
+    return _writing(save_layers, layers, path)
 
 
 def save(project: Project, path: str) -> str:

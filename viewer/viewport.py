@@ -7,6 +7,8 @@ every paint, because Qt makes a new one at each resize and re-dock.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import moderngl
@@ -21,7 +23,8 @@ from engine.errors import GraphicsError
 from engine.expression import ExpressionSet
 from engine.mesh import Part
 from engine.project import Project
-from engine.render.offscreen import render_image
+from engine.render.offscreen import render_image, render_layers
+from engine.render.renderer import Renderer
 from engine.scene import Camera
 from viewer import orbit
 from viewer.canvas import Canvas
@@ -156,12 +159,22 @@ class Viewport(QOpenGLWidget):
 
         GraphicsError when there is no renderer or the driver cannot make a target that large.
         """
+        with self._drawing() as renderer:
+            return render_image(self.document.project, width, height, transparent=transparent, renderer=renderer)
+
+    def layers(self, width: int, height: int) -> dict[str, np.ndarray]:
+        """What the project's picture is made of (`render_layers`); errors as `picture`."""
+        with self._drawing() as renderer:
+            return render_layers(self.document.project, width, height, renderer=renderer)
+
+    @contextmanager
+    def _drawing(self) -> Iterator[Renderer]:
+        """The renderer, its context current."""
         if self._canvas is None:
             raise GraphicsError("expected a viewport with OpenGL, found none; show the window first")
         self.makeCurrent()
         try:
-            project = self.document.project
-            return render_image(project, width, height, transparent=transparent, renderer=self._canvas.renderer)
+            yield self._canvas.renderer
         finally:
             self.doneCurrent()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from PySide6.QtCore import QSettings, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
@@ -25,6 +26,7 @@ from viewer.viewport import Viewport
 
 APPLICATION = "ExpDiff Studio"
 RECENT = 10
+PICTURE_KINDS = "PNG (*.png);;OpenEXR with every layer (*.exr)"
 LAYOUT_VERSION = 1
 FILL = "make_others"
 """Setting: make the other expressions too, once one was asked for."""
@@ -201,16 +203,20 @@ class MainWindow(QMainWindow):
         self.file_jobs.start(files.exporting_folder(self.document.project, folder))
 
     def save_picture(self, path: str, settings: dialogs.PictureSettings) -> None:
-        """Draw the project at the chosen size and write it as a PNG."""
-        image = self.viewport.picture(settings.width, settings.height, transparent=settings.transparent)
-        self.file_jobs.start(files.saving_picture(image, path))
+        """Draw the project at the chosen size and write it as a PNG, or with all its layers as an OpenEXR file."""
+        if Path(path).suffix.casefold() == ".exr":
+            job = files.saving_layers(self.viewport.layers(settings.width, settings.height), path)
+        else:
+            image = self.viewport.picture(settings.width, settings.height, transparent=settings.transparent)
+            job = files.saving_picture(image, path)
+        self.file_jobs.start(job)
 
     def ask_screenshot(self) -> None:
         """Ask for size, then for the file."""
         dialog = dialogs.ScreenshotDialog(self.viewport.pixel_size(), self)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             name = self.document.project.identity.name + ".png"
-            path, _ = QFileDialog.getSaveFileName(self, "Save screenshot", name, "PNG (*.png)")
+            path, _ = QFileDialog.getSaveFileName(self, "Save screenshot", name, PICTURE_KINDS)
             if path:
                 self.save_picture(path, dialog.settings)
         dialog.deleteLater()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ LOG = logging.getLogger(__name__)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LARGEST_SIDE = 16384
+_EXR_LETTERS = {"normal": "XYZ", "position": "XYZ", "depth": "Z"}
 _KEPT_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
@@ -57,6 +59,33 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
     """
     with replacing(Path(path)) as temporary:
         _encode(temporary, pixels)
+
+
+def write_exr(path: Path, layers: Mapping[str, np.ndarray]) -> None:
+    """Write float32 layers (H, W) or (H, W, C <= 4), row 0 on top, linear, as one OpenEXR file, whole or not at all.
+
+    `RGBA` become the channels R, G, B, A; any other layer NAME becomes NAME.R ... (NAME.Y with one channel;
+    normal.X ..., depth.Z), blanks as underscores, as compositing programs group them. ExportError when the place cannot
+    be written.
+    """
+    names, planes = [], []
+    for layer, values in layers.items():
+        values = values if values.ndim == 3 else values[..., None]
+        letters = _EXR_LETTERS.get(layer, "Y" if values.shape[2] == 1 else "RGBA"[: values.shape[2]])
+        prefix = "" if layer == "RGBA" else layer.replace(" ", "_") + "."
+        names += [prefix + letter for letter in letters]
+        planes.append(values)
+    pixels = np.concatenate(planes, 2).astype(np.float32)
+    spec = oiio.ImageSpec(pixels.shape[1], pixels.shape[0], pixels.shape[2], oiio.FLOAT)
+    spec.channelnames = tuple(names)
+    spec.attribute("compression", "zip")
+    spec.attribute("oiio:ColorSpace", "lin_rec709")
+    with replacing(Path(path)) as temporary:
+        output = oiio.ImageOutput.create("exr")
+        if output is None:
+            raise OSError(f"no OpenEXR writer in OpenImageIO: {oiio.geterror()}")
+        if not (output.open(str(temporary), spec) and output.write_image(pixels) and output.close()):
+            raise OSError(output.geterror() or "image could not be written")
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:

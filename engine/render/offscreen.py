@@ -1,7 +1,8 @@
-"""A project as a picture in memory, without a window."""
+"""A project as a picture in memory, without a window, or as the layers that a picture is made of."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from itertools import product
 
 import numpy as np
@@ -10,11 +11,14 @@ from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
 from engine.errors import GraphicsError
 from engine.project import Project
 from engine.render.context import standalone_context
+from engine.render.passes import LAYERS
 from engine.render.renderer import Renderer
 
-LARGEST_SIDE = 16384
+LARGEST_SIDE, LARGEST_LAYERED_SIDE = 16384, 4096
+"""Of a picture; with all its layers, which are kept whole, 112 bytes a pixel."""
 TILE = 2048
-"""Side in pixels of what is drawn at a time."""
+LAYER_TILE = 512
+"""Sides in pixels of what is drawn at a time."""
 
 
 def render_image(
@@ -32,53 +36,123 @@ def render_image(
     given, as a window does for its screenshots; else a context of its own, released at the end. Drawn in tiles, so that
     neither memory nor driver sets the size. GraphicsError where there is no OpenGL, or beyond `LARGEST_SIDE`.
     """
+    _check(width, height, supersample)
+    channels = 4 if transparent else 3
+    image = np.empty((height, width, channels), np.uint8)
+
+    def draw(renderer: Renderer) -> None:
+        with _Tiles(renderer, (width, height), supersample, TILE, 1, "f1") as tiles:
+            for rows, columns, (pixels,) in tiles.drawn(project, transparent=transparent):
+                image[rows, columns] = downsample(pixels, tiles.supersample)[..., :channels]
+
+    _with_renderer(renderer, draw)
+    return image
+
+
+def render_layers(
+    project: Project, width: int, height: int, *, supersample: int = 2, renderer: Renderer | None = None
+) -> dict[str, np.ndarray]:
+    """The picture before its tone curve and what it is made of, float32, row 0 on top, 0 where there is no head.
+
+    Linear light with the scene's exposure: `RGBA` (H, W, 4, alpha associated), `diffuse light` (albedo included) and
+    `specular light` (H, W, 3), whose sum RGB is. Of the head alone, means over what of a pixel it covers: `albedo` and
+    `specular` (F0), linear, `normal` (unit, world), `position` (metres, world) (H, W, 3); `roughness` (perceptual) and
+    `depth` (metres along the view axis) (H, W). `renderer`, tiles and errors as in `render_image`.
+    """
+    _check(width, height, supersample, LARGEST_LAYERED_SIDE)
+    found = {name: np.zeros((height, width, 4), np.float32) for name in LAYERS}
+
+    def draw(renderer: Renderer) -> None:
+        with _Tiles(renderer, (width, height), supersample, LAYER_TILE, len(LAYERS), "f4") as tiles:
+            for rows, columns, layers in tiles.drawn(project, layers=True):
+                for image, pixels in zip(found.values(), layers, strict=True):
+                    image[rows, columns] = _mean(pixels, tiles.supersample)
+
+    _with_renderer(renderer, draw)
+    picture = found["picture"]
+    cover = np.maximum(picture[..., 3:], 1e-6)
+    normal = found["normal"][..., :3]
+    light = {"RGBA": picture, **{name: found[name][..., :3] for name in ("diffuse light", "specular light")}}
+    surface = {name: found[name][..., :3] / cover for name in ("albedo", "specular", "position")}
+    surface["normal"] = normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
+    alone = {"roughness": found["albedo"], "depth": found["position"]}
+    return light | surface | {name: image[..., 3] / cover[..., 0] for name, image in alone.items()}
+
+
+def _check(width: int, height: int, supersample: int, largest: int = LARGEST_SIDE) -> None:
     if width < 1 or height < 1 or supersample < 1:
-        raise ValueError(f"render_image: expected a size of 1 or more, found {width} x {height} at {supersample}")
-    if max(width, height) > LARGEST_SIDE:
+        raise ValueError(f"picture: expected a size of 1 or more, found {width} x {height} at {supersample}")
+    if max(width, height) > largest:
         raise GraphicsError(
-            f"picture: expected at most {LARGEST_SIDE} on a side, found {width} x {height}; choose a smaller size"
+            f"picture: expected at most {largest} on a side, found {width} x {height}; choose a smaller size"
         )
+
+
+def _with_renderer(renderer: Renderer | None, draw: Callable[[Renderer], None]) -> None:
+    """`draw` with `renderer`, or with one on a context of its own."""
     if renderer is not None:
-        return _render(renderer, project, (width, height), transparent, supersample)
+        draw(renderer)
+        return
     context = standalone_context()
     try:
         renderer = Renderer(context)
         try:
-            return _render(renderer, project, (width, height), transparent, supersample)
+            draw(renderer)
         finally:
             renderer.release()
     finally:
         context.release()
 
 
-def _render(
-    renderer: Renderer, project: Project, size: tuple[int, int], transparent: bool, supersample: int
-) -> np.ndarray:
-    context = renderer.context
-    limit = min(context.info["GL_MAX_RENDERBUFFER_SIZE"], *context.info["GL_MAX_VIEWPORT_DIMS"])
-    supersample = min(supersample, limit)
-    side = max(1, min(TILE, limit // supersample))
-    fine = size[0] * supersample, size[1] * supersample
-    held = min(side, size[0]) * supersample, min(side, size[1]) * supersample
-    color = context.renderbuffer(held, 4)
-    depth = context.depth_renderbuffer(held)
-    target = context.framebuffer([color], depth)
-    image = np.empty((size[1], size[0], 4 if transparent else 3), np.uint8)
-    try:
-        for top, left in product(range(0, size[1], side), range(0, size[0], side)):
-            width, height = min(side, size[0] - left), min(side, size[1] - top)
-            bottom = size[1] - top - height
-            part = (supersample * left, supersample * bottom, supersample * width, supersample * height)
-            renderer.draw(project, target, fine, transparent=transparent, part=part)
-            read = target.read(viewport=(0, 0, *part[2:]), components=4, alignment=1)
-            pixels = np.frombuffer(read, np.uint8).reshape(part[3], part[2], 4)
-            found = downsample(pixels[::-1], supersample)
-            image[top : top + height, left : left + width] = found[..., : image.shape[2]]
-    finally:
-        renderer.idle.use()
-        for made in (target, color, depth):
+class _Tiles:
+    """Targets on the driver for one tile of a picture at a time, `supersample`^2 samples a pixel."""
+
+    def __init__(
+        self, renderer: Renderer, size: tuple[int, int], supersample: int, side: int, count: int, dtype: str
+    ) -> None:
+        context = renderer.context
+        limit = min(context.info["GL_MAX_RENDERBUFFER_SIZE"], *context.info["GL_MAX_VIEWPORT_DIMS"])
+        self.renderer, self.size, self.dtype = renderer, size, dtype
+        self.supersample = min(supersample, limit)
+        self.side = max(1, min(side, limit // self.supersample))
+        held = min(self.side, size[0]) * self.supersample, min(self.side, size[1]) * self.supersample
+        self._colors = [context.renderbuffer(held, 4, dtype=dtype) for _ in range(count)]
+        self._depth = context.depth_renderbuffer(held)
+        self._target = context.framebuffer(self._colors, self._depth)
+
+    def __enter__(self) -> _Tiles:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.renderer.idle.use()
+        for made in (self._target, *self._colors, self._depth):
             made.release()
-    return image
+
+    def drawn(
+        self, project: Project, *, transparent: bool = False, layers: bool = False
+    ) -> Iterator[tuple[slice, slice, list[np.ndarray]]]:
+        """Rows and columns of each tile and its samples (h * s, w * s, 4), row 0 on top, from each target."""
+        (wide, tall), samples = self.size, self.supersample
+        number = np.uint8 if self.dtype == "f1" else np.float32
+        for top, left in product(range(0, tall, self.side), range(0, wide, self.side)):
+            width, height = min(self.side, wide - left), min(self.side, tall - top)
+            bottom = tall - top - height
+            part = (samples * left, samples * bottom, samples * width, samples * height)
+            fine = wide * samples, tall * samples
+            self.renderer.draw(project, self._target, fine, transparent=transparent, part=part, layers=layers)
+            found = []
+            for attachment in range(len(self._colors)):
+                read = self._target.read(
+                    viewport=(0, 0, *part[2:]), components=4, attachment=attachment, alignment=1, dtype=self.dtype
+                )
+                found.append(np.frombuffer(read, number).reshape(part[3], part[2], 4)[::-1])
+            yield slice(top, top + height), slice(left, left + width), found
+
+
+def _mean(samples: np.ndarray, factor: int) -> np.ndarray:
+    """(H f, W f, C) -> (H, W, C) means of blocks."""
+    height, width = samples.shape[0] // factor, samples.shape[1] // factor
+    return samples.reshape(height, factor, width, factor, -1).mean((1, 3))
 
 
 def downsample(pixels: np.ndarray, factor: int) -> np.ndarray:

@@ -47,6 +47,8 @@ CLAY = Tissue((0.42, 0.42, 0.42), 0.6, 0.04, 0.0)
 _KINDS = {Part.SKIN: "SKIN", Part.EYE_LEFT: "EYE", Part.EYE_RIGHT: "EYE"}
 LIT = (ViewChannel.SHADED, ViewChannel.GEOMETRY, ViewChannel.DIFFUSE_LIGHT, ViewChannel.SPECULAR_LIGHT)
 """Channels that need light; the others show a map as it is."""
+LAYERS = ("picture", "diffuse light", "specular light", "albedo", "specular", "normal", "position")
+"""What PASSES of head.frag writes, by target: each three numbers and a fourth (see there)."""
 
 
 def linked(context: moderngl.Context, vertex: str, fragment: str, defines: tuple[str, ...] = ()) -> moderngl.Program:
@@ -85,9 +87,10 @@ class HeadPass:
             context.vertex_array(self._depth, only_position, elements),
         ]
 
-    def draw(self, channel: ViewChannel) -> None:
+    def draw(self, channel: ViewChannel | None) -> None:
         """All drawn parts: what faces the eye, skin first because it hides most, then the inside of an open neck.
 
+        `channel` None writes all of them at once into the targets of `LAYERS`.
         Two rounds, so that the far side of the head is never shaded to be drawn over.
         """
         assert self._mesh is not None
@@ -98,10 +101,11 @@ class HeadPass:
                 self._array_for(part, channel).render(moderngl.TRIANGLES, count, first=first)
         self._context.disable(moderngl.CULL_FACE)
 
-    def _array_for(self, part: Part, channel: ViewChannel) -> moderngl.VertexArray:
+    def _array_for(self, part: Part, channel: ViewChannel | None) -> moderngl.VertexArray:
         """The vertex array of the program that draws `part`, compiled on first use, with its material set."""
         clay = channel == ViewChannel.GEOMETRY
-        kind = ("TISSUE" if clay else _KINDS.get(part, "TISSUE"), "LIT" if channel in LIT else "PLAIN")
+        use = "PASSES" if channel is None else "LIT" if channel in LIT else "PLAIN"
+        kind = ("TISSUE" if clay else _KINDS.get(part, "TISSUE"), use)
         if kind not in self._shaded:
             self._shaded[kind] = linked(self._context, "head.vert", "head.frag", kind)
         if kind not in self._shaded_arrays:

@@ -55,10 +55,13 @@ class Renderer:
         *,
         transparent: bool = False,
         part: tuple[int, int, int, int] | None = None,
+        layers: bool = False,
     ) -> None:
         """Draw `project` over the lower-left `size` (width, height) pixels of `target`, colours display-encoded.
 
         With `part`, only that rectangle (left, bottom, width, height) of such a picture, over the lower-left pixels.
+        With `layers`, linear light and what it falls on, into one float target for each of `passes.LAYERS`, over
+        nothing.
         The backdrop has alpha 1, or with `transparent` alpha 0 and no colour; the head has alpha 1. Sets all GL state
         it needs and leaves depth test, culling, blending and scissor off. FileFormatError for a broken light.
         """
@@ -71,6 +74,7 @@ class Renderer:
         maps = self._composer.compose(project.identity.maps, project.expressions, project.active())
         atlas = self._environments.atlas(scene.environment.name)
         shadow = self._shadow_map(scene.key_light)
+        transparent = transparent or layers
         backdrop = scene.environment.visible and not transparent
         self._frame.write(pack_frame(scene, project.identity, size, self._ball, shadow.size, backdrop, part).tobytes())
         self._frame.bind_to_uniform_block(0)
@@ -84,14 +88,14 @@ class Renderer:
         if backdrop:
             context.disable(moderngl.DEPTH_TEST)
             self._backdrop.draw()
-        self._draw_head(scene)
+        self._draw_head(scene, layers)
 
-    def _draw_head(self, scene: Scene) -> None:
+    def _draw_head(self, scene: Scene, layers: bool) -> None:
         context = self.context
         context.enable(moderngl.DEPTH_TEST)
         context.depth_func = "<="
-        self._head.draw(scene.channel)
-        if scene.wireframe:
+        self._head.draw(None if layers else scene.channel)
+        if scene.wireframe and not layers:
             self._head.draw_wires()
         context.disable(moderngl.DEPTH_TEST)
 

@@ -6,10 +6,11 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import OpenImageIO as oiio
 import pytest
 
 from engine.errors import ExportError, FileFormatError
-from engine.io.images import png_bytes, read_grey, read_rgb, write_png
+from engine.io.images import png_bytes, read_grey, read_rgb, write_exr, write_png
 
 RNG = np.random.default_rng(3)
 RGB = RNG.integers(0, 256, (19, 33, 3), dtype=np.uint8)
@@ -98,3 +99,26 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="uint8"):
         write_png(tmp_path / "a.png", RGB.astype(np.float32))
     assert not (tmp_path / "a.png").exists()
+
+
+def test_layers_keep_their_names_and_numbers(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    layers = {
+        "RGBA": rng.normal(0, 9, (5, 7, 4)).astype(np.float32),
+        "diffuse light": rng.normal(0, 9, (5, 7, 3)).astype(np.float32),
+        "depth": rng.normal(0, 9, (5, 7)).astype(np.float32),
+    }
+    path = tmp_path / "layers.exr"
+    write_exr(path, layers)
+    source = oiio.ImageInput.open(str(path))
+    names = list(source.spec().channelnames)
+    assert sorted(names) == sorted(
+        ["R", "G", "B", "A", "diffuse_light.R", "diffuse_light.G", "diffuse_light.B", "depth.Z"]
+    )
+    pixels = source.read_image("float")
+    source.close()
+    for name, layer in (("G", layers["RGBA"][..., 1]), ("diffuse_light.B", layers["diffuse light"][..., 2])):
+        np.testing.assert_array_equal(pixels[..., names.index(name)], layer)
+    np.testing.assert_array_equal(pixels[..., names.index("depth.Z")], layers["depth"])
+    with pytest.raises(ExportError):
+        write_exr(path / "below a file.exr", layers)

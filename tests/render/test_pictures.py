@@ -11,14 +11,14 @@ import moderngl
 import numpy as np
 import pytest
 
-from engine.color import linear_from_srgb
+from engine.color import linear_from_srgb, srgb_from_linear
 from engine.composer import compose_positions
 from engine.errors import FileFormatError, GraphicsError
 from engine.identity import Identity, ReflectanceMaps
 from engine.mesh import PARTS, Part, Topology
 from engine.project import Project, new_project
 from engine.render import offscreen
-from engine.render.offscreen import downsample, render_image
+from engine.render.offscreen import downsample, render_image, render_layers
 from engine.render.renderer import Renderer
 from engine.scene import Camera, Environment, KeyLight, Scene, ToneCurve, ViewChannel
 from tests.heads import make_expressions, make_head
@@ -80,6 +80,34 @@ def test_a_picture_in_tiles_is_the_picture(
     differs = np.abs(whole - tiled).max(axis=2) > 2
     assert differs.mean() < 0.005  # edges may round to the other side
     assert not differs[:, [31, 32, 63, 64]].any(axis=1).all()
+
+
+def test_layers_add_up_to_the_picture_and_say_what_it_is_made_of(renderer: Renderer, head: Identity) -> None:
+    project = scened(new_project(head), tone_curve=ToneCurve.LINEAR, exposure_ev=-0.5)
+    layers = render_layers(project, 80, 64, renderer=renderer)
+    picture = render_image(project, 80, 64, transparent=True, renderer=renderer)
+    rgba = layers["RGBA"]
+    inside, outside = rgba[..., 3] == 1, rgba[..., 3] == 0
+    assert inside.mean() > 0.2
+    assert outside.mean() > 0.2
+    np.testing.assert_allclose(rgba[..., 3] * 255, picture[..., 3], atol=1)
+    shown = srgb_from_linear(rgba[..., :3].clip(0, 1)) * 255
+    assert np.percentile(np.abs(shown - picture[..., :3])[inside], 99) < 3
+    np.testing.assert_allclose(layers["diffuse light"] + layers["specular light"], rgba[..., :3], atol=1e-5)
+    for name, layer in layers.items():
+        assert layer.dtype == np.float32, name
+        assert np.isfinite(layer).all(), name
+        assert not layer[outside].any(), name
+    np.testing.assert_allclose(np.linalg.norm(layers["normal"], axis=-1)[inside], 1, atol=1e-4)
+    assert layers["normal"][inside].mean(0)[2] > 0.3  # it looks at the eye, which stands on +Z
+    ahead = project.scene.camera.distance_m + project.scene.camera.target_m[2] - layers["position"][..., 2]
+    np.testing.assert_allclose(layers["depth"][inside], ahead[inside], atol=1e-4)
+    low, high = head.positions_m.min(0) - 1e-3, head.positions_m.max(0) + 1e-3
+    assert ((layers["position"][inside] > low) & (layers["position"][inside] < high)).all()
+    assert 0.02 < layers["roughness"][inside].mean() < 1
+    assert 0.01 < layers["specular"][inside].mean() < 0.1
+    with pytest.raises(GraphicsError, match="4096"):
+        render_layers(project, 5000, 10, renderer=renderer)
 
 
 def test_no_picture_is_larger_than_the_largest(renderer: Renderer, head: Identity) -> None:

@@ -181,6 +181,10 @@ def test_screenshots_have_their_size_and_transparency(qtbot, open_window, expres
     assert image.pixelColor(0, 0).alpha() == 0
     assert image.pixelColor(150, 100).alpha() == 255
     assert str(path) in window.notifier.message
+    layers = path.with_suffix(".exr")
+    with qtbot.waitSignal(window.file_jobs.finished, timeout=10000):
+        window.save_picture(str(layers), PictureSettings(40, 30, True))
+    assert layers.stat().st_size > 1000
     opaque = window.viewport.picture(64, 96)
     assert opaque.shape == (96, 64, 3)
     with pytest.raises(GraphicsError, match="smaller"):

@@ -74,6 +74,8 @@ _MORE = frozenset(
 )
 _TO = {"to": "to", "toward": "to", "towards": "to", "into": "to", "on": "on", "at": "on"}
 _CODE_SIDES = {"l": "left", "r": "right", "u": "one"}
+_ALL_OF_IT = frozenset(("everything", "yourself", "facial"))
+"""The whole face, where no part is named: 'everything pulled apart', 'stretch all facial muscles'."""
 _PAIRED = frozenset(("eye", "eyebrow", "brow", "eyelid", "cheek", "corner"))
 _ONE_OF_TWO = frozenset(("up", "close", "narrow", "open", "drop", "droop", "puff"))
 
@@ -125,6 +127,8 @@ def _clause(chunk: Sequence[Token], joint: str, said: frozenset[str]) -> Clause:
     if degrees:
         weaker = any(token.kind == "booster" for token in chunk) and min(degrees) < 0.5
         made.degree = min(degrees) * (0.6 if weaker else 1.0)
+        if any(token.kind == "code" for token in chunk):
+            made.looks = [meant.full() for meant in made.looks]  # AU26C is a C of the row
     return made
 
 
@@ -159,7 +163,7 @@ def _how(chunk: Sequence[Token], at: int, place: str) -> str:
     """How the side at a place is said."""
     of_side = False
     for token in chunk[at + 1 :]:
-        if token.kind == "part":
+        if token.kind == "part" and not (of_side and token.value == "face"):
             return "adjective"
         of_side |= token.lemma == "side"
         if token.kind not in ("filler", "modifier", "act", "degree", "booster", "preposition"):
@@ -181,16 +185,20 @@ def _read_together(chunk: Sequence[Token], made: Clause) -> None:
     """What several words of a chunk say that none of them says alone."""
     lemmas = {token.lemma for token in chunk}
     made.pronoun = bool(lemmas & {"it", "they", "them"}) and not made.parts
+    if not (made.parts or made.looks) and made.active and lemmas & _ALL_OF_IT:
+        made.parts = ["face"]
     eyes = bool({"eye", "lid"} & set(made.parts))
     made.of_all = bool(lemmas & {"all", "everything"}) or lemmas >= {"letter", "intensity"}
     if {"down", "drop", "out"} & set(made.acts) and any(token.text.casefold() == "lip" for token in chunk):
         made.parts = ["lower lip" if part == "lip" else part for part in made.parts]  # a single lip
     if "face" in made.parts and (len(made.parts) > 1 or (made.looks and not made.active)):
         made.parts.remove("face")
+    if "sideways" in made.acts and any(token.value == "askance" for token in chunk) and {"up", "down"} & set(made.acts):
+        made.acts.remove("sideways")  # 'avert your gaze downwards'
     if "close" in made.acts and lemmas & ({"hard"} if eyes else {"hard", "strong"}):
         made.acts.append("tight")
-    if "open" in made.acts and eyes and any(token.kind == "booster" for token in chunk):
-        made.acts.append("wide")  # very open
+    if "open" in made.acts and eyes and any(token.kind == "booster" or token.value == 1.0 for token in chunk):
+        made.acts.append("wide")  # very open, fully open
     if made.sides or not _ONE_OF_TWO & set(made.acts):
         return
     for at, token in enumerate(chunk):  # 'an eyebrow raised' is one of two, 'a furrowed brow' both

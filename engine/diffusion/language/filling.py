@@ -13,6 +13,8 @@ from engine.diffusion.language.phrases import DIRECTIONS, REGIONS
 
 _SWAPPED = {"left": "right", "right": "left"}
 _WITH = ("with", "on", "of", "in", "around", "from", "at")
+_RESULTS = ("so that", "so we", "so you", "so i", "so he", "so she", "so they", "such that", "until")
+"""Joints before what comes of what was said, as much as that: 'open a bit so that we see the teeth'."""
 _FORMING = frozenset(["sideways", "curl", "back", "stretch", "up", "out", "down", "apart"])
 """Actions that a shape named after them replaces: lips pulled back in a snarl."""
 
@@ -42,6 +44,9 @@ def filled(found: Sequence[Clause]) -> list[Clause]:
                 ahead.append(clause)
             continue
         _take_shape(clause, made)
+        _take_lip(clause, made)
+        if clause.joint in _RESULTS and made and clause.degree is None:
+            clause.degree = made[-1].degree
         if not found[at].parts:
             _take_side(clause, made)
         for earlier in ahead:
@@ -81,7 +86,8 @@ def turned(clause: Clause) -> list[Side]:
     for side in clause.sides:
         value, how = side
         lone = how == "on" and len(clause.sides) == 1 and not {"up", "down", "stare"} & set(clause.acts)
-        looking = bool({"look", "stare"} & set(clause.acts)) and (how in ("to", "bare") or lone)
+        corner = eyes and "corner" in clause.text.casefold()  # 'from the left corner of her eye'
+        looking = bool({"look", "stare"} & set(clause.acts)) and (how in ("to", "bare") or lone or corner)
         ways = (
             value in ("leftward", "rightward"),
             looking,
@@ -184,6 +190,15 @@ def _take_side(clause: Clause, made: Sequence[Clause]) -> None:
         clause.sides = [side for side in made[-1].sides if side.how == "adjective"]
 
 
+def _take_lip(clause: Clause, made: Sequence[Clause]) -> None:
+    """'upper lip up on the left, showing the teeth': those of that lip, on its side, as much as it moves."""
+    lip = made[-1].parts[0] if made and len(made[-1].parts) == 1 else ""
+    if clause.parts == ["teeth"] and lip in ("upper lip", "lower lip") and not made[-1].negative:
+        clause.parts = [lip.replace("lip", "teeth")]
+        clause.sides = clause.sides or made[-1].sides
+        clause.degree = made[-1].degree if clause.degree is None else clause.degree
+
+
 def _take_shape(clause: Clause, made: list[Clause]) -> None:
     """'mouth twisted into a sneer': the shape says it better than the action before."""
     last = made[-1] if made else Clause("")
@@ -203,6 +218,7 @@ def _take_parts(clause: Clause, made: Sequence[Clause], rest: Sequence[Clause]) 
     shares = after is not None and after.act_first and after.joint == "and" and clause.act_first
     source = after if after and (before is None or (shares and clause.joint != "and")) else before
     if source is None:
+        clause.parts = [] if clause.strange else list(filter(None, map(words.LONE_PART.get, clause.active)))[:1]
         return
     clause.parts = list(source.parts)
     clause.carried = source is before

@@ -12,6 +12,8 @@ from engine.diffusion.language.filling import smiles, turned
 from engine.diffusion.language.looks import Look, Mix, look
 from engine.diffusion.language.phrases import DIRECTIONS, OPPOSITES, PARENTS, REGIONS, RULES
 
+_SEEN = 0.12
+"""What a single row asked for keeps of a low degree: 'lips barely parted' can be seen."""
 _LESS = 0.5
 """Share of the other side where more is said of one."""
 _WAYS = {"leftward": "left", "rightward": "right"}
@@ -43,6 +45,8 @@ class _Measure:
 
     def mix(self, meant: Look, strength: float | None = None) -> Mix:
         strength = (1.0 if self.degree is None else self.degree) if strength is None else strength
+        if len(meant.rows) == 1 and (most := max(meant.rows[0].left, meant.rows[0].right)):
+            strength = max(strength, min(strength, _SEEN) / most)
         mix = meant.mix(self.sides, strength)
         if not self.uneven or len(self.sides) != 1:
             return mix

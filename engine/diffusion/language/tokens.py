@@ -86,6 +86,9 @@ _UNCOUNTED = frozenset(
 )
 
 
+_DOERS = frozenset(["he", "she", "it", "they", "you", "i", "we", "the", "his", "her", "their", "your", "its", "my"])
+
+
 def _base(form: str) -> str:
     """The base of a word; for parts of the face the part's name, so that 'eyebrow' is 'brow'."""
     base = FORMS.get(form, form)
@@ -119,7 +122,7 @@ _LEX = re.compile(
     r"|(?P<number>(?:(?<!\S)-)?(?:\d+(?:\.\d+)?|\.\d+))\s*(?P<percent>%|per\s?cent\b|percentage\b)?"
     r"|(?P<word>[a-z]+)"
     r"|(?P<sign>[+,;&/()\[\]{}|!?\n—–>…]|\.(?=\s|$)|(?<=\s)-(?=\s))"
-    r"|(?P<space>[\s:=_\"*#<']+|[-.])"
+    r"|(?P<space>[\s:=_\"*#<'@~^→]+|[-.])"
     r"|(?P<strange>.)",
     re.IGNORECASE,
 )
@@ -135,7 +138,7 @@ def read(prompt: str) -> list[Token]:
     text = re.sub(r"\bw/", "with ", text)
     for face, word in _EMOTICONS.items():  # beside words they only decorate
         text = re.sub(rf"(?<!\S){face}(?!\S)", "" if re.search("[a-z]{2}", text, re.IGNORECASE) else word, text)
-    text = re.sub(r":(?=\s+[a-zA-Z]{2})", ",", text)  # 'shrug: mouth down'; a strength follows others
+    text = re.sub(r":(?=\s+(?!left|right|up|down)[a-zA-Z]{2})", ",", text)  # 'shrug: mouth down'; a strength follows others
     text = re.sub(r"(?<![\d.])0,(?=\d)", "0.", text)
     text = re.sub(r"\bone's\b", "their", text, flags=re.IGNORECASE)
     text = re.sub(r"(?<=[a-z])'s\b", "", text, flags=re.IGNORECASE).replace("'", "")
@@ -227,7 +230,7 @@ def _strength(token: Token, prompt: str) -> Token:
 
 
 def _joined(tokens: list[Token]) -> Iterator[Token]:
-    """Put idioms together and take 'as wide as possible' apart."""
+    """Put idioms together, take 'as wide as possible' apart; 'as' before who does it ('as she looks up') joins."""
     tokens = [
         token
         for at, token in enumerate(tokens)
@@ -244,8 +247,16 @@ def _joined(tokens: list[Token]) -> Iterator[Token]:
         token = tokens[at]
         if token.lemma == "bit" and at and tokens[at - 1].lemma in ("a", "little", "tiny", "quick", "slight"):
             token = Token("degree", token.text, 0.35, "bit")
+        if token.lemma == "as" and [other.text.casefold() in _DOERS for other in tokens[at + 1 : at + 2]] == [True]:
+            doing = any(other.kind in ("act", "part") or _said(other) for other in tokens[at + 2 : at + 3])
+            token = Token("join", token.text, "", "while") if doing else token
         yield token
         at += 1
+
+
+def _said(token: Token) -> bool:
+    """Whether a word is an expression of its own, like 'smile', and no mood."""
+    return isinstance(token.value, Look) and token.value.said
 
 
 def _around(tokens: list[Token], at: int) -> Iterable[Token]:

@@ -33,6 +33,8 @@ class Clause:
     looks: list[Look] = field(default_factory=list)
     sides: list[Side] = field(default_factory=list)
     degree: float | None = None
+    exact: bool = False
+    """The degree is a number or a FACS intensity: the strength itself, no share of what the words mean."""
     of_all: bool = False
     """The degree is meant for all that came before too ('AU4+AU7 intensity C')."""
     negative: bool = False
@@ -106,6 +108,7 @@ def _clause(chunk: Sequence[Token], joint: str, said: frozenset[str]) -> Clause:
     made = Clause(" ".join(token.text for token in chunk), joint)
     made.uneven = any(token.text.casefold() in _MORE for token in chunk)
     than = next((at for at, token in enumerate(chunk) if token.lemma == "than"), len(chunk))
+    made.uneven |= any(token.text.casefold().endswith("er") for token in chunk[:than]) and than < len(chunk)
     chunk = chunk[:than]  # 'higher than the right one', 'wider than usual'
     degrees: list[float] = []
     place = ""
@@ -127,8 +130,7 @@ def _clause(chunk: Sequence[Token], joint: str, said: frozenset[str]) -> Clause:
     if degrees:
         weaker = any(token.kind == "booster" for token in chunk) and min(degrees) < 0.5
         made.degree = min(degrees) * (0.6 if weaker else 1.0)
-        if any(token.kind == "code" for token in chunk):
-            made.looks = [meant.full() for meant in made.looks]  # AU26C is a C of the row
+        made.exact = any(token.kind in ("code", "number") for token in chunk)
     return made
 
 
@@ -162,6 +164,8 @@ def _read_code(token: Token, made: Clause) -> list[float]:
 def _how(chunk: Sequence[Token], at: int, place: str) -> str:
     """How the side at a place is said."""
     of_side = False
+    if at + 1 < len(chunk) and chunk[at + 1].value == "pull":
+        return "to"  # 'a left-shifted mouth'
     for token in chunk[at + 1 :]:
         if token.kind == "part" and not (of_side and token.value == "face"):
             return "adjective"

@@ -75,6 +75,11 @@ def smiles(found: Iterable[Look]) -> bool:
     return any(meant.said and row.name == "Lip Corner Puller" for meant in found for row in meant.rows)
 
 
+def rests(clause: Clause) -> bool:
+    """Whether something is to be at rest."""
+    return "relax" in clause.acts or any(row.name == "Neutral" for meant in clause.looks for row in meant.rows)
+
+
 def turned(clause: Clause) -> list[Side]:
     """The sides that say which way a part moves, as left or right; the others say on which side it is."""
     bases = {part.split()[-1] for part in clause.parts}
@@ -156,6 +161,7 @@ def _amend(made: list[Clause], clause: Clause) -> None:
     last.acts = last.acts + clause.acts
     last.uneven |= clause.uneven
     last.degree = last.degree if clause.degree is None else clause.degree
+    last.exact |= clause.exact
     reach = 1
     while reach < len(made) and (clause.of_all or made[-reach].carried or made[-reach].joint == "like"):
         reach += 1

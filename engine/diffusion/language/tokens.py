@@ -138,7 +138,7 @@ def read(prompt: str) -> list[Token]:
     text = re.sub(r"\bw/", "with ", text)
     for face, word in _EMOTICONS.items():  # beside words they only decorate
         text = re.sub(rf"(?<!\S){face}(?!\S)", "" if re.search("[a-z]{2}", text, re.IGNORECASE) else word, text)
-    text = re.sub(r":(?=\s+(?!left|right|up|down)[a-zA-Z]{2})", ",", text)  # 'shrug: mouth down'; a strength follows others
+    text = re.sub(r":(?=\s+(?!left|right|up|down)[a-zA-Z]{2})", ",", text)  # 'shrug: mouth down'
     text = re.sub(r"(?<![\d.])0,(?=\d)", "0.", text)
     text = re.sub(r"\bone's\b", "their", text, flags=re.IGNORECASE)
     text = re.sub(r"(?<=[a-z])'s\b", "", text, flags=re.IGNORECASE).replace("'", "")
@@ -181,14 +181,29 @@ def word_tokens(text: str) -> Iterator[Token]:
         for piece in re.findall("[A-Z]?[a-z]+|[A-Z]+", text):
             yield from word_tokens(piece)
     else:
+        pieces = _taken_apart(low)
         sounds = [found for pattern, found in SOUNDS.items() if re.fullmatch(pattern, low)]
         near = {FORMS[form] for form in corrected(low, _SPELLINGS)}
         if sounds:
             yield Token("mix", text, sounds[-1], low)
+        elif pieces:
+            yield from (_tagged(piece, piece) for piece in pieces)
         elif len({WORDS[base] for base in near}) == 1:
             yield _tagged(min(near), text)
         else:
             yield Token("unknown", text, "", low)
+
+
+def _taken_apart(low: str) -> list[str]:
+    """The parts and actions that a word of several is made of ('eyesclosed', 'lippuckerer'); empty where it is not."""
+    for at in range(2, len(low) - 1):
+        first, rest = low[:at], low[at:]
+        if WORDS.get(FORMS.get(first, ""), ("",))[0] in ("part", "act"):
+            if WORDS.get(FORMS.get(rest, ""), ("",))[0] in ("part", "act"):
+                return [first, rest]
+            if pieces := _taken_apart(rest):
+                return [first, *pieces]
+    return []
 
 
 def _tagged(form: str, text: str) -> Token:
@@ -211,7 +226,7 @@ def _counted(lexed: list[Token], prompt: str) -> Iterator[Token]:
         elif token.kind == "number":
             token = _strength(token, prompt)
         elif token.text.casefold() in phrases.LETTERS:
-            before = last[-2] if last[-1].lemma == "(" else last[-1]
+            before = last[-2] if last[-1].lemma in ("(", "at") else last[-1]
             coded = before.kind == "code" and token.text != "a"
             if coded or last[-1].lemma in _LETTER_LEADS:
                 token = Token("degree", token.text, phrases.LETTERS[token.text.casefold()], "letter")

@@ -29,6 +29,8 @@ _PLACES = frozenset(
         "across",
         "along",
         "in front",
+        "above",
+        "below",
     ]
 )
 _SPOTS = frozenset(["in", "at", "on", "by", "through", "into", "about"])
@@ -72,6 +74,10 @@ def _modified(tokens: Sequence[Token]) -> list[Token]:
             token = Token("part", token.text, "eye", "eye")
         elif token.lemma == "one" and at and tokens[at - 1].kind == "modifier":
             token = Token("filler", token.text)  # 'against the upper one'
+        elif token.lemma in ("above", "below") and _ahead(tokens, at).kind in ("part", "unfit"):
+            token = Token("preposition", token.text, "", token.lemma)
+        elif token.lemma in ("low", "tilt") and _of_part(tokens, at):
+            token = Token("act", token.text, "down" if token.lemma == "low" else "pull", token.lemma)
         elif token.lemma == "out" and [t.lemma for t in tokens[at + 1 : at + 2]] == ["of"] and looking:
             token = Token("filler", token.text)  # 'look out of the corner of your eye'
         elif token.lemma == "in" and _no_action(tokens, at):
@@ -80,6 +86,17 @@ def _modified(tokens: Sequence[Token]) -> list[Token]:
             token = Token("filler", token.text)
         made.append(token)
     return made
+
+
+def _of_part(tokens: Sequence[Token], at: int) -> bool:
+    """Whether the word at a place is said of a part before it: 'brows low', not 'jaw open at low intensity'."""
+    before = tokens[max(at - 3, 0) : at]
+    return any(token.kind == "part" for token in before) and before[-1].kind != "preposition"
+
+
+def _ahead(tokens: Sequence[Token], at: int) -> Token:
+    """The next token after a place that is no filler."""
+    return next((token for token in tokens[at + 1 :] if token.kind != "filler"), _NOTHING)
 
 
 def _modifier(tokens: Sequence[Token], at: int) -> tuple[Token, str]:

@@ -96,7 +96,8 @@ def clauses(tokens: Sequence[Token]) -> list[Clause]:
             led = clause.degree if coded and chunk[0].kind in ("degree", "number") else None
         last = made[-1] if made else Clause("")
         clause.negative |= joint in ("or", "nor") and last.negative
-        clause.negative |= last.negative and not (last.parts or last.acts or last.looks)  # 'but not with the eyes'
+        if joint.isalpha() and not (last.parts or last.acts or last.looks):
+            clause.negative |= last.negative  # 'but not with the eyes'
         if joint in ("or", "and") and last.joint in MANNERS and not (clause.parts or clause.acts):
             clause.joint = last.joint  # in surprise or fear
         made.append(clause)

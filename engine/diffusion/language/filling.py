@@ -75,6 +75,12 @@ def smiles(found: Iterable[Look]) -> bool:
     return any(meant.said and row.name == "Lip Corner Puller" for meant in found for row in meant.rows)
 
 
+def moodily(clause: Clause) -> bool:
+    """Whether a clause only says in what mood: 'in surprise', 'from pain'."""
+    moody = bool(clause.looks) and not any(meant.said for meant in clause.looks)
+    return moody and clause.joint in ("in", "from", "out") and not (clause.parts or clause.acts)
+
+
 def rests(clause: Clause) -> bool:
     """Whether something is to be at rest."""
     return "relax" in clause.acts or any(row.name == "Neutral" for meant in clause.looks for row in meant.rows)
@@ -246,6 +252,8 @@ def _take_acts(clause: Clause, made: list[Clause], rest: Sequence[Clause]) -> bo
         if made and clause.sides:
             _amend(made, clause)
         return False
+    elif "only" in clause.text.casefold().split() and last.looks and not last.parts:
+        return _with_part(clause, made)  # 'frown, brows only'
     elif "teeth" in clause.parts[0]:
         clause.acts = [*clause.acts, "show"]
     elif {"mouth", "lip"} & set(clause.parts) and any(side.value == "one" for side in clause.sides):

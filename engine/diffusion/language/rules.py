@@ -94,8 +94,10 @@ def rows_of_act(act: str, parts: Sequence[str]) -> list[str]:
 
 
 def statements(clause: Clause, smiling: bool, calm: bool) -> list[Statement] | None:
-    """What a clause asks for; None if its parts cannot do that. `smiling`: the prompt has a smile in it; `calm`: or something at rest, and
-    lips that are together only touch."""
+    """What a clause asks for; None if its parts cannot do that.
+
+    `smiling`: the prompt has a smile in it; `calm`: or something at rest. Lips that are together then only touch.
+    """
     ways = frozenset(_WAYS.get(side.value, side.value) for side in turned(clause))
     still = ("stare",) if ways or {"up", "down"} & set(clause.acts) else ()
     acts = [act for act in clause.acts if act not in still]
@@ -137,12 +139,10 @@ def _unsaid(clause: Clause) -> bool:
     return bool(clause.sides) and all(side.value == "one" for side in clause.sides)
 
 
-def _asked(
-    part: str, acts: list[str], measure: _Measure, smiling: bool, calm: bool
-) -> list[tuple[Mix, Mix | None]]:
+def _asked(part: str, acts: list[str], measure: _Measure, smiling: bool, calm: bool) -> list[tuple[Mix, Mix | None]]:
     """(rows, rows at rest) of one part; empty where it cannot do that."""
     base = part.split()[-1]
-    if calm and base == "lip" and "together" in acts:
+    if calm and base == "lip" and "together" in acts and not words.ENOUGH & set(acts):
         return [({}, {"Jaw Open": measure.ones})]
     if smiling and part == "teeth" and "show" in acts:
         return [(measure.mix(look("Upper Lip Raiser 0.5")), None)]

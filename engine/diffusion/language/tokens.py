@@ -82,7 +82,10 @@ _SPELLINGS = tuple(
 )
 
 _UNCOUNTED = frozenset(
-    ["a", "an", "the", "your", "his", "her", "their", "my", "its", "our", "of", "some", "me", "us", "them"]
+    [
+        *("a", "an", "the", "your", "his", "her", "their", "my", "its", "our", "of", "some", "me", "us", "them"),
+        *("particular", "specific", "special"),
+    ]
 )
 
 

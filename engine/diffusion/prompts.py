@@ -55,9 +55,9 @@ def parse_prompt(prompt: str) -> Mix:
     """'crooked smile, left eye half closed' -> {'Lip Corner Puller': (1.0, 0.0), 'Eye Blink': (0.5, 0.0)}.
 
     Row name -> strength 0..1 on the subject's left and right. One side without saying which ('wink', 'one brow up') is
-    the left. 'Neutral' only where the prompt asks for it or for a strength of zero. A comparison, or the mood that something
-    is done in, tells how, not what: beside an action ('raise your brows as if surprised') it adds nothing; alone ('like you smell something bad') it is
-    what is meant.
+    the left. 'Neutral' only where the prompt asks for it or for a strength of zero. A comparison, or the mood that
+    something is done in, tells how, not what: beside an action ('raise your brows as if surprised') it adds nothing;
+    alone ('like you smell something bad') it is what is meant.
     Words that are not understood beside others that are can be had from `understand`. VocabularyError where nothing is
     understood, or asked for what cannot be done, with the nearest known expressions.
     """

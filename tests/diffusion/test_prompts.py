@@ -83,6 +83,10 @@ def test_sides_are_the_subjects(prompt, left, right):
         ("the right eye squints harder than the left", "Eye Squint 0.5 left and 1 right"),
         ("brows pulled low over the eyes", "Brows Down"),
         ("open wide", "Jaw Open"),
+        ("chin tense and dimpled", "Chin Raiser"),
+        ("open mouth on a scale of 0 to 1: 0.3", "Jaw Open 0.3"),
+        ("3 on a scale of 1 to 10, mouth open", "Jaw Open 0.3"),
+        ("cheeks pufed", "Cheek Puff"),
         ("eyesclosed, lippuckerer", "Eye Blink, Lip Puckerer"),
     ],
 )

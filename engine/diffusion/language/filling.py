@@ -9,7 +9,7 @@ from itertools import pairwise
 from engine.diffusion.language import words
 from engine.diffusion.language.clauses import Clause, Side
 from engine.diffusion.language.looks import SAID, Look, look
-from engine.diffusion.language.phrases import DIRECTIONS, REGIONS
+from engine.diffusion.language.phrases import DIRECTIONS, REGIONS, RULES
 
 _SWAPPED = {"left": "right", "right": "left"}
 _WITH = ("with", "on", "of", "in", "around", "from", "at")
@@ -24,7 +24,9 @@ def filled(found: Sequence[Clause]) -> list[Clause]:
     made: list[Clause] = []
     ahead: list[Clause] = []
     rest = [
-        clause if clause.pronoun and any(other.parts for other in found[:at]) else _own_part(clause)
+        clause
+        if (clause.pronoun and any(other.parts for other in found[:at])) or (at and _more_of_it(clause, found[at - 1]))
+        else _own_part(clause)
         for at, clause in enumerate(found)
     ]
     for clause, after in pairwise(rest):
@@ -126,6 +128,13 @@ def _own_part(clause: Clause) -> Clause:
         if part and (ways if act == "look" else act not in words.LIGHT):
             return replace(clause, parts=[part])
     return clause
+
+
+def _more_of_it(clause: Clause, last: Clause) -> bool:
+    """Whether the part before does this as well: 'chin up and dimpled'."""
+    known = {act for part in last.parts for acts in RULES.get(part, {}).values() for act in acts.split(", ")}
+    more = clause.joint == "and" and clause.text.casefold().endswith("ed") and not last.act_first
+    return more and not (clause.parts or clause.looks or clause.sides) and set(clause.acts) <= known
 
 
 def _settled(clause: Clause, made: Sequence[Clause]) -> list[Side]:
@@ -230,7 +239,8 @@ def _take_parts(clause: Clause, made: Sequence[Clause], rest: Sequence[Clause]) 
     shares = after is not None and after.act_first and after.joint == "and" and clause.act_first
     source = after if after and (before is None or (shares and clause.joint != "and")) else before
     if source is None:
-        clause.parts = [] if clause.strange else list(filter(None, map(words.LONE_PART.get, clause.active)))[:1]
+        lone = [words.LONE_PART[act] for act in clause.active if act in words.LONE_PART and not clause.strange]
+        clause.parts = lone[:1]
         return
     clause.parts = list(source.parts)
     clause.carried = source is before

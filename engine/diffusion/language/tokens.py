@@ -130,6 +130,12 @@ _LEX = re.compile(
     re.IGNORECASE,
 )
 _EMOTICONS = {r"[:=]-?[)D]": "smile", r"[:=]-?\(": "sad", r"[:=]-?[oO0]": "surprised", r";-?\)": "wink smile"}
+_SCALE = r"on\s+a\s+scale\s+(?:of|from)\s+\d+\s*(?:to|-)\s*(?P<most>\d+)"
+_SCALES = {
+    rf"{_SCALE}\W{{1,3}}(?P<mark>\d*\.?\d+)": r"\g<mark>/\g<most>",
+    rf"(?P<mark>\d*\.?\d+)\W{{1,2}}{_SCALE}": r"\g<mark>/\g<most>",
+}
+"""How a strength is said on a scale, before and after it -> as a share."""
 _CAMEL = re.compile("[a-z][A-Z]")
 _LETTER_LEADS = frozenset(("intensity", "level", "grade", "strength", "degree"))
 
@@ -143,6 +149,8 @@ def read(prompt: str) -> list[Token]:
         text = re.sub(rf"(?<!\S){face}(?!\S)", "" if re.search("[a-z]{2}", text, re.IGNORECASE) else word, text)
     text = re.sub(r":(?=\s+(?!left|right|up|down)[a-zA-Z]{2})", ",", text)  # 'shrug: mouth down'
     text = re.sub(r"(?<![\d.])0,(?=\d)", "0.", text)
+    for order, share in _SCALES.items():
+        text = re.sub(order, share, text, flags=re.IGNORECASE)
     text = re.sub(r"\bone's\b", "their", text, flags=re.IGNORECASE)
     text = re.sub(r"(?<=[a-z])'s\b", "", text, flags=re.IGNORECASE).replace("'", "")
     lexed = [token for found in _LEX.finditer(text) for token in _lexed(found)]
@@ -186,7 +194,8 @@ def word_tokens(text: str) -> Iterator[Token]:
     else:
         pieces = _taken_apart(low)
         sounds = [found for pattern, found in SOUNDS.items() if re.fullmatch(pattern, low)]
-        near = {FORMS[form] for form in corrected(low, _SPELLINGS)}
+        bases = {FORMS[form] for form in corrected(low, _SPELLINGS)}
+        near = {base for base in bases if WORDS[base][0] != "filler"} or bases
         if sounds:
             yield Token("mix", text, sounds[-1], low)
         elif pieces:

@@ -108,7 +108,7 @@ def turned(clause: Clause) -> list[Side]:
             goes and bases == {"jaw"} and how == "adjective",
             goes and how == "to" and not (eyes and busy),
             goes and how == "bare" and not busy,
-            goes and how == "on" and not clause.active and not eyes,
+            goes and how == "on" and not clause.active and (not eyes or "eyes" in clause.text.casefold()),
         )
         if value in ("left", "right", "leftward", "rightward") and any(ways):
             found.append(side)

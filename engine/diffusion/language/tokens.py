@@ -90,6 +90,7 @@ _UNCOUNTED = frozenset(
 
 
 _DOERS = frozenset(["he", "she", "it", "they", "you", "i", "we", "the", "his", "her", "their", "your", "its", "my"])
+"""Words before who or what does something."""
 
 
 def _base(form: str) -> str:
@@ -193,6 +194,7 @@ def word_tokens(text: str) -> Iterator[Token]:
             yield from word_tokens(piece)
     else:
         pieces = _taken_apart(low)
+        pieces = pieces if any(WORDS[FORMS[piece]][0] == "part" for piece in pieces) else []  # not 'setup'
         sounds = [found for pattern, found in SOUNDS.items() if re.fullmatch(pattern, low)]
         bases = {FORMS[form] for form in corrected(low, _SPELLINGS)}
         near = {base for base in bases if WORDS[base][0] != "filler"} or bases

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 
 from engine.diffusion.language.captions import PARAPHRASES, caption
 from engine.diffusion.language.clauses import Clause, clauses
-from engine.diffusion.language.filling import filled, idle, smiles, turned
+from engine.diffusion.language.filling import filled, idle, moodily, rests, smiles, turned
 from engine.diffusion.language.looks import UNITS, Look, Mix
 from engine.diffusion.language.phrases import EITHER, REGIONS, RIVALS
 from engine.diffusion.language.rules import Statement, rows_of_act, statements
@@ -55,9 +55,9 @@ def parse_prompt(prompt: str) -> Mix:
     """'crooked smile, left eye half closed' -> {'Lip Corner Puller': (1.0, 0.0), 'Eye Blink': (0.5, 0.0)}.
 
     Row name -> strength 0..1 on the subject's left and right. One side without saying which ('wink', 'one brow up') is
-    the left. 'Neutral' only where the prompt asks for it or for a strength of zero. A comparison tells how, not what:
-    beside an action ('raise your brows as if surprised') it adds nothing; alone ('like you smell something bad') it is
-    what is meant.
+    the left. 'Neutral' only where the prompt asks for it or for a strength of zero. A comparison, or the mood that
+    something is done in, tells how, not what: beside an action ('raise your brows as if surprised') it adds nothing;
+    alone ('like you smell something bad') it is what is meant.
     Words that are not understood beside others that are can be had from `understand`. VocabularyError where nothing is
     understood, or asked for what cannot be done, with the nearest known expressions.
     """
@@ -75,15 +75,16 @@ def understand(prompt: str) -> Reading:
         if clause.strange:
             unread += _leave_unread(clause, found, prompt)
     smiling = any(smiles(clause.looks) for clause in found)
+    calm = smiling or any(rests(clause) for clause in found)
     stated = any(clause.joint != "like" and not clause.negative and clause.active for clause in found)
     said: list[Statement] = []
     halves: list[str] = []
     for clause in found:
-        if stated and clause.joint == "like":
+        if stated and (clause.joint == "like" or moodily(clause)):
             continue  # how, not what: 'look up like you are thinking'
         lost = clause.active and not clause.parts and not clause.looks
         half = lost or (idle(clause) and "relax" not in clause.acts)
-        meant = None if half else statements(clause, smiling)
+        meant = None if half else statements(clause, smiling, calm)
         if meant is not None:
             said += meant
             continue
@@ -121,7 +122,7 @@ def _merged(said: Sequence[Statement], prompt: str) -> Mix:
     outright = looks | acts | {row: _most(acts[row], looks[row]) for row in single & acts.keys() & looks.keys()}
     mix = outright | {row: _beside(row, pair, outright, resting) for row, pair in moods.items() if row not in outright}
     for one in said:
-        if one.negative:
+        if one.negative and one.weight:  # 'surprised, not afraid' is surprised all over
             mix = {row: _without(pair, one.mix.get(row, (0.0, 0.0))) for row, pair in mix.items()}
     made = {
         row: (round(left, 4), round(right, 4)) for row, (left, right) in mix.items() if max(left, right) > _SMALLEST

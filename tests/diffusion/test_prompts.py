@@ -58,6 +58,49 @@ def test_sides_are_the_subjects(prompt, left, right):
 
 
 @pytest.mark.parametrize(
+    ("prompt", "read"),
+    [
+        ("lips parted, just barely", "Jaw Open 0.12"),  # what is asked for can be seen
+        ("lids droop to 40%", "Eye Blink 0.4"),  # a number is the strength itself
+        ("AU26C", "Jaw Open 0.55"),
+        ("avert your gaze downwards", "Eye Look Down"),
+        ("peer out of the left corner of the eyes", "Eye Look Left"),
+        ("pupils moved over to the left side", "Eye Look Left"),
+        ("looks down at the baby in her arms", "Eye Look Down"),
+        ("puckered lips as he looks up", "Lip Puckerer, Eye Look Up"),
+        ("lips pressed together in anger", "Lip Pressor"),
+        ("surprised, not scared", "Brows Up, Eye Wide 0.8, Jaw Open 0.5"),
+        ("mouth slid across to the right side of the face", "Mouth Right"),
+        ("a left-shifted mouth", "Mouth Left"),
+        ("everything pulled apart", "Face Stretch"),
+        ("all features pulled toward the nose", "Face Compression"),
+        ("lower lip pushed up against the upper one", "Chin Raiser"),
+        ("bottom teeth in front of the top teeth", "Jaw Forward"),
+        ("upper lip raised on the left, showing the teeth", "Upper Lip Raiser 1 left"),
+        ("drop the bottom lip a bit so we see the lower teeth", "Lower lip Depressor 0.35"),
+        ("resting face, lips together", "Neutral"),
+        ("a mild frown, brows only", "Brows Down 0.35"),
+        ("the right eye squints harder than the left", "Eye Squint 0.5 left and 1 right"),
+        ("brows pulled low over the eyes", "Brows Down"),
+        ("open wide", "Jaw Open"),
+        ("chin tense and dimpled", "Chin Raiser"),
+        ("open mouth on a scale of 0 to 1: 0.3", "Jaw Open 0.3"),
+        ("3 on a scale of 1 to 10, mouth open", "Jaw Open 0.3"),
+        ("cheeks pufed", "Cheek Puff"),
+        ("eyesclosed, lippuckerer", "Eye Blink, Lip Puckerer"),
+    ],
+)
+def test_general_rules_of_what_people_say(prompt, read):
+    assert str(understand(prompt)) == read
+
+
+@pytest.mark.parametrize("prompt", ["dilated pupils", "wearing red lipstick", "close the door", "smoother skin"])
+def test_what_is_no_expression_is_refused(prompt):
+    with pytest.raises(VocabularyError):
+        parse_prompt(prompt)
+
+
+@pytest.mark.parametrize(
     ("prompt", "said"),
     [
         ("", "found nothing"),

@@ -28,11 +28,17 @@ _PLACES = frozenset(
         "from",
         "across",
         "along",
+        "in front",
+        "above",
+        "below",
     ]
 )
+_SPOTS = frozenset(["in", "at", "on", "by", "through", "into", "about"])
 _MODIFIED = {"upper": ("lip", "lid", "teeth"), "lower": ("lip", "lid", "teeth", "jaw")}
 _UP_DOWN = {"upper": "up", "lower": "down"}
 _GOES_IN = frozenset(["suck", "pull", "push", "press", "roll", "squeeze", "tight", "curl", "bite", "puff", "blow"])
+_GAZES = frozenset(["up", "down", "look"])
+"""Of the pupils: where they go is where the eyes look."""
 _COMPOUNDS = {
     frozenset(("eye", "lid")): "lid",
     frozenset(("eye", "brow")): "brow",
@@ -53,6 +59,7 @@ def _modified(tokens: Sequence[Token]) -> list[Token]:
     """Settle what depends on what follows: 'lower lip' or 'lower the lip', 'suck in' or 'in a circle'."""
     made: list[Token] = []
     modifier = ""
+    looking = any(token.value in ("look", "stare") for token in tokens)
     for at, token in enumerate(tokens):
         if token.kind == "modifier":
             token, modifier = _modifier(tokens, at)
@@ -63,6 +70,16 @@ def _modified(tokens: Sequence[Token]) -> list[Token]:
             t.value in ("lip", "jaw", "corner") for t in tokens[max(at - 7, 0) : at + 8]
         ):
             token = Token("act", token.text, "down", "depress")
+        elif token.value == "the pupils" and any(t.kind == "side" or t.value in _GAZES for t in tokens):
+            token = Token("part", token.text, "eye", "eye")
+        elif token.lemma == "one" and at and tokens[at - 1].kind == "modifier":
+            token = Token("filler", token.text)  # 'against the upper one'
+        elif token.lemma in ("above", "below") and _ahead(tokens, at).kind in ("part", "unfit"):
+            token = Token("preposition", token.text, "", token.lemma)
+        elif token.lemma in ("low", "tilt") and _of_part(tokens, at):
+            token = Token("act", token.text, "down" if token.lemma == "low" else "pull", token.lemma)
+        elif token.lemma == "out" and [t.lemma for t in tokens[at + 1 : at + 2]] == ["of"] and looking:
+            token = Token("filler", token.text)  # 'look out of the corner of your eye'
         elif token.lemma == "in" and _no_action(tokens, at):
             token = Token("preposition", token.text, "", "in")
         elif token.value == "face" and [t.lemma for t in tokens[max(at - 2, 0) : at]] == ["make", "a"]:
@@ -71,12 +88,24 @@ def _modified(tokens: Sequence[Token]) -> list[Token]:
     return made
 
 
+def _of_part(tokens: Sequence[Token], at: int) -> bool:
+    """Whether the word at a place is said of a part before it: 'brows low', not 'jaw open at low intensity'."""
+    before = tokens[max(at - 3, 0) : at]
+    return any(token.kind == "part" for token in before) and before[-1].kind != "preposition"
+
+
+def _ahead(tokens: Sequence[Token], at: int) -> Token:
+    """The next token after a place that is no filler."""
+    return next((token for token in tokens[at + 1 :] if token.kind != "filler"), _NOTHING)
+
+
 def _modifier(tokens: Sequence[Token], at: int) -> tuple[Token, str]:
     """'lower', 'upper', 'top': nothing and what to put before the next part's name, or an action, or nothing."""
     token = tokens[at]
-    parts = [other for other in tokens[at + 1 : at + 4] if other.kind != "side"]
+    after = [other for other in tokens[at + 1 : at + 5] if other.lemma not in ("row", "set", "of")][:3]
+    parts = [other for other in after if other.kind != "side"]
     name, deeper = [*parts, _NOTHING, _NOTHING][:2]
-    near = at + 1 < len(tokens) and tokens[at + 1].kind in ("part", "side")
+    near = bool(after) and after[0].kind in ("part", "side")
     if near and name.value in _MODIFIED[str(token.value)] and deeper.value != "corner":
         return Token("filler", token.text), str(token.value)
     if (near and not parts) or token.lemma == "lower":  # 'eyes to the upper left', 'lower the brows'
@@ -88,11 +117,11 @@ def _no_action(tokens: Sequence[Token], at: int) -> bool:
     """Whether the 'in' at a place is no action: 'in surprise', 'in a circle', 'a dimple in the cheek'."""
     verb = at > 0 and tokens[at - 1].value in _GOES_IN
     for token in tokens[at + 1 :]:
-        if token.kind in ("mix", "scene"):
+        if token.kind in ("mix", "scene") or token.value in ("up", "down", "relax"):
             return True
         if token.lemma in ("a", "an"):
             return not any(other.lemma in ("bit", "little", "lot", "tad") for other in tokens[at + 1 : at + 4])
-        if token.kind == "part":
+        if token.kind in ("part", "unfit"):
             return not verb
         if token.kind not in ("filler", "degree", "booster", "side", "modifier"):
             break
@@ -105,8 +134,10 @@ def _placed(tokens: Sequence[Token]) -> list[Token]:
     place = ""
     for token in tokens:
         there = place in _PLACES and any(other.kind in ("part", "mix") for other in made)
-        if token.kind in ("join", "preposition"):
-            place = token.lemma
+        if token.kind == "unfit":  # 'look at the baby in her arms'
+            there |= place in _PLACES | _SPOTS and any(other.kind in ("part", "mix", "act") for other in made)
+        if token.kind in ("join", "preposition") or token.lemma in _PLACES:
+            place = place if token.lemma == "of" and place in _PLACES else token.lemma
         elif token.kind in ("part", "unfit"):
             last = next((at for at in reversed(range(len(made))) if made[at].kind not in PASSING), None)
             joined = _compound(made[last], token) if last is not None else ""

@@ -33,6 +33,8 @@ class Clause:
     looks: list[Look] = field(default_factory=list)
     sides: list[Side] = field(default_factory=list)
     degree: float | None = None
+    exact: bool = False
+    """The degree is a number or a FACS intensity: the strength itself, no share of what the words mean."""
     of_all: bool = False
     """The degree is meant for all that came before too ('AU4+AU7 intensity C')."""
     negative: bool = False
@@ -74,6 +76,8 @@ _MORE = frozenset(
 )
 _TO = {"to": "to", "toward": "to", "towards": "to", "into": "to", "on": "on", "at": "on"}
 _CODE_SIDES = {"l": "left", "r": "right", "u": "one"}
+_ALL_OF_IT = frozenset(("everything", "yourself", "facial"))
+"""The whole face, where no part is named: 'everything pulled apart', 'stretch all facial muscles'."""
 _PAIRED = frozenset(("eye", "eyebrow", "brow", "eyelid", "cheek", "corner"))
 _ONE_OF_TWO = frozenset(("up", "close", "narrow", "open", "drop", "droop", "puff"))
 
@@ -92,7 +96,8 @@ def clauses(tokens: Sequence[Token]) -> list[Clause]:
             led = clause.degree if coded and chunk[0].kind in ("degree", "number") else None
         last = made[-1] if made else Clause("")
         clause.negative |= joint in ("or", "nor") and last.negative
-        clause.negative |= last.negative and not (last.parts or last.acts or last.looks)  # 'but not with the eyes'
+        if joint.isalpha() and not (last.parts or last.acts or last.looks):
+            clause.negative |= last.negative  # 'but not with the eyes'
         if joint in ("or", "and") and last.joint in MANNERS and not (clause.parts or clause.acts):
             clause.joint = last.joint  # in surprise or fear
         made.append(clause)
@@ -104,6 +109,7 @@ def _clause(chunk: Sequence[Token], joint: str, said: frozenset[str]) -> Clause:
     made = Clause(" ".join(token.text for token in chunk), joint)
     made.uneven = any(token.text.casefold() in _MORE for token in chunk)
     than = next((at for at, token in enumerate(chunk) if token.lemma == "than"), len(chunk))
+    made.uneven |= any(token.text.casefold().endswith("er") for token in chunk[:than]) and than < len(chunk)
     chunk = chunk[:than]  # 'higher than the right one', 'wider than usual'
     degrees: list[float] = []
     place = ""
@@ -125,6 +131,7 @@ def _clause(chunk: Sequence[Token], joint: str, said: frozenset[str]) -> Clause:
     if degrees:
         weaker = any(token.kind == "booster" for token in chunk) and min(degrees) < 0.5
         made.degree = min(degrees) * (0.6 if weaker else 1.0)
+        made.exact = any(token.kind in ("code", "number") for token in chunk)
     return made
 
 
@@ -158,8 +165,10 @@ def _read_code(token: Token, made: Clause) -> list[float]:
 def _how(chunk: Sequence[Token], at: int, place: str) -> str:
     """How the side at a place is said."""
     of_side = False
+    if at + 1 < len(chunk) and chunk[at + 1].value == "pull":
+        return "to"  # 'a left-shifted mouth'
     for token in chunk[at + 1 :]:
-        if token.kind == "part":
+        if token.kind == "part" and not (of_side and token.value == "face"):
             return "adjective"
         of_side |= token.lemma == "side"
         if token.kind not in ("filler", "modifier", "act", "degree", "booster", "preposition"):
@@ -181,16 +190,20 @@ def _read_together(chunk: Sequence[Token], made: Clause) -> None:
     """What several words of a chunk say that none of them says alone."""
     lemmas = {token.lemma for token in chunk}
     made.pronoun = bool(lemmas & {"it", "they", "them"}) and not made.parts
+    if not (made.parts or made.looks) and made.active and lemmas & _ALL_OF_IT:
+        made.parts = ["face"]
     eyes = bool({"eye", "lid"} & set(made.parts))
     made.of_all = bool(lemmas & {"all", "everything"}) or lemmas >= {"letter", "intensity"}
     if {"down", "drop", "out"} & set(made.acts) and any(token.text.casefold() == "lip" for token in chunk):
         made.parts = ["lower lip" if part == "lip" else part for part in made.parts]  # a single lip
     if "face" in made.parts and (len(made.parts) > 1 or (made.looks and not made.active)):
         made.parts.remove("face")
+    if "sideways" in made.acts and any(token.value == "askance" for token in chunk) and {"up", "down"} & set(made.acts):
+        made.acts.remove("sideways")  # 'avert your gaze downwards'
     if "close" in made.acts and lemmas & ({"hard"} if eyes else {"hard", "strong"}):
         made.acts.append("tight")
-    if "open" in made.acts and eyes and any(token.kind == "booster" for token in chunk):
-        made.acts.append("wide")  # very open
+    if "open" in made.acts and eyes and any(token.kind == "booster" or token.value == 1.0 for token in chunk):
+        made.acts.append("wide")  # very open, fully open
     if made.sides or not _ONE_OF_TWO & set(made.acts):
         return
     for at, token in enumerate(chunk):  # 'an eyebrow raised' is one of two, 'a furrowed brow' both

@@ -9,10 +9,12 @@ from itertools import pairwise
 from engine.diffusion.language import words
 from engine.diffusion.language.clauses import Clause, Side
 from engine.diffusion.language.looks import SAID, Look, look
-from engine.diffusion.language.phrases import DIRECTIONS, REGIONS
+from engine.diffusion.language.phrases import DIRECTIONS, REGIONS, RULES
 
 _SWAPPED = {"left": "right", "right": "left"}
 _WITH = ("with", "on", "of", "in", "around", "from", "at")
+_RESULTS = ("so that", "so we", "so you", "so i", "so he", "so she", "so they", "such that", "until")
+"""Joints before what comes of what was said, as much as that: 'open a bit so that we see the teeth'."""
 _FORMING = frozenset(["sideways", "curl", "back", "stretch", "up", "out", "down", "apart"])
 """Actions that a shape named after them replaces: lips pulled back in a snarl."""
 
@@ -22,7 +24,9 @@ def filled(found: Sequence[Clause]) -> list[Clause]:
     made: list[Clause] = []
     ahead: list[Clause] = []
     rest = [
-        clause if clause.pronoun and any(other.parts for other in found[:at]) else _own_part(clause)
+        clause
+        if (clause.pronoun and any(other.parts for other in found[:at])) or (at and _more_of_it(clause, found[at - 1]))
+        else _own_part(clause)
         for at, clause in enumerate(found)
     ]
     for clause, after in pairwise(rest):
@@ -42,6 +46,9 @@ def filled(found: Sequence[Clause]) -> list[Clause]:
                 ahead.append(clause)
             continue
         _take_shape(clause, made)
+        _take_lip(clause, made)
+        if clause.joint in _RESULTS and made and clause.degree is None:
+            clause.degree = made[-1].degree
         if not found[at].parts:
             _take_side(clause, made)
         for earlier in ahead:
@@ -70,6 +77,17 @@ def smiles(found: Iterable[Look]) -> bool:
     return any(meant.said and row.name == "Lip Corner Puller" for meant in found for row in meant.rows)
 
 
+def moodily(clause: Clause) -> bool:
+    """Whether a clause only says in what mood: 'in surprise', 'from pain'."""
+    moody = bool(clause.looks) and not any(meant.said for meant in clause.looks)
+    return moody and clause.joint in ("in", "from", "out") and not (clause.parts or clause.acts)
+
+
+def rests(clause: Clause) -> bool:
+    """Whether something is to be at rest."""
+    return "relax" in clause.acts or any(row.name == "Neutral" for meant in clause.looks for row in meant.rows)
+
+
 def turned(clause: Clause) -> list[Side]:
     """The sides that say which way a part moves, as left or right; the others say on which side it is."""
     bases = {part.split()[-1] for part in clause.parts}
@@ -81,7 +99,8 @@ def turned(clause: Clause) -> list[Side]:
     for side in clause.sides:
         value, how = side
         lone = how == "on" and len(clause.sides) == 1 and not {"up", "down", "stare"} & set(clause.acts)
-        looking = bool({"look", "stare"} & set(clause.acts)) and (how in ("to", "bare") or lone)
+        corner = eyes and "corner" in clause.text.casefold()  # 'from the left corner of her eye'
+        looking = bool({"look", "stare"} & set(clause.acts)) and (how in ("to", "bare") or lone or corner)
         ways = (
             value in ("leftward", "rightward"),
             looking,
@@ -89,7 +108,7 @@ def turned(clause: Clause) -> list[Side]:
             goes and bases == {"jaw"} and how == "adjective",
             goes and how == "to" and not (eyes and busy),
             goes and how == "bare" and not busy,
-            goes and how == "on" and not clause.active and not eyes,
+            goes and how == "on" and not clause.active and (not eyes or "eyes" in clause.text.casefold()),
         )
         if value in ("left", "right", "leftward", "rightward") and any(ways):
             found.append(side)
@@ -109,6 +128,13 @@ def _own_part(clause: Clause) -> Clause:
         if part and (ways if act == "look" else act not in words.LIGHT):
             return replace(clause, parts=[part])
     return clause
+
+
+def _more_of_it(clause: Clause, last: Clause) -> bool:
+    """Whether the part before does this as well: 'chin up and dimpled'."""
+    known = {act for part in last.parts for acts in RULES.get(part, {}).values() for act in acts.split(", ")}
+    more = clause.joint == "and" and clause.text.casefold().endswith("ed") and not last.act_first
+    return more and not (clause.parts or clause.looks or clause.sides) and set(clause.acts) <= known
 
 
 def _settled(clause: Clause, made: Sequence[Clause]) -> list[Side]:
@@ -150,6 +176,7 @@ def _amend(made: list[Clause], clause: Clause) -> None:
     last.acts = last.acts + clause.acts
     last.uneven |= clause.uneven
     last.degree = last.degree if clause.degree is None else clause.degree
+    last.exact |= clause.exact
     reach = 1
     while reach < len(made) and (clause.of_all or made[-reach].carried or made[-reach].joint == "like"):
         reach += 1
@@ -184,6 +211,15 @@ def _take_side(clause: Clause, made: Sequence[Clause]) -> None:
         clause.sides = [side for side in made[-1].sides if side.how == "adjective"]
 
 
+def _take_lip(clause: Clause, made: Sequence[Clause]) -> None:
+    """'upper lip up on the left, showing the teeth': those of that lip, on its side, as much as it moves."""
+    lip = made[-1].parts[0] if made and len(made[-1].parts) == 1 else ""
+    if clause.parts == ["teeth"] and lip in ("upper lip", "lower lip") and not made[-1].negative:
+        clause.parts = [lip.replace("lip", "teeth")]
+        clause.sides = clause.sides or made[-1].sides
+        clause.degree = made[-1].degree if clause.degree is None else clause.degree
+
+
 def _take_shape(clause: Clause, made: list[Clause]) -> None:
     """'mouth twisted into a sneer': the shape says it better than the action before."""
     last = made[-1] if made else Clause("")
@@ -203,6 +239,8 @@ def _take_parts(clause: Clause, made: Sequence[Clause], rest: Sequence[Clause]) 
     shares = after is not None and after.act_first and after.joint == "and" and clause.act_first
     source = after if after and (before is None or (shares and clause.joint != "and")) else before
     if source is None:
+        lone = [words.LONE_PART[act] for act in clause.active if act in words.LONE_PART and not clause.strange]
+        clause.parts = lone[:1]
         return
     clause.parts = list(source.parts)
     clause.carried = source is before
@@ -224,6 +262,8 @@ def _take_acts(clause: Clause, made: list[Clause], rest: Sequence[Clause]) -> bo
         if made and clause.sides:
             _amend(made, clause)
         return False
+    elif "only" in clause.text.casefold().split() and last.looks and not last.parts:
+        return _with_part(clause, made)  # 'frown, brows only'
     elif "teeth" in clause.parts[0]:
         clause.acts = [*clause.acts, "show"]
     elif {"mouth", "lip"} & set(clause.parts) and any(side.value == "one" for side in clause.sides):

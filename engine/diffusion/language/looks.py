@@ -42,6 +42,11 @@ class Look:
             made[name] = (left * strength * on_left, right * strength * on_right)
         return made
 
+    def full(self) -> Look:
+        """The look with its strongest row at 1."""
+        most = max((max(row.left, row.right) for row in self.rows), default=0.0) or 1.0
+        return Look(tuple(Row(row.name, row.left / most, row.right / most, row.one) for row in self.rows), self.said)
+
     def only(self, names: Set[str]) -> Look:
         """The part of the look in the rows `names`."""
         return Look(tuple(row for row in self.rows if row.name in names), self.said)

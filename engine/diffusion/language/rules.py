@@ -12,6 +12,8 @@ from engine.diffusion.language.filling import smiles, turned
 from engine.diffusion.language.looks import Look, Mix, look
 from engine.diffusion.language.phrases import DIRECTIONS, OPPOSITES, PARENTS, REGIONS, RULES
 
+_SEEN = 0.12
+"""What a single row asked for keeps of a low degree: 'lips barely parted' can be seen."""
 _LESS = 0.5
 """Share of the other side where more is said of one."""
 _WAYS = {"leftward": "left", "rightward": "right"}
@@ -39,10 +41,14 @@ class _Measure:
     sides: frozenset[str]
     ways: frozenset[str]
     degree: float | None
+    exact: bool
     uneven: bool
 
     def mix(self, meant: Look, strength: float | None = None) -> Mix:
         strength = (1.0 if self.degree is None else self.degree) if strength is None else strength
+        meant = meant.full() if self.exact else meant
+        if len(meant.rows) == 1 and (most := max(meant.rows[0].left, meant.rows[0].right)):
+            strength = max(strength, min(strength, _SEEN) / most)
         mix = meant.mix(self.sides, strength)
         if not self.uneven or len(self.sides) != 1:
             return mix
@@ -87,21 +93,26 @@ def rows_of_act(act: str, parts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(mine or everyone))
 
 
-def statements(clause: Clause, smiling: bool) -> list[Statement] | None:
-    """What a clause asks for; None if its parts cannot do that. `smiling`: the prompt has a smile in it."""
+def statements(clause: Clause, smiling: bool, calm: bool) -> list[Statement] | None:
+    """What a clause asks for; None if its parts cannot do that.
+
+    `smiling`: the prompt has a smile in it; `calm`: or something at rest. Lips that are together then only touch.
+    """
     ways = frozenset(_WAYS.get(side.value, side.value) for side in turned(clause))
     still = ("stare",) if ways or {"up", "down"} & set(clause.acts) else ()
     acts = [act for act in clause.acts if act not in still]
     degree = _degree(clause)
-    measure = _Measure(_sides(clause), ways, degree, clause.uneven)
-    active = [act for act in clause.active if act in acts and not (clause.looks and act in words.SOFT)]
+    measure = _Measure(_sides(clause), ways, degree, clause.exact, clause.uneven)
+    if any(meant.said for meant in clause.looks):
+        acts = [act for act in acts if act not in words.SOFT]  # a wide smile
+    active = [act for act in clause.active if act in acts]
     doing = bool(clause.parts) and bool(active or ways or not clause.looks)
     made = _of_looks(clause, measure, doing)
     if clause.looks and not clause.parts:
         made += _mouth_of_smile(clause, active)
     unsaid = _unsaid(clause)
     for part in clause.parts if doing else ():
-        asked = _asked(part, acts, measure, smiling)
+        asked = _asked(part, acts, measure, smiling, calm)
         if not asked:
             return None
         made += [Statement(mix, 2, rest, False, clause.negative, unsaid) for mix, rest in asked]
@@ -128,10 +139,10 @@ def _unsaid(clause: Clause) -> bool:
     return bool(clause.sides) and all(side.value == "one" for side in clause.sides)
 
 
-def _asked(part: str, acts: list[str], measure: _Measure, smiling: bool) -> list[tuple[Mix, Mix | None]]:
+def _asked(part: str, acts: list[str], measure: _Measure, smiling: bool, calm: bool) -> list[tuple[Mix, Mix | None]]:
     """(rows, rows at rest) of one part; empty where it cannot do that."""
     base = part.split()[-1]
-    if smiling and base == "lip" and "together" in acts:
+    if calm and base == "lip" and "together" in acts and not words.ENOUGH & set(acts):
         return [({}, {"Jaw Open": measure.ones})]
     if smiling and part == "teeth" and "show" in acts:
         return [(measure.mix(look("Upper Lip Raiser 0.5")), None)]

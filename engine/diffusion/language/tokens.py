@@ -82,8 +82,15 @@ _SPELLINGS = tuple(
 )
 
 _UNCOUNTED = frozenset(
-    ["a", "an", "the", "your", "his", "her", "their", "my", "its", "our", "of", "some", "me", "us", "them"]
+    [
+        *("a", "an", "the", "your", "his", "her", "their", "my", "its", "our", "of", "some", "me", "us", "them"),
+        *("particular", "specific", "special"),
+    ]
 )
+
+
+_DOERS = frozenset(["he", "she", "it", "they", "you", "i", "we", "the", "his", "her", "their", "your", "its", "my"])
+"""Words before who or what does something."""
 
 
 def _base(form: str) -> str:
@@ -119,11 +126,17 @@ _LEX = re.compile(
     r"|(?P<number>(?:(?<!\S)-)?(?:\d+(?:\.\d+)?|\.\d+))\s*(?P<percent>%|per\s?cent\b|percentage\b)?"
     r"|(?P<word>[a-z]+)"
     r"|(?P<sign>[+,;&/()\[\]{}|!?\n—–>…]|\.(?=\s|$)|(?<=\s)-(?=\s))"
-    r"|(?P<space>[\s:=_\"*#<']+|[-.])"
+    r"|(?P<space>[\s:=_\"*#<'@~^→]+|[-.])"
     r"|(?P<strange>.)",
     re.IGNORECASE,
 )
 _EMOTICONS = {r"[:=]-?[)D]": "smile", r"[:=]-?\(": "sad", r"[:=]-?[oO0]": "surprised", r";-?\)": "wink smile"}
+_SCALE = r"on\s+a\s+scale\s+(?:of|from)\s+\d+\s*(?:to|-)\s*(?P<most>\d+)"
+_SCALES = {
+    rf"{_SCALE}\W{{1,3}}(?P<mark>\d*\.?\d+)": r"\g<mark>/\g<most>",
+    rf"(?P<mark>\d*\.?\d+)\W{{1,2}}{_SCALE}": r"\g<mark>/\g<most>",
+}
+"""How a strength is said on a scale, before and after it -> as a share."""
 _CAMEL = re.compile("[a-z][A-Z]")
 _LETTER_LEADS = frozenset(("intensity", "level", "grade", "strength", "degree"))
 
@@ -135,8 +148,10 @@ def read(prompt: str) -> list[Token]:
     text = re.sub(r"\bw/", "with ", text)
     for face, word in _EMOTICONS.items():  # beside words they only decorate
         text = re.sub(rf"(?<!\S){face}(?!\S)", "" if re.search("[a-z]{2}", text, re.IGNORECASE) else word, text)
-    text = re.sub(r":(?=\s+[a-zA-Z]{2})", ",", text)  # 'shrug: mouth down'; a strength follows others
+    text = re.sub(r":(?=\s+(?!left|right|up|down)[a-zA-Z]{2})", ",", text)  # 'shrug: mouth down'
     text = re.sub(r"(?<![\d.])0,(?=\d)", "0.", text)
+    for order, share in _SCALES.items():
+        text = re.sub(order, share, text, flags=re.IGNORECASE)
     text = re.sub(r"\bone's\b", "their", text, flags=re.IGNORECASE)
     text = re.sub(r"(?<=[a-z])'s\b", "", text, flags=re.IGNORECASE).replace("'", "")
     lexed = [token for found in _LEX.finditer(text) for token in _lexed(found)]
@@ -178,14 +193,31 @@ def word_tokens(text: str) -> Iterator[Token]:
         for piece in re.findall("[A-Z]?[a-z]+|[A-Z]+", text):
             yield from word_tokens(piece)
     else:
+        pieces = _taken_apart(low)
+        pieces = pieces if any(WORDS[FORMS[piece]][0] == "part" for piece in pieces) else []  # not 'setup'
         sounds = [found for pattern, found in SOUNDS.items() if re.fullmatch(pattern, low)]
-        near = {FORMS[form] for form in corrected(low, _SPELLINGS)}
+        bases = {FORMS[form] for form in corrected(low, _SPELLINGS)}
+        near = {base for base in bases if WORDS[base][0] != "filler"} or bases
         if sounds:
             yield Token("mix", text, sounds[-1], low)
+        elif pieces:
+            yield from (_tagged(piece, piece) for piece in pieces)
         elif len({WORDS[base] for base in near}) == 1:
             yield _tagged(min(near), text)
         else:
             yield Token("unknown", text, "", low)
+
+
+def _taken_apart(low: str) -> list[str]:
+    """The parts and actions that a word of several is made of ('eyesclosed', 'lippuckerer'); empty where it is not."""
+    for at in range(2, len(low) - 1):
+        first, rest = low[:at], low[at:]
+        if WORDS.get(FORMS.get(first, ""), ("",))[0] in ("part", "act"):
+            if WORDS.get(FORMS.get(rest, ""), ("",))[0] in ("part", "act"):
+                return [first, rest]
+            if pieces := _taken_apart(rest):
+                return [first, *pieces]
+    return []
 
 
 def _tagged(form: str, text: str) -> Token:
@@ -208,7 +240,7 @@ def _counted(lexed: list[Token], prompt: str) -> Iterator[Token]:
         elif token.kind == "number":
             token = _strength(token, prompt)
         elif token.text.casefold() in phrases.LETTERS:
-            before = last[-2] if last[-1].lemma == "(" else last[-1]
+            before = last[-2] if last[-1].lemma in ("(", "at") else last[-1]
             coded = before.kind == "code" and token.text != "a"
             if coded or last[-1].lemma in _LETTER_LEADS:
                 token = Token("degree", token.text, phrases.LETTERS[token.text.casefold()], "letter")
@@ -227,7 +259,7 @@ def _strength(token: Token, prompt: str) -> Token:
 
 
 def _joined(tokens: list[Token]) -> Iterator[Token]:
-    """Put idioms together and take 'as wide as possible' apart."""
+    """Put idioms together, take 'as wide as possible' apart; 'as' before who does it ('as she looks up') joins."""
     tokens = [
         token
         for at, token in enumerate(tokens)
@@ -244,8 +276,16 @@ def _joined(tokens: list[Token]) -> Iterator[Token]:
         token = tokens[at]
         if token.lemma == "bit" and at and tokens[at - 1].lemma in ("a", "little", "tiny", "quick", "slight"):
             token = Token("degree", token.text, 0.35, "bit")
+        if token.lemma == "as" and [other.text.casefold() in _DOERS for other in tokens[at + 1 : at + 2]] == [True]:
+            doing = any(other.kind in ("act", "part") or _said(other) for other in tokens[at + 2 : at + 3])
+            token = Token("join", token.text, "", "while") if doing else token
         yield token
         at += 1
+
+
+def _said(token: Token) -> bool:
+    """Whether a word is an expression of its own, like 'smile', and no mood."""
+    return isinstance(token.value, Look) and token.value.said
 
 
 def _around(tokens: list[Token], at: int) -> Iterable[Token]:

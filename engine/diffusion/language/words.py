@@ -40,6 +40,7 @@ PARTS: Mapping[str, str] = MappingProxyType(by_word(_TABLES["parts"]))
 ACTS: Mapping[str, str] = MappingProxyType(by_word(_TABLES["acts"]))
 SIDES: Mapping[str, str] = MappingProxyType(by_word(_TABLES["sides"]))
 OWN_PART: Mapping[str, str] = MappingProxyType(_TABLES["own_part"])
+LONE_PART: Mapping[str, str] = MappingProxyType(_TABLES["lone_part"])
 SOFT: Mapping[str, float] = MappingProxyType(_TABLES["soft"])
 DEGREES: Mapping[str, float] = MappingProxyType(
     {word: float(value) for word, value in by_word(_TABLES["degrees"]).items()}

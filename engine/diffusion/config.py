@@ -65,6 +65,8 @@ class ModelConfig:
     """Denoiser: token width, blocks, attention heads, SwiGLU width."""
     patch: int = 4
     """Latent cells per token side."""
+    skin_width: int = 128
+    """Width of the convolutions that say what strain does to skin."""
     expression_attention: bool = False
     """Whether expressions of one person that are made together attend to each other, in every third block."""
     prompt_length: int = 16

@@ -11,8 +11,9 @@ PixArt-alpha). Where asked for, every third block also attends over the expressi
 
 The network estimates the clean latent x; the velocity of the flow follows as (z_t - x) / t. That keeps wide patches
 possible: the noise need not pass through the tokens (Li and He 2025). What it learns is personal: x is counted from the
-expected person's, and has two parts, a *gain* on what is expected, since people differ most in how far they go, and a
-free rest.
+expected person's, and has three parts: a *gain* on what is expected, since people differ most in how far they go; a
+free rest; and for reflectance the *skin's answer*, convolutions over the grid from the strain of the geometry, because
+strain is what folds, pales and smooths skin, whatever the expression (Bickel et al. 2007, Nagano et al. 2015).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.diffusion.autoencoder import ResidualBlock
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.person import EXPRESSION_COUNT
 from engine.diffusion.schedule import GROUPS
@@ -34,7 +36,7 @@ _PERSON_UNITS = 5.0
 
 
 class Denoiser(nn.Module):
-    """(noisy, times, condition, person, typical, strengths, prompt ids) -> clean latent, all on one grid."""
+    """(noisy, times, condition, person, typical, strain, strengths, prompt ids) -> clean latent, all on one grid."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -56,6 +58,7 @@ class Denoiser(nn.Module):
         self.blocks = nn.ModuleList(_Block(width, config.heads, config.hidden) for _ in range(config.depth))
         over = config.depth // 3 if config.expression_attention else 0
         self.across = nn.ModuleList(_Across(width, config.heads) for _ in range(over))
+        self.skin = _Skin(config, condition, person)
         self.out_norm = nn.RMSNorm(width)
         self.patch_out = nn.ModuleList(nn.Linear(width, count * area) for count in self.splits)
         self.gain_out = nn.ModuleList(nn.Linear(width, area) for _ in self.splits)
@@ -72,6 +75,7 @@ class Denoiser(nn.Module):
         condition: Tensor,
         person: Tensor,
         typical: Tensor,
+        strain: Tensor,
         strengths: Tensor,
         prompt_ids: Tensor,
         present: Tensor,
@@ -80,8 +84,8 @@ class Denoiser(nn.Module):
         """Estimate the clean latent in normalised units.
 
         noisy (B, C, h, w) normalised latent at `times` (B, G) 0..1; condition (B, K, h, w); person (B, D) from
-        `person.Person`; typical (B, C, h, w);
-        strengths (B, 2, 32); prompt_ids (B, T) int64; present (B,) bool, False leaves strengths and typical out
+        `person.Person`; typical (B, C, h, w) and strain (B, 4 b b, h, w) of `pivot.Pivot`;
+        strengths (B, 2, 32); prompt_ids (B, T) int64; present (B,) bool, False leaves strengths, typical and strain out
         (guidance). `together` neighbours in the batch are one person's expressions. Returns (B, C, h, w).
         """
         typical = typical * present[:, None, None, None]
@@ -106,7 +110,9 @@ class Denoiser(nn.Module):
                 tokens = self.across[number // 3](tokens, together)
         kept = self.out_norm(tokens[:, prompt_ids.shape[1] :]).chunk(GROUPS, 1)
         parts = zip(kept, typical.split(self.splits, 1), self.patch_out, self.gain_out, self.whole_gain, strict=True)
-        return torch.cat([self._answer(*part) for part in parts], 1)
+        geometry, reflectance = (self._answer(*part) for part in parts)
+        known = torch.cat([typical[:, self.splits[0] :], strain * present[:, None, None, None]], 1)
+        return torch.cat([geometry, reflectance + self.skin(condition, person, known)], 1)
 
     def _answer(
         self, tokens: Tensor, typical: Tensor, free: nn.Module, local_gain: nn.Module, whole_gain: nn.Module
@@ -160,6 +166,28 @@ class _Block(nn.Module):
         query, key = rotated(self.query_norm(query), rotation), rotated(self.key_norm(key), rotation)
         mixed = F.scaled_dot_product_attention(query, key, value)
         return self.out(mixed.transpose(1, 2).reshape(count, length, width))
+
+
+class _Skin(nn.Module):
+    """What is known of change and strain at each cell, and around it, into the change's latent; starts silent."""
+
+    def __init__(self, config: ModelConfig, condition: int, person: int) -> None:
+        super().__init__()
+        width, known = config.skin_width, config.change_channels + 4 * config.geometry_block**2
+        self.condition, self.person = nn.Conv2d(condition, width, 1), nn.Linear(person, width)
+        self.read = ResidualBlock(width)
+        self.known = nn.Conv2d(known, width, 3, padding=1)
+        self.join = nn.Conv2d(3 * width, width, 1)
+        self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(3)))
+        self.out = nn.Conv2d(width, config.change_channels, 1)
+        for weight in self.out.parameters():
+            nn.init.zeros_(weight)
+
+    def forward(self, condition: Tensor, person: Tensor, known: Tensor) -> Tensor:
+        """condition (B, K, h, w), person (B, D), known (B, C' + 4 b b, h, w) -> (B, C', h, w)."""
+        tissue = self.condition(condition) + self.person(_PERSON_UNITS * person)[:, :, None, None]
+        tissue, driven = self.read(tissue), self.known(known)
+        return self.out(self.blocks(self.join(torch.cat([tissue, driven, tissue * driven], 1))))
 
 
 class _Across(nn.Module):

@@ -74,6 +74,8 @@ class Neutral:
 
     condition: Tensor
     """(B, K, h, w) what the denoiser sees."""
+    position_m: Tensor
+    """(B, 3, H, W) as given."""
     turn: Tensor
     """(B, H, W, 3, 3) from the mean head's local frames to this head's."""
     person: Tensor
@@ -121,6 +123,7 @@ class ChangeModel:
         condition = condition_of(self.unified, features, position_m, texture)
         return Neutral(
             condition,
+            position_m,
             self.pivot.turn(self.unified, position_m),
             self.person(position_m, energies_in(condition)),
             features,
@@ -157,19 +160,18 @@ class ChangeModel:
         first_of_group = torch.tensor([0, self.denoiser.splits[0]], device=self.device)
         locked = None if kept is None else ~kept.isnan()
         clean_kept = None if kept is None else self.pivot.normalise(kept.nan_to_num(), expected)
+        posed = expected if kept is None or locked is None else torch.where(locked, kept, expected)
+        strain = self.pivot.strain(self.unified, neutral.position_m, posed)
 
         def flow(noisy: Tensor, time: Tensor) -> Tensor:
             times = time[0, first_of_group, 0, 0].expand(count, -1)
             if locked is not None and clean_kept is not None:
                 noisy = torch.where(locked, clean_kept, noisy)
                 times = torch.where(locked[:, first_of_group, 0, 0], torch.zeros(()), times)
-            clean = self.denoiser(
-                noisy, times, neutral.condition, neutral.person, typical, strengths, ids, known, together
-            )
+            given = (noisy, times, neutral.condition, neutral.person, typical, strain, strengths)
+            clean = self.denoiser(*given, ids, known, together)
             if guidance != 1.0:
-                without = self.denoiser(
-                    noisy, times, neutral.condition, neutral.person, typical, strengths, empty, ~known, together
-                )
+                without = self.denoiser(*given, empty, ~known, together)
                 clean = without + guidance * (clean - without)
             if locked is not None and clean_kept is not None:
                 clean = torch.where(locked, clean_kept, clean)

@@ -18,12 +18,14 @@ from engine.diffusion.person import EXPRESSION_COUNT
 from engine.diffusion.unified import OFFSET_UNIT_M, Unified
 from engine.face import regions
 from engine.synth.frames import local_frames
+from engine.synth.wrinkles import stretch
 
 _RIDGE = 0.1
 _HELD = 0.05
 """How strongly a measured factor is held to 1, over what a typical answer tells."""
 _LEAST, _GREATEST = 0.4, 2.5
 """No factor is taken to be further from 1."""
+STRAIN_UNIT = 0.1
 _LEAN_RIDGE = 0.4
 """Ten pairs' worth of people of ordinary difference."""
 
@@ -70,6 +72,14 @@ class Pivot(nn.Module):
             change = change * answer[:, :, None, None].exp()
             change = change + torch.einsum("bsk,kchw,shw->bchw", leant, self.lean, self.sides_grid)
         return torch.cat([unified.encode_offset(offset), self.still + change], 1)
+
+    def strain(self, unified: Unified, position_m: Tensor, latent: Tensor) -> Tensor:
+        """(B, 4 b b, h, w) how far the geometry in `latent` (B, C, h, w) pulls and squeezes the skin of neutrals
+        (B, 3, H, W) m along u and v, b x b texels a cell, in units of `STRAIN_UNIT`: what folds and smooths skin."""
+        geometry = latent[:, : self.deviation.shape[0] - self.still.shape[0]]
+        strain = stretch(position_m + unified.decode_offset(geometry), position_m) / STRAIN_UNIT
+        both = torch.cat([strain.clamp(min=0), (-strain).clamp(min=0)], 1)
+        return F.pixel_unshuffle(both, position_m.shape[-1] // unified.grid)
 
     def normalise(self, latent: Tensor, expected: Tensor) -> Tensor:
         """Latent (B, C, h, w) -> what is personal in it, in units of its deviation; inverse of `restore`."""

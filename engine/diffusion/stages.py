@@ -85,6 +85,8 @@ class Samples:
     """(B, C, h, w)."""
     typical: Tensor
     """(B, C, h, w) of `Pivot.typical`."""
+    strain: Tensor
+    """(B, 4 b b, h, w) of `Pivot.strain`."""
     condition: Tensor
     """(B, K, h, w)."""
     person: Tensor
@@ -254,10 +256,11 @@ class DenoiserStage:
         for part in (self.unified, self.reader, self.autoencoder):
             part.eval().requires_grad_(False)
         self.pivot, self.denoiser = Pivot(config.model).to(self.device), Denoiser(config.model).to(self.device)
+        self.denoiser.skin.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - missing overload
         self.person = Person(config.model).to(self.device)
         self.module: nn.Module = nn.ModuleDict({"pivot": self.pivot, "person": self.person, "denoiser": self.denoiser})
-        self.clean = self.typical = self.strengths = self.who = torch.empty(0)
-        self.condition = self.people = self.turn = self.numbers = self.weights = torch.empty(0)
+        self.clean = self.typical = self.strain = self.strengths = self.who = torch.empty(0)
+        self.condition = self.people = self.position = self.turn = self.numbers = self.weights = torch.empty(0)
 
     @torch.no_grad()
     def prepare(self, deadline: float, count: int | None) -> int:
@@ -287,6 +290,7 @@ class DenoiserStage:
             pairs.append((latent.half(), batch.expression, person))
             sums.add(batch.expression, batch.offset_m, turn, change)
         self.condition, self.turn, position = (torch.stack(column) for column in zip(*people, strict=True))
+        self.position = position
         self.numbers = torch.tensor(list(rows))
         self.clean, self.strengths, self.who = (torch.cat(column) for column in zip(*pairs, strict=True))
         energies = torch.cat([energies_in(part.float()) for part in self.condition.split(256)])
@@ -361,6 +365,12 @@ class DenoiserStage:
             area = self.config.model.grid**2 * len(self.clean)
             self.pivot.deviation.copy_((torch.as_tensor(rest) / area).sqrt().clamp(min=1e-3)[:, None, None])
         self.typical = torch.cat([self.pivot.typical(mean).half() for mean in expected])
+        self.strain = torch.cat(
+            [
+                self.pivot.strain(self.unified, self.position[self.who[part]], mean).half()
+                for part, mean in zip(parts, expected, strict=True)
+            ]
+        )
         self.clean = torch.cat(
             [
                 self.pivot.normalise(self.clean[part].float(), mean).half()
@@ -376,6 +386,7 @@ class DenoiserStage:
         samples = Samples(
             self.clean[chosen].float(),
             self.typical[chosen].float(),
+            self.strain[chosen].float(),
             self.condition[who].float(),
             self.people[who],
             self.strengths[chosen],
@@ -401,6 +412,7 @@ class DenoiserStage:
         return Samples(
             self.pivot.normalise(latent, expected),
             self.pivot.typical(expected),
+            self.pivot.strain(self.unified, self.position[who], expected),
             self.condition[who].float(),
             self.people[who],
             strengths,
@@ -440,7 +452,8 @@ def flow_loss(stage: Flow, samples: Samples, rng: torch.Generator, together: int
     ids, present = conditions(samples.strengths, rng, config.prompt_length, config.prompt_vocabulary)
     per_channel = spread(times, sizes).to(device)
     noisy = clean + per_channel * (noise - clean)
-    inputs = (noisy, times.to(device), samples.condition, samples.person, samples.typical, samples.strengths)
+    inputs = (noisy, times.to(device), samples.condition, samples.person, samples.typical)
+    inputs = (*inputs, samples.strain, samples.strengths)
     found = stage.denoiser(*inputs, ids.to(device), present.to(device), together)
     error = (found.float() - clean) / per_channel.clamp(min=WEIGHT_TIME)
     counts = torch.stack([torch.ones_like(samples.whole), samples.whole], 1).float()
@@ -533,14 +546,15 @@ class RefineStage:
         strengths = pool.expression[chosen].to(self.device)
         expected = self._expected(chosen)
         typical = self.pivot.typical(expected)
+        strain = self.pivot.strain(self.unified, pool.position_m[who.cpu()].to(self.device), expected)
         if torch.rand((), generator=rng) < 0.25:
             known = torch.ones(len(chosen), dtype=torch.bool, device=self.device)
             clean = self.clean[chosen.to(self.device)].float()
-            return flow_loss(self, Samples(clean, typical, condition, person, strengths, known), rng)
+            return flow_loss(self, Samples(clean, typical, strain, condition, person, strengths, known), rng)
         noise = torch.randn(expected.shape, generator=rng).to(self.device) * float(self.config.denoiser.flow)
         sizes = self.config.model
         ids, present = conditions(strengths, rng, sizes.prompt_length, sizes.prompt_vocabulary)
-        inputs = (noise, torch.ones(len(noise), 2, device=self.device), condition, person, typical, strengths)
+        inputs = (noise, torch.ones(len(noise), 2, device=self.device), condition, person, typical, strain, strengths)
         found = self.denoiser(*inputs, ids.to(self.device), torch.ones_like(present).to(self.device))
         geometry, reflectance = self.pivot.restore(found.float(), expected).split(self.denoiser.splits, 1)
         offset = pool.offset_m[chosen].to(self.device).float()

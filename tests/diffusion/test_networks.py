@@ -344,6 +344,20 @@ def test_answers_of_the_skin_are_told_apart_by_person_and_channel():
     torch.testing.assert_close(fit.solve(), factors, atol=0.1, rtol=0)  # nothing was seen of the third
 
 
+@pytest.mark.parametrize(("scale", "pulled"), [(0.1, True), (-0.1, False)])
+def test_strain_is_what_the_geometry_does_to_the_skin(batch, unified, monkeypatch, scale, pulled):
+    pivot, position = Pivot(SMALL), batch.neutral_position_m[:2]
+    monkeypatch.setattr(Unified, "decode_offset", lambda self, code: scale * position)
+    latent = torch.zeros(2, CHANNELS, SMALL.grid, SMALL.grid)
+    strain = pivot.strain(unified, position, latent)
+    block = SMALL.geometry_block
+    assert strain.shape == (2, 4 * block**2, SMALL.grid, SMALL.grid)
+    pull, squeeze = torch.nn.functional.pixel_shuffle(strain, block).chunk(2, 1)
+    acts, rests = (pull, squeeze) if pulled else (squeeze, pull)
+    assert acts.flatten(2).median(2).values.sub(1).abs().max() < 1e-3  # a tenth is one unit, along u and v
+    assert rests.abs().max() == 0
+
+
 def test_the_pivot_leans_with_the_person(unified):
     rng = torch.Generator().manual_seed(0)
     pivot, count = Pivot(SMALL), 900

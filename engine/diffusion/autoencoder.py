@@ -169,6 +169,21 @@ class Autoencoder(nn.Module):
         H, W): with the templates there, for `decode`."""
         return torch.cat([found, self.templates[part].expand(len(found), -1, -1, -1)], 1)
 
+    def matches(self, found: Tensor, regions: int) -> Tensor:
+        """`guides` (B, 2, H, W) of textures -> (B, 4 * templates * regions^2) how far each region's lines at rest are
+        those of each template, and how like them (cosine): which lines a face has tells how it will fold."""
+        if not regions:
+            return found.new_zeros(len(found), 0)
+
+        def mean(values: Tensor) -> Tensor:
+            return F.adaptive_avg_pool2d(values, regions)
+
+        size = mean(self.templates[None].square())[:, None].sqrt().clamp(min=1e-3)
+        amount = torch.stack([mean(one[:, :, None].mul(self.templates).flatten(1, 2)) for one in found.split(1)])
+        amount = amount.view(len(found), 2, -1, regions, regions) / size
+        cosine = amount / mean(found.square())[:, :, None].sqrt().clamp(min=1e-3)
+        return torch.cat([amount, cosine], 1).flatten(1)
+
     def encode(self, change: Tensor, features: Tensor) -> Tensor:
         """(B, 9, H, W) scaled change -> (B, C, h, w), smooth from cell to cell."""
         refined = self.encoder(self.encode_join(self.encode_stem(change), features))

@@ -42,6 +42,8 @@ class ModelConfig:
     """Principal components of the head's shape that say how far this person goes."""
     texture_components: int = 160
     """Principal components of the energies of its texture that do so, too."""
+    person_matches: int = 0
+    """Regions a side of the face in which its lines are held against the templates; 0 leaves that out."""
     person_directions: int = 9
     """Directions among them whose squares and products count."""
     person_leanings: int = 4

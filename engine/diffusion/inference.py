@@ -121,13 +121,15 @@ class ChangeModel:
         features = self.reader.features(texture)
         maps = self.unified.unscale_maps(self.reader.neutral(features), texture)
         condition = condition_of(self.unified, features, position_m, texture)
+        found = guides(texture)
+        matches = self.autoencoder.matches(found, self.config.model.person_matches)
         return Neutral(
             condition,
             position_m,
             self.pivot.turn(self.unified, position_m),
-            self.person(position_m, energies_in(condition)),
+            self.person(position_m, energies_in(condition), matches),
             features,
-            self.autoencoder.lines(guides(texture)),
+            self.autoencoder.lines(found),
             maps,
         )
 

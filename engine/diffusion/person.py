@@ -58,12 +58,14 @@ class Components(nn.Module):
 
 
 class Person(nn.Module):
-    """(positions, energies) -> (B, 32 + C + L): log factors on what the average person does, and where this one stands.
+    """(positions, energies, matches) -> (B, 32 + C + L): log factors on what the average person does, and leanings.
 
     The first 32 factors belong to the expressions, the others to the channels of the change's latent. The L last are
     leading directions, in units of `_LEANING_UNIT` deviations, for `pivot.Pivot` to lean along.
     """
 
+    usual_match: Tensor
+    match_deviation: Tensor
     leading: Tensor
     weight: Tensor
 
@@ -72,21 +74,26 @@ class Person(nn.Module):
         self.grid, self.leanings = config.grid, config.person_leanings
         self.shape = Components(3 * config.grid**2, config.shape_components)
         self.texture = Components(COARSE**2 * ENERGIES, config.texture_components)
-        size, leading = config.shape_components + config.texture_components, config.person_directions
+        matches = 4 * config.templates * config.person_matches**2
+        self.register_buffer("usual_match", torch.zeros(matches), persistent=matches > 0)
+        self.register_buffer("match_deviation", torch.ones(matches), persistent=matches > 0)
+        size, leading = config.shape_components + config.texture_components + matches, config.person_directions
         self.register_buffer("leading", torch.zeros(size, leading))
         terms = 1 + size + leading * (leading + 1) // 2
         self.register_buffer("weight", torch.zeros(terms, EXPRESSION_COUNT + config.change_channels))
 
     @torch.no_grad()
-    def fit_components(self, position_m: Tensor, energies: Tensor) -> None:
+    def fit_components(self, position_m: Tensor, energies: Tensor, matches: Tensor) -> None:
         """Fit what heads look like to training people, as in `forward`."""
         self.shape.fit(self._coarse_shape(position_m))
         self.texture.fit(self._coarse_texture(energies))
+        self.usual_match.copy_(matches.mean(0))
+        self.match_deviation.copy_(matches.std(0).clamp(min=1e-6))
 
     @torch.no_grad()
-    def fit(self, position_m: Tensor, energies: Tensor, log_factors: Tensor) -> None:
+    def fit(self, position_m: Tensor, energies: Tensor, matches: Tensor, log_factors: Tensor) -> None:
         """Fit to (P, 32 + C) log factors measured on training people, as in `forward`."""
-        scores = self._scores(position_m, energies)
+        scores = self._scores(position_m, energies, matches)
         centred = log_factors - log_factors.mean(0)
         linear = torch.cat([torch.ones(len(scores), 1, device=scores.device), scores], 1)
         answers = linear @ _ridge(linear, centred)
@@ -97,19 +104,23 @@ class Person(nn.Module):
         self.leading[:, :count] = _ridge(linear, centred)[1:] @ (found[:count].T / deviation)
         self.weight.copy_(_ridge(self._terms(scores), log_factors))
 
-    def forward(self, position_m: Tensor, energies: Tensor) -> Tensor:
-        """Positions (B, 3, H, W) m and scaled `texture_energies` (B, E, h, w) -> (B, 32 + C + L).
+    def forward(self, position_m: Tensor, energies: Tensor, matches: Tensor) -> Tensor:
+        """Positions (B, 3, H, W) m, scaled `texture_energies` (B, E, h, w), `Autoencoder.matches` -> (B, 32 + C + L).
 
         Log factors within `MOST`; the further a head is from all training people, the nearer is everything to 0.
         """
-        scores = self._scores(position_m, energies)
-        trust = (_FAR / scores.square().mean(1, keepdim=True).sqrt().clamp(min=_FAR)).square()
+        scores = self._scores(position_m, energies, matches)
+        head, lines = scores.split([scores.shape[1] - len(self.usual_match), len(self.usual_match)], 1)
+        parts = [part.square().mean(1, keepdim=True) for part in (head, lines) if part.shape[1]]
+        trust = _FAR**2 / torch.stack(parts).amax(0).clamp(min=_FAR**2)
         log_factors = MOST * torch.tanh(self._terms(scores) @ self.weight * trust / MOST)
         leaning = self._leading(scores)[:, : self.leanings] * trust / _LEANING_UNIT
         return torch.cat([log_factors, leaning], 1)
 
-    def _scores(self, position_m: Tensor, energies: Tensor) -> Tensor:
-        return torch.cat([self.shape(self._coarse_shape(position_m)), self.texture(self._coarse_texture(energies))], 1)
+    def _scores(self, position_m: Tensor, energies: Tensor, matches: Tensor) -> Tensor:
+        lines = ((matches - self.usual_match) / self.match_deviation).clamp(-4.0, 4.0)
+        shape, texture = self.shape(self._coarse_shape(position_m)), self.texture(self._coarse_texture(energies))
+        return torch.cat([shape, texture, lines], 1)
 
     def _leading(self, scores: Tensor) -> Tensor:
         return (scores @ self.leading).clamp(-2.5, 2.5)

@@ -273,7 +273,7 @@ class DenoiserStage:
         sums = PivotFit(self.pivot, self.unified)
         for batch in fill(self.source, self.config.seed + 1, wanted, deadline, least):
             batch = batch.to(self.device)
-            features, condition = self._read(batch)
+            features, condition, matches = self._read(batch)
             turn = self.pivot.turn(self.unified, batch.neutral_position_m)
             if count is None and not pairs:
                 still = self.autoencoder.encode(torch.zeros_like(batch.change), features)
@@ -283,30 +283,38 @@ class DenoiserStage:
                 if number not in rows:
                     rows[number] = len(people)
                     people.append(
-                        (condition[index].half(), turn[index].half(), batch.neutral_position_m[index].clone())
+                        (
+                            condition[index].half(),
+                            turn[index].half(),
+                            batch.neutral_position_m[index].clone(),
+                            matches[index].clone(),
+                        )
                     )
             latent = torch.cat([self.unified.encode_offset(batch.offset_m), change], 1)
             person = torch.tensor([rows[number] for number in batch.identity.tolist()], device=self.device)
             pairs.append((latent.half(), batch.expression, person))
             sums.add(batch.expression, batch.offset_m, turn, change)
-        self.condition, self.turn, position = (torch.stack(column) for column in zip(*people, strict=True))
-        self.position = position
+        self.condition, self.turn, self.position, matches = (
+            torch.stack(column) for column in zip(*people, strict=True)
+        )
         self.numbers = torch.tensor(list(rows))
         self.clean, self.strengths, self.who = (torch.cat(column) for column in zip(*pairs, strict=True))
         energies = torch.cat([energies_in(part.float()) for part in self.condition.split(256)])
         if count is None:
             sums.solve()
-            self.person.fit_components(position, energies)
+            self.person.fit_components(self.position, energies, matches)
             reach = self._measured_reach()
-            self.person.fit(position, energies, torch.cat([reach, self._measured_answer(reach)], 1).log())
-        self.people = self.person(position, energies)
+            factors = torch.cat([reach, self._measured_answer(reach)], 1)
+            self.person.fit(self.position, energies, matches, factors.log())
+        self.people = self.person(self.position, energies, matches)
         if count is None:
             self._fit_lean()
         self._centre(fitted=count is None)
         return len(self.clean)
 
-    def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The reader's features (B, F, 2h, 2w) and the condition (B, K, h, w); each person of the batch read once."""
+    def _read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """The reader's features (B, F, 2h, 2w), the condition (B, K, h, w) and the matches of lines; each person of the
+        batch read once."""
         numbers = batch.identity.tolist()
         first = {number: numbers.index(number) for number in numbers}
         where = torch.tensor([list(first).index(number) for number in numbers], device=self.device)
@@ -314,7 +322,8 @@ class DenoiserStage:
         texture = self.unified.texture_input(batch.texture_srgb[chosen])
         features = self.reader.features(texture)
         condition = condition_of(self.unified, features, batch.neutral_position_m[chosen], texture)
-        return features[where], condition[where]
+        matches = self.autoencoder.matches(guides(texture), self.config.model.person_matches)
+        return features[where], condition[where], matches[where]
 
     def _measured_reach(self) -> Tensor:
         """(P, 32) how far each person of the pool goes with each expression, over the pivot."""
@@ -516,7 +525,8 @@ class RefineStage:
         for position, texture in zip(pool.position_m.split(FILL_BATCH), pool.texture.split(FILL_BATCH), strict=True):
             position, texture = position.to(self.device), texture.to(self.device).float()
             condition = condition_of(self.unified, self.reader.features(texture), position, texture)
-            person = self.person(position, energies_in(condition))
+            matches = self.autoencoder.matches(guides(texture), self.config.model.person_matches)
+            person = self.person(position, energies_in(condition), matches)
             kept.append((condition.half(), person, self.pivot.turn(self.unified, position).half()))
         self.condition, self.people, self.turn = (torch.cat(column) for column in zip(*kept, strict=True))
         clean: list[Tensor] = []

@@ -142,6 +142,20 @@ def test_the_neutral_reaches_the_decoded_detail():
         assert (autoencoder.decode(*other) - base).abs().max() > 1e-2
 
 
+def test_a_face_is_known_by_its_lines():
+    torch.manual_seed(0)
+    made, size = Autoencoder(SMALL), SMALL.texture_size
+    made.templates.normal_()
+    found = torch.stack([made.templates[:2], 3 * made.templates[[2, 0]]])  # (2, 2, H, W)
+    matches = made.matches(found, 1).view(2, 2, 2, -1)  # head, amount or cosine, guide, template
+    assert matches.shape[-1] == SMALL.templates
+    assert (matches[:, 1].argmax(-1) == torch.tensor([[0, 1], [2, 0]])).all()
+    assert matches[:, 1].amax(-1).min() > 0.99
+    torch.testing.assert_close(matches[:, 0].amax(-1), torch.tensor([[1.0, 1.0], [3.0, 3.0]]), atol=0.1, rtol=0)
+    assert made.matches(found, 2).shape == (2, 16 * SMALL.templates)
+    assert made.matches(torch.zeros(3, 2, size, size), 0).shape == (3, 0)
+
+
 def test_guides_tell_lines_across_from_lines_along():
     y = torch.arange(512.0)[:, None].expand(512, 512)
     texture = 0.1 * torch.sin(y * (2 * torch.pi / 20)).expand(1, 3, 512, 512)
@@ -287,7 +301,7 @@ def test_the_pivot_moves_the_side_that_is_asked_for(unified):
 def test_a_person_is_told_by_principal_components(batch):
     person = Person(SMALL)
     energies = torch.randn(24, ENERGIES, SMALL.grid, SMALL.grid)
-    person.fit_components(batch.neutral_position_m, energies)
+    person.fit_components(batch.neutral_position_m, energies, torch.randn(24, person.usual_match.numel()))
     coarse = torch.nn.functional.adaptive_avg_pool2d(batch.neutral_position_m, SMALL.grid).flatten(1) * 100
     found = person.shape(coarse)
     assert found.shape == (24, SMALL.shape_components)
@@ -308,17 +322,20 @@ def test_a_persons_factors_are_learnt_from_many_heads_and_say_less_of_strange_on
     factors[:, 5] = 0.2 * torch.tanh(who[:, 0]) + 0.05
     factors[:, 7] = 0.15 * who[:, 1] + 0.05 * (who[:, 1].square() - 1)
     factors[:, 40] = 0.2 * who[:, 2]
-    person = Person(replace(SMALL, shape_components=4, texture_components=4))
-    person.fit_components(positions[:500], energies[:500])
-    person.fit(positions[:500], energies[:500], factors[:500])
-    found, leanings = person(positions[500:], energies[500:]).split([factors.shape[1], SMALL.person_leanings], 1)
+    person = Person(replace(SMALL, shape_components=4, texture_components=4, person_matches=1))
+    lines = torch.randn(600, person.usual_match.numel(), generator=rng)
+    factors[:, 11] = 0.2 * lines[:, 3]
+    person.fit_components(positions[:500], energies[:500], lines[:500])
+    person.fit(positions[:500], energies[:500], lines[:500], factors[:500])
+    found = person(positions[500:], energies[500:], lines[500:])
+    found, leanings = found.split([factors.shape[1], SMALL.person_leanings], 1)
     truth = factors[500:]
-    told = 1 - (found - truth)[:, (5, 7, 40)].var(0) / truth[:, (5, 7, 40)].var(0)
+    told = 1 - (found - truth)[:, (5, 7, 11, 40)].var(0) / truth[:, (5, 7, 11, 40)].var(0)
     assert told.min() > 0.85  # squares of what leads are known
     assert found[:, 9].abs().max() < 1e-4
     assert found.abs().max() < MOST
     assert 0.15 < leanings[:, 0].std() < 0.25  # of the size of the factors
-    strange = person(positions[:1] + 40 * modes[2], energies[:1])
+    strange = person(positions[:1] + 40 * modes[2], energies[:1], lines[:1])
     assert strange[:, : factors.shape[1]].abs().max() < found.abs().max()
 
 

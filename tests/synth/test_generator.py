@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.diffusion.autoencoder import guides
+from engine.diffusion.unified import guides
 from engine.synth.frames import local_frames
 from engine.synth.generator import Generator, ict_mix, random_strengths
 from engine.synth.people import sample_people

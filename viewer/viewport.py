@@ -157,7 +157,7 @@ class Viewport(QOpenGLWidget):
     def picture(self, width: int, height: int, *, transparent: bool = False) -> np.ndarray:
         """(height, width, 3 or 4) uint8 sRGB of the project at any size, row 0 on top; drawn with the same renderer.
 
-        GraphicsError when there is no renderer or the driver cannot make a target that large.
+        GraphicsError when there is no renderer, or beyond the largest size of `render_image`.
         """
         with self._drawing() as renderer:
             return render_image(self.document.project, width, height, transparent=transparent, renderer=renderer)

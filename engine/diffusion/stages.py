@@ -462,8 +462,7 @@ def flow_loss(stage: Flow, samples: Samples, rng: torch.Generator, together: int
     per_channel = spread(times, sizes).to(device)
     noisy = clean + per_channel * (noise - clean)
     inputs = (noisy, times.to(device), samples.condition, samples.person, samples.typical)
-    inputs = (*inputs, samples.strain, samples.strengths)
-    found = stage.denoiser(*inputs, ids.to(device), present.to(device), together)
+    found = stage.denoiser(*inputs, samples.strain, samples.strengths, ids.to(device), present.to(device), together)
     error = (found.float() - clean) / per_channel.clamp(min=WEIGHT_TIME)
     counts = torch.stack([torch.ones_like(samples.whole), samples.whole], 1).float()
     weights = stage.weights * spread(counts, sizes)
@@ -556,7 +555,7 @@ class RefineStage:
         strengths = pool.expression[chosen].to(self.device)
         expected = self._expected(chosen)
         typical = self.pivot.typical(expected)
-        strain = self.pivot.strain(self.unified, pool.position_m[who.cpu()].to(self.device), expected)
+        strain = self.pivot.strain(self.unified, pool.position_m[pool.person[chosen]].to(self.device), expected)
         if torch.rand((), generator=rng) < 0.25:
             known = torch.ones(len(chosen), dtype=torch.bool, device=self.device)
             clean = self.clean[chosen.to(self.device)].float()

@@ -30,7 +30,7 @@ from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError
 from engine.identity import Identity
 from engine.io.open import open_project
-from engine.vocabulary import NAMES
+from engine.vocabulary import EXPRESSIONS, NAMES
 
 ONE = ("Jaw Open",)
 ALL = NAMES[1:]
@@ -47,6 +47,8 @@ class Row:
     preview_s: float | None
     one_s: float
     all_s: float
+    maps_s: float | None = None
+    """Network and decoder alone for all, maps left on the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def measure_program(path: str, device: str, weights: Path | None, rounds: int) -
         times = [make(ONE, steps) for _ in range(rounds)]
         previews = [preview for preview, _ in times if preview is not None]
         preview = statistics.median(previews) if previews else None
-        rows.append(Row(steps, preview, statistics.median(done for _, done in times), make(ALL, steps)[1]))
+        one_s, all_s = statistics.median(done for _, done in times), make(ALL, steps)[1]
+        rows.append(Row(steps, preview, one_s, all_s, _maps_s(identity, device, weights, steps, rounds)))
     import torch
 
     from engine.diffusion.train import use_device
@@ -127,6 +130,30 @@ def _timed(
         if preview is None and step.preview is not None:
             preview = time.perf_counter() - start
     return preview, time.perf_counter() - start
+
+
+def _maps_s(identity: Identity, device: str, weights: Path | None, steps: int, rounds: int) -> float:
+    """Seconds for the maps of all expressions on the device, the neutral read before: what a network alone is."""
+    import torch
+
+    from engine.diffusion.evaluation.entrants import pure_strengths
+    from engine.diffusion.generate import model_for, read_neutral
+
+    model = model_for(weights, device)
+    neutral, noise = read_neutral(model, identity), model.noise("speed")
+    cuda = model.device.type == "cuda"
+    rows, at_once = list(range(1, len(NAMES))), len(ALL) if cuda else 2
+    strengths = pure_strengths(rows, model.device)
+    prompts = [EXPRESSIONS[row].prompt for row in rows]
+
+    def make() -> None:
+        for at in range(0, len(rows), at_once):
+            part = slice(at, at + at_once)
+            *_, (latent, _) = model.sample(neutral, strengths[part], prompts[part], noise, steps)
+            model.decode(latent, neutral)
+
+    with torch.inference_mode():
+        return _median(make, torch.cuda.synchronize if cuda else _nothing, rounds)
 
 
 def measure_peer(device: str, rounds: int) -> Peer:
@@ -184,16 +211,15 @@ def table(program: Program, peer: Peer | None) -> str:
     """Both sides in Markdown."""
 
     def line(name: str, row: Row, load_s: float, peak_mib: float) -> str:
-        preview = "-" if row.preview_s is None else f"{row.preview_s:.2f}"
-        return (
-            f"| {name} | {row.steps} | {preview} | {row.one_s:.2f} | {row.all_s:.1f} | {load_s:.1f} | {peak_mib:.0f} |"
-        )
+        preview, maps = ("-" if value is None else f"{value:.2f}" for value in (row.preview_s, row.maps_s))
+        times = f"{preview} | {row.one_s:.2f} | {row.all_s:.1f} | {maps}"
+        return f"| {name} | {row.steps} | {times} | {load_s:.1f} | {peak_mib:.0f} |"
 
     lines = [
         f"{program.device}, {program.threads} threads, torch {program.torch}; head: {program.person}; {program.model}",
         "",
-        f"| | steps | first preview s | one s | {len(ALL)} s | load s | peak RSS MiB |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        f"| | steps | first preview s | one s | {len(ALL)} s | of it network s | load s | peak RSS MiB |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [line("ExpDiff Studio", row, program.load_s, program.peak_mib) for row in program.rows]
     notes = [f"Once a person: {program.neutral_s:.2f} s to read the neutral face."]

@@ -155,13 +155,6 @@ class TileConfig:
         return self.texture_size // self.grid
 
     @classmethod
-    def large(cls) -> TileConfig:
-        """As wide and as deep as the `large` model, for one data-centre GPU."""
-        return cls(
-            fine_width=160, coarse_width=256, encoder_blocks=2, width=384, depth=10, heads=6, hidden=1024, patch=2
-        )
-
-    @classmethod
     def smoke(cls) -> TileConfig:
         """Seconds on a CPU: every line of the code at the smallest sizes."""
         return cls(
@@ -211,12 +204,16 @@ class StageConfig:
     """Autoencoder and refine: side in texels of the squares trained on; 0 takes whole maps."""
     moves: float = 0.0
     """Denoiser: share of each batch that is geometry alone, made on the spot."""
+    drop_prompt: float = 0.1
+    """Denoiser: share of samples that have strengths but no prompt; writing prompts keeps a fast device waiting."""
     flow: bool = True
     """Denoiser: learn the flow; without it, a direct regressor of the same size (one step from nothing, L1)."""
     log_every: int = 20
     """Steps between two JSON lines."""
     save_every: int = 500
     """Steps between two checkpoints."""
+    minutes_share: float = 0.0
+    """Share of the minutes that this stage gets of `expdiff train all`; 0 leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)

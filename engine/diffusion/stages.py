@@ -30,13 +30,14 @@ from engine.diffusion.text import tokenize
 from engine.diffusion.unified import OFFSET_UNIT_M, Unified, energies_in, guides
 from engine.synth.batch import Batch
 
-DROP_PROMPT, DROP_STRENGTHS, DROP_BOTH = 0.1, 0.1, 0.1
-"""Shares of training samples without prompt, without strengths, and without both (classifier-free guidance)."""
+DROP_STRENGTHS, DROP_BOTH = 0.1, 0.1
+"""Shares of training samples without strengths, and without strengths and prompt (classifier-free guidance)."""
 WEIGHT_TIME = 0.5
 """The velocity loss is the clean latent's error times 1 / t^2; t is kept above this, so that early steps count."""
 TOGETHER = 2
 """Expressions of one person in a row where they attend to each other."""
-FILL_BATCH = 8
+FILL_BATCH = {"cpu": 8, "cuda": 64}
+"""Pairs made together, by the device that trains; a pool is the same for the same number."""
 PEOPLE_SEEN = 96
 """Most people whose textures statistics are fitted on."""
 REACH_MOVES = 3
@@ -113,21 +114,30 @@ class Stage(Protocol):
         ...
 
 
-def fill(source: PairSource, seed: int, wanted: int, deadline: float, least: int) -> Iterator[Batch]:
+def fill(
+    source: PairSource, seed: int, wanted: int, deadline: float, least: int, device: torch.device
+) -> Iterator[Batch]:
     """Batches until `wanted` pairs are made, or past `deadline` once `least` are; the same for the same seed."""
     rng = torch.Generator().manual_seed(seed)
     made = 0
     while made < wanted and (made < least or time.monotonic() < deadline):
-        count = min(FILL_BATCH, wanted - made)
+        count = min(FILL_BATCH[device.type], wanted - made)
         yield source.batch(count, rng)
         made += count
 
 
 class PairPool:
-    """Pairs in full size, half floats; positions, textures and neutral maps once per person."""
+    """Pairs in full size, half floats, on the device they are made on; positions, textures and neutral maps once per
+    person."""
 
     def __init__(
-        self, source: PairSource, seed: int, settings: StageConfig, deadline: float, count: int | None
+        self,
+        source: PairSource,
+        seed: int,
+        settings: StageConfig,
+        deadline: float,
+        count: int | None,
+        device: torch.device,
     ) -> None:
         wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
         rows: dict[int, int] = {}
@@ -135,9 +145,9 @@ class PairPool:
         pairs: list[tuple[Tensor, ...]] = []
         self.change = torch.empty(0)
         made = 0
-        for batch in fill(source, seed, wanted, deadline, least):
+        for batch in fill(source, seed, wanted, deadline, least, device):
             if not made:  # one block from the start: joining gigabytes at the end would need them twice
-                self.change = torch.empty(wanted, *batch.change.shape[1:], dtype=torch.float16)
+                self.change = batch.change.new_empty(wanted, *batch.change.shape[1:], dtype=torch.float16)
             self.change[made : made + len(batch.change)] = batch.change
             made += len(batch.change)
             for index, number in enumerate(batch.identity.tolist()):
@@ -191,7 +201,7 @@ class AutoencoderStage:
 
     def prepare(self, deadline: float, count: int | None) -> int:
         """See `Stage`."""
-        self.pool = pool = PairPool(self.source, self.config.seed, self.settings, deadline, count)
+        self.pool = pool = PairPool(self.source, self.config.seed, self.settings, deadline, count, self.device)
         if count is None:
             fit, seen = self.settings.fit, slice(0, PEOPLE_SEEN)
             people = (pool.position_m[seen], pool.texture_srgb[seen], pool.neutral[seen])
@@ -221,13 +231,22 @@ class AutoencoderStage:
         lines = self.autoencoder.lines(found, part)
         features = self.reader.features(texture)
         latent = self.autoencoder.encode(change, features)
-        noisy = latent + torch.randn(latent.shape, generator=rng).to(self.device) * self.settings.latent_noise
+        noisy = latent + normal(latent.shape, rng, self.device) * self.settings.latent_noise
         loss = reconstruction_loss(self.autoencoder.decode(noisy, features, lines).float(), change, mask)
         loss = loss + 1e-3 * (latent.square().mean(1) - 4.0).clamp(min=0.0).mean()  # keeps the code from running away
         loss = loss + _NEUTRAL_WEIGHT * reconstruction_loss(self.reader.neutral(features).float(), maps, mask)
         preview = self.autoencoder.decode_preview(noisy.detach())
         small = F.adaptive_avg_pool2d(change, preview.shape[-1])
         return loss + (preview - small).abs().mean()
+
+
+def normal(shape: Sequence[int], rng: torch.Generator, device: torch.device) -> Tensor:
+    """Normal noise; for another device from a generator there that `rng` seeds: the host would take longer than a
+    step for it."""
+    if device.type == rng.device.type:
+        return torch.randn(*shape, generator=rng)
+    there = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
+    return torch.randn(*shape, generator=there, device=device)
 
 
 def crop_of(sizes: ModelConfig, side: int, rng: torch.Generator) -> tuple[slice, slice, slice]:
@@ -271,7 +290,7 @@ class DenoiserStage:
         people: list[tuple[Tensor, ...]] = []
         pairs: list[tuple[Tensor, ...]] = []
         sums = PivotFit(self.pivot, self.unified)
-        for batch in fill(self.source, self.config.seed + 1, wanted, deadline, least):
+        for batch in fill(self.source, self.config.seed + 1, wanted, deadline, least, self.device):
             batch = batch.to(self.device)
             features, condition, matches = self._read(batch)
             turn = self.pivot.turn(self.unified, batch.neutral_position_m)
@@ -329,7 +348,7 @@ class DenoiserStage:
         """(P, 32) how far each person of the pool goes with each expression, over the pivot."""
         rng = torch.Generator().manual_seed(self.config.seed + 3)
         reach = torch.ones(len(self.numbers), EXPRESSION_COUNT, device=self.device)
-        for part in torch.arange(len(self.numbers)).split(FILL_BATCH):
+        for part in torch.arange(len(self.numbers)).split(FILL_BATCH[self.device.type]):
             for rows in (torch.randperm(EXPRESSION_COUNT - 1, generator=rng) + 1).chunk(REACH_MOVES):
                 strengths = torch.zeros(len(part), 2, EXPRESSION_COUNT)
                 strengths[:, :, rows] = 1.0
@@ -453,12 +472,12 @@ class Flow(Protocol):
 def flow_loss(stage: Flow, samples: Samples, rng: torch.Generator, together: int = 1) -> Tensor:
     """Squared velocity error of the flow on a batch, written in the clean latent; L1 at pure absence of noise where the
     configuration asks for a direct regressor."""
-    clean, config, sizes, device = samples.clean, stage.config.model, stage.denoiser.splits, stage.device
+    clean, sizes, device = samples.clean, stage.denoiser.splits, stage.device
     count, flow = len(clean), stage.config.denoiser.flow
     times = training_times(count, rng) if flow else torch.ones(count, len(sizes))
     times[~samples.whole.cpu(), 1] = 1.0
-    noise = torch.randn(clean.shape, generator=rng).to(device) * float(flow)
-    ids, present = conditions(samples.strengths, rng, config.prompt_length, config.prompt_vocabulary)
+    noise = normal(clean.shape, rng, device) * float(flow)
+    ids, present = conditions(samples.strengths, rng, stage.config)
     per_channel = spread(times, sizes).to(device)
     noisy = clean + per_channel * (noise - clean)
     inputs = (noisy, times.to(device), samples.condition, samples.person, samples.typical)
@@ -469,19 +488,18 @@ def flow_loss(stage: Flow, samples: Samples, rng: torch.Generator, together: int
     return ((error.square() if flow else error.abs()) * weights).mean()
 
 
-def conditions(strengths: Tensor, rng: torch.Generator, length: int, vocabulary: int) -> tuple[Tensor, Tensor]:
+def conditions(strengths: Tensor, rng: torch.Generator, config: Config) -> tuple[Tensor, Tensor]:
     """Prompt ids (B, T) that say the same as `strengths` (B, 2, 32), some left out, and whether strengths are given."""
     count = len(strengths)
     chance = torch.rand(count, generator=rng)
     random = Random(int(torch.randint(2**62, (), generator=rng)))
-    both = chance < DROP_BOTH
-    no_prompt = both | ((chance >= DROP_BOTH) & (chance < DROP_BOTH + DROP_PROMPT))
-    no_strengths = both | (chance >= 1.0 - DROP_STRENGTHS)
+    no_prompt = chance < DROP_BOTH + config.denoiser.drop_prompt
+    no_strengths = (chance < DROP_BOTH) | (chance >= 1.0 - DROP_STRENGTHS)
     prompts = [
         "" if dropped else caption(row, random)
         for row, dropped in zip(strengths.tolist(), no_prompt.tolist(), strict=True)
     ]
-    return tokenize(prompts, length, vocabulary), ~no_strengths
+    return tokenize(prompts, config.model.prompt_length, config.model.prompt_vocabulary), ~no_strengths
 
 
 def channel_weights(pivot: Pivot, unified: Unified, autoencoder: Autoencoder, splits: Sequence[int]) -> Tensor:
@@ -518,10 +536,11 @@ class RefineStage:
     @torch.no_grad()
     def prepare(self, deadline: float, count: int | None) -> int:
         """See `Stage`. Pairs are of other draws than those of the stages before."""
-        self.pool = pool = PairPool(self.source, self.config.seed + 2, self.settings, deadline, count)
+        self.pool = pool = PairPool(self.source, self.config.seed + 2, self.settings, deadline, count, self.device)
         pool.read(self.unified, maps=False)
         kept: list[tuple[Tensor, ...]] = []
-        for position, texture in zip(pool.position_m.split(FILL_BATCH), pool.texture.split(FILL_BATCH), strict=True):
+        at_once = FILL_BATCH[self.device.type]
+        for position, texture in zip(pool.position_m.split(at_once), pool.texture.split(at_once), strict=True):
             position, texture = position.to(self.device), texture.to(self.device).float()
             condition = condition_of(self.unified, self.reader.features(texture), position, texture)
             matches = self.autoencoder.matches(guides(texture), self.config.model.person_matches)
@@ -529,7 +548,7 @@ class RefineStage:
             kept.append((condition.half(), person, self.pivot.turn(self.unified, position).half()))
         self.condition, self.people, self.turn = (torch.cat(column) for column in zip(*kept, strict=True))
         clean: list[Tensor] = []
-        for part in torch.arange(len(pool)).split(FILL_BATCH):
+        for part in torch.arange(len(pool)).split(at_once):
             change = self.unified.scale_change(pool.change[part].to(self.device))
             features = self.reader.features(pool.texture[pool.person[part]].to(self.device).float())
             offset = pool.offset_m[part].to(self.device).float()
@@ -560,9 +579,8 @@ class RefineStage:
             known = torch.ones(len(chosen), dtype=torch.bool, device=self.device)
             clean = self.clean[chosen.to(self.device)].float()
             return flow_loss(self, Samples(clean, typical, strain, condition, person, strengths, known), rng)
-        noise = torch.randn(expected.shape, generator=rng).to(self.device) * float(self.config.denoiser.flow)
-        sizes = self.config.model
-        ids, present = conditions(strengths, rng, sizes.prompt_length, sizes.prompt_vocabulary)
+        noise = normal(expected.shape, rng, self.device) * float(self.config.denoiser.flow)
+        ids, present = conditions(strengths, rng, self.config)
         inputs = (noise, torch.ones(len(noise), 2, device=self.device), condition, person, typical, strain, strengths)
         found = self.denoiser(*inputs, ids.to(self.device), torch.ones_like(present).to(self.device))
         geometry, reflectance = self.pivot.restore(found.float(), expected).split(self.denoiser.splits, 1)

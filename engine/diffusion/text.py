@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,14 +32,14 @@ def tokenize(prompts: Sequence[str], length: int, vocabulary: int) -> Tensor:
 
     '40%' and '.4' are one token, to a twentieth; 'jawOpen' is two.
     """
-    ids = torch.zeros(len(prompts), length, PIECES, dtype=torch.int64)
+    ids = np.zeros((len(prompts), length, PIECES), np.int64)
     ids[:, 0, 0] = 1
     for row, prompt in enumerate(prompts):
         found = _WORD.finditer(_INNER_CAPITAL.sub(" ", prompt).casefold())
         for column, match in zip(range(1, length), found, strict=False):
             pieces = _pieces(_spelt(match), vocabulary)
-            ids[row, column, : len(pieces)] = torch.tensor(pieces)
-    return ids
+            ids[row, column, : len(pieces)] = pieces
+    return torch.from_numpy(ids)
 
 
 def _spelt(match: re.Match[str]) -> str:

@@ -17,11 +17,11 @@ from engine.diffusion.config import Config
 from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import training_times
 from engine.diffusion.shading import absolute
-from engine.diffusion.stages import WEIGHT_TIME, PairSource, fill
+from engine.diffusion.stages import WEIGHT_TIME, PairSource, fill, normal
 from engine.diffusion.tile_model import TileParts, encoded_rows
 from engine.diffusion.tiles import TILES, ImageAutoencoder, TileSpace
 from engine.errors import EngineError
-from engine.synth.batch import Batch, joined
+from engine.synth.batch import Batch
 
 DROP_PROMPT = 0.15
 """Share of training samples without prompt (classifier-free guidance)."""
@@ -52,16 +52,21 @@ class TileAutoencoderStage:
         """See `Stage`."""
         settings = self.settings
         wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
-        kept: list[Batch] = []
-        columns: list[tuple[Tensor, Tensor, Tensor]] = []
-        for batch in fill(self.source, self.seed, wanted, deadline, least):
-            if count is None and sum(len(part.identity) for part in kept) < settings.fit:
-                kept.append(batch)
-            maps = absolute(batch.neutral, batch.change)
-            columns.append((batch.neutral_position_m + batch.offset_m, maps.half(), batch.texture_srgb.half()))
-        self.positions, self.maps, self.textures = (torch.cat(column) for column in zip(*columns, strict=True))
+        kept: list[tuple[Tensor, ...]] = []
+        columns: list[tuple[Tensor, Tensor]] = []
+        made = 0
+        for batch in fill(self.source, self.seed, wanted, deadline, least, self.device):
+            if count is None and sum(len(part) for part, *_ in kept) < settings.fit:
+                kept.append(_moves(batch))
+            if not made:  # one block from the start: joining gigabytes at the end would need them twice
+                self.maps = batch.change.new_empty(wanted, *batch.change.shape[1:], dtype=torch.float16)
+            self.maps[made : made + len(batch.change)] = absolute(batch.neutral, batch.change)
+            made += len(batch.change)
+            columns.append((batch.neutral_position_m + batch.offset_m, batch.texture_srgb.half()))
+        self.maps = self.maps[:made]
+        self.positions, self.textures = (torch.cat(column) for column in zip(*columns, strict=True))
         if count is None:
-            self.space.fit(joined(kept))
+            self.space.fit(*(torch.cat(column) for column in zip(*kept, strict=True)))
             chosen = torch.arange(min(settings.fit, len(self.maps)))
             self.autoencoder.skeleton.fit(torch.cat([self._images(part, part).half() for part in chosen.split(16)]))
         return len(self.maps)
@@ -80,7 +85,7 @@ class TileAutoencoderStage:
         chosen = torch.randint(len(self.maps), (count,), generator=rng)
         images = self._images(chosen, torch.randperm(count, generator=rng))
         latent = self.autoencoder.encode(images)
-        noise = torch.randn(latent.shape, generator=rng).to(self.device) * self.settings.latent_noise
+        noise = normal(latent.shape, rng, self.device) * self.settings.latent_noise
         loss = image_loss(self.autoencoder.decode(latent + noise), images)
         return loss + 1e-3 * (latent.square().mean(1) - 4.0).clamp(min=0.0).mean()  # keeps the code from running away
 
@@ -117,11 +122,11 @@ class TileDenoiserStage:
         """See `Stage`. Pairs are of other draws than the autoencoder's."""
         settings, statistics = self.settings, self.parts.statistics
         wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
-        batches = fill(self.source, self.seed + 1, wanted, deadline, least)
+        batches = fill(self.source, self.seed + 1, wanted, deadline, least, self.device)
         waiting: list[Batch] = []
         if count is None and self.first is None:  # nobody has fitted the space yet
             waiting = _first(batches, settings.fit)
-            self.parts.space.fit(joined(waiting))
+            self.parts.space.fit(*(torch.cat(column) for column in zip(*map(_moves, waiting), strict=True)))
         columns: list[tuple[Tensor, ...]] = []
         small: list[Tensor] = []
         for batch in chain(waiting, batches):
@@ -165,7 +170,7 @@ class TileDenoiserStage:
         chosen = torch.randint(len(self.clean), (count,), generator=rng).to(self.device)
         clean, neutral = self.clean[chosen].float(), self.neutral[chosen].float()
         times = training_times(count, rng)[:, -1].to(self.device)
-        noise = torch.randn(clean.shape, generator=rng).to(self.device)
+        noise = normal(clean.shape, rng, self.device)
         dropped = torch.rand(count, generator=rng) < DROP_PROMPT
         random = Random(int(torch.randint(2**62, (), generator=rng)))
         ids = parts.text.tokens(_captions(self.strengths[chosen], dropped, random))
@@ -190,6 +195,11 @@ def image_loss(found: Tensor, wanted: Tensor, scales: int = 3) -> Tensor:
             error = F.avg_pool2d(error, 2)
         loss = loss + sum(torch.diff(error, dim=axis).abs().mean() for axis in (2, 3)) / 2
     return loss
+
+
+def _moves(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """What `TileSpace.fit` needs, changes in half floats."""
+    return batch.neutral_position_m, batch.offset_m, batch.change.half()
 
 
 def _first(batches: Iterator[Batch], wanted: int) -> list[Batch]:

@@ -21,7 +21,6 @@ from engine.diffusion.autoencoder import ResidualBlock
 from engine.diffusion.config import TileConfig
 from engine.diffusion.unified import BlockProjection, linear_from_srgb
 from engine.expression import LOG_FLOOR
-from engine.synth.batch import Batch
 
 TILES = ("position", "diffuse", "specular", "roughness", "normal")
 """The row of an expression, in order."""
@@ -131,14 +130,16 @@ class TileSpace(nn.Module):
         self.register_buffer("change_mask", torch.ones(self.side, self.side))
 
     @torch.no_grad()
-    def fit(self, batch: Batch) -> None:
-        """Mean head, scale of positions (three deviations) and what is face, from training pairs."""
-        self.offset_mask.copy_((batch.offset_m.std(0).amax(0) > _QUIET).float())
-        self.change_mask.copy_((batch.change.std(0).amax(0) > _QUIET).float())
+    def fit(self, position_m: Tensor, offset_m: Tensor, change: Tensor) -> None:
+        """Mean head, scale of positions (three deviations) and what is face, from training pairs as in `Batch`; the
+        changes may be half floats."""
+        self.offset_mask.copy_((offset_m.std(0).amax(0) > _QUIET).float())
+        deviation = torch.stack([change[:, channel].float().std(0) for channel in range(change.shape[1])])
+        self.change_mask.copy_((deviation.amax(0) > _QUIET).float())
         if not (self.offset_mask.any() and self.change_mask.any()):
             raise ValueError("TileSpace.fit: expected pairs in which something moves and changes, found none")
-        self.mean_position.copy_(batch.neutral_position_m.mean(0))
-        personal = batch.neutral_position_m + batch.offset_m - self.mean_position
+        self.mean_position.copy_(position_m.mean(0))
+        personal = position_m + offset_m - self.mean_position
         self.position_scale.copy_(_SCALE * personal[:, :, self.offset_mask > 0].square().mean().sqrt())
 
     def expression_row(self, position_m: Tensor, maps: Tensor) -> Tensor:

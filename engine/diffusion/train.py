@@ -212,8 +212,8 @@ def _loop(run: Run) -> None:
             losses.append(loss)
             decay = min(settings.ema, (1 + progress.steps) / (10 + progress.steps))
             with torch.no_grad():
-                for name, average in run.averages.items():
-                    average.lerp_(run.trained[name], 1 - decay)
+                raw = [run.trained[name] for name in run.averages]
+                torch._foreach_lerp_(list(run.averages.values()), raw, 1 - decay)
         progress.steps += 1
         progress.images += settings.batch * run.processes.count
 
@@ -317,9 +317,9 @@ def _restore(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `expdiff train`."""
-    parser.add_argument("stage", choices=(*STAGES, "release"), help="what to train, or pack weights")
+    parser.add_argument("stage", choices=(*STAGES, "all", "release"), help="what to train, or pack weights")
     parser.add_argument("--data", type=Path, help="folder the data generator reads its heads from")
-    parser.add_argument("--config", type=Path, default=Path("small"), help="TOML file, or small, large, smoke")
+    parser.add_argument("--config", type=Path, default=Path("small"), help="TOML file, or small, gpu, tiles, smoke")
     parser.add_argument("--minutes", type=float, help="wall-clock budget, data and saving included")
     parser.add_argument("--images", type=int, help="budget in training samples")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -348,10 +348,27 @@ def run(args: argparse.Namespace) -> int:
     device = use_device(args.device, config.threads)
     source = Generator(args.data, config.identities, config.seed, device)
     plan = Plan(args.minutes or math.inf, args.images or 2**62)
-    stage = make_stage(args.stage, config, source, device, args.out)
-    train(stage, config, plan, args.out, args.resume)
-    if args.stage != STAGES[0] and launched().is_main:
-        picture = args.out / f"{args.stage}.png"
+    plans = _plans(plan, config) if args.stage == "all" else {args.stage: plan}
+    begun = [name for name in plans if args.resume and (args.out / f"{name}-state.safetensors").exists()]
+    for name in list(plans)[list(plans).index(begun[-1]) if begun else 0 :]:
+        resume = args.resume and (name in begun or len(plans) == 1)
+        train(make_stage(name, config, source, device, args.out), config, plans[name], args.out, resume)
+    last = list(plans)[-1]
+    if last != STAGES[0] and launched().is_main:
+        picture = args.out / f"{last}.png"
         write_png(picture, evaluation_grid(load_model(args.out, device), source))
         print(f"wrote {picture}")
     return 0
+
+
+def _plans(whole: Plan, config: Config) -> dict[str, Plan]:
+    """What each stage gets of the minutes, or of the images, by the shares in the configuration."""
+    shares = {name: getattr(config, name).minutes_share for name in STAGES}
+    plans = {
+        name: Plan(whole.minutes * share, round(min(whole.images * share, 2**62)))
+        for name, share in shares.items()
+        if share > 0
+    }
+    if not plans:
+        raise EngineError("train all: expected minutes_share of at least one stage in the configuration, found none")
+    return plans

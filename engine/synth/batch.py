@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,8 +31,3 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """The same on `device`."""
         return Batch(**{name: getattr(self, name).to(device) for name in self.__slots__})
-
-
-def joined(batches: Sequence[Batch]) -> Batch:
-    """One batch of all pairs, in order."""
-    return Batch(**{name: torch.cat([getattr(batch, name) for batch in batches]) for name in Batch.__slots__})

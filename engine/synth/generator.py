@@ -32,9 +32,10 @@ MIX_SHARE, HALF_SHARE, SIDE_SHARE, NEUTRAL_SHARE = 0.14, 0.12, 0.12, 0.02
 RUN = 2
 """Pairs of one person in a row: painting a face costs more than moving it."""
 TEST_SHARE = 0.1
-_SKINS_KEPT = {"cpu": 48, "cuda": 1500}
+_SKINS_KEPT = {"cpu": 48, "cuda": 400}
 _AT_ONCE = {"cpu": 2, "cuda": 64}
 """Pairs whose maps are made together: few stay within a CPU's caches."""
+_PAINTED_AT_ONCE = {"cpu": 1, "cuda": 32}
 _PLAIN = {"browInnerUp": ("browInnerUp_L", "browInnerUp_R"), "cheekPuff": ("cheekPuff_L", "cheekPuff_R")}
 
 
@@ -147,7 +148,7 @@ class Generator:
             furrow = furrow * people.hidden_furrow[numbers]
         neutral_m = self._neutral(numbers)
         offset_m = self._offsets(neutral_m, self._amount(numbers, strengths, explained))
-        skins = [self._skin(number) for number in numbers]
+        skins = self._skins_of(numbers)
         maps, texture, lines = (
             torch.stack([getattr(one, name) for one in skins]).float() for name in ("neutral", "texture_srgb", "lines")
         )
@@ -167,19 +168,28 @@ class Generator:
         shape = (self.people.shape[numbers] @ self._modes).reshape(-1, 3, GEOMETRY_SIZE, GEOMETRY_SIZE)
         return self._generic + shape
 
-    def _skin(self, number: int) -> _Skin:
-        """A person's skin, painted once and kept while there is room."""
-        if number not in self._skins:
-            lines = self._wrinkles.lines(self.people, [number])
-            painted = skin.paint(self.people.traits, [number])
-            neutral = self._wrinkles.at_rest(painted, lines, self.people.furrow[[number]])
-            seeds = [int(self.people.traits.seed[number])]
-            texture = photograph.photograph(neutral, self._neutral([number]), seeds)
-            self._skins[number] = _Skin(neutral[0].half(), texture[0].half(), lines[0].half())
-            while len(self._skins) > _SKINS_KEPT[self.device.type]:
-                self._skins.popitem(last=False)
-        self._skins.move_to_end(number)
-        return self._skins[number]
+    def _skins_of(self, numbers: list[int]) -> list[_Skin]:
+        """People's skins, painted once and kept while there is room."""
+        found = {number: self._skins[number] for number in numbers if number in self._skins}
+        missing = [number for number in dict.fromkeys(numbers) if number not in found]
+        step = _PAINTED_AT_ONCE[self.device.type]
+        for at in range(0, len(missing), step):
+            part = missing[at : at + step]
+            found |= zip(part, self._painted(part), strict=True)
+        for number in numbers:
+            self._skins[number] = found[number]
+            self._skins.move_to_end(number)
+        while len(self._skins) > _SKINS_KEPT[self.device.type]:
+            self._skins.popitem(last=False)
+        return [found[number] for number in numbers]
+
+    def _painted(self, numbers: list[int]) -> list[_Skin]:
+        lines = self._wrinkles.lines(self.people, numbers)
+        painted = skin.paint(self.people.traits, numbers)
+        neutral = self._wrinkles.at_rest(painted, lines, self.people.furrow[numbers])
+        seeds = self.people.traits.seed[numbers].tolist()
+        texture = photograph.photograph(neutral, self._neutral(numbers), seeds)
+        return [_Skin(*one) for one in zip(neutral.half(), texture.half(), lines.half(), strict=True)]
 
     def _carried(self, neutral_m: Tensor, offset_m: Tensor, amount: Tensor) -> Tensor:
         """Offsets of the generic head turned into each person's local frames and scaled to the size of what moves.

@@ -143,7 +143,7 @@ def test_maps_and_their_change_are_inverse(batch):
 
 def test_tiles_lose_nothing(batch):
     space = TileSpace(SMALL)
-    space.fit(batch)
+    space.fit(batch.neutral_position_m, batch.offset_m, batch.change)
     position = batch.neutral_position_m + batch.offset_m
     maps = absolute(batch.neutral, batch.change)
     row = space.expression_row(position, maps)
@@ -160,7 +160,7 @@ def test_tiles_lose_nothing(batch):
 
 def test_maps_out_of_a_network_stay_in_their_ranges(batch):
     space = TileSpace(SMALL)
-    space.fit(batch)
+    space.fit(batch.neutral_position_m, batch.offset_m, batch.change)
     maps = space.maps(torch.randn(4, 5, 3, 64, 64) * 3)
     assert maps.isfinite().all()
     assert maps[:, :7].min() >= 0
@@ -169,15 +169,15 @@ def test_maps_out_of_a_network_stay_in_their_ranges(batch):
 
 
 def test_fitting_on_pairs_without_change_is_refused(batch):
-    still = replace(batch, change=torch.zeros_like(batch.change), offset_m=torch.zeros_like(batch.offset_m))
+    still = (batch.neutral_position_m, torch.zeros_like(batch.offset_m), torch.zeros_like(batch.change))
     with pytest.raises(ValueError, match="found none"):
-        TileSpace(SMALL).fit(still)
+        TileSpace(SMALL).fit(*still)
 
 
 def test_one_untrained_autoencoder_serves_all_tiles(batch):
     torch.manual_seed(0)
     space, autoencoder = TileSpace(SMALL), ImageAutoencoder(SMALL)
-    space.fit(batch)
+    space.fit(batch.neutral_position_m, batch.offset_m, batch.change)
     row = space.expression_row(batch.neutral_position_m + batch.offset_m, absolute(batch.neutral, batch.change))
     autoencoder.skeleton.fit(row.flatten(0, 1))
     with torch.no_grad():
@@ -399,7 +399,7 @@ def test_sizes_that_do_not_divide_are_refused():
         replace(SMALL, heads=3)
 
 
-@pytest.mark.parametrize(("config", "least", "most"), [(TileConfig(), 4e6, 7e6), (TileConfig.large(), 2e7, 4e7)])
+@pytest.mark.parametrize(("config", "least", "most"), [(TileConfig(), 4e6, 7e6)])
 def test_configurations_have_the_size_they_should(config, least, most):
     with torch.device("meta"):
         modules = (ImageAutoencoder(config), TileDenoiser(config), OwnText(config))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from random import Random
 from types import MappingProxyType
 
-from engine.diffusion.language.looks import PAIRS, SAID, SINGLES, UNITS, Look
+from engine.diffusion.language.looks import PAIRS, SAID, SINGLES, UNITS, Look, Mix
 from engine.diffusion.language.phrases import LETTERS
 from engine.diffusion.language.words import load
 from engine.vocabulary import EXPRESSIONS, NAMES, NEUTRAL
@@ -168,10 +169,7 @@ def _number(strength: float, random: Random) -> str:
 def _mood(asked: Mapping[str, tuple[float, float]], random: Random) -> str:
     """A word for a mood or scene that has just these rows, '' where there is none."""
     fitting = []
-    for word, look in SAID.items():
-        mix = look.mix()
-        if len(mix) < 2 or mix.keys() != asked.keys():
-            continue
+    for word, mix in _moods().get(frozenset(asked), ()):
         pairs = [(want, have) for name in mix for want, have in zip(asked[name], mix[name], strict=True)]
         share = sum(want * have for want, have in pairs) / sum(have * have for _, have in pairs)
         if share > 0.15 and all(abs(want - share * have) < _NEAR for want, have in pairs):
@@ -180,6 +178,17 @@ def _mood(asked: Mapping[str, tuple[float, float]], random: Random) -> str:
         return ""
     word, share = random.choice(fitting)
     return _measured(word, min(share, 1.0), random)
+
+
+@lru_cache(maxsize=1)
+def _moods() -> dict[frozenset[str], list[tuple[str, Mix]]]:
+    """Words for moods and scenes of more than one row, by their rows."""
+    moods: dict[frozenset[str], list[tuple[str, Mix]]] = {}
+    for word, look in SAID.items():
+        mix = look.mix()
+        if len(mix) > 1:
+            moods.setdefault(frozenset(mix), []).append((word, mix))
+    return moods
 
 
 def _dressed(text: str, random: Random) -> str:

@@ -122,11 +122,14 @@ class Baselines:
     def __init__(self, source: PairSource, people: Sequence[int], row: int, neutrals: Neutrals, skin: Tensor) -> None:
         """Fit on expression `row` of `people`, the people of `neutrals` in their order; skin (h, w) as in `Masks`."""
         device = neutrals.scores.device
-        offsets, changes = [], []
-        for batch in pairs_of(source, people, row, device):
+        offsets: list[Tensor] = []
+        self._changes = torch.empty(0)
+        for number, batch in enumerate(pairs_of(source, people, row, device)):
+            if not number:  # one block from the start: joining gigabytes at the end would need them twice
+                self._changes = batch.change.new_empty(len(people), *batch.change.shape[1:], dtype=torch.float16)
+            self._changes[number * BATCH : number * BATCH + len(batch.change)] = batch.change
             offsets.append(batch.offset_m)
-            changes.append(batch.change.half())
-        self._offsets, self._changes = torch.cat(offsets), torch.cat(changes)
+        self._offsets = torch.cat(offsets)
         self._neutrals = neutrals
         self.mean = Maps(self._offsets.mean(0, keepdim=True), _mixed(_even(len(people), device), self._changes))
         """(1, ...) the training people's average."""

@@ -18,7 +18,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -41,7 +41,7 @@ from engine.diffusion.config import Config, read_config
 from engine.diffusion.grid import evaluation_grid
 from engine.diffusion.processes import ALONE, Processes, launched
 from engine.diffusion.recipe import make_stage
-from engine.diffusion.stages import Stage
+from engine.diffusion.stages import PairSource, Stage
 from engine.errors import EngineError, TrainingError, WeightsError
 from engine.io.images import write_png
 
@@ -348,11 +348,8 @@ def run(args: argparse.Namespace) -> int:
     device = use_device(args.device, config.threads)
     source = Generator(args.data, config.identities, config.seed, device)
     plan = Plan(args.minutes or math.inf, args.images or 2**62)
-    plans = _plans(plan, config) if args.stage == "all" else {args.stage: plan}
-    begun = [name for name in plans if args.resume and (args.out / f"{name}-state.safetensors").exists()]
-    for name in list(plans)[list(plans).index(begun[-1]) if begun else 0 :]:
-        resume = args.resume and (name in begun or len(plans) == 1)
-        train(make_stage(name, config, source, device, args.out), config, plans[name], args.out, resume)
+    plans = stage_plans(plan, config) if args.stage == "all" else {args.stage: plan}
+    train_stages(plans, config, source, device, args.out, args.resume)
     last = list(plans)[-1]
     if last != STAGES[0] and launched().is_main:
         picture = args.out / f"{last}.png"
@@ -361,14 +358,29 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _plans(whole: Plan, config: Config) -> dict[str, Plan]:
-    """What each stage gets of the minutes, or of the images, by the shares in the configuration."""
+def stage_plans(whole: Plan, config: Config) -> dict[str, Plan]:
+    """What each stage gets of the minutes, or of the images, by `minutes_share` of its configuration."""
     shares = {name: getattr(config, name).minutes_share for name in STAGES}
     plans = {
-        name: Plan(whole.minutes * share, round(min(whole.images * share, 2**62)))
+        name: Plan(whole.minutes * share, math.ceil(whole.images * share))
         for name, share in shares.items()
         if share > 0
     }
     if not plans:
         raise EngineError("train all: expected minutes_share of at least one stage in the configuration, found none")
     return plans
+
+
+def train_stages(
+    plans: Mapping[str, Plan],
+    config: Config,
+    source: PairSource,
+    device: torch.device,
+    out: Path,
+    resume: bool = False,
+) -> None:
+    """Run stages one after the other; with `resume`, from the last that has begun."""
+    names = list(plans)
+    begun = [name for name in names if (out / f"{name}-state.safetensors").exists()] if resume else []
+    for name in names[names.index(begun[-1]) :] if begun else names:
+        train(make_stage(name, config, source, device, out), config, plans[name], out, resume and name in begun)

@@ -453,7 +453,7 @@ def test_every_configuration_builds_and_fits_the_repository(name):
     with torch.device("meta"):
         parts = (Reader(config.model), Autoencoder(config.model), Denoiser(config.model))
     count = sum(weight.numel() for part in parts for weight in part.parameters())
-    assert count * 2 < 20e6
+    assert count * 2 < 22e6
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,16 @@ from engine.diffusion.evaluation.entrants import Entrant
 from engine.diffusion.evaluation.run import Plan as EvaluationPlan
 from engine.diffusion.evaluation.run import evaluate
 from engine.diffusion.recipe import make_stage
-from engine.diffusion.train import MOST_BAD_STEPS, Plan, learning_rate_share, train, use_device, uses_bfloat16
+from engine.diffusion.train import (
+    MOST_BAD_STEPS,
+    Plan,
+    learning_rate_share,
+    stage_plans,
+    train,
+    train_stages,
+    use_device,
+    uses_bfloat16,
+)
 from engine.errors import EngineError, TrainingError, WeightsError
 from tests.diffusion.source import WaveSource
 
@@ -251,6 +260,32 @@ def test_minutes_end_a_run(tmp_path):
     assert progress.steps > 0
     assert progress.seconds < 10
     assert (tmp_path / "autoencoder.safetensors").exists()
+
+
+def test_all_stages_share_the_budget_and_resume_from_the_last_begun(tmp_path):
+    minutes = [plan.minutes for plan in stage_plans(Plan(minutes=10.0), CONFIG).values()]
+    plans = stage_plans(Plan(images=100), CONFIG)
+    assert minutes == pytest.approx([3.3] * 3)
+    assert {name: plan.images for name, plan in plans.items()} == dict.fromkeys(STAGES, 33)
+    device = use_device("cpu", 1)
+    train_stages(plans, CONFIG, SOURCE, device, tmp_path)
+    before = {name: (tmp_path / f"{name}.safetensors").read_bytes() for name in STAGES}
+    for kind in ("", "-state"):
+        (tmp_path / f"refine{kind}.safetensors").unlink()
+    told = [(tmp_path / f"{name}.jsonl").read_text() for name in STAGES]
+    train_stages(plans, CONFIG, SOURCE, device, tmp_path, resume=True)
+    again = [(tmp_path / f"{name}.jsonl").read_text() for name in STAGES]
+    assert again[:2] == told[:2]  # nothing is done twice
+    assert len(again[2].splitlines()) == 2 * len(told[2].splitlines())
+    for name, data in before.items():
+        assert (tmp_path / f"{name}.safetensors").read_bytes() == data
+
+
+def test_without_shares_there_is_nothing_to_train():
+    with pytest.raises(EngineError, match="minutes_share"):
+        stage_plans(
+            Plan(minutes=1.0), replace(CONFIG, **{name: replace(CONFIG.refine, minutes_share=0.0) for name in STAGES})
+        )
 
 
 def test_a_device_that_is_not_there_is_said():

@@ -52,15 +52,11 @@ class ExportError(EngineError):
     """The target format or place cannot hold what was asked."""
 
 
-_LEAST_HALF = float(np.finfo(np.float16).smallest_normal)
-
-
 def check_array(name: str, array: Any, shape: tuple[int | str | None, ...], dtype: Any) -> np.ndarray:
     """Return `array` contiguous, of `dtype` and read-only, or raise ValueError naming both shapes.
 
     `shape` holds an int where the length is fixed and a letter (or None) where any length fits; the same letter must
     mean the same length. Floating arrays must be finite. A caller's own writable array is copied, never frozen.
-    What is turned into float16 loses values below 6e-5.
     """
     found = np.asarray(array)
     letters: dict[str, int] = {}
@@ -82,8 +78,6 @@ def check_array(name: str, array: Any, shape: tuple[int | str | None, ...], dtyp
             raise ValueError(
                 f"{name}: expected {limits.min} to {limits.max}, found values from {found.min()} to {found.max()}"
             )
-    if target == np.float16 and found.dtype != target:  # numpy takes 20 times longer to make subnormals of the rest
-        found = found * (np.abs(found) >= _LEAST_HALF)
     with np.errstate(over="ignore", invalid="ignore"):
         result = np.ascontiguousarray(found, dtype=target)
     if target.kind == "f" and not np.isfinite(result).all():

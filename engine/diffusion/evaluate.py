@@ -63,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
     models = [load_model(Path(folder), device) for _, folder, _ in named]
     _same_people([model.config for model in models])
     entrants = [Entrant(name, model, steps) for (name, _, steps), model in zip(named, models, strict=True)]
-    source = Generator(args.data, models[0].config.identities, models[0].config.seed, device)
+    config, everyone = models[0].config, args.people + args.fit_people  # every one of them is seen in every expression
+    source = Generator(args.data, config.identities, config.seed, device, everyone)
     heads = [open_project(path).identity for path in args.heads]
     started = time.monotonic()
     done = evaluate(entrants, source, _plan(args))

@@ -122,12 +122,11 @@ class ChangeModel:
         maps = self.unified.unscale_maps(self.reader.neutral(features), texture)
         condition = condition_of(self.unified, features, position_m, texture)
         found = guides(texture)
-        matches = self.autoencoder.matches(found, self.config.model.person_matches)
         return Neutral(
             condition,
             position_m,
             self.pivot.turn(self.unified, position_m),
-            self.person(position_m, energies_in(condition), matches),
+            person_of(self.person, self.autoencoder, position_m, condition, found),
             features,
             self.autoencoder.lines(found),
             maps,
@@ -220,6 +219,11 @@ def condition_of(unified: Unified, features: Tensor, position_m: Tensor, texture
     """(B, K, h, w) of the denoiser: projections and energies, and the reader's features on the grid."""
     pooled = F.adaptive_avg_pool2d(features, unified.grid)
     return torch.cat([pooled, unified.encode_condition(position_m, texture)], 1)
+
+
+def person_of(person: Person, autoencoder: Autoencoder, position_m: Tensor, condition: Tensor, found: Tensor) -> Tensor:
+    """(B, D) of `person` for positions (B, 3, H, W) m, `condition_of` and `guides` (B, 2, H', W') of heads."""
+    return person(position_m, energies_in(condition), autoencoder.matches(found, person.regions))
 
 
 def seeded_noise(seed: str, shape: tuple[int, ...]) -> Tensor:

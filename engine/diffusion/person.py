@@ -72,9 +72,10 @@ class Person(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.grid, self.leanings = config.grid, config.person_leanings
+        self.regions = config.person_matches
         self.shape = Components(3 * config.grid**2, config.shape_components)
         self.texture = Components(COARSE**2 * ENERGIES, config.texture_components)
-        matches = 4 * config.templates * config.person_matches**2
+        matches = 4 * config.templates * self.regions**2
         self.register_buffer("usual_match", torch.zeros(matches), persistent=matches > 0)
         self.register_buffer("match_deviation", torch.ones(matches), persistent=matches > 0)
         size, leading = config.shape_components + config.texture_components + matches, config.person_directions

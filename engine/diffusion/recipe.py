@@ -8,7 +8,8 @@ import torch
 
 from engine.diffusion.checkpoint import STAGES, load_into, load_tensors
 from engine.diffusion.config import Config
-from engine.diffusion.stages import AutoencoderStage, DenoiserStage, PairSource, RefineStage, Stage
+from engine.diffusion.refine_stage import RefineStage
+from engine.diffusion.stages import AutoencoderStage, DenoiserStage, PairSource, Stage
 from engine.diffusion.tile_stages import TileAutoencoderStage, TileDenoiserStage
 from engine.errors import EngineError
 

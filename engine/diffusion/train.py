@@ -26,6 +26,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from engine.diffusion.checkpoint import (
     STAGES,
@@ -211,9 +212,8 @@ def _loop(run: Run) -> None:
         if bad == 0:
             losses.append(loss)
             decay = min(settings.ema, (1 + progress.steps) / (10 + progress.steps))
-            with torch.no_grad():
-                raw = [run.trained[name] for name in run.averages]
-                torch._foreach_lerp_(list(run.averages.values()), raw, 1 - decay)
+            raw = [run.trained[name].detach() for name in run.averages]
+            get_ema_multi_avg_fn(decay)(list(run.averages.values()), raw, 0)
         progress.steps += 1
         progress.images += settings.batch * run.processes.count
 

@@ -70,8 +70,13 @@ def ict_mix(arkit: dict[str, float]) -> dict[str, float]:
 class Generator:
     """A fixed population of synthetic people, and pairs drawn from it."""
 
-    def __init__(self, folder: Path, identities: int, seed: int, device: torch.device | str = "cpu") -> None:
-        """Sample `identities` people from the ICT-FaceKit at `folder`; the last tenth is for testing only."""
+    def __init__(
+        self, folder: Path, identities: int, seed: int, device: torch.device | str = "cpu", keep: int = 0
+    ) -> None:
+        """Sample `identities` people from the ICT-FaceKit at `folder`; the last tenth is for testing only.
+
+        The skins of the last people are kept, at least of `keep`, 7 MB each: painting one takes longer than moving it.
+        """
         from engine.synth.operator import ict_geometry_operator
 
         self.device = torch.device(device)
@@ -94,6 +99,7 @@ class Generator:
         self._expressions = torch.from_numpy(np.stack([_map(operator @ row) for row in rows])).to(self.device)
         self.people: People = sample_people(identities, len(modes), seed, self.device)
         self._skins: OrderedDict[int, _Skin] = OrderedDict()
+        self._skins_kept = max(keep, _SKINS_KEPT[self.device.type])
         self._wrinkles = Wrinkles(self.device)
         left = torch.from_numpy(regions.left_share(GEOMETRY_SIZE).copy()).to(self.device)
         self._sides = torch.stack([left, 1 - left])
@@ -179,7 +185,7 @@ class Generator:
         for number in numbers:
             self._skins[number] = found[number]
             self._skins.move_to_end(number)
-        while len(self._skins) > _SKINS_KEPT[self.device.type]:
+        while len(self._skins) > self._skins_kept:
             self._skins.popitem(last=False)
         return [found[number] for number in numbers]
 

@@ -77,6 +77,8 @@ class Environment:
     """Stops applied to the environment's light only."""
     visible: bool = False
     """Show it (blurred) as the background."""
+    suns: bool = True
+    """What is small and very bright in it, a sun, lights as a lamp with a shadow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 #version 410 core
-// Each texel is one vertex: does it see the sky in the direction of the "key light"? The blend state adds directions up.
+// Each texel is one vertex: does it see the sky in the direction of light 0? The blend state adds directions up.
 #include "lighting/shadow.glsl"
 uniform sampler2D t_position;
 uniform sampler2D t_normal;
@@ -8,9 +8,9 @@ layout(location = 1) out vec2 o_cosine;
 void main() {
     ivec2 texel = ivec2(gl_FragCoord.xy);
     vec3 normal = texelFetch(t_normal, texel, 0).xyz;
-    float cosine = max(dot(normal, u_key_direction.xyz), 0.0);
-    float visible = shadow_visibility(texelFetch(t_position, texel, 0).xyz + normal * u_shadow.y);
+    float cosine = max(dot(normal, u_light_direction[0].xyz), 0.0);
+    float visible = shadow_visibility(0, texelFetch(t_position, texel, 0).xyz + normal * u_shadow[0].y);
     visible = cosine > 0.0 ? visible : 0.0;
-    o_sky = vec4(u_key_direction.xyz, 1.0) * visible;
+    o_sky = vec4(u_light_direction[0].xyz, 1.0) * visible;
     o_cosine = vec2(visible, 1.0) * cosine;
 }

@@ -1,4 +1,4 @@
-"""Matrices of the orbit camera and of the key light. Column vectors; `clip_from_world @ p`."""
+"""Matrices of the orbit camera and of lights. Column vectors; `clip_from_world @ p`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from engine.scene import Camera, KeyLight
+from engine.scene import Camera
 
 
 def eye_position(camera: Camera) -> np.ndarray:
@@ -62,9 +62,9 @@ def part_of_picture(size: tuple[int, int], part: tuple[int, int, int, int]) -> n
     return matrix
 
 
-def shadow_from_world(key: KeyLight, centre: np.ndarray, radius: float) -> np.ndarray:
-    """(4, 4) float64, world to the unit cube of the key light's shadow map; it just holds the ball given in metres."""
-    towards = direction(key.yaw_rad, key.pitch_rad)
+def shadow_from_world(towards: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
+    """(4, 4) float64, world to the unit cube of the shadow map of the light that lies `towards` (3,), unit; it just
+    holds the ball given in metres."""
     view = look_along(centre + towards * radius, towards)
     to_cube = np.diag([0.5 / radius, 0.5 / radius, -0.5 / radius, 1.0])
     to_cube[:2, 3] = 0.5

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from typing import NamedTuple
 
 import moderngl
 import numpy as np
 
 from engine.errors import FileFormatError
 from engine.render.context import drawing_into
+from engine.render.directional import DirectionalLight, extract_suns
 from engine.render.lights import BUILT_IN, built_in_light
 from engine.render.shaders import program, set_uniforms
 
@@ -156,6 +158,14 @@ def _resampled(tile: np.ndarray, side: int) -> np.ndarray:
     return rows[:, low] * (1 - share)[:, None] + rows[:, low + 1] * share[:, None]
 
 
+class EnvironmentLight(NamedTuple):
+    """An environment as the shaders see it."""
+
+    atlas: moderngl.Texture
+    suns: tuple[DirectionalLight, ...]
+    """In the environment's own directions, not part of the atlas."""
+
+
 class EnvironmentCache:
     """Atlases of filtered radiance on one context, by name and, for files, time of change."""
 
@@ -163,21 +173,25 @@ class EnvironmentCache:
         self._context = context
         self._program = program(context, "fullscreen.vert", "prefilter.frag")
         self._array = context.vertex_array(self._program, [])
-        self._atlases: dict[tuple[str, int], moderngl.Texture] = {}
+        self._lights: dict[tuple[str, int, bool], EnvironmentLight] = {}
 
-    def atlas(self, name: str) -> moderngl.Texture:
-        """The atlas of a built-in light or file, filtered on first use; FileFormatError as `equirect_radiance`."""
+    def light(self, name: str, suns: bool = True) -> EnvironmentLight:
+        """A built-in light or file, filtered on first use, with its suns taken out where `suns`; FileFormatError as
+        `equirect_radiance`."""
         try:
             changed = 0 if name in BUILT_IN else os.stat(name).st_mtime_ns
         except OSError:
             changed = 0  # the reader says what is wrong
-        key = (name, changed)
-        if key not in self._atlases:
-            self._atlases[key] = self._filtered(equirect_radiance(name))
-        self._atlases[key] = self._atlases.pop(key)  # last used comes last
-        while len(self._atlases) > _KEPT:
-            self._atlases.pop(next(iter(self._atlases))).release()
-        return self._atlases[key]
+        key = (name, changed, suns)
+        if key not in self._lights:
+            radiance, found = equirect_radiance(name), ()
+            if suns:
+                radiance, found = extract_suns(radiance, *equirect_directions(*radiance.shape[:2]))
+            self._lights[key] = EnvironmentLight(self._filtered(radiance), found)
+        self._lights[key] = self._lights.pop(key)  # last used comes last
+        while len(self._lights) > _KEPT:
+            self._lights.pop(next(iter(self._lights))).atlas.release()
+        return self._lights[key]
 
     def _filtered(self, radiance: np.ndarray) -> moderngl.Texture:
         context = self._context
@@ -214,8 +228,8 @@ class EnvironmentCache:
 
     def release(self) -> None:
         """Give everything back to the driver; the context must be current."""
-        for atlas in self._atlases.values():
-            atlas.release()
-        self._atlases.clear()
+        for light in self._lights.values():
+            light.atlas.release()
+        self._lights.clear()
         self._array.release()
         self._program.release()

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from engine.identity import Identity
-from engine.render.camera import clip_from_world, direction, eye_position, part_of_picture, shadow_from_world
+from engine.render.camera import clip_from_world, eye_position, part_of_picture, shadow_from_world
+from engine.render.directional import MOST_LIGHTS, DirectionalLight
 from engine.scene import Scene, ToneCurve, ViewChannel
 
 OFFSET_RANGE_M = 0.010
 """Offset that the heat map shows in its last colour."""
 
-_MATRICES = ("clip_from_world", "world_from_clip", "shadow_from_world")
-_VECTORS = ("eye_m", "key_direction", "key_irradiance", "environment", "display", "shadow", "material")
-FRAME = np.dtype([(name, np.float32, (4, 4)) for name in _MATRICES] + [(name, np.float32, 4) for name in _VECTORS])
+_EACH = (MOST_LIGHTS,)
+FRAME = np.dtype(
+    [
+        ("clip_from_world", np.float32, (4, 4)),
+        ("world_from_clip", np.float32, (4, 4)),
+        ("shadow_from_world", np.float32, (*_EACH, 4, 4)),
+        ("eye_m", np.float32, 4),
+        ("light_direction", np.float32, (*_EACH, 4)),
+        ("light_irradiance", np.float32, (*_EACH, 4)),
+        ("shadow", np.float32, (*_EACH, 4)),
+        ("environment", np.float32, 4),
+        ("display", np.float32, 4),
+        ("material", np.float32, 4),
+    ]
+)
 """One record; matrices are stored column by column."""
 
 CHANNELS: tuple[ViewChannel, ...] = tuple(ViewChannel)
@@ -27,12 +41,12 @@ def pack_frame(
     identity: Identity,
     size: tuple[int, int],
     ball: tuple[np.ndarray, float],
-    shadow_size: int,
+    lights: Sequence[tuple[DirectionalLight, int]],
     backdrop: bool,
     part: tuple[int, int, int, int] | None = None,
 ) -> np.ndarray:
     """A 0-d record of `FRAME` for a picture of `size` (width, height) pixels, or the rectangle `part` of it; `ball`
-    bounds the head in metres."""
+    bounds the head in metres. `lights` come with the side of their shadow map in texels."""
     frame = np.zeros((), FRAME)
     centre, radius = ball
     clip = clip_from_world(scene.camera, size, centre, radius)
@@ -40,18 +54,19 @@ def pack_frame(
         clip = part_of_picture(size, part) @ clip
     frame["clip_from_world"] = clip.T
     frame["world_from_clip"] = np.linalg.inv(clip).T
-    frame["shadow_from_world"] = shadow_from_world(scene.key_light, centre, radius).T
     frame["eye_m"][:3] = eye_position(scene.camera)
-    key, light = scene.key_light, scene.environment
-    frame["key_direction"][:3] = direction(key.yaw_rad, key.pitch_rad)
-    frame["key_irradiance"][:3] = np.asarray(key.color_linear) * (key.irradiance if key.enabled else 0.0)
+    for index, (one, side) in enumerate(lights):
+        frame["shadow_from_world"][index] = shadow_from_world(np.array(one.towards), centre, radius).T
+        frame["light_direction"][index] = *one.towards, one.radius_rad
+        frame["light_irradiance"][index, :3] = one.irradiance_linear
+        # Moving the look-up by 1.5 texels along the normal keeps a surface from shadowing itself: Holbert 2011,
+        # "Normal Offset Shadows".
+        texel_m = 2 * radius / side
+        frame["shadow"][index] = side, 1.5 * texel_m, 0.5 * texel_m / (2 * radius), 0.0
+    light = scene.environment
     turn = light.rotation_rad
     frame["environment"] = math.cos(turn), math.sin(turn), 2.0**light.exposure_ev, float(backdrop)
     tone, channel = TONES.index(scene.tone_curve), CHANNELS.index(scene.channel)
     frame["display"] = 2.0**scene.exposure_ev, tone, channel, OFFSET_RANGE_M
-    # Moving the look-up by 1.5 texels along the normal keeps a surface from shadowing itself: Holbert 2011,
-    # "Normal Offset Shadows".
-    texel_m = 2 * radius / shadow_size
-    frame["shadow"] = shadow_size, 1.5 * texel_m, 0.5 * texel_m / (2 * radius), 0.0
-    frame["material"][0] = identity.specular_f0_scale
+    frame["material"][:2] = identity.specular_f0_scale, len(lights)
     return frame

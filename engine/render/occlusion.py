@@ -6,17 +6,18 @@ One shadow map per direction, on the GPU; done once per identity.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import moderngl
 import numpy as np
 
 from engine.identity import Identity
 from engine.render.context import drawing_into
+from engine.render.directional import MOST_LIGHTS, DirectionalLight
 from engine.render.frame import FRAME, pack_frame
 from engine.render.passes import UNIT_SHADOW, HeadPass, ShadowMap, linked
 from engine.render.shaders import set_uniforms
-from engine.scene import KeyLight, Scene
+from engine.scene import Scene
 
 _MAP_SIZE = 256
 _DIRECTIONS = 40
@@ -60,14 +61,16 @@ def bake_visibility(
     shadow = ShadowMap(context, _MAP_SIZE)
     set_uniforms(shader, t_position=0, t_normal=1)
     frame.bind_to_uniform_block(0)
-    for unit, texture in ((0, inputs[0]), (1, inputs[1]), (UNIT_SHADOW, shadow.texture)):
+    for unit, texture in ((0, inputs[0]), (1, inputs[1])):
         texture.use(unit)
+    for index in range(MOST_LIGHTS):
+        shadow.texture.use(UNIT_SHADOW + index)
     target.clear()
     for x, y, z in sphere_directions(_DIRECTIONS):
-        scene = replace(Scene(), key_light=KeyLight(yaw_rad=math.atan2(x, z), pitch_rad=math.asin(y)))
-        frame.write(pack_frame(scene, identity, (1, 1), ball, _MAP_SIZE, False).tobytes())
+        light = DirectionalLight((x, y, z), (1.0, 1.0, 1.0))
+        frame.write(pack_frame(Scene(), identity, (1, 1), ball, [(light, _MAP_SIZE)], False).tobytes())
         context.enable(moderngl.DEPTH_TEST)
-        shadow.draw(head)
+        shadow.draw(head, 0)
         context.disable(moderngl.DEPTH_TEST)
         context.enable(moderngl.BLEND)
         context.blend_func = moderngl.ONE, moderngl.ONE

@@ -20,7 +20,6 @@ _UNITS = {
     "t_environment": 4,
     "t_dfg": 5,
     "t_scatter": 6,
-    "t_shadow": 7,
 }
 UNIT_MAPS, UNIT_EYE, UNIT_ENVIRONMENT, UNIT_DFG, UNIT_SCATTER, UNIT_SHADOW = 0, 3, 4, 5, 6, 7
 _FRAME_BINDING = 0
@@ -61,6 +60,10 @@ def linked(context: moderngl.Context, vertex: str, fragment: str, defines: tuple
         elif name in _UNITS:
             assert isinstance(member, moderngl.Uniform)
             member.value = _UNITS[name]
+        elif name == "t_shadow":
+            assert isinstance(member, moderngl.Uniform)
+            units = tuple(UNIT_SHADOW + index for index in range(member.array_length))
+            member.value = units if len(units) > 1 else UNIT_SHADOW
     return made
 
 
@@ -142,8 +145,9 @@ class HeadPass:
         self._context.polygon_offset = 0.0, 0.0
         self._context.wireframe = False
 
-    def draw_depth(self) -> None:
-        """All triangles, depth only."""
+    def draw_depth(self, light: int) -> None:
+        """All triangles, depth only, as light number `light` of the frame sees them."""
+        set_uniforms(self._depth, u_light=light)
         self._arrays[1].render(moderngl.TRIANGLES)
 
     def _release_arrays(self) -> None:
@@ -176,7 +180,7 @@ class BackdropPass:
 
 
 class ShadowMap:
-    """Depth of the head as the key light sees it, compared on look-up."""
+    """Depth of the head as a light sees it, compared on look-up."""
 
     def __init__(self, context: moderngl.Context, size: int) -> None:
         self.size = size
@@ -186,11 +190,11 @@ class ShadowMap:
         self.texture.repeat_x = self.texture.repeat_y = False
         self._target = context.framebuffer(depth_attachment=self.texture)
 
-    def draw(self, head: HeadPass) -> None:
-        """Draw the map again."""
+    def draw(self, head: HeadPass, light: int) -> None:
+        """Draw the map again, for light number `light` of the frame."""
         with drawing_into(self._target):
             self._target.clear(depth=1.0)
-            head.draw_depth()
+            head.draw_depth(light)
 
     def release(self) -> None:
         """Give everything back to the driver."""

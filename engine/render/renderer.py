@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import moderngl
 import numpy as np
 
@@ -12,12 +14,13 @@ from engine.project import Project
 from engine.render import passes
 from engine.render.camera import bounding_ball
 from engine.render.compose import MapComposer
+from engine.render.directional import MOST_LIGHTS, DirectionalLight, lights_of
 from engine.render.environment import EnvironmentCache
 from engine.render.frame import FRAME, pack_frame
 from engine.render.occlusion import bake_visibility
 from engine.render.tables import dfg_texture, scatter_texture
 from engine.render.upload import MapTextures, MeshBuffers, byte_texture, split_mesh
-from engine.scene import KeyLight, Scene
+from engine.scene import Scene
 
 
 class Renderer:
@@ -44,8 +47,8 @@ class Renderer:
         self._eye: moderngl.Texture | None = None
         self._posed: list[tuple[object, float]] = []
         self._ball: tuple[np.ndarray, float] = (np.zeros(3), 1.0)
-        self._shadow: passes.ShadowMap | None = None
-        self._shadow_of: KeyLight | None = None
+        self._shadows: list[passes.ShadowMap] = []
+        self._shadows_of: list[DirectionalLight | None] = []
 
     def draw(
         self,
@@ -72,19 +75,21 @@ class Renderer:
         mesh = self._take_identity(project.identity)
         self._take_pose(project, mesh)
         maps = self._composer.compose(project.identity.maps, project.expressions, project.active())
-        atlas = self._environments.atlas(scene.environment.name)
-        shadow = self._shadow_map(scene.key_light)
+        environment = self._environments.light(scene.environment.name, scene.environment.suns)
+        lights = lights_of(scene, environment.suns)
+        self._fit_shadows(lights)
         transparent = transparent or layers
         backdrop = scene.environment.visible and not transparent
-        self._frame.write(pack_frame(scene, project.identity, size, self._ball, shadow.size, backdrop, part).tobytes())
+        shadowed = [(light, shadow.size) for light, shadow in zip(lights, self._shadows, strict=False)]
+        self._frame.write(pack_frame(scene, project.identity, size, self._ball, shadowed, backdrop, part).tobytes())
         self._frame.bind_to_uniform_block(0)
-        self._draw_shadow(shadow, scene.key_light)
+        self._draw_shadows(lights)
         target.use()
         target.viewport = (0, 0, *(size if part is None else part[2:]))
         target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]  (the stub forgets that None means off)
         background = (0.0, 0.0, 0.0, 0.0) if transparent else (*scene.background_srgb, 1.0)
         target.clear(*background, depth=1.0)
-        self._bind(maps, atlas, shadow)
+        self._bind(maps, environment.atlas)
         if backdrop:
             context.disable(moderngl.DEPTH_TEST)
             self._backdrop.draw()
@@ -99,14 +104,15 @@ class Renderer:
             self._head.draw_wires()
         context.disable(moderngl.DEPTH_TEST)
 
-    def _bind(self, maps: MapTextures, atlas: moderngl.Texture, shadow: passes.ShadowMap) -> None:
+    def _bind(self, maps: MapTextures, atlas: moderngl.Texture) -> None:
         assert self._eye is not None
         maps.use(passes.UNIT_MAPS)
         self._eye.use(passes.UNIT_EYE)
         atlas.use(passes.UNIT_ENVIRONMENT)
         self._dfg.use(passes.UNIT_DFG)
         self._scatter.use(passes.UNIT_SCATTER)
-        shadow.texture.use(passes.UNIT_SHADOW)
+        for index in range(MOST_LIGHTS):  # a sampler that is not looked at wants a texture of its kind all the same
+            self._shadows[min(index, len(self._shadows) - 1)].texture.use(passes.UNIT_SHADOW + index)
 
     def _take_identity(self, identity: Identity) -> MeshBuffers:
         if self._mesh is not None and identity is self._identity:
@@ -118,7 +124,8 @@ class Renderer:
         self._mesh = MeshBuffers(self.context, identity, split)
         self._eye = byte_texture(self.context, identity.eye_srgb)
         self._head.take(self._mesh)
-        self._identity, self._posed, self._shadow_of = identity, [], None
+        self._identity, self._posed = identity, []
+        self._forget_shadows()
         self._ball = bounding_ball(identity.positions_m[split.vertex])
         self._shade_outside(identity, self._mesh)
         return self._mesh
@@ -148,22 +155,31 @@ class Renderer:
         positions = compose_positions(project.identity, project.expressions, active)
         mesh.pose(positions, vertex_normals(positions, project.identity.topology.faces))
         self._ball = bounding_ball(positions[mesh.split.vertex])
-        self._posed, self._shadow_of = wanted, None
+        self._posed = wanted
+        self._forget_shadows()
 
-    def _shadow_map(self, key: KeyLight) -> passes.ShadowMap:
-        size = passes.shadow_map_size(key.shadow_softness_m, self._ball[1])
-        if self._shadow is None or self._shadow.size != size:
-            if self._shadow is not None:
-                self._shadow.release()
-            self._shadow, self._shadow_of = passes.ShadowMap(self.context, size), None
-        return self._shadow
+    def _fit_shadows(self, lights: Sequence[DirectionalLight]) -> None:
+        """A shadow map of the right size for each light, and one at least."""
+        wanted = [passes.shadow_map_size(light.softness_m, self._ball[1]) for light in lights] or [1]
+        for index, size in enumerate(wanted):
+            if index == len(self._shadows):
+                self._shadows.append(passes.ShadowMap(self.context, size))
+                self._shadows_of.append(None)
+            elif self._shadows[index].size != size:
+                self._shadows[index].release()
+                self._shadows[index], self._shadows_of[index] = passes.ShadowMap(self.context, size), None
 
-    def _draw_shadow(self, shadow: passes.ShadowMap, key: KeyLight) -> None:
-        if key.enabled and key != self._shadow_of:
-            self.context.enable(moderngl.DEPTH_TEST)
-            self.context.depth_func = "<="
-            shadow.draw(self._head)
-            self._shadow_of = key
+    def _draw_shadows(self, lights: Sequence[DirectionalLight]) -> None:
+        for index, light in enumerate(lights):
+            drawn = self._shadows_of[index]
+            if drawn is None or drawn.towards != light.towards:
+                self.context.enable(moderngl.DEPTH_TEST)
+                self.context.depth_func = "<="
+                self._shadows[index].draw(self._head, index)
+                self._shadows_of[index] = light
+
+    def _forget_shadows(self) -> None:
+        self._shadows_of = [None] * len(self._shadows)
 
     def _release_identity(self) -> None:
         for made in (self._mesh, self._eye):
@@ -177,7 +193,7 @@ class Renderer:
         owned = (self._head, self._backdrop, self._composer, self._environments)
         for made in (*owned, self._dfg, self._scatter, self._frame):
             made.release()
-        if self._shadow is not None:
-            self._shadow.release()
-            self._shadow = None
+        for shadow in self._shadows:
+            shadow.release()
+        self._shadows, self._shadows_of = [], []
         self.idle.release()

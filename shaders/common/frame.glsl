@@ -1,15 +1,17 @@
+const int MOST_LIGHTS = 4;         // directional.py
+
 // Everything that is the same for one whole frame; engine/render/frame.py packs it in this order.
 layout(std140) uniform Frame {
     mat4 u_clip_from_world;
     mat4 u_world_from_clip;
-    mat4 u_shadow_from_world;      // to 0..1 in x, y and depth
+    mat4 u_shadow_from_world[MOST_LIGHTS];  // to 0..1 in x, y and depth
     vec4 u_eye_m;                  // xyz
-    vec4 u_key_direction;          // xyz towards the light
-    vec4 u_key_irradiance;         // rgb; zero when the light is off
+    vec4 u_light_direction[MOST_LIGHTS];    // xyz towards the light, half its angle (rad)
+    vec4 u_light_irradiance[MOST_LIGHTS];   // rgb, unused
+    vec4 u_shadow[MOST_LIGHTS];    // map size (texels), offset along the normal (m), depth bias, unused
     vec4 u_environment;            // cos and sin of the rotation, scale of the light, 1 when it is the backdrop
     vec4 u_display;                // scale of the whole picture, tone curve, channel, largest offset shown (m)
-    vec4 u_shadow;                 // map size (texels), offset along the normal (m), depth bias, unused
-    vec4 u_material;               // F0 per unit of specular map, unused
+    vec4 u_material;               // F0 per unit of specular map, number of lights, unused
 };
 
 const int CHANNEL_SHADED = 0;

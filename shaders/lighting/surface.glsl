@@ -58,24 +58,27 @@ Light light_environment(Surface s, vec3 v, float NoV, float alpha, vec3 dfg) {
     return light;
 }
 
-// One directional light with a shadow.
-Light light_key(Surface s, vec3 v, vec3 position, float NoV, float alpha, vec3 dfg) {
-    vec3 l = u_key_direction.xyz;
+// One directional light with a shadow. A sun that fills an angle widens the highlight: half of it tilts the half
+// vector, and variances add (Karis 2013, "Real Shading in Unreal Engine 4", area lights, in spirit).
+Light light_directional(int index, Surface s, vec3 v, vec3 position, float NoV, float alpha, vec3 dfg) {
+    vec3 l = u_light_direction[index].xyz;
+    vec3 irradiance = u_light_irradiance[index].rgb;
+    alpha = sqrt(alpha * alpha + 0.25 * square(u_light_direction[index].w));
     vec3 h = normalize(v + l);
     float LoH = saturate(dot(l, h));
     float NoL = saturate(dot(s.normal, l));
     float smooth_NoL = dot(s.smooth_normal, l);
-    float lit = shadow_visibility(position + s.smooth_normal * u_shadow.y) * s.occlusion;
+    float lit = shadow_visibility(index, position + s.smooth_normal * u_shadow[index].y) * s.occlusion;
     vec3 f = fresnel_schlick(s.f0, LoH);
     vec3 cosines = mix(vec3(dot(s.normal, l)), vec3(smooth_NoL), s.smoothing);
     vec3 through = scattered_cosine(cosines, s.curvature);
     // Scattering softens a shadow's edge in red first: Penner and Borshukov 2011, section 1.4.
     vec3 soft_lit = s.curvature > 0.0 ? pow(vec3(lit), vec3(0.72, 1.0, 1.06)) : vec3(lit);
     Light light;
-    light.diffuse = s.albedo / PI * (1.0 - f) * through * soft_lit * u_key_irradiance.rgb;
+    light.diffuse = s.albedo / PI * (1.0 - f) * through * soft_lit * irradiance;
     float d = ggx_distribution(saturate(dot(s.normal, h)), alpha) * smith_visibility(NoV, NoL, alpha);
     float above = saturate(smooth_NoL * 8.0);
-    light.specular = f * d * NoL * lit * above * multiscatter_gain(s.f0, dfg) * u_key_irradiance.rgb;
+    light.specular = f * d * NoL * lit * above * multiscatter_gain(s.f0, dfg) * irradiance;
     return light;
 }
 
@@ -85,10 +88,10 @@ Light shade(Surface s, vec3 position) {
     float alpha = antialiased_alpha(alpha_from_roughness(s.roughness), s.normal);
     vec3 dfg = dfg_lookup(NoV, sqrt(alpha));
     Light light = light_environment(s, v, NoV, alpha, dfg);
-    if (max_component(u_key_irradiance.rgb) > 0.0) {
-        Light key = light_key(s, v, position, NoV, alpha, dfg);
-        light.diffuse += key.diffuse;
-        light.specular += key.specular;
+    for (int index = 0; index < int(u_material.y); ++index) {
+        Light one = light_directional(index, s, v, position, NoV, alpha, dfg);
+        light.diffuse += one.diffuse;
+        light.specular += one.specular;
     }
     return light;
 }

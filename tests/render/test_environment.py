@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import moderngl
@@ -12,7 +13,9 @@ import pytest
 
 from engine.errors import FileFormatError
 from engine.render import environment
+from engine.render.directional import MOST_LIGHTS, extract_suns, lights_of
 from engine.render.environment import BUILT_IN, EnvironmentCache, equirect_directions, equirect_radiance
+from engine.scene import Environment, KeyLight, Scene
 
 
 def write_hdr(path: Path, image: np.ndarray) -> str:
@@ -59,7 +62,7 @@ def test_built_in_lights_are_light(name: str) -> None:
 
 def test_a_constant_sky_stays_constant(cache: EnvironmentCache, tmp_path: Path) -> None:
     path = write_hdr(tmp_path / "flat.exr", np.full((50, 100, 3), 0.75, np.float32))
-    np.testing.assert_allclose(tiles(cache.atlas(path)), 0.75, rtol=2e-3)
+    np.testing.assert_allclose(tiles(cache.light(path).atlas), 0.75, rtol=2e-3)
 
 
 def test_irradiance_of_a_cosine_sky() -> None:
@@ -74,7 +77,7 @@ def test_irradiance_of_a_cosine_sky() -> None:
 def test_filtering_widens_and_keeps_energy(cache: EnvironmentCache, tmp_path: Path) -> None:
     directions, _ = equirect_directions(128, 256)
     spot = np.where(directions[..., 1:2] > np.cos(0.3), 20.0, 0.0) * np.ones(3)
-    found = tiles(cache.atlas(write_hdr(tmp_path / "spot.exr", spot)))
+    found = tiles(cache.light(write_hdr(tmp_path / "spot.exr", spot)).atlas)
     peaks = found[:6, 64, 64, 0]
     assert (np.diff(peaks) < 0).all()
     assert peaks[0] == pytest.approx(20, rel=0.02)
@@ -85,17 +88,17 @@ def test_filtering_widens_and_keeps_energy(cache: EnvironmentCache, tmp_path: Pa
 def test_half_float_range_holds(cache: EnvironmentCache, tmp_path: Path) -> None:
     sky = np.full((32, 64, 3), 0.1, np.float32)
     sky[10, 20] = 1e6
-    assert np.isfinite(tiles(cache.atlas(write_hdr(tmp_path / "sun.exr", sky)))).all()
+    assert np.isfinite(tiles(cache.light(write_hdr(tmp_path / "sun.exr", sky)).atlas)).all()
 
 
 def test_a_changed_file_is_filtered_again(cache: EnvironmentCache, tmp_path: Path) -> None:
     path = tmp_path / "sky.exr"
     write_hdr(path, np.full((16, 32, 3), 0.5, np.float32))
-    first = cache.atlas(str(path))
-    assert cache.atlas(str(path)) is first
+    first = cache.light(str(path)).atlas
+    assert cache.light(str(path)).atlas is first
     write_hdr(path, np.full((16, 32, 3), 0.25, np.float32))
     path.touch()
-    assert tiles(cache.atlas(str(path)))[6].max() == pytest.approx(0.25, rel=1e-2)
+    assert tiles(cache.light(str(path)).atlas)[6].max() == pytest.approx(0.25, rel=1e-2)
 
 
 def test_blocks_keep_the_energy_of_a_sun(tmp_path: Path) -> None:
@@ -127,3 +130,51 @@ def test_wrong_files_say_so(tmp_path: Path, bad: str) -> None:
     with pytest.raises(FileFormatError, match=words) as caught:
         equirect_radiance(name)
     assert "\n" not in str(caught.value)
+
+
+def sunny(radius_rad: float, radiance: float, towards: tuple[float, float, float] = (0.6, 0.64, 0.48)) -> np.ndarray:
+    """A sky of 0.5 with a disc in it."""
+    directions, _ = equirect_directions(256, 512)
+    disc = (directions @ np.array(towards, np.float32) > np.cos(radius_rad))[..., None]
+    return np.where(disc, np.array([1.0, 0.8, 0.6]) * radiance, 0.5).astype(np.float32)
+
+
+def test_a_sun_is_taken_out_without_losing_or_doubling_light() -> None:
+    picture = sunny(0.03, 900.0)
+    directions, areas = equirect_directions(256, 512)
+    rest, (sun,) = extract_suns(picture, directions, areas)
+    assert np.array(sun.towards) @ (0.6, 0.64, 0.48) > 0.9999
+    assert sun.radius_rad == pytest.approx(0.03, rel=0.05)
+    np.testing.assert_allclose(rest, 0.5, rtol=1e-5)
+    total, left = ((image * areas[..., None]).sum((0, 1)) for image in (picture, rest))
+    np.testing.assert_allclose(np.array(sun.irradiance_linear) + left, total, rtol=1e-3)
+
+
+@pytest.mark.parametrize("picture", [sunny(0.3, 900.0), sunny(0.03, 3.0), np.zeros((16, 32, 3), np.float32)])
+def test_windows_faint_spots_and_darkness_are_no_suns(picture: np.ndarray) -> None:
+    rest, suns = extract_suns(picture, *equirect_directions(*picture.shape[:2]))
+    assert not suns
+    np.testing.assert_array_equal(rest, picture)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_of_the_built_in_lights_only_the_sunset_has_a_sun(name: str) -> None:
+    radiance = equirect_radiance(name)
+    assert len(extract_suns(radiance, *equirect_directions(*radiance.shape[:2]))[1]) == (name == "Sunset")
+
+
+def test_no_more_suns_than_lights() -> None:
+    directions, areas = equirect_directions(256, 512)
+    picture = np.full((256, 512, 3), 0.01, np.float32)
+    for number, towards in enumerate(([1, 0, 0], [0, 0, 1], [-1, 0, 0], [0, 0, -1], [0.6, 0.8, 0])):
+        picture[directions @ np.array(towards, np.float32) > np.cos(0.03)] = 500.0 * (number + 1)
+    suns = extract_suns(picture, directions, areas)[1]
+    assert len(suns) == MOST_LIGHTS - 1
+    assert [sun.irradiance_linear[0] for sun in suns] == sorted(
+        (sun.irradiance_linear[0] for sun in suns), reverse=True
+    )
+    scene = Scene(environment=Environment(rotation_rad=0.5, exposure_ev=1.0))
+    lights = lights_of(scene, suns)
+    assert len(lights) == MOST_LIGHTS
+    assert lights[1].irradiance_linear[0] == pytest.approx(2 * suns[0].irradiance_linear[0])
+    assert len(lights_of(replace(scene, key_light=KeyLight(enabled=False)), suns)) == MOST_LIGHTS - 1

@@ -17,7 +17,7 @@ from engine.errors import FileFormatError, GraphicsError
 from engine.identity import Identity, ReflectanceMaps
 from engine.mesh import PARTS, Part, Topology
 from engine.project import Project, new_project
-from engine.render import offscreen
+from engine.render import environment, offscreen
 from engine.render.offscreen import downsample, render_image, render_layers
 from engine.render.renderer import Renderer
 from engine.scene import Camera, Environment, KeyLight, Scene, ToneCurve, ViewChannel
@@ -126,6 +126,23 @@ def test_transparent_has_straight_alpha(renderer: Renderer, head: Identity) -> N
     assert edge.any()
     inside = clear[..., 3] == 255
     assert clear[edge][:, 0].mean() > 0.4 * clear[inside][:, 0].mean()  # not darkened by the empty backdrop
+
+
+@pytest.mark.parametrize("turn", [0, 60, -60])
+def test_a_sun_taken_out_lights_as_it_did(renderer: Renderer, tmp_path: Path, turn: int) -> None:
+    head = with_maps(make_head(size=64, rings=40, segments=64), specular_data=np.zeros((64, 64, 3), np.uint8))
+    directions, _ = environment.equirect_directions(128, 256)
+    sun = directions @ np.array([0.0, 0.6, 0.8], np.float32) > np.cos(0.06)
+    path = write_hdr(tmp_path / "sun.exr", np.where(sun[..., None], 150.0, 0.3) * np.ones(3))
+
+    def picture(suns: bool) -> np.ndarray:
+        light = Environment(path, rotation_rad=math.radians(turn), exposure_ev=-2.0, suns=suns)
+        project = scened(new_project(head), environment=light, key_light=DARK, tone_curve=ToneCurve.LINEAR)
+        return linear_from_srgb(render_image(project, 96, 96, renderer=renderer) / 255.0)
+
+    inside, apart = picture(False), picture(True)
+    assert apart.mean() == pytest.approx(inside.mean(), rel=0.12)
+    assert np.corrcoef(inside.ravel(), apart.ravel())[0, 1] > 0.9
 
 
 @pytest.mark.parametrize(("yaw", "side"), [(70, 1), (-70, -1)])

@@ -36,6 +36,8 @@ class LightPanel(QWidget):
         self.rotation = _angle(180.0)
         self.environment_exposure = FloatSlider((-4.0, 4.0), (-10.0, 10.0), suffix=" EV")
         self.visible_background = Toggle("Show as background", self)
+        self.suns = Toggle("Sun casts shadows", self)
+        self.suns.setToolTip("Small bright sources in the image light as lamps with shadows, at the same strength")
         self.key = Toggle("Key light", self)
         self.key_color = ColorButton("Colour of the key light", self)
         self.key_yaw, self.key_pitch = _angle(180.0), _angle(90.0)
@@ -59,6 +61,7 @@ class LightPanel(QWidget):
         layout.addRow("Rotation", self.rotation)
         layout.addRow("Exposure", self.environment_exposure)
         layout.addRow("", self.visible_background)
+        layout.addRow("", self.suns)
         layout.add_line()
         layout.addRow(key)
         layout.addRow("Direction", self.key_yaw)
@@ -74,6 +77,7 @@ class LightPanel(QWidget):
             (self.rotation, "Rotate environment", "rotation_rad"),
             (self.environment_exposure, "Environment exposure", "exposure_ev"),
             (self.visible_background, "Show environment", "visible"),
+            (self.suns, "Sun casts shadows", "suns"),
         ):
             bind_scene(
                 self.document,

@@ -244,6 +244,11 @@ def _export(options: argparse.Namespace) -> int:
 def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
     from engine.scene import ViewChannel
 
+    if options.preset is not None:
+        from engine.render.presets import PRESETS, with_preset
+
+        known = {_plain(name): name for name in PRESETS}
+        scene = with_preset(scene, known.get(_plain(options.preset), options.preset))
     environment, camera = scene.environment, scene.camera
     if options.light is not None:
         environment = replace(environment, name=_light(options.light))

@@ -70,6 +70,7 @@ def _add_render(commands: Commands) -> None:
     parser.add_argument("--out", required=True, metavar="FILE", help="picture to write: .png, or .exr with every layer")
     parser.add_argument("--weights", default="", metavar="LIST", help='such as "Jaw Open=0.6,Brows Up=1"')
     parser.add_argument("--light", metavar="NAME|FILE", help="a built-in light, or a .hdr or .exr file")
+    parser.add_argument("--preset", metavar="NAME", help="portrait lighting, such as Rembrandt; --light still counts")
     parser.add_argument("--light-rotation", type=_number, metavar="DEG", help="turn the light around the head")
     parser.add_argument("--size", type=_size, default=(1024, 1024), metavar="WxH", help="pixels (default 1024x1024)")
     parser.add_argument("--transparent", action="store_true", help="no background: write alpha")

@@ -88,6 +88,8 @@ class Scene:
     camera: Camera = field(default_factory=Camera)
     environment: Environment = field(default_factory=Environment)
     key_light: KeyLight = field(default_factory=KeyLight)
+    fill_lights: tuple[KeyLight, ...] = ()
+    """Further lamps, of a preset: fill, rim. At most two are drawn."""
     exposure_ev: float = 0.0
     """Stops applied to the whole picture."""
     tone_curve: ToneCurve = ToneCurve.NEUTRAL

@@ -2,6 +2,8 @@
 
 python scripts/make_pictures.py builtin:7 docs/pictures/builtin-7.png
 python scripts/make_pictures.py "ICT_FOLDER?seed=3" docs/pictures/ict-3.png
+python scripts/make_pictures.py builtin:7 docs/pictures/lights.png --expressions "" --light \
+    "Three-Point,Rembrandt,Butterfly,Split,Rim,Sunset"
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ from engine.io.open import open_project
 from engine.project import Project
 from engine.render.context import standalone_context
 from engine.render.offscreen import render_image
+from engine.render.presets import PRESETS, with_preset
 from engine.render.renderer import Renderer
 from engine.vocabulary import parse_names
 
@@ -33,13 +37,13 @@ def main() -> int:
     parser.add_argument("path")
     parser.add_argument("out", type=Path)
     parser.add_argument("--expressions", default=SHOWN)
-    parser.add_argument("--light", default="Studio")
+    parser.add_argument("--light", default="Studio", help="presets and environments, one picture each")
     args = parser.parse_args()
-    names = parse_names(args.expressions)
+    names = parse_names(args.expressions) if args.expressions else ()
     renderer = Renderer(standalone_context())
     strip: list[np.ndarray] = []
-    for path in args.path.split(","):
-        project = _framed(open_project(path), args.light)
+    for path, light in product(args.path.split(","), args.light.split(",")):
+        project = _framed(open_project(path), light)
         if names:
             *_, last = generate_cached(GenerateRequest(project.identity, names))
             assert last.result is not None
@@ -57,7 +61,11 @@ def _framed(project: Project, light: str) -> Project:
     """`project` seen close, a little from the side, under `light`."""
     scene = project.scene
     camera = replace(scene.camera, distance_m=scene.camera.distance_m * 0.72, yaw_rad=0.3)
-    return replace(project, scene=replace(scene, camera=camera, environment=replace(scene.environment, name=light)))
+    if light in PRESETS:
+        lit = with_preset(scene, light)
+    else:
+        lit = replace(scene, environment=replace(scene.environment, name=light))
+    return replace(project, scene=replace(lit, camera=camera))
 
 
 if __name__ == "__main__":

@@ -110,6 +110,8 @@ def plain_to_value(kind: type[Value], plain: Any) -> Value:
         )
     if get_origin(kind) is tuple:
         parts = get_args(kind)
+        if parts[-1] is ...:
+            return tuple(plain_to_value(parts[0], item) for item in plain)  # pyright: ignore
         return tuple(plain_to_value(part, item) for part, item in zip(parts, plain, strict=True))  # pyright: ignore
     if issubclass(kind, StrEnum):
         return kind(plain)

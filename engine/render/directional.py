@@ -1,4 +1,4 @@
-"""Directional lights of a frame: the key light, and the suns that are taken out of an environment.
+"""Directional lights of a frame: key light and other lamps, and the suns that are taken out of an environment.
 
 An environment lights from everywhere and casts no shadow. What is small and bright in it, the sun above all, is taken
 out and becomes a light of its own, with the same irradiance and a shadow (Debevec 2005, "A Median Cut Algorithm for
@@ -15,8 +15,8 @@ import numpy as np
 from engine.render.camera import direction
 from engine.scene import Environment, KeyLight, Scene
 
-MOST_LIGHTS = 4
-"""`MOST_LIGHTS` of shaders/common/frame.glsl: the key light and three suns."""
+MOST_LIGHTS, MOST_SUNS = 6, 3
+"""`MOST_LIGHTS` of shaders/common/frame.glsl: the key light, two further lamps and three suns."""
 _BRIGHT = 12.0
 """A sun is this many times as bright as the mean of the picture."""
 _SHARE = 0.1
@@ -55,7 +55,7 @@ def extract_suns(
     rest = np.array(radiance, np.float32)
     mean = float((luminance(rest) * solid_angles).sum() / solid_angles.sum())
     suns: list[DirectionalLight] = []
-    for _ in range(MOST_LIGHTS - 1):
+    for _ in range(MOST_SUNS):
         bright = luminance(rest)
         peak = np.unravel_index(int(bright.argmax()), bright.shape)
         if mean <= 0.0 or bright[peak] < _BRIGHT * mean:
@@ -86,15 +86,14 @@ def extract_suns(
 
 def lights_of(scene: Scene, suns: tuple[DirectionalLight, ...]) -> tuple[DirectionalLight, ...]:
     """The directional lights of a scene in the world, at most `MOST_LIGHTS`, those that are off left out."""
-    key = (key_as_light(scene.key_light),) if scene.key_light.enabled and scene.key_light.irradiance > 0 else ()
-    return (*key, *(_turned(sun, scene.environment) for sun in suns))[:MOST_LIGHTS]
+    lamps = [_lamp(lamp) for lamp in (scene.key_light, *scene.fill_lights) if lamp.enabled and lamp.irradiance > 0]
+    return (*lamps[: MOST_LIGHTS - MOST_SUNS], *(_turned(sun, scene.environment) for sun in suns))
 
 
-def key_as_light(key: KeyLight) -> DirectionalLight:
-    """The key light as the shaders see it."""
-    towards = direction(key.yaw_rad, key.pitch_rad)
-    irradiance = np.asarray(key.color_linear) * key.irradiance
-    return DirectionalLight(_triple(towards), _triple(irradiance), 0.0, key.shadow_softness_m)
+def _lamp(lamp: KeyLight) -> DirectionalLight:
+    towards = direction(lamp.yaw_rad, lamp.pitch_rad)
+    irradiance = np.asarray(lamp.color_linear) * lamp.irradiance
+    return DirectionalLight(_triple(towards), _triple(irradiance), 0.0, lamp.shadow_softness_m)
 
 
 def _turned(sun: DirectionalLight, environment: Environment) -> DirectionalLight:

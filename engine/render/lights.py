@@ -83,12 +83,17 @@ def _night(toward: np.ndarray) -> np.ndarray:
     return dark + _softbox(toward, 15, 35, 40, 40, (0.85, 0.85, 0.95))
 
 
+def _even(toward: np.ndarray) -> np.ndarray:
+    return np.ones_like(toward)
+
+
 _LIGHTS: dict[str, tuple[Radiance, float]] = {
     "Studio": (_studio, 2.0),
     "Window": (_window, 1.6),
     "Overcast": (_overcast, 2.2),
     "Sunset": (_sunset, 1.8),
     "Night Rim": (_night, 0.45),
+    "Even": (_even, 2.4),
 }
 """Name -> radiance, and the irradiance it gives a face that looks along +Z."""
 

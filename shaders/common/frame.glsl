@@ -1,4 +1,4 @@
-const int MOST_LIGHTS = 4;         // directional.py
+const int MOST_LIGHTS = 6;         // directional.py
 
 // Everything that is the same for one whole frame; engine/render/frame.py packs it in this order.
 layout(std140) uniform Frame {

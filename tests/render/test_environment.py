@@ -13,7 +13,7 @@ import pytest
 
 from engine.errors import FileFormatError
 from engine.render import environment
-from engine.render.directional import MOST_LIGHTS, extract_suns, lights_of
+from engine.render.directional import MOST_LIGHTS, MOST_SUNS, extract_suns, lights_of
 from engine.render.environment import BUILT_IN, EnvironmentCache, equirect_directions, equirect_radiance
 from engine.scene import Environment, KeyLight, Scene
 
@@ -169,12 +169,13 @@ def test_no_more_suns_than_lights() -> None:
     for number, towards in enumerate(([1, 0, 0], [0, 0, 1], [-1, 0, 0], [0, 0, -1], [0.6, 0.8, 0])):
         picture[directions @ np.array(towards, np.float32) > np.cos(0.03)] = 500.0 * (number + 1)
     suns = extract_suns(picture, directions, areas)[1]
-    assert len(suns) == MOST_LIGHTS - 1
+    assert len(suns) == MOST_SUNS
     assert [sun.irradiance_linear[0] for sun in suns] == sorted(
         (sun.irradiance_linear[0] for sun in suns), reverse=True
     )
-    scene = Scene(environment=Environment(rotation_rad=0.5, exposure_ev=1.0))
+    scene = Scene(environment=Environment(rotation_rad=0.5, exposure_ev=1.0), fill_lights=(KeyLight(),) * 5)
     lights = lights_of(scene, suns)
     assert len(lights) == MOST_LIGHTS
-    assert lights[1].irradiance_linear[0] == pytest.approx(2 * suns[0].irradiance_linear[0])
-    assert len(lights_of(replace(scene, key_light=KeyLight(enabled=False)), suns)) == MOST_LIGHTS - 1
+    assert lights[-MOST_SUNS].irradiance_linear[0] == pytest.approx(2 * suns[0].irradiance_linear[0])
+    dark = replace(scene, key_light=KeyLight(enabled=False), fill_lights=())
+    assert len(lights_of(dark, suns)) == MOST_SUNS

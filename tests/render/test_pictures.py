@@ -13,12 +13,13 @@ import pytest
 
 from engine.color import linear_from_srgb, srgb_from_linear
 from engine.composer import compose_positions
-from engine.errors import FileFormatError, GraphicsError
+from engine.errors import EngineError, FileFormatError, GraphicsError
 from engine.identity import Identity, ReflectanceMaps
 from engine.mesh import PARTS, Part, Topology
 from engine.project import Project, new_project
 from engine.render import environment, offscreen
 from engine.render.offscreen import downsample, render_image, render_layers
+from engine.render.presets import PRESETS, preset_of, with_preset
 from engine.render.renderer import Renderer
 from engine.scene import Camera, Environment, KeyLight, Scene, ToneCurve, ViewChannel
 from tests.heads import make_expressions, make_head
@@ -126,6 +127,37 @@ def test_transparent_has_straight_alpha(renderer: Renderer, head: Identity) -> N
     assert edge.any()
     inside = clear[..., 3] == 255
     assert clear[edge][:, 0].mean() > 0.4 * clear[inside][:, 0].mean()  # not darkened by the empty backdrop
+
+
+def test_each_preset_is_a_light_of_its_own(renderer: Renderer, head: Identity) -> None:
+    project = new_project(head)
+    pictures = []
+    for name in PRESETS:
+        scene = with_preset(project.scene, name)
+        assert preset_of(scene) == name
+        assert preset_of(replace(scene, exposure_ev=1.0)) == name  # exposure is no part of it
+        assert not preset_of(replace(scene, key_light=replace(scene.key_light, yaw_rad=1.0)))
+        pictures.append(render_image(replace(project, scene=scene), 64, 64, renderer=renderer).astype(float))
+        assert 8 < pictures[-1][16:48, 20:44].mean() < 240, name
+    for index, one in enumerate(pictures):
+        assert all(np.abs(one - other).mean() > 2 for other in pictures[:index])
+    left, right = (pictures[PRESETS.index("Split")][24:40, part].mean() for part in (slice(34, 44), slice(20, 30)))
+    assert left > 4 * right
+    with pytest.raises(EngineError, match="Rembrandt"):
+        with_preset(project.scene, "Moon")
+
+
+def test_lamps_add_up(renderer: Renderer, head: Identity) -> None:
+    lamps = [KeyLight(yaw_rad=yaw, irradiance=0.8) for yaw in (-0.8, 0.2, 0.9)]
+    dark = scened(new_project(head), environment=Environment("Even", exposure_ev=-10.0), tone_curve=ToneCurve.LINEAR)
+
+    def light(*some: KeyLight) -> np.ndarray:
+        lit = scened(dark, key_light=some[0], fill_lights=some[1:])
+        return render_layers(lit, 48, 48, supersample=1, renderer=renderer)["RGBA"][..., :3]
+
+    apart = sum(light(lamp) for lamp in lamps)
+    np.testing.assert_allclose(light(*lamps), apart, atol=0.01)
+    assert light(*lamps).max() > 0.2
 
 
 @pytest.mark.parametrize("turn", [0, 60, -60])

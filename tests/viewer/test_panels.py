@@ -240,6 +240,7 @@ def test_light_controls_edit_the_scene_in_its_own_units_and_follow_undo(dark, qt
     _move(qtbot, panel.exposure, 0.75)
     panel.key.click()
     panel.visible_background.click()
+    panel.suns.click()
     panel.key_color.choose((1.0, 0.5, 0.0))
     panel.tone.setCurrentIndex(1)
     panel.tone.activated.emit(1)
@@ -247,6 +248,7 @@ def test_light_controls_edit_the_scene_in_its_own_units_and_follow_undo(dark, qt
     assert scene.environment.rotation_rad == pytest.approx(math.pi / 2)
     assert scene.environment.exposure_ev == -1.5
     assert scene.environment.visible
+    assert not scene.environment.suns
     assert scene.key_light.pitch_rad == pytest.approx(math.radians(-20))
     assert scene.key_light.irradiance == pytest.approx(4.2)
     assert not scene.key_light.enabled
@@ -256,10 +258,28 @@ def test_light_controls_edit_the_scene_in_its_own_units_and_follow_undo(dark, qt
     while document.undo_label:
         document.undo()
         steps += 1
-    assert steps == 9
+    assert steps == 10
     assert document.project.scene == start
     assert panel.rotation.number.value() == 0
     assert panel.key.isChecked()
+
+
+def test_a_preset_is_one_step_and_shows_what_is_lit(dark, qtbot, document) -> None:
+    panel = LightPanel(document)
+    qtbot.addWidget(panel)
+    start = document.project.scene
+    assert panel.preset.value() == ""
+    at = panel.preset.position("Three-Point")
+    panel.preset.setCurrentIndex(at)
+    panel.preset.activated.emit(at)
+    assert len(document.project.scene.fill_lights) == 2
+    assert panel.environment.value() == "Even"
+    _move(qtbot, panel.intensity, 1.0)
+    assert panel.preset.value() == ""
+    document.undo()
+    assert panel.preset.value() == "Three-Point"
+    document.undo()
+    assert document.project.scene == start
 
 
 def test_a_broken_light_file_leaves_the_light_as_it_was(dark, qtbot, document, tmp_path) -> None:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 from engine.color import linear_from_srgb, srgb_from_linear
 from engine.project import Project
 from engine.render.environment import BUILT_IN, equirect_radiance
+from engine.render.presets import PRESETS, preset_of, with_preset
 from engine.scene import Scene, ToneCurve
 from viewer.bind import bind_scene, environment_changed, key_light_changed
 from viewer.document import Document
@@ -24,11 +25,13 @@ IMAGE_FILTER = "Environment images (*.hdr *.exr)"
 
 
 class LightPanel(QWidget):
-    """Edits `scene.environment`, `scene.key_light`, `scene.exposure_ev` and `scene.tone_curve`."""
+    """Edits `scene.environment`, `scene.key_light`, `scene.fill_lights`, `scene.exposure_ev` and `scene.tone_curve`."""
 
     def __init__(self, document: Document, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.document = document
+        self.preset = Choice([("–", ""), *((name, name) for name in PRESETS)], self)
+        self.preset.setToolTip("Where a portrait photographer puts the lamps")
         self.environment = Choice(((name, name) for name in BUILT_IN), self)
         self.load = QPushButton("File…", self)
         self.load.setToolTip("Light with an equirectangular .hdr or .exr image (or drop one on the window)")
@@ -57,6 +60,7 @@ class LightPanel(QWidget):
         choose.addWidget(self.load)
         key.addWidget(self.key, 1)
         key.addWidget(self.key_color)
+        layout.addRow("Preset", self.preset)
         layout.addRow("Environment", choose)
         layout.addRow("Rotation", self.rotation)
         layout.addRow("Exposure", self.environment_exposure)
@@ -86,6 +90,8 @@ class LightPanel(QWidget):
                 lambda scene, name=name: getattr(scene.environment, name),
                 lambda scene, value, name=name: environment_changed(scene, **{name: value}),
             )
+
+        bind_scene(self.document, self.preset, "Light preset", preset_of, _lit_by)
 
     def _bind_key(self) -> None:
         for control, label, name in (
@@ -132,6 +138,10 @@ class LightPanel(QWidget):
         equirect_radiance(path)
         scene = environment_changed(self.document.project.scene, name=path)
         self.document.edit("Environment", scene=scene)
+
+
+def _lit_by(scene: Scene, name: str) -> Scene:
+    return with_preset(scene, name) if name else replace(scene, fill_lights=())
 
 
 def _angle(limit: float) -> FloatSlider:

@@ -248,7 +248,7 @@ def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
         from engine.render.presets import PRESETS, with_preset
 
         known = {_plain(name): name for name in PRESETS}
-        scene = with_preset(scene, known.get(_plain(options.preset), options.preset))
+        scene = with_preset(scene, known.get(_plain(options.preset), str(options.preset)))
     environment, camera = scene.environment, scene.camera
     if options.light is not None:
         environment = replace(environment, name=_light(options.light))

@@ -7,7 +7,7 @@ import logging
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -247,8 +247,7 @@ def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
     if options.preset is not None:
         from engine.render.presets import PRESETS, with_preset
 
-        known = {_plain(name): name for name in PRESETS}
-        scene = with_preset(scene, known.get(_plain(options.preset), str(options.preset)))
+        scene = with_preset(scene, _named(options.preset, PRESETS) or options.preset)
     environment, camera = scene.environment, scene.camera
     if options.light is not None:
         environment = replace(environment, name=_light(options.light))
@@ -271,12 +270,16 @@ def _plain(text: str) -> str:
     return re.sub(r"[^a-z]", "", text.lower())
 
 
+def _named(text: str, names: Sequence[str]) -> str:
+    """The one of `names` that `text` spells, whatever its capitals and hyphens; '' for none."""
+    return next((name for name in names if _plain(name) == _plain(text)), "")
+
+
 def _light(text: str) -> str:
     from engine.render.environment import BUILT_IN
 
-    known = {_plain(name): name for name in BUILT_IN}
-    if _plain(text) in known:
-        return known[_plain(text)]
+    if name := _named(text, BUILT_IN):
+        return name
     if Path(text).is_file():
         return text
     raise EngineError(f"unknown light '{text}'; expected {', '.join(BUILT_IN)}, or a .hdr or .exr file that exists")

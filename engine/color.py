@@ -25,6 +25,11 @@ def srgb_from_linear(values: np.ndarray) -> np.ndarray:
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
 
 
+def luminance(linear: np.ndarray) -> np.ndarray:
+    """(..., 3) linear Rec. 709 -> (...) relative luminance (IEC 61966-2-1)."""
+    return linear @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
 def bytes_from_unit(values: np.ndarray) -> np.ndarray:
     """Round floats 0..1 to uint8 0..255, clipped, same shape."""
     return np.clip(np.rint(np.asarray(values, np.float32) * 255.0), 0, 255).astype(np.uint8)

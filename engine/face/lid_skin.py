@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import spsolve
 
-from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
+from engine.color import bytes_from_unit, linear_from_srgb, luminance, srgb_from_linear
 from engine.face import layout
 from engine.face.noise import gaussian_blur
 from engine.face.transfer import resize_area
@@ -22,7 +22,6 @@ _HEIGHT, _LASHES, _BELOW = 0.028, 0.012, 0.0035
 What is interpolated is wider on both sides, so that neither lashes nor the slit's dark edge colour the lid."""
 _DULL = 0.8
 """A lid whose linear luminance is below this share of the skin around it is taken for a patch."""
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 def repair_lids(diffuse_srgb: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -69,11 +68,9 @@ def _is_dull(slit: layout.Slit, smooth: np.ndarray) -> bool:
     away, _ = _from_slit(slit)
     u = (np.arange(_SIZE) + 0.5) / _SIZE
     middle = (np.abs(slit.along(u) - 0.5) < 0.25)[None]
-    luminance = smooth @ _LUMINANCE
-    lid = np.median(luminance[middle & (away > -0.014) & (away < -0.004)])
-    around = [
-        np.median(luminance[middle & (away > low) & (away < high)]) for low, high in ((0.006, 0.014), (-0.05, -0.042))
-    ]
+    tone = luminance(smooth)
+    lid = np.median(tone[middle & (away > -0.014) & (away < -0.004)])
+    around = [np.median(tone[middle & (away > low) & (away < high)]) for low, high in ((0.006, 0.014), (-0.05, -0.042))]
     return bool(lid < _DULL * min(around))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
+from engine.color import bytes_from_unit, linear_from_srgb, luminance, srgb_from_linear
 from engine.face import regions
 from engine.face.noise import band_noise, gaussian_blur
 from engine.identity import ReflectanceMaps
@@ -98,8 +98,7 @@ def complete_maps(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
     down to little more than a texel of it whatever its size. That detail is inferred from colour, not measured.
     """
     size = max(diffuse_srgb.shape[:2])
-    luminance = linear_from_srgb(diffuse_srgb) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-    tone = np.log(luminance + 0.02)
+    tone = np.log(luminance(linear_from_srgb(diffuse_srgb)) + 0.02)
     texel = size / 512
     # noise of sensor and compression lies below: as wide as in a 1024 texture, so that a larger one keeps finer pores
     finest = 0.6 * min(texel, SOFT_SIDE / 512)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.color import luminance
 from engine.render.camera import direction
 from engine.scene import Environment, KeyLight, Scene
 
@@ -107,11 +108,6 @@ def _turned(sun: DirectionalLight, environment: Environment) -> DirectionalLight
         sun.radius_rad,
         sun.softness_m,
     )
-
-
-def luminance(radiance: np.ndarray) -> np.ndarray:
-    """(..., 3) linear Rec. 709 -> (...)."""
-    return radiance @ np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 def _triple(values: np.ndarray) -> tuple[float, float, float]:

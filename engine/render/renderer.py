@@ -48,7 +48,7 @@ class Renderer:
         self._posed: list[tuple[object, float]] = []
         self._ball: tuple[np.ndarray, float] = (np.zeros(3), 1.0)
         self._shadows: list[passes.ShadowMap] = []
-        self._shadows_of: list[DirectionalLight | None] = []
+        self._shadows_towards: list[tuple[float, float, float] | None] = []
 
     def draw(
         self,
@@ -164,22 +164,21 @@ class Renderer:
         for index, size in enumerate(wanted):
             if index == len(self._shadows):
                 self._shadows.append(passes.ShadowMap(self.context, size))
-                self._shadows_of.append(None)
+                self._shadows_towards.append(None)
             elif self._shadows[index].size != size:
                 self._shadows[index].release()
-                self._shadows[index], self._shadows_of[index] = passes.ShadowMap(self.context, size), None
+                self._shadows[index], self._shadows_towards[index] = passes.ShadowMap(self.context, size), None
 
     def _draw_shadows(self, lights: Sequence[DirectionalLight]) -> None:
         for index, light in enumerate(lights):
-            drawn = self._shadows_of[index]
-            if drawn is None or drawn.towards != light.towards:
+            if self._shadows_towards[index] != light.towards:
                 self.context.enable(moderngl.DEPTH_TEST)
                 self.context.depth_func = "<="
                 self._shadows[index].draw(self._head, index)
-                self._shadows_of[index] = light
+                self._shadows_towards[index] = light.towards
 
     def _forget_shadows(self) -> None:
-        self._shadows_of = [None] * len(self._shadows)
+        self._shadows_towards = [None] * len(self._shadows)
 
     def _release_identity(self) -> None:
         for made in (self._mesh, self._eye):
@@ -195,5 +194,5 @@ class Renderer:
             made.release()
         for shadow in self._shadows:
             shadow.release()
-        self._shadows, self._shadows_of = [], []
+        self._shadows, self._shadows_towards = [], []
         self.idle.release()

@@ -97,3 +97,5 @@ class Scene:
     background_srgb: Vector3 = (0.16, 0.16, 0.17)
     """Backdrop where neither environment nor head is seen; display-encoded."""
     wireframe: bool = False
+    scattering: bool = True
+    """Light travels inside the skin; without, it leaves where it enters."""

@@ -48,7 +48,9 @@ Surface part_surface(vec3 n) {
     vec3 albedo = linear_from_srgb(texture(t_diffuse, v_uv).rgb);
     vec3 f0 = min(specular.rgb * u_material.x, vec3(1.0));
     vec3 mapped = mapped_normal(n, texture(t_slope, v_uv).rg);
-    return Surface(albedo, f0, specular.a, mapped, n, SCATTER_SMOOTHING, max(v_data.y, 1.0), v_data.x, v_sky);
+    float scatters = u_material.z;
+    return Surface(albedo, f0, specular.a, mapped, n, scatters * SCATTER_SMOOTHING, scatters * max(v_data.y, 1.0),
+                   v_data.x, v_sky);
 }
 #elif defined(EYE)
 // The cornea is a smaller ball (7.8 mm) on the eyeball (12 mm), the iris behind it a shallow bowl: highlights gather
@@ -61,12 +63,12 @@ Surface part_surface(vec3 n) {
     vec3 bowl = mapped_normal(n, off_axis * (-1.8 * cornea));
     const float lashes = 0.8;      // they are not drawn, but they shade
     // F0 of cornea and tears, n = 1.376
-    return Surface(albedo, vec3(0.025), 0.12, bulge, bowl, vec3(1.0), 40.0, v_data.x * lashes, v_sky);
+    return Surface(albedo, vec3(0.025), 0.12, bulge, bowl, vec3(1.0), 40.0 * u_material.z, v_data.x * lashes, v_sky);
 }
 #else
 // One material for a whole part that no map describes: gums and tongue, teeth, socket. See engine/render/passes.py.
 Surface part_surface(vec3 n) {
-    return Surface(u_tissue.rgb, vec3(u_tissue_depth.x), u_tissue.a, n, n, vec3(0.0), u_tissue_depth.y, v_data.x,
+    return Surface(u_tissue.rgb, vec3(u_tissue_depth.x), u_tissue.a, n, n, vec3(0.0), u_tissue_depth.y * u_material.z, v_data.x,
                    open_sky(n));
 }
 #endif

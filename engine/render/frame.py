@@ -68,5 +68,5 @@ def pack_frame(
     frame["environment"] = math.cos(turn), math.sin(turn), 2.0**light.exposure_ev, float(backdrop)
     tone, channel = TONES.index(scene.tone_curve), CHANNELS.index(scene.channel)
     frame["display"] = 2.0**scene.exposure_ev, tone, channel, OFFSET_RANGE_M
-    frame["material"][:2] = identity.specular_f0_scale, len(lights)
+    frame["material"][:3] = identity.specular_f0_scale, len(lights), float(scene.scattering)
     return frame

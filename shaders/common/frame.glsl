@@ -11,7 +11,7 @@ layout(std140) uniform Frame {
     vec4 u_shadow[MOST_LIGHTS];    // map size (texels), offset along the normal (m), depth bias, unused
     vec4 u_environment;            // cos and sin of the rotation, scale of the light, 1 when it is the backdrop
     vec4 u_display;                // scale of the whole picture, tone curve, channel, largest offset shown (m)
-    vec4 u_material;               // F0 per unit of specular map, number of lights, unused
+    vec4 u_material;               // F0 per unit of specular map, number of lights, 1 when skin scatters, unused
 };
 
 const int CHANNEL_SHADED = 0;

@@ -1,4 +1,4 @@
-"""View: which channel is shown, wireframe, backdrop."""
+"""View: which channel is shown, wireframe, scattering, backdrop."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from viewer.widgets.controls import Choice, ColorButton, Toggle
 
 
 class LookPanel(QWidget):
-    """Edits `scene.channel`, `scene.wireframe` and `scene.background_srgb`."""
+    """Edits `scene.channel`, `scene.wireframe`, `scene.scattering` and `scene.background_srgb`."""
 
     def __init__(self, document: Document, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.channel = Choice(((channel.value, channel) for channel in ViewChannel), self)
         self.wireframe = Toggle("Wireframe", self)
+        self.scattering = Toggle("Light travels inside the skin", self)
         self.background = ColorButton("Backdrop", self)
         layout, row = form(self), QHBoxLayout()
         row.addWidget(self.wireframe, 1)
@@ -27,6 +28,7 @@ class LookPanel(QWidget):
         row.addWidget(self.background)
         layout.addRow("Channel", self.channel)
         layout.addRow(row)
+        layout.addRow("", self.scattering)
         bind_scene(
             document,
             self.channel,
@@ -40,6 +42,13 @@ class LookPanel(QWidget):
             "Wireframe",
             lambda scene: scene.wireframe,
             lambda scene, value: replace(scene, wireframe=value),
+        )
+        bind_scene(
+            document,
+            self.scattering,
+            "Scattering",
+            lambda scene: scene.scattering,
+            lambda scene, value: replace(scene, scattering=value),
         )
         bind_scene(
             document,

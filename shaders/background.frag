@@ -28,5 +28,6 @@ vec3 sun_glow(vec3 direction) {
 void main() {
     vec4 far = u_world_from_clip * vec4(v_square * 2.0 - 1.0, 1.0, 1.0);
     vec3 direction = normalize(far.xyz / far.w - u_eye_m.xyz);
-    o_color = vec4(display_from_light(environment_specular(direction, BLUR) + sun_glow(direction)), 1.0);
+    vec3 light = environment_specular(direction, BLUR) + sun_glow(direction);
+    o_color = vec4(display_from_light(light), 1.0);
 }

@@ -1,8 +1,7 @@
 #version 410 core
 // The table behind image-based light, x = NoV, y = perceptual roughness:
 //   r, g: specular albedo = F0 r + g (Karis 2013, second sum of the split, f90 = 1)
-//   b:    mean over cosine-weighted light directions of (1 - LoH)^5, so that diffuse light is weakened by exactly what
-//         the (1 - F) of a single light takes away
+//   b, a: filled in by engine/render/tables.py: their means over the cosine-weighted hemisphere
 // Visible-normal sampling: Heitz 2018, "Sampling the GGX Distribution of Visible Normals"; weight G2 / G1.
 #include "lighting/ggx.glsl"
 
@@ -30,7 +29,7 @@ void main() {
     float NoV = max(at.x, 1e-3);
     float alpha = alpha_from_roughness(at.y);
     vec3 v = vec3(sqrt(1.0 - NoV * NoV), 0.0, NoV);
-    vec3 sum = vec3(0.0);
+    vec2 sum = vec2(0.0);
     float total = 0.0;
     for (int i = 0; i < u_samples; ++i) {
         // Steps that shrink towards u1 = 1 follow the long tail of a sharp lobe.
@@ -46,11 +45,9 @@ void main() {
                 float eye = smith_lambda_term(NoV, alpha), light = smith_lambda_term(NoL, alpha);
                 float share = NoL * (eye + NoV) / (NoL * eye + NoV * light);
                 float f = schlick_weight(VoH);
-                sum.rg += width * share * vec2(1.0 - f, f);
+                sum += width * share * vec2(1.0 - f, f);
             }
-            vec3 l = vec3(sqrt(u1) * cos(2.0 * PI * u2), sqrt(u1) * sin(2.0 * PI * u2), sqrt(1.0 - u1));
-            sum.b += width * schlick_weight(sqrt(max(0.5 * (1.0 + dot(l, v)), 0.0)));
         }
     }
-    o_color = vec4(sum / total, 1.0);
+    o_color = vec4(sum / total, 0.0, 0.0);
 }

@@ -2,6 +2,7 @@
 // The head, all parts and all channels. Display values leave here: one target, no pass after it.
 // Compiled once per kind of part (SKIN, EYE or TISSUE is defined) and for maps alone (PLAIN), because a software
 // rasteriser walks through both sides of every branch. With PASSES, light and surface leave in linear floats instead.
+// With SAMPLE, linear light of one frame of a picture that converges: all light has shadows, nothing is baked.
 #include "common/display.glsl"
 #include "lighting/surface.glsl"
 
@@ -99,7 +100,12 @@ vec3 final_color(Surface s) {
     Light light = shade(s, v_position);
     if (channel == CHANNEL_DIFFUSE_LIGHT) light.specular = vec3(0.0);
     if (channel == CHANNEL_SPECULAR_LIGHT) light.diffuse = vec3(0.0);
-    return display_from_light(light.diffuse + light.specular);
+    vec3 sum = light.diffuse + light.specular;
+    #if defined(SAMPLE)
+    return sum;
+    #else
+    return display_from_light(sum);
+    #endif
 }
 #endif
 

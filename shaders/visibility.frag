@@ -1,5 +1,5 @@
 #version 410 core
-// Each texel is one vertex: does it see the sky in the direction of light 0? The blend state adds directions up.
+// Each texel is one vertex: is the sky in the direction of light 0 hidden? The blend state adds directions up.
 #include "lighting/shadow.glsl"
 uniform sampler2D t_position;
 uniform sampler2D t_normal;
@@ -10,7 +10,8 @@ void main() {
     vec3 normal = texelFetch(t_normal, texel, 0).xyz;
     float cosine = max(dot(normal, u_light_direction[0].xyz), 0.0);
     float visible = shadow_visibility(0, texelFetch(t_position, texel, 0).xyz + normal * u_shadow[0].y);
-    visible = cosine > 0.0 ? visible : 0.0;
-    o_sky = vec4(u_light_direction[0].xyz, 1.0) * visible;
-    o_cosine = vec2(visible, 1.0) * cosine;
+    // Light that grazes the surface is of little weight, and the shadow map cannot tell the surface from itself there.
+    float hidden = (1.0 - visible) * smoothstep(0.0, 0.2, cosine);
+    o_sky = vec4(u_light_direction[0].xyz, 1.0) * hidden;
+    o_cosine = vec2(1.0 - hidden, 1.0) * cosine;
 }

@@ -8,13 +8,13 @@ Light Probe Sampling", in spirit; here only what is a sun).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine.color import luminance
 from engine.render.camera import direction
-from engine.scene import Environment, KeyLight, Scene
+from engine.scene import KeyLight, Scene
 
 MOST_LIGHTS, MOST_SUNS = 6, 3
 """`MOST_LIGHTS` of shaders/common/frame.glsl: the key light, two further lamps and three suns."""
@@ -26,7 +26,7 @@ _REACH_RAD, _RING_RAD = math.radians(9.0), math.radians(14.0)
 """No sun is larger than the first; between both the sky around it is looked at."""
 _EDGE = 0.1
 """What is brighter than this share of the peak belongs to the sun."""
-_OCCLUDER_M = 0.03
+OCCLUDER_M = 0.03
 """Typical distance from what casts a shadow on a face, a nose or a brow: how far a sun's penumbra spreads."""
 _SHARPEST_M = 0.002
 
@@ -43,6 +43,8 @@ class DirectionalLight:
     """Half the angle it fills in the sky: highlights are as much wider."""
     softness_m: float = _SHARPEST_M
     """Width of its shadow's edge."""
+    shadow: bool = True
+    """Whether the head hides it from itself."""
 
 
 def extract_suns(
@@ -78,7 +80,7 @@ def extract_suns(
                 _triple(towards / np.linalg.norm(towards)),
                 _triple(irradiance),
                 radius,
-                max(_SHARPEST_M, 2 * math.tan(radius) * _OCCLUDER_M),
+                max(_SHARPEST_M, 2 * math.tan(radius) * OCCLUDER_M),
             )
         )
         rest[disc] = np.minimum(rest[disc], around)
@@ -88,7 +90,15 @@ def extract_suns(
 def lights_of(scene: Scene, suns: tuple[DirectionalLight, ...]) -> tuple[DirectionalLight, ...]:
     """The directional lights of a scene in the world, at most `MOST_LIGHTS`, those that are off left out."""
     lamps = [_lamp(lamp) for lamp in (scene.key_light, *scene.fill_lights) if lamp.enabled and lamp.irradiance > 0]
-    return (*lamps[: MOST_LIGHTS - MOST_SUNS], *(_turned(sun, scene.environment) for sun in suns))
+    scale = 2.0**scene.environment.exposure_ev
+    bright = [
+        replace(
+            turned(sun, scene.environment.rotation_rad),
+            irradiance_linear=_triple(np.asarray(sun.irradiance_linear) * scale),
+        )
+        for sun in suns
+    ]
+    return (*lamps[: MOST_LIGHTS - MOST_SUNS], *bright)
 
 
 def _lamp(lamp: KeyLight) -> DirectionalLight:
@@ -97,17 +107,11 @@ def _lamp(lamp: KeyLight) -> DirectionalLight:
     return DirectionalLight(_triple(towards), _triple(irradiance), 0.0, lamp.shadow_softness_m)
 
 
-def _turned(sun: DirectionalLight, environment: Environment) -> DirectionalLight:
-    """From the environment's own directions into the world: the inverse of `environment_from_world`."""
-    cosine, sine = math.cos(environment.rotation_rad), math.sin(environment.rotation_rad)
-    x, y, z = sun.towards
-    scale = 2.0**environment.exposure_ev
-    return DirectionalLight(
-        (cosine * x + sine * z, y, cosine * z - sine * x),
-        _triple(np.asarray(sun.irradiance_linear) * scale),
-        sun.radius_rad,
-        sun.softness_m,
-    )
+def turned(light: DirectionalLight, rotation_rad: float) -> DirectionalLight:
+    """From an environment's own directions into the world: the inverse of `environment_from_world`."""
+    cosine, sine = math.cos(rotation_rad), math.sin(rotation_rad)
+    x, y, z = light.towards
+    return replace(light, towards=(cosine * x + sine * z, y, cosine * z - sine * x))
 
 
 def _triple(values: np.ndarray) -> tuple[float, float, float]:

@@ -17,6 +17,7 @@ from engine.errors import FileFormatError
 from engine.render.context import drawing_into
 from engine.render.directional import DirectionalLight, extract_suns
 from engine.render.lights import BUILT_IN, built_in_light
+from engine.render.sampling import EnvironmentSampler
 from engine.render.shaders import program, set_uniforms
 
 __all__ = ["BUILT_IN", "EnvironmentCache", "equirect_directions", "equirect_radiance", "irradiance_tile"]
@@ -158,6 +159,14 @@ def _resampled(tile: np.ndarray, side: int) -> np.ndarray:
     return rows[:, low] * (1 - share)[:, None] + rows[:, low + 1] * share[:, None]
 
 
+def _changed(name: str) -> int:
+    """When the file of a light was changed, ns; 0 for a built-in one, and where the reader will say what is wrong."""
+    try:
+        return 0 if name in BUILT_IN else os.stat(name).st_mtime_ns
+    except OSError:
+        return 0
+
+
 class EnvironmentLight(NamedTuple):
     """An environment as the shaders see it."""
 
@@ -174,15 +183,12 @@ class EnvironmentCache:
         self._program = program(context, "fullscreen.vert", "prefilter.frag")
         self._array = context.vertex_array(self._program, [])
         self._lights: dict[tuple[str, int, bool], EnvironmentLight] = {}
+        self._sampler: tuple[tuple[str, int], EnvironmentSampler] | None = None
 
     def light(self, name: str, suns: bool = True) -> EnvironmentLight:
         """A built-in light or file, filtered on first use, with its suns taken out where `suns`; FileFormatError as
         `equirect_radiance`."""
-        try:
-            changed = 0 if name in BUILT_IN else os.stat(name).st_mtime_ns
-        except OSError:
-            changed = 0  # the reader says what is wrong
-        key = (name, changed, suns)
+        key = (name, _changed(name), suns)
         if key not in self._lights:
             radiance, found = equirect_radiance(name), ()
             if suns:
@@ -192,6 +198,14 @@ class EnvironmentCache:
         while len(self._lights) > _KEPT:
             self._lights.pop(next(iter(self._lights))).atlas.release()
         return self._lights[key]
+
+    def sampler(self, name: str) -> EnvironmentSampler:
+        """Of a built-in light or file, suns and all; the last one is kept. FileFormatError as `equirect_radiance`."""
+        key = (name, _changed(name))
+        if self._sampler is None or self._sampler[0] != key:
+            radiance = equirect_radiance(name)
+            self._sampler = key, EnvironmentSampler(radiance, *equirect_directions(*radiance.shape[:2]))
+        return self._sampler[1]
 
     def _filtered(self, radiance: np.ndarray) -> moderngl.Texture:
         context = self._context

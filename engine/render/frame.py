@@ -44,14 +44,18 @@ def pack_frame(
     lights: Sequence[tuple[DirectionalLight, int]],
     backdrop: bool,
     part: tuple[int, int, int, int] | None = None,
+    shift_px: tuple[float, float] = (0.0, 0.0),
 ) -> np.ndarray:
     """A 0-d record of `FRAME` for a picture of `size` (width, height) pixels, or the rectangle `part` of it; `ball`
-    bounds the head in metres. `lights` come with the side of their shadow map in texels."""
+    bounds the head in metres. `lights` come with the side of their shadow map in texels. `shift_px` moves the picture
+    right and up against its pixels."""
     frame = np.zeros((), FRAME)
     centre, radius = ball
     clip = clip_from_world(scene.camera, size, centre, radius)
     if part is not None:
         clip = part_of_picture(size, part) @ clip
+    drawn = size if part is None else part[2:]
+    clip[:2] += np.outer([2 * shift_px[0] / drawn[0], 2 * shift_px[1] / drawn[1]], clip[3])
     frame["clip_from_world"] = clip.T
     frame["world_from_clip"] = np.linalg.inv(clip).T
     frame["eye_m"][:3] = eye_position(scene.camera)

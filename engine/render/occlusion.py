@@ -80,9 +80,9 @@ def bake_visibility(
     sky, cosine = (np.frombuffer(each.read(), np.float32).reshape(side * side, -1)[:count].copy() for each in outputs)
     for made in (array, shader, target, *outputs, *inputs, frame, shadow):
         made.release()
-    sky /= _DIRECTIONS
-    sky[:, :3] *= 3
-    return Visibility(cosine[:, 0] / np.maximum(cosine[:, 1], 1e-6), sky)
+    hidden = sky / _DIRECTIONS * np.float32([3, 3, 3, 1])
+    half = np.concatenate([0.75 * points[1], np.full((count, 1), 0.5)], axis=1, dtype=np.float32)
+    return Visibility(cosine[:, 0] / np.maximum(cosine[:, 1], 1e-6), half - hidden)
 
 
 def _texture_of(context: moderngl.Context, rows: np.ndarray, side: int) -> moderngl.Texture:

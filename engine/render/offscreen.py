@@ -10,9 +10,11 @@ import numpy as np
 from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
 from engine.errors import GraphicsError
 from engine.project import Project
+from engine.render.accumulate import Accumulator
 from engine.render.context import standalone_context
 from engine.render.passes import LAYERS
-from engine.render.renderer import Renderer
+from engine.render.renderer import Part4, Renderer
+from engine.render.sampling import SAMPLES
 
 LARGEST_SIDE, LARGEST_LAYERED_SIDE = 16384, 4096
 """Of a picture; with all its layers, which are kept whole, 112 bytes a pixel."""
@@ -28,25 +30,79 @@ def render_image(
     *,
     transparent: bool = False,
     supersample: int = 2,
+    samples: int = 0,
     renderer: Renderer | None = None,
 ) -> np.ndarray:
     """(height, width, 3) uint8 sRGB, row 0 on top; (height, width, 4) with straight alpha when `transparent`.
 
-    Each pixel is the mean, in linear light, of `supersample`^2 samples. Uses `renderer` (its context current) when
-    given, as a window does for its screenshots; else a context of its own, released at the end. Drawn in tiles, so that
-    neither memory nor driver sets the size. GraphicsError where there is no OpenGL, or beyond `LARGEST_SIDE`.
+    Each pixel is the mean, in linear light, of `supersample`^2 samples; or, with `samples`, of so many frames of a
+    picture that converges (`engine.render.sampling`), in which the environment too casts shadows. Uses `renderer` (its
+    context current) when given, as a window does for its screenshots; else a context of its own, released at the end.
+    Drawn in tiles, so that neither memory nor driver sets the size. GraphicsError where there is no OpenGL, or beyond
+    `LARGEST_SIDE`.
     """
     _check(width, height, supersample)
     channels = 4 if transparent else 3
     image = np.empty((height, width, channels), np.uint8)
+
+    def converge(renderer: Renderer) -> None:
+        held = min(width, TILE), min(height, TILE)
+        color, depth = renderer.context.renderbuffer(held, 4), renderer.context.depth_renderbuffer(held)
+        target = renderer.context.framebuffer([color], depth)
+        for rows, columns, part, frames in _converged(renderer, project, (width, height), samples):
+            renderer.show(project, target, (width, height), frames.frames, transparent=transparent, part=part)
+            read = target.read(viewport=(0, 0, *part[2:]), components=channels, alignment=1)
+            image[rows, columns] = np.frombuffer(read, np.uint8).reshape(part[3], part[2], channels)[::-1]
+        renderer.idle.use()
+        for made in (target, color, depth):
+            made.release()
 
     def draw(renderer: Renderer) -> None:
         with _Tiles(renderer, (width, height), supersample, TILE, 1, "f1") as tiles:
             for rows, columns, (pixels,) in tiles.drawn(project, transparent=transparent):
                 image[rows, columns] = downsample(pixels, tiles.supersample)[..., :channels]
 
-    _with_renderer(renderer, draw)
+    _with_renderer(renderer, converge if samples else draw)
     return image
+
+
+def render_light(
+    project: Project, width: int, height: int, *, samples: int = SAMPLES, renderer: Renderer | None = None
+) -> np.ndarray:
+    """(height, width, 4) float32, row 0 on top: linear light with the scene's exposure, alpha associated.
+
+    The mean of `samples` frames of a picture that converges, over nothing. `renderer`, tiles and errors as in
+    `render_image`.
+    """
+    _check(width, height, 1)
+    image = np.empty((height, width, 4), np.float32)
+
+    def draw(renderer: Renderer) -> None:
+        for rows, columns, part, frames in _converged(renderer, project, (width, height), samples):
+            image[rows, columns] = frames.read(part[2:])[::-1]
+
+    _with_renderer(renderer, draw)
+    image /= samples
+    image[..., :3] *= 2.0**project.scene.exposure_ev
+    return image
+
+
+def _converged(
+    renderer: Renderer, project: Project, size: tuple[int, int], samples: int
+) -> Iterator[tuple[slice, slice, Part4, Accumulator]]:
+    """Rows, columns and rectangle of each tile of a picture, and the sum of its frames."""
+    frames = Accumulator(renderer, (min(size[0], TILE), min(size[1], TILE)))
+    try:
+        for top, left in product(range(0, size[1], TILE), range(0, size[0], TILE)):
+            width, height = min(TILE, size[0] - left), min(TILE, size[1] - top)
+            part = left, size[1] - top - height, width, height
+            frames.clear()
+            for _ in range(samples):
+                frames.add(project, size, part)
+            yield slice(top, top + height), slice(left, left + width), part, frames
+    finally:
+        renderer.idle.use()
+        frames.release()
 
 
 def render_layers(

@@ -90,24 +90,24 @@ class HeadPass:
             context.vertex_array(self._depth, only_position, elements),
         ]
 
-    def draw(self, channel: ViewChannel | None) -> None:
+    def draw(self, channel: ViewChannel, use: str = "") -> None:
         """All drawn parts: what faces the eye, skin first because it hides most, then the inside of an open neck.
 
-        `channel` None writes all of them at once into the targets of `LAYERS`.
-        Two rounds, so that the far side of the head is never shaded to be drawn over.
+        `use` PASSES writes all channels at once into the targets of `LAYERS`, SAMPLE one frame of a picture that
+        converges. Two rounds, so that the far side of the head is never shaded to be drawn over.
         """
         assert self._mesh is not None
         self._context.enable(moderngl.CULL_FACE)
         for culled in ("back", "front"):
             self._context.cull_face = culled
             for part, (first, count) in self._mesh.split.ranges.items():
-                self._array_for(part, channel).render(moderngl.TRIANGLES, count, first=first)
+                self._array_for(part, channel, use).render(moderngl.TRIANGLES, count, first=first)
         self._context.disable(moderngl.CULL_FACE)
 
-    def _array_for(self, part: Part, channel: ViewChannel | None) -> moderngl.VertexArray:
+    def _array_for(self, part: Part, channel: ViewChannel, use: str) -> moderngl.VertexArray:
         """The vertex array of the program that draws `part`, compiled on first use, with its material set."""
-        clay = channel == ViewChannel.GEOMETRY
-        use = "PASSES" if channel is None else "LIT" if channel in LIT else "PLAIN"
+        clay = channel == ViewChannel.GEOMETRY and use != "PASSES"
+        use = use or ("LIT" if channel in LIT else "PLAIN")
         kind = ("TISSUE" if clay else _KINDS.get(part, "TISSUE"), use)
         if kind not in self._shaded:
             self._shaded[kind] = linked(self._context, "head.vert", "head.frag", kind)
@@ -179,6 +179,25 @@ class BackdropPass:
         self._program.release()
 
 
+class ConvergedPass:
+    """Shows the mean of many frames."""
+
+    def __init__(self, context: moderngl.Context) -> None:
+        self._program = linked(context, "fullscreen.vert", "converge.frag")
+        self._array = context.vertex_array(self._program, [])
+
+    def draw(self, frames: moderngl.Texture, count: int, presence: float) -> None:
+        """The mean of `count` frames whose sum `frames` holds, `presence` of it; depth test off."""
+        frames.use(0)
+        set_uniforms(self._program, t_sum=0, u_share=1 / count, u_presence=presence)
+        self._array.render(moderngl.TRIANGLES, 3)
+
+    def release(self) -> None:
+        """Give everything back to the driver."""
+        self._array.release()
+        self._program.release()
+
+
 class ShadowMap:
     """Depth of the head as a light sees it, compared on look-up."""
 
@@ -190,11 +209,12 @@ class ShadowMap:
         self.texture.repeat_x = self.texture.repeat_y = False
         self._target = context.framebuffer(depth_attachment=self.texture)
 
-    def draw(self, head: HeadPass, light: int) -> None:
-        """Draw the map again, for light number `light` of the frame."""
+    def draw(self, head: HeadPass | None, light: int) -> None:
+        """Draw the map again, for light number `light` of the frame; without a head nothing is in shadow."""
         with drawing_into(self._target):
             self._target.clear(depth=1.0)
-            head.draw_depth(light)
+            if head is not None:
+                head.draw_depth(light)
 
     def release(self) -> None:
         """Give everything back to the driver."""

@@ -18,9 +18,13 @@ from engine.render.directional import MOST_LIGHTS, DirectionalLight, lights_of
 from engine.render.environment import EnvironmentCache
 from engine.render.frame import FRAME, pack_frame
 from engine.render.occlusion import bake_visibility
+from engine.render.sampling import EnvironmentSampler, FrameSample
 from engine.render.tables import dfg_texture, scatter_texture
 from engine.render.upload import MapTextures, MeshBuffers, byte_texture, split_mesh
 from engine.scene import Scene
+
+Part4 = tuple[int, int, int, int]
+"""A rectangle of a picture: left, bottom, width, height in pixels."""
 
 
 class Renderer:
@@ -37,6 +41,7 @@ class Renderer:
         self.idle.use()
         self._head = passes.HeadPass(context)
         self._backdrop = passes.BackdropPass(context)
+        self._converged = passes.ConvergedPass(context)
         self._composer = MapComposer(context)
         self._environments = EnvironmentCache(context)
         self._dfg = dfg_texture(context)
@@ -48,7 +53,7 @@ class Renderer:
         self._posed: list[tuple[object, float]] = []
         self._ball: tuple[np.ndarray, float] = (np.zeros(3), 1.0)
         self._shadows: list[passes.ShadowMap] = []
-        self._shadows_towards: list[tuple[float, float, float] | None] = []
+        self._shadows_of: list[tuple[object, bool] | None] = []
 
     def draw(
         self,
@@ -57,17 +62,72 @@ class Renderer:
         size: tuple[int, int],
         *,
         transparent: bool = False,
-        part: tuple[int, int, int, int] | None = None,
+        part: Part4 | None = None,
         layers: bool = False,
+        sample: FrameSample | None = None,
     ) -> None:
         """Draw `project` over the lower-left `size` (width, height) pixels of `target`, colours display-encoded.
 
         With `part`, only that rectangle (left, bottom, width, height) of such a picture, over the lower-left pixels.
         With `layers`, linear light and what it falls on, into one float target for each of `passes.LAYERS`, over
-        nothing.
+        nothing. With `sample`, linear light of one frame of a picture that converges, into a float target over nothing.
         The backdrop has alpha 1, or with `transparent` alpha 0 and no colour; the head has alpha 1. Sets all GL state
         it needs and leaves depth test, culling, blending and scissor off. FileFormatError for a broken light.
         """
+        scene = project.scene
+        atlas, suns = self._environments.light(scene.environment.name, scene.environment.suns)
+        lights = lights_of(scene, suns) if sample is None else sample.lights
+        transparent = transparent or layers or sample is not None
+        maps = self._begin(project, target, size, lights, transparent, part, sample)
+        self._bind(maps, atlas)
+        self._draw_backdrop(scene, transparent)
+        self._draw_head(scene, "PASSES" if layers else "SAMPLE" if sample is not None else "")
+
+    def sampler(self, scene: Scene) -> EnvironmentSampler:
+        """What `frame_sample` draws the environment of `scene` from; FileFormatError for a broken light."""
+        return self._environments.sampler(scene.environment.name)
+
+    def show(
+        self,
+        project: Project,
+        target: moderngl.Framebuffer,
+        size: tuple[int, int],
+        frames: tuple[moderngl.Texture, int],
+        *,
+        presence: float = 1.0,
+        transparent: bool = False,
+        part: Part4 | None = None,
+    ) -> None:
+        """Draw the mean of `frames`, a sum of linear light in float texels and how many it is of, as `draw` would.
+
+        With `presence` below 1 it is blended over what `target` holds.
+        """
+        scene, context = project.scene, self.context
+        atlas, suns = self._environments.light(scene.environment.name, scene.environment.suns)
+        keep = target if presence < 1.0 else None
+        maps = self._begin(project, target, size, lights_of(scene, suns), transparent, part, kept=keep)
+        self._bind(maps, atlas)
+        if keep is None:
+            self._draw_backdrop(scene, transparent)
+        if not transparent:
+            context.enable(moderngl.BLEND)
+            over = moderngl.ONE_MINUS_SRC_ALPHA
+            context.blend_func = moderngl.SRC_ALPHA, over, moderngl.ONE, over
+        self._converged.draw(*frames, presence)
+        context.disable(moderngl.BLEND)
+
+    def _begin(
+        self,
+        project: Project,
+        target: moderngl.Framebuffer,
+        size: tuple[int, int],
+        lights: Sequence[DirectionalLight],
+        transparent: bool,
+        part: Part4 | None,
+        sample: FrameSample | None = None,
+        kept: moderngl.Framebuffer | None = None,
+    ) -> MapTextures:
+        """Upload what is new, draw shadows, fill the frame block, bind and clear `target` (unless it is `kept`)."""
         context, scene = self.context, project.scene
         self.idle.use()
         context.disable(moderngl.BLEND | moderngl.CULL_FACE)
@@ -75,32 +135,33 @@ class Renderer:
         mesh = self._take_identity(project.identity)
         self._take_pose(project, mesh)
         maps = self._composer.compose(project.identity.maps, project.expressions, project.active())
-        environment = self._environments.light(scene.environment.name, scene.environment.suns)
-        lights = lights_of(scene, environment.suns)
         self._fit_shadows(lights)
-        transparent = transparent or layers
-        backdrop = scene.environment.visible and not transparent
         shadowed = [(light, shadow.size) for light, shadow in zip(lights, self._shadows, strict=False)]
-        self._frame.write(pack_frame(scene, project.identity, size, self._ball, shadowed, backdrop, part).tobytes())
+        backdrop = scene.environment.visible and not transparent
+        shift = (0.0, 0.0) if sample is None else sample.shift_px
+        frame = pack_frame(scene, project.identity, size, self._ball, shadowed, backdrop, part, shift)
+        self._frame.write(frame.tobytes())
         self._frame.bind_to_uniform_block(0)
         self._draw_shadows(lights)
         target.use()
         target.viewport = (0, 0, *(size if part is None else part[2:]))
         target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]  (the stub forgets that None means off)
-        background = (0.0, 0.0, 0.0, 0.0) if transparent else (*scene.background_srgb, 1.0)
-        target.clear(*background, depth=1.0)
-        self._bind(maps, environment.atlas)
-        if backdrop:
-            context.disable(moderngl.DEPTH_TEST)
-            self._backdrop.draw()
-        self._draw_head(scene, layers)
+        if kept is None:
+            background = (0.0, 0.0, 0.0, 0.0) if transparent else (*scene.background_srgb, 1.0)
+            target.clear(*background, depth=1.0)
+        return maps
 
-    def _draw_head(self, scene: Scene, layers: bool) -> None:
+    def _draw_backdrop(self, scene: Scene, transparent: bool) -> None:
+        if scene.environment.visible and not transparent:
+            self.context.disable(moderngl.DEPTH_TEST)
+            self._backdrop.draw()
+
+    def _draw_head(self, scene: Scene, use: str) -> None:
         context = self.context
         context.enable(moderngl.DEPTH_TEST)
         context.depth_func = "<="
-        self._head.draw(None if layers else scene.channel)
-        if scene.wireframe and not layers:
+        self._head.draw(scene.channel, use)
+        if scene.wireframe and not use:
             self._head.draw_wires()
         context.disable(moderngl.DEPTH_TEST)
 
@@ -164,21 +225,22 @@ class Renderer:
         for index, size in enumerate(wanted):
             if index == len(self._shadows):
                 self._shadows.append(passes.ShadowMap(self.context, size))
-                self._shadows_towards.append(None)
+                self._shadows_of.append(None)
             elif self._shadows[index].size != size:
                 self._shadows[index].release()
-                self._shadows[index], self._shadows_towards[index] = passes.ShadowMap(self.context, size), None
+                self._shadows[index], self._shadows_of[index] = passes.ShadowMap(self.context, size), None
 
     def _draw_shadows(self, lights: Sequence[DirectionalLight]) -> None:
         for index, light in enumerate(lights):
-            if self._shadows_towards[index] != light.towards:
+            drawn = light.towards, light.shadow
+            if self._shadows_of[index] != drawn:
                 self.context.enable(moderngl.DEPTH_TEST)
                 self.context.depth_func = "<="
-                self._shadows[index].draw(self._head, index)
-                self._shadows_towards[index] = light.towards
+                self._shadows[index].draw(self._head if light.shadow else None, index)
+                self._shadows_of[index] = drawn
 
     def _forget_shadows(self) -> None:
-        self._shadows_towards = [None] * len(self._shadows)
+        self._shadows_of = [None] * len(self._shadows)
 
     def _release_identity(self) -> None:
         for made in (self._mesh, self._eye):
@@ -189,10 +251,10 @@ class Renderer:
     def release(self) -> None:
         """Give everything back to the driver; the context must be current. The renderer cannot be used afterwards."""
         self._release_identity()
-        owned = (self._head, self._backdrop, self._composer, self._environments)
+        owned = (self._head, self._backdrop, self._converged, self._composer, self._environments)
         for made in (*owned, self._dfg, self._scatter, self._frame):
             made.release()
         for shadow in self._shadows:
             shadow.release()
-        self._shadows, self._shadows_towards = [], []
+        self._shadows, self._shadows_of = [], []
         self.idle.release()

@@ -28,9 +28,10 @@ SCATTER_MAX_CURVATURE_PER_MM = 0.25
 
 
 def dfg_texture(context: moderngl.Context) -> moderngl.Texture:
-    """(48, 48) RGBA32F: x = NoV, y = perceptual roughness; see shaders/dfg.frag for the three integrals.
+    """(48, 48) RGBA32F: x = NoV, y = perceptual roughness; red, green as in shaders/dfg.frag; blue, alpha their means.
 
-    Rows and columns stand at 0, 1/47 .. 1; look up with half-texel correction.
+    A row's mean is 2 int E(NoV) NoV dNoV, what is reflected of even light. Rows and columns stand at 0, 1/47 .. 1; look
+    up with half-texel correction.
     """
     texture = context.texture((DFG_SIZE, DFG_SIZE), 4, dtype="f4")
     texture.filter = moderngl.LINEAR, moderngl.LINEAR
@@ -42,17 +43,30 @@ def dfg_texture(context: moderngl.Context) -> moderngl.Texture:
         array.render(moderngl.TRIANGLES, 3)
     for made in (array, target, draw):
         made.release()
+    table = np.frombuffer(texture.read(), np.float32).reshape(DFG_SIZE, DFG_SIZE, 4).copy()
+    table[..., 2:] = (table[..., :2] * _cosine_weights(DFG_SIZE)[:, None]).sum(axis=1, keepdims=True)
+    texture.write(table.tobytes())
     return texture
 
 
-def scatter_table(cosines: int = 96, curvatures: int = 16) -> np.ndarray:
-    """(curvatures, cosines, 3) float32: light that leaves a ring of skin, per channel, over NoL from -1 to 1.
+def _cosine_weights(count: int) -> np.ndarray:
+    """(count,) weights that sum values at 0, 1 / (count - 1) .. 1 to 2 int f(x) x dx, f linear in between; they sum to
+    1."""
+    step, at = 1 / (count - 1), np.linspace(0, 1, count)
+    rising = step * (at / 2 - step / 6)  # of the half of the hat that rises to a point
+    falling = step * (at / 2 + step / 6)
+    rising[0] = falling[-1] = 0.0
+    return 2 * (rising + falling)
+
+
+def scatter_table(cosines: int = 97, curvatures: int = 16) -> np.ndarray:
+    """(curvatures, cosines, 3) float32: light that leaves a ring of skin, per channel, at NoL = -1 .. 1.
 
     Row 0 is flat: max(NoL, 0). Row k is a ring of curvature 0.25 / mm * k / (curvatures - 1):
     D(t) = int max(cos(t + x), 0) R(2 r sin(x / 2)) dx / int R(2 r sin(x / 2)) dx
     (Penner and Borshukov 2011, GPU Pro 2, eq. 1), so the ring sends out what falls on it.
     """
-    cosine = (np.arange(cosines) + 0.5) / cosines * 2 - 1
+    cosine = np.linspace(-1, 1, cosines)
     angle = np.arccos(cosine)
     table = np.empty((curvatures, cosines, 3))
     table[0] = np.maximum(cosine, 0.0)[:, None]

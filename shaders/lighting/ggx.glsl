@@ -30,8 +30,11 @@ float schlick_weight(float cosine) {
 vec3 fresnel_schlick(vec3 f0, float LoH) { return f0 + (1.0 - f0) * schlick_weight(LoH); }
 
 // Fdez-Aguera 2019, "A Multiple-Scattering Microfacet Model for Real-Time Image Based Lighting"; the simple gain of
-// Turquin 2019, eq. 16. `dfg` as written by tables/dfg.frag.
-vec3 multiscatter_gain(vec3 f0, vec3 dfg) { return 1.0 + f0 * (1.0 / max(dfg.x + dfg.y, 1e-3) - 1.0); }
+// Turquin 2019, eq. 16. `dfg` as written by dfg.frag.
+vec3 multiscatter_gain(vec3 f0, vec2 dfg) { return 1.0 + f0 * (1.0 / max(dfg.x + dfg.y, 1e-3) - 1.0); }
+
+// Share of the light from one direction that the surface sends back: of all light for the means of a row.
+vec3 specular_albedo(vec3 f0, vec2 dfg) { return (f0 * dfg.x + dfg.y) * multiscatter_gain(f0, dfg); }
 
 // Tokuyoshi and Kaplanyan 2019, "Improved Geometric Specular Antialiasing", eq. 1 with sigma^2 = 0.25, kappa = 0.18.
 float antialiased_alpha(float alpha, vec3 normal) {

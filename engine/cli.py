@@ -192,7 +192,7 @@ def _render(options: argparse.Namespace) -> int:
     if layered:
         save_layers(render_layers(project, *options.size), options.out)
         return 0
-    image = render_image(project, *options.size, transparent=options.transparent)
+    image = render_image(project, *options.size, transparent=options.transparent, samples=options.samples)
     save_screenshot(image, options.out)
     if options.reference is None:
         return 0

@@ -75,6 +75,13 @@ def _add_render(commands: Commands) -> None:
     parser.add_argument("--size", type=_size, default=(1024, 1024), metavar="WxH", help="pixels (default 1024x1024)")
     parser.add_argument("--transparent", action="store_true", help="no background: write alpha")
     parser.add_argument(
+        "--samples",
+        type=_whole,
+        default=0,
+        metavar="N",
+        help="converge over N frames, 256 for a still: the environment casts shadows (default: drawn at once)",
+    )
+    parser.add_argument(
         "--channel", metavar="NAME", help="such as diffuse, specular, roughness, normal (default shaded)"
     )
     parser.add_argument(

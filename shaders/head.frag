@@ -12,6 +12,12 @@ uniform sampler2D t_slope;
 uniform sampler2D t_eye;           // sRGB-encoded
 uniform vec4 u_tissue;             // rgb linear albedo, a perceptual roughness
 uniform vec2 u_tissue_depth;       // F0, curvature that stands for translucency (1/m)
+// Many samples average a map themselves, and better than its mip levels, which hold means of encoded values.
+#if defined(SAMPLE)
+#define MAP(t) texture(t, v_uv, -2.0)
+#else
+#define MAP(t) texture(t, v_uv)
+#endif
 in vec3 v_position;
 in vec3 v_normal;
 in vec2 v_uv;
@@ -45,10 +51,10 @@ vec3 mapped_normal(vec3 n, vec2 slope) {
 
 #if defined(SKIN)
 Surface part_surface(vec3 n) {
-    vec4 specular = texture(t_specular, v_uv);
-    vec3 albedo = linear_from_srgb(texture(t_diffuse, v_uv).rgb);
+    vec4 specular = MAP(t_specular);
+    vec3 albedo = linear_from_srgb(MAP(t_diffuse).rgb);
     vec3 f0 = min(specular.rgb * u_material.x, vec3(1.0));
-    vec3 mapped = mapped_normal(n, texture(t_slope, v_uv).rg);
+    vec3 mapped = mapped_normal(n, MAP(t_slope).rg);
     float scatters = u_material.z;
     return Surface(albedo, f0, specular.a, mapped, n, scatters * SCATTER_SMOOTHING, scatters * max(v_data.y, 1.0),
                    v_data.x, v_sky);

@@ -230,10 +230,8 @@ def test_white_furnace(renderer: Renderer, head: Identity, sky: Callable[[float]
     project = scened(new_project(white), key_light=DARK, environment=Environment(sky(0.5)), tone_curve=ToneCurve.LINEAR)
     light = linear_from_srgb(render_image(project, 96, 96, renderer=renderer))[20:76, 36:60]
     skin = light.reshape(-1, 3).mean(axis=1)
-    # The eyes hide a little sky; at roughness 1 half of the reflected 6 % is lost to masking, which is given back for
-    # the F0 part only.
-    assert skin.mean() == pytest.approx(0.5, rel=0.03 if roughness < 255 else 0.05)
-    assert skin.max() < 0.5 * 1.03
+    assert skin.mean() == pytest.approx(0.5, rel=0.03)  # the eyes hide a little sky
+    assert skin.max() <= 0.5 * 1.01
 
 
 def test_metal_furnace(renderer: Renderer, head: Identity, sky: Callable[[float], str]) -> None:
@@ -313,20 +311,26 @@ def test_textures_stand_upright(renderer: Renderer) -> None:
     assert found[44, 44].tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("softness", [0.001, 0.004, 0.02])
-def test_a_card_shadows_the_card_behind_it(renderer: Renderer, sky: Callable[[float], str], softness: float) -> None:
+def two_cards() -> Identity:
+    """A small card 0.08 m before a large one."""
     front, back = make_card(flat_maps(200, 0, 255), side=0.03), make_card(flat_maps(200, 0, 255), side=0.1)
     positions = np.concatenate([front.positions_m + np.array([0, 0, 0.08]), back.positions_m])
     faces = np.concatenate([front.topology.faces, back.topology.faces + 4])
     uvs = np.concatenate([front.topology.uvs, back.topology.uvs])
-    both = replace(
+    return replace(
         back,
         topology=Topology(faces, uvs, faces, np.zeros(4), 8, 8),
         positions_m=positions,
         occlusion=np.ones(8, np.float32),
     )
+
+
+@pytest.mark.parametrize("softness", [0.001, 0.004, 0.02])
+def test_a_card_shadows_the_card_behind_it(renderer: Renderer, sky: Callable[[float], str], softness: float) -> None:
     key = KeyLight(yaw_rad=math.radians(45), pitch_rad=0.0, shadow_softness_m=softness)
-    project = scened(new_project(both), camera=Camera(distance_m=0.7), key_light=key, environment=Environment(sky(0.0)))
+    project = scened(
+        new_project(two_cards()), camera=Camera(distance_m=0.7), key_light=key, environment=Environment(sky(0.0))
+    )
     light = render_image(project, 128, 128, renderer=renderer).mean(axis=2)
     scale = 128 / (2 * 0.7 * math.tan(math.radians(10)))
 

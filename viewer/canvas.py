@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import moderngl
 from PySide6.QtGui import QOpenGLContext
 
@@ -25,17 +27,51 @@ class Canvas:
         self.renderer = Renderer(context)
         self.software = is_software(context)
         """Whether frames at full quality are slow, so that motion is drawn coarsely."""
+        self._second: Renderer | None = None
+        """Draws the left of a comparison whose head stands otherwise, so that neither undoes the other's work."""
         self._samples = min(SAMPLES, context.max_samples)
         self._targets: dict[bool, tuple[tuple[int, int], moderngl.Framebuffer]] = {}
 
-    def draw(self, project: Project, framebuffer: int, size: tuple[int, int], *, moving: bool) -> None:
-        """Draw `project` over the whole of Qt's `framebuffer` (an OpenGL name) of `size` (width, height) pixels."""
+    def draw(
+        self,
+        project: Project,
+        framebuffer: int,
+        size: tuple[int, int],
+        *,
+        moving: bool,
+        left: Project | None = None,
+        line: float = 0.0,
+    ) -> None:
+        """Draw `project` over the whole of Qt's `framebuffer` (an OpenGL name) of `size` (width, height) pixels.
+
+        With `left`, that project left of the share `line` of the width: two parts cost about one picture.
+        """
         coarse = moving and self.software
         factor = COARSE if coarse else 1
         fine = max(size[0] // factor, 1), max(size[1] // factor, 1)
         target = self._target(coarse, fine)
-        self.renderer.draw(project, target, fine)
+        if left is None:
+            self._release_second()
+            self.renderer.draw(project, target, fine)
+        else:
+            edge = round(line * fine[0])
+            self._renderer_of(left, project).draw(left, target, fine, clip=(0, 0, edge, fine[1]))
+            self.renderer.draw(project, target, fine, clip=(edge, 0, fine[0] - edge, fine[1]))
         self._blit(target.glo, fine, framebuffer, size)
+
+    def _renderer_of(self, left: Project, right: Project) -> Renderer:
+        if _stand_alike(left, right):
+            self._release_second()
+            return self.renderer
+        if self._second is None:
+            self._second = Renderer(self.context)
+        return self._second
+
+    def _release_second(self) -> None:
+        if self._second is not None:
+            self._second.release()
+            self._second = None
+            self.renderer.idle.use()
 
     def _target(self, coarse: bool, size: tuple[int, int]) -> moderngl.Framebuffer:
         held = self._targets.get(coarse)
@@ -63,7 +99,16 @@ class Canvas:
         for _, target in self._targets.values():
             _release(target)
         self._targets.clear()
+        self._release_second()
         self.renderer.release()
+
+
+def _stand_alike(a: Project, b: Project) -> bool:
+    """Can one renderer draw both without posing, blending or shadowing anew?"""
+    same_light = replace(a.scene, channel=b.scene.channel, scale_end=b.scene.scale_end) == b.scene
+    weights = a.active()
+    same_pose = weights == b.active() and all(a.expressions[name] is b.expressions[name] for name in weights)
+    return a.identity is b.identity and same_light and same_pose
 
 
 def _release(target: moderngl.Framebuffer) -> None:

@@ -50,14 +50,31 @@ class Canvas:
         factor = COARSE if coarse else 1
         fine = max(size[0] // factor, 1), max(size[1] // factor, 1)
         target = self._target(coarse, fine)
+        edge = 0
         if left is None:
             self._release_second()
-            self.renderer.draw(project, target, fine)
         else:
-            edge = round(line * fine[0])
-            self._renderer_of(left, project).draw(left, target, fine, clip=(0, 0, edge, fine[1]))
-            self.renderer.draw(project, target, fine, clip=(edge, 0, fine[0] - edge, fine[1]))
-        self._blit(target.glo, fine, framebuffer, size)
+            edge = max(0, min(round(line * fine[0]), fine[0]))
+            if edge:
+                self._draw_columns(self._renderer_of(left, project), left, target, fine, (0, edge))
+                self._blit(target.glo, fine, framebuffer, size, (0, edge))
+        if edge < fine[0]:
+            self._draw_columns(self.renderer, project, target, fine, (edge, fine[0]))
+            self._blit(target.glo, fine, framebuffer, size, (edge, fine[0]))
+
+    def _draw_columns(
+        self,
+        renderer: Renderer,
+        project: Project,
+        target: moderngl.Framebuffer,
+        size: tuple[int, int],
+        columns: tuple[int, int],
+    ) -> None:
+        """Draw at least the columns from the first to before the last: Mesa's software driver clips some samples of a
+        pixel one column off."""
+        first, end = max(columns[0] - 1, 0), min(columns[1] + 1, size[0])
+        whole = columns == (0, size[0])
+        renderer.draw(project, target, size, clip=None if whole else (first, 0, end - first, size[1]))
 
     def _renderer_of(self, left: Project, right: Project) -> Renderer:
         if _stand_alike(left, right):
@@ -85,13 +102,18 @@ class Canvas:
         self._targets[coarse] = size, target
         return target
 
-    def _blit(self, source: int, from_size: tuple[int, int], target: int, to_size: tuple[int, int]) -> None:
-        """Resolve or enlarge. Through Qt's functions: ModernGL copies framebuffers of one size only."""
+    def _blit(
+        self, source: int, from_size: tuple[int, int], target: int, to_size: tuple[int, int], columns: tuple[int, int]
+    ) -> None:
+        """Resolve or enlarge `columns` of the source. Through Qt's functions: ModernGL copies whole framebuffers of one
+        size only."""
         gl = QOpenGLContext.currentContext().extraFunctions()
         gl.glBindFramebuffer(_GL_READ_FRAMEBUFFER, source)
         gl.glBindFramebuffer(_GL_DRAW_FRAMEBUFFER, target)
         sampling = _GL_NEAREST if from_size == to_size else _GL_LINEAR
-        gl.glBlitFramebuffer(0, 0, *from_size, 0, 0, *to_size, _GL_COLOR_BUFFER_BIT, sampling)
+        left, right = (round(column * to_size[0] / from_size[0]) for column in columns)
+        taken, given = (columns[0], 0, columns[1], from_size[1]), (left, 0, right, to_size[1])
+        gl.glBlitFramebuffer(*taken, *given, _GL_COLOR_BUFFER_BIT, sampling)
         gl.glBindFramebuffer(_GL_READ_FRAMEBUFFER, target)
 
     def release(self) -> None:

@@ -53,8 +53,6 @@ _KINDS: dict[ViewChannel, tuple[str, bool, float]] = {
     ViewChannel.DEPTH: ("mm", False, 0.0),
 }
 """Unit, whether values have a sign, and the end of the scale where the head does not say."""
-DIVERGING: tuple[ViewChannel, ...] = tuple(channel for channel, (_, signed, _) in _KINDS.items() if signed)
-SEQUENTIAL: tuple[ViewChannel, ...] = tuple(channel for channel, (_, signed, _) in _KINDS.items() if not signed)
 _USUAL = 99.5
 """Percent of texels that an automatic scale holds; the rest may be a speck."""
 _SAMPLES = 128

@@ -49,6 +49,8 @@ class Renderer:
         self.idle = context.simple_framebuffer((1, 1))
         """Bound while nothing is drawn, because the caller's target may be gone by the next call."""
         self.idle.use()
+        context.disable(moderngl.BLEND | moderngl.CULL_FACE | moderngl.DEPTH_TEST)  # as tables are drawn
+        context.wireframe = False
         self._head = passes.HeadPass(context)
         self._backdrop = passes.BackdropPass(context)
         self._converged = passes.ConvergedPass(context)

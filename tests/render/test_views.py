@@ -358,6 +358,18 @@ def test_left_and_right_of_a_line_are_both_pictures_pixel_for_pixel(
         made.release()
 
 
+def test_a_renderer_may_be_made_in_any_state(renderer: Renderer, context: moderngl.Context, head: Identity) -> None:
+    """As for the left of a line, in the middle of Qt's painting."""
+    expected = render_image(new_project(head), 48, 48, renderer=renderer)
+    context.enable(moderngl.BLEND | moderngl.CULL_FACE | moderngl.DEPTH_TEST)
+    context.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA
+    context.wireframe = True
+    second = Renderer(context)
+    np.testing.assert_array_equal(render_image(new_project(head), 48, 48, renderer=second), expected)
+    second.release()
+    renderer.idle.use()
+
+
 # --- maps that do not fit ---------------------------------------------------------------------------------------------
 
 

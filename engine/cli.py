@@ -182,6 +182,7 @@ def _list_person(folder: Path, split: str | None) -> None:
 
 def _render(options: argparse.Namespace) -> int:
     from engine.export import named, save_layers, save_screenshot
+    from engine.render.color_scale import color_scale
     from engine.render.offscreen import render_image, render_layers
 
     layered = Path(options.out).suffix.lower() == ".exr" and options.reference is None
@@ -194,6 +195,8 @@ def _render(options: argparse.Namespace) -> int:
         return 0
     image = render_image(project, *options.size, transparent=options.transparent, samples=options.samples)
     save_screenshot(image, options.out)
+    if scale := color_scale(project):
+        print(scale)
     if options.reference is None:
         return 0
     return _compare(image, options.reference, options.tolerance)
@@ -242,7 +245,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
-    from engine.scene import ViewChannel
+    from engine.scene import ViewChannel, with_channel
 
     if options.preset is not None:
         from engine.render.presets import PRESETS, with_preset
@@ -256,14 +259,17 @@ def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
     if options.camera is not None:
         yaw, pitch = options.camera
         camera = replace(camera, yaw_rad=math.radians(yaw), pitch_rad=math.radians(pitch))
-    channel = scene.channel
     if options.channel is not None:
         labels = {name: item for item in ViewChannel for name in (_plain(item.value), _plain(item.name))}
         if _plain(options.channel) not in labels:
             known = ", ".join(item.name.lower() for item in ViewChannel)
             raise VocabularyError(f"unknown channel '{options.channel}'; known: {known}")
-        channel = labels[_plain(options.channel)]
-    return replace(scene, environment=environment, camera=camera, channel=channel)
+        scene = with_channel(scene, labels[_plain(options.channel)])
+    if options.scale_end is not None:
+        scene = replace(scene, scale_end=options.scale_end)
+    if options.uv:
+        scene, camera = replace(scene, uv_view=True), replace(camera, uv_center=(0.5, 0.5), uv_span=1.0)
+    return replace(scene, environment=environment, camera=camera)
 
 
 def _plain(text: str) -> str:

@@ -82,8 +82,12 @@ def _add_render(commands: Commands) -> None:
         help="converge over N frames, 256 for a still: the environment casts shadows (default: drawn at once)",
     )
     parser.add_argument(
-        "--channel", metavar="NAME", help="such as diffuse, specular, roughness, normal (default shaded)"
+        "--channel", metavar="NAME", help="such as diffuse, roughness, curvature, diffuse change (default shaded)"
     )
+    parser.add_argument(
+        "--scale-end", type=_number, metavar="X", help="value at the end of the channel's colours (default: fits)"
+    )
+    parser.add_argument("--uv", action="store_true", help="the skin laid out flat, as the maps are")
     parser.add_argument(
         "--camera", type=_angles, metavar="YAW,PITCH", help="degrees; yaw to the subject's left, pitch up"
     )

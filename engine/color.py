@@ -33,3 +33,23 @@ def luminance(linear: np.ndarray) -> np.ndarray:
 def bytes_from_unit(values: np.ndarray) -> np.ndarray:
     """Round floats 0..1 to uint8 0..255, clipped, same shape."""
     return np.clip(np.rint(np.asarray(values, np.float32) * 255.0), 0, 255).astype(np.uint8)
+
+
+SEQUENTIAL_SRGB = np.array(
+    [[0.267, 0.005, 0.329], [0.230, 0.322, 0.546], [0.128, 0.567, 0.551], [0.369, 0.789, 0.383], [0.993, 0.906, 0.144]],
+    np.float32,
+)
+"""Viridis at five even stops, sRGB: dark is little, yellow is much. Smith and van der Walt 2015 (CC0)."""
+DIVERGING_SRGB = np.array(
+    [[0.230, 0.299, 0.754], [0.553, 0.689, 0.995], [0.865, 0.865, 0.865], [0.958, 0.603, 0.482], [0.706, 0.016, 0.150]],
+    np.float32,
+)
+"""Cool to warm at five even stops, sRGB: grey is zero, blue below, red above. Moreland 2009, "Diverging Color Maps for
+Scientific Visualization"."""
+
+
+def scale_colors(t: np.ndarray, stops_srgb: np.ndarray) -> np.ndarray:
+    """(...) positions on a colour scale, clipped to 0..1 -> (..., 3) float32 sRGB between its (N, 3) even stops."""
+    at = np.clip(np.asarray(t, np.float32), 0.0, 1.0)
+    places = np.linspace(0.0, 1.0, len(stops_srgb))
+    return np.stack([np.interp(at, places, stops) for stops in stops_srgb.T], axis=-1).astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 Vector3 = tuple[float, float, float]
@@ -24,7 +24,41 @@ class ViewChannel(StrEnum):
     SPECULAR_LIGHT = "Specular light"
     UV = "UV"
     OFFSET = "Offset (mm)"
-    """Distance from neutral as a colour, 0 to 10 mm."""
+    """Distance from neutral."""
+    F0 = "F0"
+    """Reflectance at normal incidence, as the light sees it: the specular map in its physical scale, and constants."""
+    MESH_NORMAL = "Mesh normal"
+    """Without the slopes of the map."""
+    OCCLUSION = "Ambient visibility"
+    """Share of the sky that is seen."""
+    CURVATURE = "Mean curvature (1/m)"
+    """Its size, as scattering uses it."""
+    DEPTH = "Depth (mm)"
+    """Along the view axis."""
+    POSITION = "World position"
+    UV_CHECKER = "UV checker"
+    """64 squares to a side of the maps: how densely and how evenly texels lie."""
+    PARTS = "Parts"
+    """What each triangle belongs to."""
+    OFFSET_NORMAL = "Offset along normal (mm)"
+    """Signed: outwards is positive."""
+    DIFFUSE_CHANGE = "Albedo change (stops)"
+    """log2 of the luminance of albedo over the neutral's."""
+    SPECULAR_CHANGE = "Specular change (stops)"
+    ROUGHNESS_CHANGE = "Roughness change"
+    NORMAL_CHANGE = "Normal map change (degrees)"
+    """Angle between the map's normal and the neutral's."""
+
+
+DIFFERENCES: tuple[ViewChannel, ...] = (
+    ViewChannel.OFFSET,
+    ViewChannel.OFFSET_NORMAL,
+    ViewChannel.DIFFUSE_CHANGE,
+    ViewChannel.SPECULAR_CHANGE,
+    ViewChannel.ROUGHNESS_CHANGE,
+    ViewChannel.NORMAL_CHANGE,
+)
+"""Channels that show the head minus its neutral."""
 
 
 class ToneCurve(StrEnum):
@@ -48,6 +82,10 @@ class Camera:
     """Positive moves the eye up."""
     vertical_fov_rad: float = math.radians(20.0)
     """A portrait lens: 20 degrees is about 68 mm on full frame."""
+    uv_center: tuple[float, float] = (0.5, 0.5)
+    """Of the UV view: texture coordinate in the middle of the picture, origin top-left."""
+    uv_span: float = 1.0
+    """Of the UV view: texture coordinates across the shorter side of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +132,17 @@ class Scene:
     """Stops applied to the whole picture."""
     tone_curve: ToneCurve = ToneCurve.NEUTRAL
     channel: ViewChannel = ViewChannel.SHADED
+    scale_end: float = 0.0
+    """Value at the end of the channel's colour scale, in its unit; 0 for one that fits the head."""
+    uv_view: bool = False
+    """The skin laid out flat, as the maps are."""
     background_srgb: Vector3 = (0.16, 0.16, 0.17)
     """Backdrop where neither environment nor head is seen; display-encoded."""
     wireframe: bool = False
     scattering: bool = True
     """Light travels inside the skin; without, it leaves where it enters."""
+
+
+def with_channel(scene: Scene, channel: ViewChannel) -> Scene:
+    """`scene` showing `channel`, on a colour scale that fits: a fixed one was meant for another unit."""
+    return replace(scene, channel=channel, scale_end=0.0) if channel is not scene.channel else scene

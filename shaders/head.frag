@@ -1,9 +1,11 @@
 #version 410 core
 // The head, all parts and all channels. Display values leave here: one target, no pass after it.
-// Compiled once per kind of part (SKIN, EYE or TISSUE is defined) and for maps alone (PLAIN), because a software
-// rasteriser walks through both sides of every branch. With PASSES, light and surface leave in linear floats instead.
-// With SAMPLE, linear light of one frame of a picture that converges: all light has shadows, nothing is baked.
+// Compiled once per kind of part (SKIN, EYE or TISSUE is defined) and for each channel that needs no light (PLAIN, with
+// SHOWN as the channel), because a software rasteriser walks through both sides of every branch. With PASSES, light and
+// surface leave in linear floats instead. With SAMPLE, linear light of one frame of a picture that converges: all light
+// has shadows, nothing is baked. With FLAT the skin is laid out as its maps are.
 #include "common/display.glsl"
+#include "common/views.glsl"
 #include "lighting/surface.glsl"
 
 uniform sampler2D t_diffuse;       // sRGB-encoded
@@ -21,7 +23,7 @@ uniform vec2 u_tissue_depth;       // F0, curvature that stands for translucency
 in vec3 v_position;
 in vec3 v_normal;
 in vec2 v_uv;
-in vec3 v_data;
+in vec2 v_still;
 in vec4 v_sky;
 #if defined(PASSES)
 layout(location = 0) out vec4 o_picture;         // diffuse + specular light; a 1
@@ -43,7 +45,11 @@ vec3 mapped_normal(vec3 n, vec2 slope) {
     vec3 across = cross(py, n), along = cross(n, px);
     vec3 grow_u = across * tx.x + along * ty.x;
     vec3 grow_v = across * tx.y + along * ty.y;
+    #if defined(FLAT)
+    float sides = dot(cross(px, py), n) < 0.0 ? -1.0 : 1.0;   // a mirrored chart is seen from behind
+    #else
     float sides = gl_FrontFacing ? 1.0 : -1.0;
+    #endif
     float u2 = dot(grow_u, grow_u), v2 = dot(grow_v, grow_v);
     if (min(u2, v2) <= 0.0) return n;
     return normalize(n + sides * (slope.x * grow_u * inversesqrt(u2) - slope.y * grow_v * inversesqrt(v2)));
@@ -56,8 +62,8 @@ Surface part_surface(vec3 n) {
     vec3 f0 = min(specular.rgb * u_material.x, vec3(1.0));
     vec3 mapped = mapped_normal(n, MAP(t_slope).rg);
     float scatters = u_material.z;
-    return Surface(albedo, f0, specular.a, mapped, n, scatters * SCATTER_SMOOTHING, scatters * max(v_data.y, 1.0),
-                   v_data.x, v_sky);
+    return Surface(albedo, f0, specular.a, mapped, n, scatters * SCATTER_SMOOTHING, scatters * max(v_still.y, 1.0),
+                   v_still.x, v_sky);
 }
 #elif defined(EYE)
 // The cornea is a smaller ball (7.8 mm) on the eyeball (12 mm), the iris behind it a shallow bowl: highlights gather
@@ -70,35 +76,73 @@ Surface part_surface(vec3 n) {
     vec3 bowl = mapped_normal(n, off_axis * (-1.8 * cornea));
     const float lashes = 0.8;      // they are not drawn, but they shade
     // F0 of cornea and tears, n = 1.376
-    return Surface(albedo, vec3(0.025), 0.12, bulge, bowl, vec3(1.0), 40.0 * u_material.z, v_data.x * lashes, v_sky);
+    return Surface(albedo, vec3(0.025), 0.12, bulge, bowl, vec3(1.0), 40.0 * u_material.z, v_still.x * lashes, v_sky);
 }
 #else
 // One material for a whole part that no map describes: gums and tongue, teeth, socket. See engine/render/passes.py.
 Surface part_surface(vec3 n) {
-    return Surface(u_tissue.rgb, vec3(u_tissue_depth.x), u_tissue.a, n, n, vec3(0.0), u_tissue_depth.y * u_material.z, v_data.x,
+    return Surface(u_tissue.rgb, vec3(u_tissue_depth.x), u_tissue.a, n, n, vec3(0.0), u_tissue_depth.y * u_material.z, v_still.x,
                    open_sky(n));
 }
 #endif
 
 #if defined(PLAIN)
-vec3 channel_color(int channel, Surface s) {
-    if (channel == CHANNEL_DIFFUSE) return srgb_from_linear(s.albedo);
-    if (channel == CHANNEL_SPECULAR) return saturate(s.f0 / u_material.x);
-    if (channel == CHANNEL_ROUGHNESS) return vec3(s.roughness);
-    if (channel == CHANNEL_NORMAL_MAP) {
-        #if defined(SKIN)
-        vec2 slope = texture(t_slope, v_uv).rg;
-        #else
-        vec2 slope = vec2(0.0);
-        #endif
-        return normalize(vec3(slope, 1.0)) * 0.5 + 0.5;
+in vec2 v_offset;                  // m, distance from neutral, and along its normal
+uniform vec3 u_part;               // display-encoded colour of the part
+uniform sampler2D t_neutral_diffuse;    // as t_diffuse ...
+uniform sampler2D t_neutral_specular;
+uniform sampler2D t_neutral_slope;
+
+float on_scale(float value) { return (value - u_scale.x) / (u_scale.y - u_scale.x); }
+
+// The channel where a map says something; `known` is false where none does.
+vec3 map_color(Surface s, out bool known) {
+    known = true;
+    if (SHOWN == CHANNEL_UV) return vec3(fract(v_uv), 0.0);
+    if (SHOWN == CHANNEL_UV_CHECKER) return uv_checker_color(v_uv);
+    #if !defined(TISSUE)
+    if (SHOWN == CHANNEL_DIFFUSE) return srgb_from_linear(s.albedo);
+    #endif
+    #if defined(SKIN)
+    vec4 specular = texture(t_specular, v_uv);
+    if (SHOWN == CHANNEL_SPECULAR) return specular.rgb;
+    if (SHOWN == CHANNEL_ROUGHNESS) return vec3(specular.a);
+    vec2 slope = texture(t_slope, v_uv).rg;
+    if (SHOWN == CHANNEL_NORMAL_MAP) return normalize(vec3(slope, 1.0)) * 0.5 + 0.5;
+    if (SHOWN == CHANNEL_DIFFUSE_CHANGE) {
+        vec3 neutral = linear_from_srgb(texture(t_neutral_diffuse, v_uv).rgb);
+        return diverging_color(on_scale(change_stops(s.albedo, neutral, u_scale.z)));
     }
-    if (channel == CHANNEL_NORMAL) return s.normal * 0.5 + 0.5;
-    if (channel == CHANNEL_UV) return vec3(fract(v_uv), 0.0);
-    return heat_color(v_data.z / u_display.w);
+    vec4 neutral = texture(t_neutral_specular, v_uv);
+    if (SHOWN == CHANNEL_SPECULAR_CHANGE)
+        return diverging_color(on_scale(change_stops(specular.rgb, neutral.rgb, u_scale.z)));
+    if (SHOWN == CHANNEL_ROUGHNESS_CHANGE) return diverging_color(on_scale(specular.a - neutral.a));
+    if (SHOWN == CHANNEL_NORMAL_CHANGE)
+        return sequential_color(on_scale(slope_angle_degrees(slope, texture(t_neutral_slope, v_uv).rg)));
+    #endif
+    known = false;
+    return vec3(0.0);
 }
 
-vec3 final_color(Surface s) { return channel_color(int(u_display.z), s); }
+vec3 final_color(Surface s) {
+    if (SHOWN == CHANNEL_NORMAL) return s.normal * 0.5 + 0.5;
+    if (SHOWN == CHANNEL_MESH_NORMAL) return s.smooth_normal * 0.5 + 0.5;
+    if (SHOWN == CHANNEL_OCCLUSION) return vec3(v_still.x);
+    if (SHOWN == CHANNEL_POSITION) return (v_position - u_ball.xyz) / u_ball.w * 0.5 + 0.5;
+    if (SHOWN == CHANNEL_PARTS) return u_part;
+    if (SHOWN == CHANNEL_F0) return sequential_color(on_scale(luminance(s.f0)));
+    if (SHOWN == CHANNEL_CURVATURE) return sequential_color(on_scale(v_still.y));
+    if (SHOWN == CHANNEL_OFFSET) return sequential_color(on_scale(1000.0 * v_offset.x));
+    if (SHOWN == CHANNEL_OFFSET_NORMAL) return diverging_color(on_scale(1000.0 * v_offset.y));
+    #if !defined(FLAT)
+    if (SHOWN == CHANNEL_DEPTH) return sequential_color(on_scale(1000.0 / gl_FragCoord.w));
+    #endif
+    // A part without texture coordinates has one for all of it, but for rounding.
+    bool laid_out = dot(fwidth(v_uv), vec2(1.0)) > 1e-6;
+    bool known;
+    vec3 color = map_color(s, known);
+    return laid_out && known ? color : no_data_color(v_position);
+}
 #elif !defined(PASSES)
 vec3 final_color(Surface s) {
     int channel = int(u_display.z);
@@ -116,9 +160,12 @@ vec3 final_color(Surface s) {
 #endif
 
 void main() {
-    vec3 n = normalize(v_normal) * (gl_FrontFacing ? 1.0 : -1.0);
-    Surface s = part_surface(n);
+    #if defined(FLAT)
+    Surface s = part_surface(normalize(v_normal));
+    #else
+    Surface s = part_surface(normalize(v_normal) * (gl_FrontFacing ? 1.0 : -1.0));
     if (!gl_FrontFacing) s.occlusion *= 0.25;   // the inside of an open neck
+    #endif
     #if defined(PASSES)
     Light light = shade(s, v_position);
     o_diffuse_light = vec4(light.diffuse * u_display.x, 1.0);

@@ -2,20 +2,30 @@
 #include "common/frame.glsl"
 in vec3 a_position;                // m
 in vec3 a_normal;
-in float a_offset;                 // m, distance from neutral
+#if defined(PLAIN)
+in vec2 a_offset;                  // m, distance from neutral, and along its normal
+out vec2 v_offset;
+#endif
 in vec2 a_uv;                      // origin top-left
 in vec2 a_still;                   // occlusion 0..1, curvature 1/m
 in vec4 a_sky;                     // visibility in direction d is w + xyz . d
 out vec3 v_position;
 out vec3 v_normal;
 out vec2 v_uv;
-out vec3 v_data;                   // occlusion, curvature, offset
+out vec2 v_still;                  // occlusion, curvature
 out vec4 v_sky;
 void main() {
     v_position = a_position;
     v_normal = a_normal;
     v_uv = a_uv;
-    v_data = vec3(a_still, a_offset);
+    v_still = a_still;
     v_sky = a_sky;
+    #if defined(PLAIN)
+    v_offset = a_offset;
+    #endif
+    #if defined(FLAT)
+    gl_Position = u_clip_from_world * vec4(a_uv, 0.0, 1.0);
+    #else
     gl_Position = u_clip_from_world * vec4(a_position, 1.0);
+    #endif
 }

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from engine.io import jreflectance
 from engine.io.images import png_bytes, read_rgb, write_png
 from engine.io.project import load_project, save_project
 from engine.project import Project, new_project
-from engine.scene import Environment, Scene
+from engine.render.color_scale import color_scale
+from engine.scene import Environment, Scene, ViewChannel
 from tests.heads import make_expressions, make_head
 
 ROOT = Path(__file__).parents[1]
@@ -124,6 +126,30 @@ def test_render_channel_and_transparency(saved: str, tmp_path: Path) -> None:
     for channel in ("diffuse", "Normal map", "offset"):
         assert main(["render", saved, "--out", str(out), "--size", "64x64", "--channel", channel, "--transparent"]) == 0
         assert out.read_bytes()[25] == 6  # colour type: RGB and alpha
+
+
+@pytest.mark.parametrize("channel", list(ViewChannel))
+def test_every_channel_is_found_by_its_name_and_its_label(
+    saved: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], channel: ViewChannel
+) -> None:
+    pictures = []
+    for number, name in enumerate((channel.name.lower().replace("_", "-"), channel.value)):
+        out = tmp_path / f"{number}.png"
+        arguments = ["render", saved, "--out", str(out), "--size", "32x32", "--channel", name]
+        assert main([*arguments, "--weights", "Jaw Open=1", "--scale-end", "3"]) == 0
+        pictures.append(read_rgb(out))
+    np.testing.assert_array_equal(*pictures)
+    scene = replace(load_project(saved).scene, channel=channel, scale_end=3.0)
+    scale = color_scale(replace(load_project(saved), scene=scene, weights={"Jaw Open": 1.0}))
+    assert capsys.readouterr().out == (f"{scale}\n" * 2 if scale else "")
+    if channel is ViewChannel.OFFSET_NORMAL:
+        assert str(scale) == "Offset along normal: -3 to 3 mm, blue to red"
+
+
+def test_render_lays_the_maps_out_flat(saved: str, head: Identity, tmp_path: Path) -> None:
+    out, (height, width) = str(tmp_path / "a.png"), head.maps.size
+    assert main(["render", saved, "--out", out, "--size", f"{width}x{height}", "--channel", "diffuse", "--uv"]) == 0
+    assert np.abs(read_rgb(Path(out)).astype(int) - head.maps.diffuse_srgb).mean() < 4
 
 
 def test_what_the_cache_has_is_not_made_again(bare: str, head: Identity, tmp_path: Path, cache: Path) -> None:

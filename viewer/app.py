@@ -26,13 +26,20 @@ def run(path: str | None = None) -> int:
     project = open_project(path or DEFAULT)
     application = make_application()
     window = make_window(project, QSettings("ExpDiff", "Studio"), path)
-    restore = install_hook(window.notifier.error)
+    restore = install_hook(lambda message: _in_front(window).notifier.error(message))
     try:
         window.show()
         return application.exec()
     finally:
         restore()
-        window.finish()
+        for each in window.windows:
+            each.finish()
+
+
+def _in_front(window: MainWindow) -> MainWindow:
+    """Of all windows the active one, else one that is still open, else `window`."""
+    active = [each for each in window.windows if each.isActiveWindow()]
+    return (*active, *(each for each in window.windows if each.isVisible()), window)[0]
 
 
 def make_application() -> QApplication:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import moderngl
 from PySide6.QtGui import QOpenGLContext
 
@@ -25,17 +27,68 @@ class Canvas:
         self.renderer = Renderer(context)
         self.software = is_software(context)
         """Whether frames at full quality are slow, so that motion is drawn coarsely."""
+        self._second: Renderer | None = None
+        """Draws the left of a comparison whose head stands otherwise, so that neither undoes the other's work."""
         self._samples = min(SAMPLES, context.max_samples)
         self._targets: dict[bool, tuple[tuple[int, int], moderngl.Framebuffer]] = {}
 
-    def draw(self, project: Project, framebuffer: int, size: tuple[int, int], *, moving: bool) -> None:
-        """Draw `project` over the whole of Qt's `framebuffer` (an OpenGL name) of `size` (width, height) pixels."""
+    def draw(
+        self,
+        project: Project,
+        framebuffer: int,
+        size: tuple[int, int],
+        *,
+        moving: bool,
+        left: Project | None = None,
+        line: float = 0.0,
+    ) -> None:
+        """Draw `project` over the whole of Qt's `framebuffer` (an OpenGL name) of `size` (width, height) pixels.
+
+        With `left`, that project left of the share `line` of the width: two parts cost about one picture.
+        """
         coarse = moving and self.software
         factor = COARSE if coarse else 1
         fine = max(size[0] // factor, 1), max(size[1] // factor, 1)
         target = self._target(coarse, fine)
-        self.renderer.draw(project, target, fine)
-        self._blit(target.glo, fine, framebuffer, size)
+        edge = 0
+        if left is None:
+            self._release_second()
+        else:
+            edge = max(0, min(round(line * fine[0]), fine[0]))
+            if edge:
+                self._draw_columns(self._renderer_of(left, project), left, target, fine, (0, edge))
+                self._blit(target.glo, fine, framebuffer, size, (0, edge))
+        if edge < fine[0]:
+            self._draw_columns(self.renderer, project, target, fine, (edge, fine[0]))
+            self._blit(target.glo, fine, framebuffer, size, (edge, fine[0]))
+
+    def _draw_columns(
+        self,
+        renderer: Renderer,
+        project: Project,
+        target: moderngl.Framebuffer,
+        size: tuple[int, int],
+        columns: tuple[int, int],
+    ) -> None:
+        """Draw at least the columns from the first to before the last: Mesa's software driver clips some samples of a
+        pixel one column off."""
+        first, end = max(columns[0] - 1, 0), min(columns[1] + 1, size[0])
+        whole = columns == (0, size[0])
+        renderer.draw(project, target, size, clip=None if whole else (first, 0, end - first, size[1]))
+
+    def _renderer_of(self, left: Project, right: Project) -> Renderer:
+        if _stand_alike(left, right):
+            self._release_second()
+            return self.renderer
+        if self._second is None:
+            self._second = Renderer(self.context)
+        return self._second
+
+    def _release_second(self) -> None:
+        if self._second is not None:
+            self._second.release()
+            self._second = None
+            self.renderer.idle.use()
 
     def _target(self, coarse: bool, size: tuple[int, int]) -> moderngl.Framebuffer:
         held = self._targets.get(coarse)
@@ -49,13 +102,18 @@ class Canvas:
         self._targets[coarse] = size, target
         return target
 
-    def _blit(self, source: int, from_size: tuple[int, int], target: int, to_size: tuple[int, int]) -> None:
-        """Resolve or enlarge. Through Qt's functions: ModernGL copies framebuffers of one size only."""
+    def _blit(
+        self, source: int, from_size: tuple[int, int], target: int, to_size: tuple[int, int], columns: tuple[int, int]
+    ) -> None:
+        """Resolve or enlarge `columns` of the source. Through Qt's functions: ModernGL copies whole framebuffers of one
+        size only."""
         gl = QOpenGLContext.currentContext().extraFunctions()
         gl.glBindFramebuffer(_GL_READ_FRAMEBUFFER, source)
         gl.glBindFramebuffer(_GL_DRAW_FRAMEBUFFER, target)
         sampling = _GL_NEAREST if from_size == to_size else _GL_LINEAR
-        gl.glBlitFramebuffer(0, 0, *from_size, 0, 0, *to_size, _GL_COLOR_BUFFER_BIT, sampling)
+        left, right = (round(column * to_size[0] / from_size[0]) for column in columns)
+        taken, given = (columns[0], 0, columns[1], from_size[1]), (left, 0, right, to_size[1])
+        gl.glBlitFramebuffer(*taken, *given, _GL_COLOR_BUFFER_BIT, sampling)
         gl.glBindFramebuffer(_GL_READ_FRAMEBUFFER, target)
 
     def release(self) -> None:
@@ -63,7 +121,16 @@ class Canvas:
         for _, target in self._targets.values():
             _release(target)
         self._targets.clear()
+        self._release_second()
         self.renderer.release()
+
+
+def _stand_alike(a: Project, b: Project) -> bool:
+    """Can one renderer draw both without posing, blending or shadowing anew?"""
+    same_light = replace(a.scene, channel=b.scene.channel, scale_end=b.scene.scale_end) == b.scene
+    weights = a.active()
+    same_pose = weights == b.active() and all(a.expressions[name] is b.expressions[name] for name in weights)
+    return a.identity is b.identity and same_light and same_pose
 
 
 def _release(target: moderngl.Framebuffer) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QFileDialog, QMenu
 
 from engine.project import Project
-from engine.scene import ViewChannel
+from engine.scene import DIFFERENCES, ViewChannel, with_channel
 from viewer import files, orbit
 from viewer.dialogs import ShortcutSheet, key_text
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _VIEW_KEYS = {"Front": ("F", "Home"), "Three-quarter": ("T",), "Left": ("L",), "Right": ("R",)}
 _CHANNEL_KEYS = "1234567890-"
+"""Of the first channels; the others have none."""
 
 
 class Menus:
@@ -48,6 +49,7 @@ class Menus:
         self.recent = menu.addMenu("Open &Recent")
         self.recent.aboutToShow.connect(self._fill_recent)
         self._add(menu, "&New Built-in Person", self._new_person, "Ctrl+N")
+        self._add(menu, "New &Window", window.open_another, "Ctrl+Shift+N")
         menu.addSeparator()
         self._add(menu, "&Save Project", window.save, "Ctrl+S")
         self._add(menu, "Save Project &As…", window.save_as, "Ctrl+Shift+S")
@@ -73,11 +75,18 @@ class Menus:
         channels = menu.addMenu("&Channel")
         group = QActionGroup(window)
         self.channels: dict[ViewChannel, QAction] = {}
-        for channel, key in zip(ViewChannel, _CHANNEL_KEYS, strict=True):
-            action = self._add(channels, channel.value, lambda c=channel: window.set_scene("Channel", channel=c), key)
+        keys = dict(zip(ViewChannel, _CHANNEL_KEYS, strict=False))
+        plain = [channel for channel in ViewChannel if channel not in DIFFERENCES]
+        for channel in (*plain, *DIFFERENCES):
+            if channel is DIFFERENCES[0]:
+                channels.addSeparator()
+            key = keys.get(channel)
+            action = self._add(channels, channel.value, lambda c=channel: self._show_channel(c), *(key or ()))
             action.setCheckable(True)
             group.addAction(action)
             self.channels[channel] = action
+        self.flat = self._add(menu, "&UV View", self._toggle_flat, "U")
+        self.flat.setCheckable(True)
         self.wireframe = self._add(menu, "&Wireframe", self._toggle_wireframe, "W")
         self.wireframe.setCheckable(True)
         menu.addSeparator()
@@ -95,6 +104,7 @@ class Menus:
             action.setText(f"{verb} {label}" if label else verb)
         self.channels[new.scene.channel].setChecked(True)
         self.wireframe.setChecked(new.scene.wireframe)
+        self.flat.setChecked(new.scene.uv_view)
 
     def _fill_recent(self) -> None:
         self.recent.clear()
@@ -106,6 +116,13 @@ class Menus:
 
     def _look(self, name: str) -> None:
         self._document.look(orbit.view(self._document.project, name))
+
+    def _show_channel(self, channel: ViewChannel) -> None:
+        scene = with_channel(self._document.project.scene, channel)
+        self._document.edit("Channel", scene=scene)
+
+    def _toggle_flat(self) -> None:
+        self._window.set_scene("UV view", uv_view=not self._document.project.scene.uv_view)
 
     def _toggle_wireframe(self) -> None:
         self._window.set_scene("Wireframe", wireframe=not self._document.project.scene.wireframe)

@@ -13,6 +13,7 @@ from engine.scene import Camera
 
 PITCH_LIMIT_RAD = math.radians(89.0)
 NEAREST_M, FARTHEST_M = 0.05, 10.0
+UV_NEAREST, UV_FARTHEST = 0.005, 4.0
 ORBIT_RAD_PER_PIXEL = math.radians(0.35)
 ZOOM_PER_NOTCH = 0.9
 
@@ -43,6 +44,26 @@ def zoom(camera: Camera, notches: float) -> Camera:
     """Come nearer by `notches` of the wheel (negative: go away), within 0.05 to 10 m."""
     distance = camera.distance_m * ZOOM_PER_NOTCH**notches
     return replace(camera, distance_m=max(NEAREST_M, min(FARTHEST_M, distance)))
+
+
+def pan_uv(camera: Camera, dx: float, dy: float, size: tuple[int, int]) -> Camera:
+    """Move the UV view so that its map follows the pointer; `size` (width, height) of the viewport in pixels."""
+    uv = camera.uv_span / max(min(size), 1)
+    u, v = camera.uv_center
+    return replace(camera, uv_center=(_unit(u - dx * uv), _unit(v - dy * uv)))
+
+
+def zoom_uv(camera: Camera, notches: float, at: tuple[float, float], size: tuple[int, int]) -> Camera:
+    """Come nearer in the UV view; what lies under pixel `at` (origin top-left) of `size` stays there."""
+    span = max(UV_NEAREST, min(UV_FARTHEST, camera.uv_span * ZOOM_PER_NOTCH**notches))
+    moved = (camera.uv_span - span) / max(min(size), 1)
+    (u, v), (x, y) = camera.uv_center, at
+    center = _unit(u + (x - size[0] / 2) * moved), _unit(v + (y - size[1] / 2) * moved)
+    return replace(camera, uv_center=center, uv_span=span)
+
+
+def _unit(value: float) -> float:
+    return max(0.0, min(1.0, value))
 
 
 def view(project: Project, name: str) -> Camera:

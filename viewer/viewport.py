@@ -28,6 +28,7 @@ from engine.render.renderer import Renderer
 from engine.scene import Camera
 from viewer import orbit
 from viewer.canvas import Canvas
+from viewer.compare import Comparison
 from viewer.document import Document
 
 log = logging.getLogger(__name__)
@@ -56,11 +57,13 @@ class Viewport(QOpenGLWidget):
     """A frame has been drawn."""
     failed = Signal(object)
     """(Exception): a frame could not be drawn; what it says ends in the log too."""
+    told = Signal(str)
+    """Something to know about the head that is shown."""
     resized = Signal()
 
-    def __init__(self, document: Document, parent: QWidget | None = None) -> None:
+    def __init__(self, document: Document, comparison: Comparison, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.document = document
+        self.document, self.comparison = document, comparison
         self._context: moderngl.Context | None = None
         self._canvas: Canvas | None = None
         self._moving = False
@@ -68,9 +71,11 @@ class Viewport(QOpenGLWidget):
         self._rest.timeout.connect(self._rested)
         self._grabbed: QPointF | None = None
         self._preview: ExpressionSet | None = None
+        self._notice = ""
         self.setMinimumSize(320, 240)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         document.changed.connect(self._changed)
+        comparison.changed.connect(self._move)
 
     def _changed(self, old: Project, new: Project) -> None:
         if not _look_alike(old, new):
@@ -142,8 +147,16 @@ class Viewport(QOpenGLWidget):
 
     def _paint(self) -> None:
         if self._canvas is not None:
-            framebuffer = self.defaultFramebufferObject()
-            self._canvas.draw(self._shown(), framebuffer, self.pixel_size(), moving=self._moving)
+            shown, framebuffer = self._shown(), self.defaultFramebufferObject()
+            left, line = self.comparison.left_of(shown), self.comparison.position
+            self._canvas.draw(shown, framebuffer, self.pixel_size(), moving=self._moving, left=left, line=line)
+            self._tell(self._canvas.renderer.notice)
+
+    def _tell(self, notice: str) -> None:
+        if notice != self._notice:
+            self._notice = notice
+            if notice:
+                self.told.emit(notice)
 
     def resizeGL(self, width: int, height: int) -> None:
         """The renderer is told its size in each paint; what lies over the viewport follows `resized`."""
@@ -204,14 +217,17 @@ class Viewport(QOpenGLWidget):
         self._grabbed = None
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Orbit with the left button; pan with the middle one, or with shift held; zoom with the right one."""
+        """Orbit with the left button; pan with the middle one, or with shift held; zoom with the right one. Pan the UV
+        view with any."""
         if self._grabbed is None:
             return
         moved = event.position() - self._grabbed
         self._grabbed = event.position()
         buttons, camera = event.buttons(), self._camera
         shifted = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-        if buttons & Qt.MouseButton.MiddleButton or (buttons & Qt.MouseButton.LeftButton and shifted):
+        if self.document.project.scene.uv_view:
+            self.document.look(orbit.pan_uv(camera, moved.x(), moved.y(), (self.width(), self.height())))
+        elif buttons & Qt.MouseButton.MiddleButton or (buttons & Qt.MouseButton.LeftButton and shifted):
             self.document.look(orbit.pan(camera, moved.x(), moved.y(), self.height()))
         elif buttons & Qt.MouseButton.LeftButton:
             self.document.look(orbit.orbit(camera, moved.x(), moved.y()))
@@ -219,7 +235,10 @@ class Viewport(QOpenGLWidget):
             self.document.look(orbit.zoom(camera, -moved.y() / 20.0))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Look at the point of the head under the pointer; beside the head nothing happens."""
+        """Look at the point of the head under the pointer; beside the head nothing happens. The UV view shows all."""
+        if self.document.project.scene.uv_view:
+            self.document.look(replace(self._camera, uv_center=(0.5, 0.5), uv_span=1.0))
+            return
         at = event.position()
         origin, direction = orbit.ray(self._camera, at.x(), at.y(), self.width(), self.height())
         project = self.document.project
@@ -231,8 +250,13 @@ class Viewport(QOpenGLWidget):
             self.document.look(orbit.recentre(self._camera, point))
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Zoom."""
-        self.document.look(orbit.zoom(self._camera, event.angleDelta().y() / WHEEL_NOTCH))
+        """Zoom; the UV view towards the pointer."""
+        notches, at = event.angleDelta().y() / WHEEL_NOTCH, event.position()
+        if self.document.project.scene.uv_view:
+            size = self.width(), self.height()
+            self.document.look(orbit.zoom_uv(self._camera, notches, (at.x(), at.y()), size))
+        else:
+            self.document.look(orbit.zoom(self._camera, notches))
 
     @property
     def _camera(self) -> Camera:

@@ -6,18 +6,21 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QSettings, QSize, Qt
+from PySide6.QtCore import QPoint, QSettings, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QDockWidget, QFileDialog, QLabel, QMainWindow, QScrollArea, QWidget
 
 from engine.mesh import Part
 from engine.project import Project
+from engine.render.color_scale import color_scale
 from viewer import dialogs, files
+from viewer.compare import Comparison
 from viewer.document import Document
 from viewer.generation import Generation, Generator
 from viewer.jobs import JobRunner
 from viewer.menus import Menus
 from viewer.notify import Notifier, describe
+from viewer.overlays import ColorBar, WipeLine, with_color_bar
 from viewer.panels.expressions import ExpressionsPanel
 from viewer.panels.generate import GeneratePanel
 from viewer.panels.light import LightPanel
@@ -59,14 +62,22 @@ class MainWindow(QMainWindow):
         path: str | None = None,
         ask: dialogs.Ask = dialogs.ask_unsaved,
         finder: Generator | None = None,
+        windows: list[MainWindow] | None = None,
     ) -> None:
         super().__init__()
         self.settings, self._ask = settings, ask
+        self._generator, self._finder = generator, finder
+        self.windows = [] if windows is None else windows
+        """All windows of the process, this one too; those opened from another leave when they are closed."""
+        self.windows.append(self)
         self.document = Document(project, path if path and path.endswith(files.PROJECT_SUFFIX) else None)
         self.jobs, self.file_jobs = JobRunner(self), JobRunner(self)
         self.generation = Generation(self.document, self.jobs, generator, finder, self)
-        self.viewport = Viewport(self.document, self)
+        self.comparison = Comparison(self)
+        self.viewport = Viewport(self.document, self.comparison, self)
         self.setCentralWidget(self.viewport)
+        self.color_bar, self.wipe = ColorBar(self.viewport), WipeLine(self.viewport)
+        self.left_color_bar = ColorBar(self.viewport, left=True)
         self.notifier = Notifier(self.viewport)
         self.light = LightPanel(self.document)
         expressions = ExpressionsPanel(self.document, self.generation)
@@ -76,7 +87,7 @@ class MainWindow(QMainWindow):
         for title, panel in (
             ("Generate", generate),
             ("Light", self.light),
-            ("View", LookPanel(self.document)),
+            ("View", LookPanel(self.document, self.comparison)),
         ):
             self._dock(title, PanelScroll(panel), Qt.DockWidgetArea.RightDockWidgetArea)
         for dock in self.docks()[1:-1]:  # the last one takes the height that is left
@@ -110,6 +121,7 @@ class MainWindow(QMainWindow):
         self.generation.failed.connect(self.notifier.error)
         self.generation.previewed.connect(self.viewport.set_preview)
         self.viewport.failed.connect(lambda error: self.notifier.error(describe(error)))
+        self.viewport.told.connect(self.notifier.info)
         self.viewport.resized.connect(self.notifier.place)
         # the first picture before anything else
         self.viewport.painted.connect(self.generation.look_on_disk, Qt.ConnectionType.SingleShotConnection)
@@ -131,6 +143,17 @@ class MainWindow(QMainWindow):
         self.setWindowModified(self.document.modified)
         if old is None or old.identity is not new.identity or old.expressions is not new.expressions:
             self.facts.setText(facts(new))
+
+    def open_another(self) -> MainWindow:
+        """Show what this window shows in a window of its own, which goes its own way from there."""
+        project, windows = self.document.project, self.windows
+        path = None if self.document.modified else self.document.path
+        other = MainWindow(project, self.settings, self._generator, path, self._ask, self._finder, windows)
+        other.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        other.destroyed.connect(lambda: windows.remove(other))
+        other.move(self.pos() + QPoint(40, 40))
+        other.show()
+        return other
 
     # Opening and saving
 
@@ -208,7 +231,7 @@ class MainWindow(QMainWindow):
             job = files.saving_layers(self.viewport.layers(settings.width, settings.height), path)
         else:
             image = self.viewport.picture(settings.width, settings.height, transparent=settings.transparent)
-            job = files.saving_picture(image, path)
+            job = files.saving_picture(with_color_bar(image, color_scale(self.document.project)), path)
         self.file_jobs.start(job)
 
     def ask_screenshot(self) -> None:

@@ -96,6 +96,11 @@ def read(folder: Path, *, flip_normal_y: bool = False) -> tuple[Identity, Expres
     person = read_person(folder / IDENTITY)
     template_path = _template(folder)
     mesh = read_obj(template_path)
+    if not np.ptp(mesh.uvs, axis=0).all():
+        raise FileFormatError(
+            f"{template_path}: expected texture coordinates (vt) on every face, found none, so no map has a place; "
+            "export the template with its UVs"
+        )
     positions, head = _read_positions(folder / "exp1", len(mesh.positions), template_path)
     scale = _scale(person, positions[:head], folder)
     identity = _identity(folder, person, mesh, positions * np.float32(scale), head, flip_normal_y)

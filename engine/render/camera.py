@@ -51,6 +51,16 @@ def clip_from_world(camera: Camera, size: tuple[int, int], centre: np.ndarray, r
     return projection @ look_along(eye, backward)
 
 
+def clip_from_uv(camera: Camera, size: tuple[int, int]) -> np.ndarray:
+    """(4, 4) float64: (u, v, 0, 1), v down, to OpenGL clip space of the UV view, for a target of `size` pixels."""
+    matrix = np.eye(4)
+    texels = 2.0 * min(size) / camera.uv_span
+    for axis, sign in ((0, 1.0), (1, -1.0)):
+        matrix[axis, axis] = sign * texels / size[axis]
+        matrix[axis, 3] = -matrix[axis, axis] * camera.uv_center[axis]
+    return matrix
+
+
 def part_of_picture(size: tuple[int, int], part: tuple[int, int, int, int]) -> np.ndarray:
     """(4, 4) float64: clip space of a picture of `size` -> that of its rectangle `part`, (left, bottom, width, height)
     in its pixels."""

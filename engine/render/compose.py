@@ -59,6 +59,12 @@ class MapComposer:
             self._evict(active)
         return composed
 
+    @property
+    def neutral(self) -> MapTextures:
+        """Textures of the neutral maps of the last `compose`."""
+        assert self._neutral is not None
+        return self._neutral
+
     def _is_composed(self, active: Active) -> bool:
         known = self._composed_of
         return (

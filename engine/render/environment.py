@@ -28,6 +28,10 @@ _MAX_SIZE = (512, 1024)
 _BUILT_IN_SIZE = (256, 512)
 _SAMPLES = 40
 _KEPT = 8
+_BRIGHTEST = 1e10
+"""Radiance that no file has honestly: six times the sun in cd/m2."""
+_HALF_FLOAT = 60000.0
+"""Half floats end at 65504."""
 _SUFFIXES = (".hdr", ".exr")
 
 
@@ -47,7 +51,7 @@ def equirect_directions(height: int, width: int) -> tuple[np.ndarray, np.ndarray
 def equirect_radiance(name: str) -> np.ndarray:
     """(H, W, 3) float32 linear radiance of a built-in light, or of a .hdr/.exr file (shrunk to at most 1024 wide).
 
-    FileFormatError for a name that is neither, and for files that are broken, empty, negative or not finite.
+    FileFormatError for a name that is neither, and for files that are broken, empty, negative, not finite or absurd.
     """
     if name in BUILT_IN:
         return built_in_light(name, *equirect_directions(*_BUILT_IN_SIZE))
@@ -81,6 +85,10 @@ def _read_equirect(path: str) -> np.ndarray:
         raise FileFormatError(f"light '{path}': expected finite radiance, found NaN or infinity; repair the picture")
     if image.min() < 0:
         raise FileFormatError(f"light '{path}': expected radiance of 0 or more, found {image.min():.3g}; clip it at 0")
+    if image.max() > _BRIGHTEST:
+        raise FileFormatError(
+            f"light '{path}': expected radiance up to {_BRIGHTEST:.0e}, found {image.max():.3g}; repair the picture"
+        )
     return _shrunk(image)
 
 
@@ -210,9 +218,8 @@ class EnvironmentCache:
     def _filtered(self, radiance: np.ndarray) -> moderngl.Texture:
         context = self._context
         height, width = radiance.shape[:2]
-        # Half floats end at 65504, and a sun may not.
         rgba = np.ones((height, width, 4), np.float16)
-        rgba[..., :3] = np.minimum(radiance, 60000.0)
+        rgba[..., :3] = np.minimum(radiance, _HALF_FLOAT)  # a sun may be brighter
         source = context.texture((width, height), 4, rgba.tobytes(), dtype="f2")
         source.repeat_y = False
         source.build_mipmaps()
@@ -226,7 +233,7 @@ class EnvironmentCache:
             for level in range(LEVELS):
                 self._draw_level(target, level)
         tile = np.ones((TILE, TILE, 4), np.float16)
-        tile[..., :3] = irradiance_tile(radiance)
+        tile[..., :3] = np.minimum(irradiance_tile(radiance), _HALF_FLOAT)
         atlas.write(tile.tobytes(), (LEVELS % COLUMNS * TILE, LEVELS // COLUMNS * TILE, TILE, TILE))
         target.release()
         source.release()

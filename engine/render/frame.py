@@ -7,13 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from engine.expression import LOG_FLOOR
 from engine.identity import Identity
-from engine.render.camera import clip_from_world, eye_position, part_of_picture, shadow_from_world
+from engine.render.camera import clip_from_uv, clip_from_world, eye_position, part_of_picture, shadow_from_world
 from engine.render.directional import MOST_LIGHTS, DirectionalLight
 from engine.scene import Scene, ToneCurve, ViewChannel
-
-OFFSET_RANGE_M = 0.010
-"""Offset that the heat map shows in its last colour."""
 
 _EACH = (MOST_LIGHTS,)
 FRAME = np.dtype(
@@ -28,6 +26,8 @@ FRAME = np.dtype(
         ("environment", np.float32, 4),
         ("display", np.float32, 4),
         ("material", np.float32, 4),
+        ("scale", np.float32, 4),
+        ("ball", np.float32, 4),
     ]
 )
 """One record; matrices are stored column by column."""
@@ -45,13 +45,15 @@ def pack_frame(
     backdrop: bool,
     part: tuple[int, int, int, int] | None = None,
     shift_px: tuple[float, float] = (0.0, 0.0),
+    scale: tuple[float, float] = (0.0, 1.0),
 ) -> np.ndarray:
     """A 0-d record of `FRAME` for a picture of `size` (width, height) pixels, or the rectangle `part` of it; `ball`
     bounds the head in metres. `lights` come with the side of their shadow map in texels. `shift_px` moves the picture
-    right and up against its pixels."""
+    right and up against its pixels. `scale` holds the values at both ends of the channel's colour scale."""
     frame = np.zeros((), FRAME)
     centre, radius = ball
-    clip = clip_from_world(scene.camera, size, centre, radius)
+    flat = scene.uv_view
+    clip = clip_from_uv(scene.camera, size) if flat else clip_from_world(scene.camera, size, centre, radius)
     if part is not None:
         clip = part_of_picture(size, part) @ clip
     drawn = size if part is None else part[2:]
@@ -71,6 +73,8 @@ def pack_frame(
     turn = light.rotation_rad
     frame["environment"] = math.cos(turn), math.sin(turn), 2.0**light.exposure_ev, float(backdrop)
     tone, channel = TONES.index(scene.tone_curve), CHANNELS.index(scene.channel)
-    frame["display"] = 2.0**scene.exposure_ev, tone, channel, OFFSET_RANGE_M
+    frame["display"] = 2.0**scene.exposure_ev, tone, channel, 0.0
     frame["material"][:3] = identity.specular_f0_scale, len(lights), float(scene.scattering)
+    frame["scale"][:3] = *scale, LOG_FLOOR
+    frame["ball"] = *centre, radius
     return frame

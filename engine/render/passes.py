@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import moderngl
+import numpy as np
 
 from engine.mesh import Part
 from engine.render.context import drawing_into
 from engine.render.shaders import program, set_uniforms
-from engine.render.upload import MeshBuffers
+from engine.render.upload import MOVING, STILL, MeshBuffers
 from engine.scene import ViewChannel
 
 _UNITS = {
@@ -20,8 +21,12 @@ _UNITS = {
     "t_environment": 4,
     "t_dfg": 5,
     "t_scatter": 6,
+    "t_neutral_diffuse": 20,
+    "t_neutral_specular": 21,
+    "t_neutral_slope": 22,
 }
 UNIT_MAPS, UNIT_EYE, UNIT_ENVIRONMENT, UNIT_DFG, UNIT_SCATTER, UNIT_SHADOW = 0, 3, 4, 5, 6, 7
+UNIT_NEUTRAL = 20
 _FRAME_BINDING = 0
 
 
@@ -46,6 +51,28 @@ CLAY = Tissue((0.42, 0.42, 0.42), 0.6, 0.04, 0.0)
 _KINDS = {Part.SKIN: "SKIN", Part.EYE_LEFT: "EYE", Part.EYE_RIGHT: "EYE"}
 LIT = (ViewChannel.SHADED, ViewChannel.GEOMETRY, ViewChannel.DIFFUSE_LIGHT, ViewChannel.SPECULAR_LIGHT)
 """Channels that need light; the others show a map as it is."""
+ON_MAPS = (
+    ViewChannel.DIFFUSE,
+    ViewChannel.SPECULAR,
+    ViewChannel.ROUGHNESS,
+    ViewChannel.NORMAL_MAP,
+    ViewChannel.UV,
+    ViewChannel.UV_CHECKER,
+    ViewChannel.DIFFUSE_CHANGE,
+    ViewChannel.SPECULAR_CHANGE,
+    ViewChannel.ROUGHNESS_CHANGE,
+    ViewChannel.NORMAL_CHANGE,
+)
+"""Channels that the maps alone decide: the UV view shows them beyond the mesh's charts too."""
+PART_SRGB: dict[Part, tuple[float, float, float]] = {
+    Part.SKIN: (0.90, 0.62, 0.00),
+    Part.MOUTH: (0.84, 0.37, 0.00),
+    Part.TEETH: (0.94, 0.89, 0.26),
+    Part.SOCKET: (0.00, 0.62, 0.45),
+    Part.EYE_LEFT: (0.34, 0.71, 0.91),
+    Part.EYE_RIGHT: (0.00, 0.45, 0.70),
+}
+"""Okabe and Ito 2008, "Color Universal Design": told apart with any colour vision."""
 LAYERS = ("picture", "diffuse light", "specular light", "albedo", "specular", "normal", "position")
 """What PASSES of head.frag writes, by target: each three numbers and a fourth (see there)."""
 
@@ -72,23 +99,19 @@ class HeadPass:
 
     def __init__(self, context: moderngl.Context) -> None:
         self._context = context
-        self._shaded: dict[tuple[str, ...], moderngl.Program] = {}
+        self._programs: dict[tuple[str, ...], moderngl.Program] = {}
+        self._arrays: dict[tuple[str, ...], moderngl.VertexArray] = {}
         self._mesh: MeshBuffers | None = None
-        self._wire = linked(context, "head.vert", "wire.frag")
         self._depth = linked(context, "shadow.vert", "shadow.frag")
-        self._arrays: list[moderngl.VertexArray] = []
-        self._shaded_arrays: dict[tuple[str, ...], moderngl.VertexArray] = {}
+        self._depth_array: moderngl.VertexArray | None = None
+        self._square = _square(context)
 
     def take(self, mesh: MeshBuffers) -> None:
         """Draw `mesh` from now on."""
         self._release_arrays()
         self._mesh = mesh
-        only_position = [(mesh.moving, "3f 16x", "a_position")]
-        context, elements = self._context, mesh.elements
-        self._arrays = [
-            context.vertex_array(self._wire, only_position, elements),
-            context.vertex_array(self._depth, only_position, elements),
-        ]
+        only_position = [(mesh.moving, "3f 20x", "a_position")]
+        self._depth_array = self._context.vertex_array(self._depth, only_position, mesh.elements)
 
     def draw(self, channel: ViewChannel, use: str = "") -> None:
         """All drawn parts: what faces the eye, skin first because it hides most, then the inside of an open neck.
@@ -104,62 +127,102 @@ class HeadPass:
                 self._array_for(part, channel, use).render(moderngl.TRIANGLES, count, first=first)
         self._context.disable(moderngl.CULL_FACE)
 
-    def _array_for(self, part: Part, channel: ViewChannel, use: str) -> moderngl.VertexArray:
+    def draw_flat(self, channel: ViewChannel, use: str = "") -> None:
+        """The skin laid out in texture coordinates, in the frame's UV view; what maps alone decide, over the square."""
+        array = self._array_for(Part.SKIN, channel, use, flat=True)
+        if channel in ON_MAPS and not use:
+            array.render(moderngl.TRIANGLE_STRIP)
+        else:
+            self._render_skin(array)
+
+    def _render_skin(self, array: moderngl.VertexArray) -> None:
+        assert self._mesh is not None
+        first, count = self._mesh.split.ranges.get(Part.SKIN, (0, 0))
+        if count:
+            array.render(moderngl.TRIANGLES, count, first=first)
+
+    def _array_for(self, part: Part, channel: ViewChannel, use: str, flat: bool = False) -> moderngl.VertexArray:
         """The vertex array of the program that draws `part`, compiled on first use, with its material set."""
         clay = channel == ViewChannel.GEOMETRY and use != "PASSES"
-        use = use or ("LIT" if channel in LIT else "PLAIN")
-        kind = ("TISSUE" if clay else _KINDS.get(part, "TISSUE"), use)
-        if kind not in self._shaded:
-            self._shaded[kind] = linked(self._context, "head.vert", "head.frag", kind)
-        if kind not in self._shaded_arrays:
-            self._shaded_arrays[kind] = self._lay_out(self._shaded[kind])
-        if kind[0] == "TISSUE":
-            tissue = CLAY if clay else TISSUES[part]
-            shader = self._shaded[kind]
-            values = {
-                "u_tissue": (*tissue.albedo_linear, tissue.perceptual_roughness),
-                "u_tissue_depth": (tissue.f0, tissue.curvature_per_m),
-            }
-            set_uniforms(shader, **{name: value for name, value in values.items() if name in shader})
-        return self._shaded_arrays[kind]
+        kind = ["TISSUE" if clay else _KINDS.get(part, "TISSUE")]
+        if use:
+            kind.append(use)
+        elif channel not in LIT:
+            kind += ["PLAIN", f"SHOWN CHANNEL_{channel.name}"]
+        kind += ["FLAT"] if flat else []
+        array, shader = self._array("head.frag", tuple(kind), square=flat and not use and channel in ON_MAPS)
+        tissue = CLAY if clay else TISSUES.get(part, CLAY)
+        values = {
+            "u_tissue": (*tissue.albedo_linear, tissue.perceptual_roughness),
+            "u_tissue_depth": (tissue.f0, tissue.curvature_per_m),
+            "u_part": PART_SRGB[part],
+        }
+        set_uniforms(shader, **{name: value for name, value in values.items() if name in shader})
+        return array
 
-    def _lay_out(self, shader: moderngl.Program) -> moderngl.VertexArray:
-        """Attributes of the head for `shader`; those it does not read are skipped over."""
+    def _array(
+        self, fragment: str, defines: tuple[str, ...], square: bool = False
+    ) -> tuple[moderngl.VertexArray, moderngl.Program]:
+        """A program of head.vert with the head, or the square of its maps, as its input; both made on first use."""
+        key = (fragment, *defines)
+        if key not in self._programs:
+            self._programs[key] = linked(self._context, "head.vert", fragment, defines)
+        if key not in self._arrays:
+            self._arrays[key] = self._lay_out(self._programs[key], square)
+        return self._arrays[key], self._programs[key]
+
+    def _lay_out(self, shader: moderngl.Program, square: bool) -> moderngl.VertexArray:
+        """Attributes of the head, or of the square of its maps, for `shader`; those it does not read are skipped."""
         mesh = self._mesh
         assert mesh is not None
-        moving = [("3f", "a_position"), ("3f", "a_normal"), ("1f", "a_offset")]
+        moving = [("3f", "a_position"), ("3f", "a_normal"), ("2f", "a_offset")]
         still = [("2f", "a_uv"), ("2f", "a_still"), ("4f", "a_sky")]
         content = []
-        for buffer, fields in ((mesh.moving, moving), (mesh.still, still)):
+        buffers = self._square if square else (mesh.moving, mesh.still)
+        for buffer, fields in zip(buffers, (moving, still), strict=True):
             layout = " ".join(form if name in shader else f"{4 * int(form[0])}x" for form, name in fields)
             names = [name for _, name in fields if name in shader]
             if names:
                 content.append((buffer, layout, *names))
-        return self._context.vertex_array(shader, content, mesh.elements)
+        return self._context.vertex_array(shader, content, None if square else mesh.elements)
 
-    def draw_wires(self) -> None:
-        """All triangles as dark lines, a little in front of themselves."""
+    def draw_wires(self, flat: bool = False) -> None:
+        """All triangles as dark lines, a little in front of themselves; `flat`, those of the skin in the UV view."""
+        array, _ = self._array("wire.frag", ("FLAT",) if flat else ())
         self._context.wireframe = True
         self._context.polygon_offset = -1.0, -1.0
-        self._arrays[0].render(moderngl.TRIANGLES)
+        if flat:
+            self._render_skin(array)
+        else:
+            array.render(moderngl.TRIANGLES)
         self._context.polygon_offset = 0.0, 0.0
         self._context.wireframe = False
 
     def draw_depth(self, light: int) -> None:
         """All triangles, depth only, as light number `light` of the frame sees them."""
+        assert self._depth_array is not None
         set_uniforms(self._depth, u_light=light)
-        self._arrays[1].render(moderngl.TRIANGLES)
+        self._depth_array.render(moderngl.TRIANGLES)
 
     def _release_arrays(self) -> None:
-        for array in (*self._arrays, *self._shaded_arrays.values()):
-            array.release()
-        self._arrays, self._shaded_arrays = [], {}
+        for array in (self._depth_array, *self._arrays.values()):
+            if array is not None:
+                array.release()
+        self._depth_array, self._arrays = None, {}
 
     def release(self) -> None:
         """Give everything back to the driver."""
         self._release_arrays()
-        for made in (*self._shaded.values(), self._wire, self._depth):
+        for made in (*self._programs.values(), self._depth, *self._square):
             made.release()
+
+
+def _square(context: moderngl.Context) -> tuple[moderngl.Buffer, moderngl.Buffer]:
+    """Moving and still attributes of the four corners of the maps."""
+    moving, still = np.zeros(4, MOVING), np.zeros(4, STILL)
+    moving["normal"] = 0.0, 0.0, 1.0
+    still["uv"] = (0, 0), (0, 1), (1, 0), (1, 1)
+    return context.buffer(moving.tobytes()), context.buffer(still.tobytes())
 
 
 class BackdropPass:

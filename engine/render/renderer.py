@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import moderngl
 import numpy as np
 
 from engine.composer import compose_positions
-from engine.identity import Identity
+from engine.identity import Identity, ReflectanceMaps
 from engine.mesh import Part, vertex_normals
 from engine.project import Project
 from engine.render import passes
 from engine.render.camera import bounding_ball
+from engine.render.color_scale import color_scale
 from engine.render.compose import MapComposer
 from engine.render.directional import MOST_LIGHTS, DirectionalLight, lights_of
 from engine.render.environment import EnvironmentCache
@@ -20,8 +22,10 @@ from engine.render.frame import FRAME, pack_frame
 from engine.render.occlusion import bake_visibility
 from engine.render.sampling import EnvironmentSampler, FrameSample
 from engine.render.tables import dfg_texture, scatter_texture
-from engine.render.upload import MapTextures, MeshBuffers, byte_texture, split_mesh
+from engine.render.upload import MAP_MEMORY_BYTES, MapTextures, MeshBuffers, byte_texture, fitted, split_mesh
 from engine.scene import Scene
+
+LOG = logging.getLogger(__name__)
 
 Part4 = tuple[int, int, int, int]
 """A rectangle of a picture: left, bottom, width, height in pixels."""
@@ -33,12 +37,20 @@ class Renderer:
     What is uploaded follows the objects in the project: a new object is uploaded, the same object never twice.
     """
 
-    def __init__(self, context: moderngl.Context) -> None:
-        """Compile programs and build tables on `context` (OpenGL 4.1 core); GraphicsError where the driver refuses."""
+    def __init__(self, context: moderngl.Context, map_memory_bytes: int = MAP_MEMORY_BYTES) -> None:
+        """Compile programs and build tables on `context` (OpenGL 4.1 core); GraphicsError where the driver refuses.
+
+        Maps that would take more than `map_memory_bytes`, or a side more than the driver allows, are shown smaller.
+        """
         self.context = context
+        self.notice = ""
+        """What the user should know about the head that was drawn last: that its maps are shown smaller."""
+        self._map_limits = context.info["GL_MAX_TEXTURE_SIZE"], map_memory_bytes
         self.idle = context.simple_framebuffer((1, 1))
         """Bound while nothing is drawn, because the caller's target may be gone by the next call."""
         self.idle.use()
+        context.disable(moderngl.BLEND | moderngl.CULL_FACE | moderngl.DEPTH_TEST)  # as tables are drawn
+        context.wireframe = False
         self._head = passes.HeadPass(context)
         self._backdrop = passes.BackdropPass(context)
         self._converged = passes.ConvergedPass(context)
@@ -48,6 +60,7 @@ class Renderer:
         self._scatter = scatter_texture(context)
         self._frame = context.buffer(reserve=FRAME.itemsize, dynamic=True)
         self._identity: Identity | None = None
+        self._maps: ReflectanceMaps | None = None
         self._mesh: MeshBuffers | None = None
         self._eye: moderngl.Texture | None = None
         self._posed: list[tuple[object, float]] = []
@@ -65,12 +78,14 @@ class Renderer:
         part: Part4 | None = None,
         layers: bool = False,
         sample: FrameSample | None = None,
+        clip: Part4 | None = None,
     ) -> None:
         """Draw `project` over the lower-left `size` (width, height) pixels of `target`, colours display-encoded.
 
         With `part`, only that rectangle (left, bottom, width, height) of such a picture, over the lower-left pixels.
         With `layers`, linear light and what it falls on, into one float target for each of `passes.LAYERS`, over
         nothing. With `sample`, linear light of one frame of a picture that converges, into a float target over nothing.
+        With `clip`, a rectangle of the target, pixels outside of it stay as they are.
         The backdrop has alpha 1, or with `transparent` alpha 0 and no colour; the head has alpha 1. Sets all GL state
         it needs and leaves depth test, culling, blending and scissor off. FileFormatError for a broken light.
         """
@@ -78,10 +93,11 @@ class Renderer:
         atlas, suns = self._environments.light(scene.environment.name, scene.environment.suns)
         lights = lights_of(scene, suns) if sample is None else sample.lights
         transparent = transparent or layers or sample is not None
-        maps = self._begin(project, target, size, lights, transparent, part, sample)
+        maps = self._begin(project, target, size, lights, transparent, part, sample, clip=clip)
         self._bind(maps, atlas)
         self._draw_backdrop(scene, transparent)
         self._draw_head(scene, "PASSES" if layers else "SAMPLE" if sample is not None else "")
+        target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]
 
     def sampler(self, scene: Scene) -> EnvironmentSampler:
         """What `frame_sample` draws the environment of `scene` from; FileFormatError for a broken light."""
@@ -126,6 +142,7 @@ class Renderer:
         part: Part4 | None,
         sample: FrameSample | None = None,
         kept: moderngl.Framebuffer | None = None,
+        clip: Part4 | None = None,
     ) -> MapTextures:
         """Upload what is new, draw shadows, fill the frame block, bind and clear `target` (unless it is `kept`)."""
         context, scene = self.context, project.scene
@@ -134,25 +151,28 @@ class Renderer:
         context.wireframe = False
         mesh = self._take_identity(project.identity)
         self._take_pose(project, mesh)
-        maps = self._composer.compose(project.identity.maps, project.expressions, project.active())
+        assert self._maps is not None
+        maps = self._composer.compose(self._maps, project.expressions, project.active())
         self._fit_shadows(lights)
         shadowed = [(light, shadow.size) for light, shadow in zip(lights, self._shadows, strict=False)]
-        backdrop = scene.environment.visible and not transparent
+        backdrop = _has_backdrop(scene, transparent)
         shift = (0.0, 0.0) if sample is None else sample.shift_px
-        frame = pack_frame(scene, project.identity, size, self._ball, shadowed, backdrop, part, shift)
+        scale = color_scale(project)
+        ends = (scale.low, scale.high) if scale else (0.0, 1.0)
+        frame = pack_frame(scene, project.identity, size, self._ball, shadowed, backdrop, part, shift, ends)
         self._frame.write(frame.tobytes())
         self._frame.bind_to_uniform_block(0)
         self._draw_shadows(lights)
         target.use()
         target.viewport = (0, 0, *(size if part is None else part[2:]))
-        target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]  (the stub forgets that None means off)
+        target.scissor = clip  # pyright: ignore[reportAttributeAccessIssue]  (the stub forgets that None means off)
         if kept is None:
             background = (0.0, 0.0, 0.0, 0.0) if transparent else (*scene.background_srgb, 1.0)
             target.clear(*background, depth=1.0)
         return maps
 
     def _draw_backdrop(self, scene: Scene, transparent: bool) -> None:
-        if scene.environment.visible and not transparent:
+        if _has_backdrop(scene, transparent):
             self.context.disable(moderngl.DEPTH_TEST)
             self._backdrop.draw()
 
@@ -160,14 +180,16 @@ class Renderer:
         context = self.context
         context.enable(moderngl.DEPTH_TEST)
         context.depth_func = "<="
-        self._head.draw(scene.channel, use)
+        draw = self._head.draw_flat if scene.uv_view else self._head.draw
+        draw(scene.channel, use)
         if scene.wireframe and not use:
-            self._head.draw_wires()
+            self._head.draw_wires(scene.uv_view)
         context.disable(moderngl.DEPTH_TEST)
 
     def _bind(self, maps: MapTextures, atlas: moderngl.Texture) -> None:
         assert self._eye is not None
         maps.use(passes.UNIT_MAPS)
+        self._composer.neutral.use(passes.UNIT_NEUTRAL)
         self._eye.use(passes.UNIT_EYE)
         atlas.use(passes.UNIT_ENVIRONMENT)
         self._dfg.use(passes.UNIT_DFG)
@@ -185,11 +207,19 @@ class Renderer:
         self._mesh = MeshBuffers(self.context, identity, split)
         self._eye = byte_texture(self.context, identity.eye_srgb)
         self._head.take(self._mesh)
+        self._take_maps(identity.maps)
         self._identity, self._posed = identity, []
         self._forget_shadows()
         self._ball = bounding_ball(identity.positions_m[split.vertex])
         self._shade_outside(identity, self._mesh)
         return self._mesh
+
+    def _take_maps(self, maps: ReflectanceMaps) -> None:
+        self._maps, self.notice = fitted(maps, *self._map_limits), ""
+        if self._maps is not maps:
+            (tall, wide), (height, width) = maps.size, self._maps.size
+            self.notice = f"maps of {wide} x {tall} are shown at {width} x {height}; exports keep their size"
+            LOG.info("%s", self.notice)
 
     def _shade_outside(self, identity: Identity, mesh: MeshBuffers) -> None:
         """Darken what sees little of the sky; the mesh is in its neutral pose."""
@@ -246,7 +276,7 @@ class Renderer:
         for made in (self._mesh, self._eye):
             if made is not None:
                 made.release()
-        self._mesh = self._eye = self._identity = None
+        self._mesh = self._eye = self._identity = self._maps = None
 
     def release(self) -> None:
         """Give everything back to the driver; the context must be current. The renderer cannot be used afterwards."""
@@ -258,3 +288,7 @@ class Renderer:
             shadow.release()
         self._shadows, self._shadows_of = [], []
         self.idle.release()
+
+
+def _has_backdrop(scene: Scene, transparent: bool) -> bool:
+    return scene.environment.visible and not transparent and not scene.uv_view

@@ -15,7 +15,12 @@ from engine.render.context import is_software
 DRAWN: tuple[Part, ...] = (Part.SKIN, Part.MOUTH, Part.TEETH, Part.SOCKET, Part.EYE_LEFT, Part.EYE_RIGHT)
 """Parts in drawing order; OVERLAY is kept and exported but not drawn."""
 
-MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32)])
+MAP_MEMORY_BYTES = 2**30
+"""For the maps of one head, neutral and composed, half of a small graphics card: 4096 a side are half a GiB."""
+_TEXEL_BYTES = 2 * 12 * 4 / 3
+"""Two sets of `MapTextures` with their mip levels."""
+
+MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32, 2)])
 STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32), ("sky", np.float32, 4)])
 
 
@@ -73,7 +78,7 @@ class MeshBuffers:
         self.split = split
         self._neutral = identity.positions_m
         count = len(split.vertex)
-        normals = vertex_normals(identity.positions_m, identity.topology.faces)
+        self._neutral_normals = normals = vertex_normals(identity.positions_m, identity.topology.faces)
         self._still_data = still = np.empty(count, STILL)
         still["uv"] = identity.topology.uvs[split.uv]
         still["occlusion"] = identity.occlusion[split.vertex]
@@ -109,7 +114,8 @@ class MeshBuffers:
         moving["position"] = positions_m[vertex]
         moving["normal"] = normals[vertex]
         moved = positions_m - self._neutral
-        moving["offset"] = np.sqrt(np.einsum("ij,ij->i", moved, moved))[vertex]
+        moving["offset"][:, 0] = np.sqrt(np.einsum("ij,ij->i", moved, moved))[vertex]
+        moving["offset"][:, 1] = np.einsum("ij,ij->i", moved, self._neutral_normals)[vertex]
         self.moving.orphan()
         self.moving.write(moving.tobytes())
 
@@ -168,6 +174,30 @@ class MapTextures(_TextureSet):
         for texture in self.textures:
             texture.build_mipmaps()
             texture.filter = self._filter, moderngl.LINEAR
+
+
+def fitted(maps: ReflectanceMaps, largest_side: int, memory_bytes: int = MAP_MEMORY_BYTES) -> ReflectanceMaps:
+    """`maps`, or where a driver that takes `largest_side` texels a side or `memory_bytes` for maps cannot hold them, as
+    often halved as it needs: means of encoded values, as mip levels are."""
+    factor = 1
+    while max(maps.size) // factor > largest_side or np.prod(maps.size) / factor**2 * _TEXEL_BYTES > memory_bytes:
+        factor *= 2
+    if factor == 1:
+        return maps
+    parts = (maps.diffuse_srgb, maps.specular_data, maps.roughness_data, maps.slope)
+    return ReflectanceMaps(*(_shrunk(each, factor) for each in parts))
+
+
+def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:
+    """Means of blocks of `factor`^2 texels of an (H, W[, C]) image, rounded where it holds integers."""
+    height, width = (max(side // factor, 1) for side in image.shape[:2])
+    down, across = (min(factor, side) for side in image.shape[:2])
+    result = np.empty((height, width, *image.shape[2:]), image.dtype)
+    for row in range(height):  # a row at a time: a float copy of a large map would not fit
+        block = image[row * down : (row + 1) * down, : width * across]
+        mean = block.reshape(down, width, across, -1).mean(axis=(0, 2), dtype=np.float32)
+        result[row] = (np.rint(mean) if image.dtype.kind == "u" else mean).reshape(result.shape[1:])
+    return result
 
 
 class ChangeTextures(_TextureSet):

@@ -15,6 +15,9 @@ vec3 srgb_from_linear(vec3 linear) {
     return mix(high, low, lessThanEqual(linear, vec3(0.0031308)));
 }
 
+// Relative luminance of Rec. 709 light (IEC 61966-2-1).
+float luminance(vec3 linear) { return dot(linear, vec3(0.2126, 0.7152, 0.0722)); }
+
 // Khronos Group 2024, "Khronos PBR Neutral Tone Mapper". Colours below 0.8 keep their hue and contrast exactly but for
 // the 4 % that Fresnel reflection adds to every measured albedo.
 vec3 tone_neutral(vec3 color) {
@@ -58,11 +61,20 @@ vec3 tone_aces(vec3 color) {
     return saturate(film * out_of);
 }
 
-// Viridis at five stops (Smith and van der Walt 2015), display-encoded, for t in 0..1: dark is little, yellow is much.
-vec3 heat_color(float t) {
+// Five even stops of a colour scale, display-encoded, at t in 0..1.
+vec3 scale_color(float t, vec3 a, vec3 b, vec3 c, vec3 d, vec3 e) {
     t = saturate(t) * 4.0;
-    vec3 color = mix(vec3(0.267, 0.005, 0.329), vec3(0.230, 0.322, 0.546), saturate(t));
-    color = mix(color, vec3(0.128, 0.567, 0.551), saturate(t - 1.0));
-    color = mix(color, vec3(0.369, 0.789, 0.383), saturate(t - 2.0));
-    return mix(color, vec3(0.993, 0.906, 0.144), saturate(t - 3.0));
+    return mix(mix(mix(mix(a, b, saturate(t)), c, saturate(t - 1.0)), d, saturate(t - 2.0)), e, saturate(t - 3.0));
+}
+
+// Viridis (Smith and van der Walt 2015): dark is little, yellow is much. The stops of engine/color.py.
+vec3 sequential_color(float t) {
+    return scale_color(t, vec3(0.267, 0.005, 0.329), vec3(0.230, 0.322, 0.546), vec3(0.128, 0.567, 0.551),
+                       vec3(0.369, 0.789, 0.383), vec3(0.993, 0.906, 0.144));
+}
+
+// Moreland 2009, "Diverging Color Maps for Scientific Visualization": grey in the middle, blue below, red above.
+vec3 diverging_color(float t) {
+    return scale_color(t, vec3(0.230, 0.299, 0.754), vec3(0.553, 0.689, 0.995), vec3(0.865, 0.865, 0.865),
+                       vec3(0.958, 0.603, 0.482), vec3(0.706, 0.016, 0.150));
 }

@@ -10,8 +10,10 @@ layout(std140) uniform Frame {
     vec4 u_light_irradiance[MOST_LIGHTS];   // rgb, unused
     vec4 u_shadow[MOST_LIGHTS];    // map size (texels), offset along the normal (m), depth bias, unused
     vec4 u_environment;            // cos and sin of the rotation, scale of the light, 1 when it is the backdrop
-    vec4 u_display;                // scale of the whole picture, tone curve, channel, largest offset shown (m)
+    vec4 u_display;                // scale of the whole picture, tone curve, channel, unused
     vec4 u_material;               // F0 per unit of specular map, number of lights, 1 when skin scatters, unused
+    vec4 u_scale;                  // values at both ends of the channel's colour scale, floor of ratios, unused
+    vec4 u_ball;                   // around the head: centre and radius (m)
 };
 
 const int CHANNEL_SHADED = 0;
@@ -25,6 +27,19 @@ const int CHANNEL_DIFFUSE_LIGHT = 7;
 const int CHANNEL_SPECULAR_LIGHT = 8;
 const int CHANNEL_UV = 9;
 const int CHANNEL_OFFSET = 10;
+const int CHANNEL_F0 = 11;
+const int CHANNEL_MESH_NORMAL = 12;
+const int CHANNEL_OCCLUSION = 13;
+const int CHANNEL_CURVATURE = 14;
+const int CHANNEL_DEPTH = 15;
+const int CHANNEL_POSITION = 16;
+const int CHANNEL_UV_CHECKER = 17;
+const int CHANNEL_PARTS = 18;
+const int CHANNEL_OFFSET_NORMAL = 19;
+const int CHANNEL_DIFFUSE_CHANGE = 20;
+const int CHANNEL_SPECULAR_CHANGE = 21;
+const int CHANNEL_ROUGHNESS_CHANGE = 22;
+const int CHANNEL_NORMAL_CHANGE = 23;
 
 const int TONE_NEUTRAL = 0;
 const int TONE_LINEAR = 1;

@@ -10,6 +10,7 @@ from engine.errors import FileFormatError
 from engine.scene import ToneCurve, ViewChannel
 from engine.vocabulary import NAMES
 from tests.viewer.work import Gate
+from viewer.compare import Comparison
 from viewer.document import Document
 from viewer.generation import Generation
 from viewer.panels.expressions import ExpressionsPanel
@@ -294,7 +295,7 @@ def test_a_broken_light_file_leaves_the_light_as_it_was(dark, qtbot, document, t
 
 
 def test_view_controls_edit_the_scene(dark, qtbot, document) -> None:
-    panel = LookPanel(document)
+    panel = LookPanel(document, Comparison())
     qtbot.addWidget(panel)
     at = panel.channel.position(ViewChannel.NORMAL)
     panel.channel.setCurrentIndex(at)
@@ -307,7 +308,11 @@ def test_view_controls_edit_the_scene(dark, qtbot, document) -> None:
 
 
 def test_no_label_is_cut_off_at_its_least_width(dark, qtbot, document, generation) -> None:
-    panels: list[QWidget] = [LightPanel(document), LookPanel(document), GeneratePanel(document, generation)]
+    panels: list[QWidget] = [
+        LightPanel(document),
+        LookPanel(document, Comparison()),
+        GeneratePanel(document, generation),
+    ]
     for panel in panels:
         qtbot.addWidget(panel)
         panel.resize(panel.minimumWidth(), panel.sizeHint().height())

@@ -1,59 +1,134 @@
-"""View: which channel is shown, wireframe, scattering, backdrop."""
+"""View: which channel is shown and on which colour scale, UV view, wireframe, scattering, backdrop, comparison."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
-from engine.scene import ViewChannel
+from engine.project import Project
+from engine.render.color_scale import color_scale
+from engine.scene import ViewChannel, with_channel
 from viewer.bind import bind_scene
+from viewer.compare import Against, Comparison
 from viewer.document import Document
 from viewer.panels.form import form
 from viewer.widgets.controls import Choice, ColorButton, Toggle
+from viewer.widgets.slider import Number
+
+_NAMES = [(channel.value, channel) for channel in ViewChannel]
+
+
+class ScaleEnd(Number):
+    """Value at the end of a colour scale; 0 says that it fits what is shown."""
+
+    edited = Signal(object)
+    settled = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setRange(0.0, 1e6)
+        self.setDecimals(3)
+        self.setSpecialValueText("Fits")
+        self.valueChanged.connect(self._changed)
+
+    def show_value(self, value: float) -> None:
+        """Show `value` without emitting."""
+        blocked = self.blockSignals(True)
+        self.setValue(value)
+        self.blockSignals(blocked)
+
+    def textFromValue(self, value: float) -> str:
+        """No more figures than there are."""
+        return f"{value:.6g}"
+
+    def _changed(self, value: float) -> None:
+        self.edited.emit(value)
+        self.settled.emit()
 
 
 class LookPanel(QWidget):
-    """Edits `scene.channel`, `scene.wireframe`, `scene.scattering` and `scene.background_srgb`."""
+    """Edits `scene.channel`, `scene.scale_end`, `scene.uv_view`, `scene.wireframe`, `scene.scattering` and
+    `scene.background_srgb`, and what the window compares with."""
 
-    def __init__(self, document: Document, parent: QWidget | None = None) -> None:
+    def __init__(self, document: Document, comparison: Comparison, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.channel = Choice(((channel.value, channel) for channel in ViewChannel), self)
+        self._document, self._comparison = document, comparison
+        self.channel = Choice(_NAMES, self)
+        self.scale = ScaleEnd(self)
+        self.scale.setToolTip("Value at the end of the colour scale; 0 lets it fit what is shown")
+        self.flat = Toggle("UV view", self)
+        self.flat.setToolTip("The skin laid out as its maps are: drag to move, wheel to zoom, double click to see all")
         self.wireframe = Toggle("Wireframe", self)
         self.scattering = Toggle("Light travels inside the skin", self)
         self.background = ColorButton("Backdrop", self)
-        layout, row = form(self), QHBoxLayout()
-        row.addWidget(self.wireframe, 1)
+        self.against = Choice(((each.value, each) for each in Against), self)
+        self.against.setToolTip("Split the view: drag the line")
+        self.other = Choice(_NAMES, self)
+        self.store = QPushButton("Store", self)
+        self.store.setToolTip("Keep how it looks now, to compare with")
+        self._lay_out()
+        self._bind()
+        document.changed.connect(self._show_scale)
+        self._show_scale(None, document.project)
+        self.against.edited.connect(self._compare)
+        self.other.edited.connect(comparison.compare_channel)
+        self.store.clicked.connect(lambda: comparison.store(document.project))
+        comparison.changed.connect(self._show_comparison)
+        self._show_comparison()
+
+    def _lay_out(self) -> None:
+        layout, row, compare = form(self), QHBoxLayout(), QHBoxLayout()
+        for widget in (self.flat, self.wireframe):
+            row.addWidget(widget, 1)
         row.addWidget(QLabel("Backdrop", self))
         row.addWidget(self.background)
+        compare.addWidget(self.against, 1)
+        compare.addWidget(self.store)
         layout.addRow("Channel", self.channel)
+        layout.addRow("Scale to", self.scale)
         layout.addRow(row)
         layout.addRow("", self.scattering)
-        bind_scene(
-            document,
-            self.channel,
-            "Channel",
-            lambda scene: scene.channel,
-            lambda scene, value: replace(scene, channel=value),
-        )
-        bind_scene(
-            document,
-            self.wireframe,
-            "Wireframe",
-            lambda scene: scene.wireframe,
-            lambda scene, value: replace(scene, wireframe=value),
-        )
-        bind_scene(
-            document,
-            self.scattering,
-            "Scattering",
-            lambda scene: scene.scattering,
-            lambda scene, value: replace(scene, scattering=value),
-        )
-        bind_scene(
-            document,
-            self.background,
-            "Backdrop",
-            lambda scene: scene.background_srgb,
-            lambda scene, value: replace(scene, background_srgb=value),
-        )
+        layout.addRow("Compare", compare)
+        layout.addRow("", self.other)
+        self._rows = layout
+
+    def _bind(self) -> None:
+        bind_scene(self._document, self.channel, "Channel", lambda scene: scene.channel, with_channel)
+        for control, label, name in (
+            (self.scale, "Colour scale", "scale_end"),
+            (self.flat, "UV view", "uv_view"),
+            (self.wireframe, "Wireframe", "wireframe"),
+            (self.scattering, "Scattering", "scattering"),
+            (self.background, "Backdrop", "background_srgb"),
+        ):
+            bind_scene(
+                self._document,
+                control,
+                label,
+                lambda scene, name=name: getattr(scene, name),
+                lambda scene, value, name=name: _changed(scene, name, value),
+            )
+
+    def _show_scale(self, old: Project | None, new: Project) -> None:
+        scale = color_scale(new)
+        self._rows.setRowVisible(self.scale, scale is not None)
+        self.scale.setSuffix(f" {scale.unit}" if scale and scale.unit else "")
+
+    def _compare(self, against: Against) -> None:
+        if against is Against.STORED and self._comparison.stored is None:
+            self._comparison.store(self._document.project)
+        else:
+            self._comparison.compare(against)
+
+    def _show_comparison(self) -> None:
+        comparison = self._comparison
+        self.against.show_value(comparison.against)
+        self.other.show_value(comparison.channel)
+        self._rows.setRowVisible(self.other, comparison.against is Against.CHANNEL)
+
+
+def _changed(scene: Any, name: str, value: Any) -> Any:
+    return replace(scene, **{name: value})

@@ -1,0 +1,129 @@
+"""Colour scales of the channels that show numbers: the values at both ends, for the shader and for the colour bar."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.color import DIVERGING_SRGB, SEQUENTIAL_SRGB
+from engine.composer import compose_positions
+from engine.mesh import vertex_normals
+from engine.project import Project
+from engine.render.camera import direction, eye_position
+from engine.render.upload import DRAWN
+from engine.scene import ViewChannel
+
+
+@dataclass(frozen=True, slots=True)
+class ColorScale:
+    """What the colours of a channel mean."""
+
+    label: str
+    low: float
+    """Value at the first colour, in `unit`."""
+    high: float
+    """Value at the last colour."""
+    unit: str
+    """Empty for plain numbers."""
+    diverging: bool
+    """Grey at zero with two ends, `DIVERGING_SRGB`; else `SEQUENTIAL_SRGB`."""
+
+    @property
+    def stops_srgb(self) -> np.ndarray:
+        """(N, 3) float32 even stops from `low` to `high`."""
+        return DIVERGING_SRGB if self.diverging else SEQUENTIAL_SRGB
+
+    def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        kind = "blue to red" if self.diverging else "dark to yellow"
+        return f"{self.label}: {self.low:.4g} to {self.high:.4g}{unit}, {kind}"
+
+
+_KINDS: dict[ViewChannel, tuple[str, bool, float]] = {
+    ViewChannel.OFFSET: ("mm", False, 10.0),
+    ViewChannel.OFFSET_NORMAL: ("mm", True, 10.0),
+    ViewChannel.DIFFUSE_CHANGE: ("stops", True, 0.5),
+    ViewChannel.SPECULAR_CHANGE: ("stops", True, 0.5),
+    ViewChannel.ROUGHNESS_CHANGE: ("", True, 0.1),
+    ViewChannel.NORMAL_CHANGE: ("degrees", False, 20.0),
+    ViewChannel.CURVATURE: ("1/m", False, 100.0),
+    ViewChannel.F0: ("", False, 0.08),
+    ViewChannel.DEPTH: ("mm", False, 0.0),
+}
+"""Unit, whether values have a sign, and the end of the scale where the head does not say."""
+_USUAL = 99.5
+"""Percent of texels that an automatic scale holds; the rest may be a speck."""
+_SAMPLES = 128
+"""Texels a side that are looked at for it."""
+
+
+def color_scale(project: Project) -> ColorScale | None:
+    """The scale of the channel that `project` shows, None where colours are not numbers.
+
+    It ends at `Scene.scale_end`, or where that is 0 at the round number that holds what the weighted expressions
+    change: the largest offset, and for maps the sum of what each changes at 99.5 % of its texels, so that it is never
+    too short.
+    """
+    channel = project.scene.channel
+    if channel not in _KINDS:
+        return None
+    unit, signed, usual = _KINDS[channel]
+    low, end = 0.0, project.scene.scale_end
+    if channel is ViewChannel.DEPTH:
+        low, far = _depths_mm(project)
+        end = end if end > low else far
+    elif end <= 0.0:
+        end = rounded_up(_reach(project, channel)) or usual
+    label = channel.value.split(" (")[0]
+    return ColorScale(label, -end if signed else low, end, unit, signed)
+
+
+def rounded_up(value: float) -> float:
+    """The least number with one of a few round figures that is `value` or more; 0 for 0."""
+    if value <= 0.0:
+        return 0.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value * (1 - 1e-6))
+
+
+def _reach(project: Project, channel: ViewChannel) -> float:
+    """The largest change, in the unit of `channel`; 0 for channels that show none."""
+    active = [(project.expressions[name], weight) for name, weight in project.active().items()]
+    if channel in (ViewChannel.OFFSET, ViewChannel.OFFSET_NORMAL):
+        vertices, identity = project.identity.topology.vertices_of(*DRAWN), project.identity
+        moved = sum(weight * expression.offsets_m[vertices] for expression, weight in active)
+        if not active or not len(vertices):
+            return 0.0
+        assert isinstance(moved, np.ndarray)
+        if channel is ViewChannel.OFFSET:
+            return 1000 * float(np.linalg.norm(moved, axis=1).max())
+        normals = vertex_normals(identity.positions_m, identity.topology.faces)[vertices]
+        return 1000 * float(np.abs((moved * normals).sum(axis=1)).max())
+    change = {
+        ViewChannel.DIFFUSE_CHANGE: ("log_diffuse", 1 / math.log(2)),
+        ViewChannel.SPECULAR_CHANGE: ("log_specular", 1 / math.log(2)),
+        ViewChannel.ROUGHNESS_CHANGE: ("roughness", 1.0),
+        ViewChannel.NORMAL_CHANGE: ("slope", 1.0),
+    }.get(channel)
+    if change is None:
+        return 0.0
+    name, factor = change
+    reach = factor * sum(abs(weight) * _usual(getattr(expression.change, name)) for expression, weight in active)
+    return math.degrees(math.atan(reach)) if channel is ViewChannel.NORMAL_CHANGE else reach
+
+
+def _usual(image: np.ndarray) -> float:
+    """The size that `_USUAL` percent of an (H, W[, C]) change stay within."""
+    step = max(1, min(image.shape[:2]) // _SAMPLES)
+    return float(np.percentile(np.abs(image[::step, ::step]).astype(np.float32), _USUAL))
+
+
+def _depths_mm(project: Project) -> tuple[float, float]:
+    """Of the nearest and the farthest vertex along the view axis."""
+    positions = compose_positions(project.identity, project.expressions, project.active())
+    camera = project.scene.camera
+    drawn = positions[project.identity.topology.vertices_of(*DRAWN)]
+    depths = (eye_position(camera) - drawn) @ direction(camera.yaw_rad, camera.pitch_rad)
+    return 1000 * float(depths.min(initial=np.inf)), 1000 * float(depths.max(initial=-np.inf))

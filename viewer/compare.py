@@ -1,0 +1,70 @@
+"""A/B comparison: what stands left of a line in the viewport, seen by the same camera as the project at its right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+
+from PySide6.QtCore import QObject, Signal
+
+from engine.project import Project
+from engine.scene import Scene, ViewChannel, with_channel
+
+
+class Against(StrEnum):
+    """What is compared with. Value = the label in the panel."""
+
+    NOTHING = "Off"
+    NEUTRAL = "Neutral face"
+    CHANNEL = "Another channel"
+    STORED = "Stored look"
+
+
+class Comparison(QObject):
+    """Belongs to a window, not to the project: it is neither saved nor undone."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.against = Against.NOTHING
+        self.channel = ViewChannel.GEOMETRY
+        self.stored: Project | None = None
+        self.position = 0.5
+        """Of the line, as a share of the viewport's width."""
+
+    def compare(self, against: Against) -> None:
+        """Compare with `against` from now on; `Against.STORED` without a stored look shows no line."""
+        self.against = against
+        self.changed.emit()
+
+    def compare_channel(self, channel: ViewChannel) -> None:
+        """Compare with `channel` of what is shown."""
+        self.against, self.channel = Against.CHANNEL, channel
+        self.changed.emit()
+
+    def store(self, project: Project) -> None:
+        """Compare with `project` as it is now."""
+        self.against, self.stored = Against.STORED, project
+        self.changed.emit()
+
+    def move(self, position: float) -> None:
+        """Put the line at `position` 0..1."""
+        self.position = max(0.0, min(1.0, position))
+        self.changed.emit()
+
+    def left_of(self, project: Project) -> Project | None:
+        """What is drawn left of the line where `project` is drawn right of it; None for no line."""
+        scene = project.scene
+        if self.against is Against.NEUTRAL:
+            return replace(project, weights={})
+        if self.against is Against.CHANNEL:
+            return replace(project, scene=with_channel(scene, self.channel))
+        if self.against is Against.STORED and self.stored is not None:
+            return replace(self.stored, scene=_seen_as(self.stored.scene, scene))
+        return None
+
+
+def _seen_as(stored: Scene, now: Scene) -> Scene:
+    """`stored` by the camera of `now`, flat where that is flat."""
+    return replace(stored, camera=now.camera, uv_view=now.uv_view)

@@ -35,19 +35,19 @@ from engine.io.open import open_project
 from engine.mesh import PARTS, Part, Topology
 from engine.project import Project
 from engine.render.context import standalone_context
-from engine.render.directional import DirectionalLight, lights_of
 from engine.render.environment import equirect_radiance
 from engine.render.occlusion import sphere_directions
 from engine.render.offscreen import render_layers, render_light
 from engine.render.renderer import Renderer
 from engine.render.sampling import FrameSample
-from engine.scene import Camera, Environment, KeyLight, Scene, ToneCurve
+from engine.render.sources import LightSource, lights_of
+from engine.scene import Camera, Environment, Lamp, Scene, ToneCurve
 
 DARK = -60.0
 """Stops that put an environment out."""
 FLIP_OF_FAST_PICTURE = 0.060
 """Ratchet: what the picture that is drawn at once may differ from the converged truth. May only fall."""
-_OFF = KeyLight(enabled=False)
+_OFF = Lamp(enabled=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Judge:
         """The face under one lamp where nothing shadows it, at 4 x 4 samples a pixel; then with faults."""
         camera = replace(self.head.scene.camera, distance_m=0.5 * self.head.scene.camera.distance_m)
         face = replace(self.head, scene=replace(self.head.scene, camera=camera))
-        lamp = lights_of(replace(self.head.scene, key_light=KeyLight(irradiance=3.0)), ())
+        lamp = lights_of(replace(self.head.scene, key_light=Lamp(irradiance=3.0)), ())
         found = self.sampled(face, tuple(replace(one, shadow=False) for one in lamp), 4)
         for name, faults in (
             ("BRDF, one lamp", None),
@@ -131,7 +131,7 @@ class Judge:
         result = compare(found, truth.light, inside)
         yield Line("... lamp mirrored", str(result), "to fail", result.psnr_db < 60)
 
-    def sampled(self, project: Project, lights: tuple[DirectionalLight, ...], side: int) -> np.ndarray:
+    def sampled(self, project: Project, lights: tuple[LightSource, ...], side: int) -> np.ndarray:
         """(H, W, 3) linear light of `lights` alone with `side` x `side` samples a pixel."""
         context, (width, height) = self.renderer.context, self.size
         fine = width * side, height * side
@@ -179,8 +179,7 @@ class Judge:
         directions = sphere_directions(count)
         for first in range(0, count, 6):
             lamps = tuple(
-                DirectionalLight((x, y, z), (share,) * 3, softness_m=0.0005)
-                for x, y, z in directions[first : first + 6]
+                LightSource((x, y, z), (share,) * 3, softness_m=0.0005) for x, y, z in directions[first : first + 6]
             )
             total += self.sampled(ball, lamps, 1)
         return total

@@ -53,3 +53,41 @@ def scale_colors(t: np.ndarray, stops_srgb: np.ndarray) -> np.ndarray:
     at = np.clip(np.asarray(t, np.float32), 0.0, 1.0)
     places = np.linspace(0.0, 1.0, len(stops_srgb))
     return np.stack([np.interp(at, places, stops) for stops in stops_srgb.T], axis=-1).astype(np.float32)
+
+
+COOLEST_K, HOTTEST_K = 2000.0, 12000.0
+"""Temperatures whose light `blackbody_linear` gives and `blackbody_temperature` tells."""
+
+
+def blackbody_linear(temperature_k: np.ndarray | float) -> np.ndarray:
+    """(..., 3) linear Rec. 709 of the light of black bodies of (...) kelvin, the largest part 1.
+
+    Chromaticity: Kim, Cha, Kim, Kim and Han 2002, "Design of Advanced Color Temperature Control System for HDTV
+    Applications", from 1667 to 25000 K.
+    """
+    k = np.clip(np.asarray(temperature_k, np.float64), 1667.0, 25000.0)
+    cool = np.polyval([-0.2661239e9, -0.2343589e6, 0.8776956e3, 0.179910], 1 / k)
+    x = np.where(k <= 4000, cool, np.polyval([-3.0258469e9, 2.1070379e6, 0.2226347e3, 0.240390], 1 / k))
+    y = np.select(
+        [k <= 2222, k <= 4000],
+        [
+            np.polyval([-1.1063814, -1.34811020, 2.18555832, -0.20219683], x),
+            np.polyval([-0.9549476, -1.37418593, 2.09137015, -0.16748867], x),
+        ],
+        np.polyval([3.0817580, -5.87338670, 3.75112997, -0.37001483], x),
+    )
+    xyz = np.stack([x / y, np.ones_like(x), (1 - x - y) / y], -1)
+    matrix = np.array(
+        [(3.2404542, -1.5371385, -0.4985314), (-0.9692660, 1.8760108, 0.0415560), (0.0556434, -0.2040259, 1.0572252)]
+    )
+    linear = np.maximum(xyz @ matrix.T, 0.0)
+    return linear / linear.max(-1, keepdims=True)
+
+
+def blackbody_temperature(color_linear: np.ndarray) -> float:
+    """The temperature in kelvin, to the nearest ten, whose light has as much red to its blue as (3,) `color_linear`."""
+    kelvin = 1 / np.linspace(1 / COOLEST_K, 1 / HOTTEST_K, 400)
+    bodies = blackbody_linear(kelvin)
+    red, _, blue = np.maximum(color_linear, 1e-6)
+    share = np.log(bodies[:, 2] / bodies[:, 0])  # grows with the temperature
+    return float(np.round(1 / np.interp(np.log(blue / red), share, 1 / kelvin), -1))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 Vector3 = tuple[float, float, float]
+MOST_FILL_LIGHTS = 2
 
 
 class ViewChannel(StrEnum):
@@ -88,9 +90,20 @@ class Camera:
     """Of the UV view: texture coordinates across the shorter side of the picture."""
 
 
+class LampKind(StrEnum):
+    """The shape of a lamp and how its light spreads. Value = the label in menus."""
+
+    DIRECTIONAL = "Directional"
+    """From so far away that distance does not matter."""
+    POINT = "Point"
+    SPOT = "Spot"
+    RECTANGLE = "Softbox"
+    """An evenly bright rectangle, such as a softbox or a window."""
+
+
 @dataclass(frozen=True, slots=True)
-class KeyLight:
-    """One directional light with a shadow map."""
+class Lamp:
+    """One lamp with a shadow, aimed at the middle of the head at rest."""
 
     enabled: bool = True
     yaw_rad: float = math.radians(40.0)
@@ -99,8 +112,19 @@ class KeyLight:
     """Where the light comes from, above the horizon."""
     color_linear: Vector3 = (1.0, 0.95, 0.88)
     irradiance: float = 1.5
-    """Irradiance on a surface that faces the light, in units where the environment is shown at exposure 0."""
+    """Irradiance at the middle of the head on a surface that faces the lamp, in units where the environment is shown at
+    exposure 0. Kind, distance and size do not change it."""
     shadow_softness_m: float = 0.004
+    """Width of the edge of a shadow that falls 3 cm. A rectangle's follows from its size."""
+    kind: LampKind = LampKind.DIRECTIONAL
+    distance_m: float = 1.2
+    """From the middle of the head; no lamp stands inside it."""
+    width_m: float = 0.6
+    height_m: float = 0.6
+    """Of a rectangle."""
+    inner_cone_rad: float = math.radians(6.0)
+    outer_cone_rad: float = math.radians(9.0)
+    """Of a spot, from its axis: within the first it is at full strength, beyond the second it is dark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +149,9 @@ class Scene:
 
     camera: Camera = field(default_factory=Camera)
     environment: Environment = field(default_factory=Environment)
-    key_light: KeyLight = field(default_factory=KeyLight)
-    fill_lights: tuple[KeyLight, ...] = ()
-    """Further lamps, of a preset: fill, rim. At most two are drawn."""
+    key_light: Lamp = field(default_factory=Lamp)
+    fill_lights: tuple[Lamp, ...] = ()
+    """Further lamps: fill, rim. At most `MOST_FILL_LIGHTS` are drawn."""
     exposure_ev: float = 0.0
     """Stops applied to the whole picture."""
     tone_curve: ToneCurve = ToneCurve.NEUTRAL
@@ -141,6 +165,15 @@ class Scene:
     wireframe: bool = False
     scattering: bool = True
     """Light travels inside the skin; without, it leaves where it enters."""
+
+    @property
+    def lamps(self) -> tuple[Lamp, ...]:
+        """The key light first."""
+        return self.key_light, *self.fill_lights
+
+    def with_lamps(self, lamps: Sequence[Lamp]) -> Scene:
+        """Lit by `lamps` (one at least), the first of them the key light; the rest of the scene as it is."""
+        return replace(self, key_light=lamps[0], fill_lights=tuple(lamps[1:]))
 
 
 def with_channel(scene: Scene, channel: ViewChannel) -> Scene:

@@ -70,8 +70,3 @@ def bind_scene(
 def environment_changed(scene: Scene, **changes: Any) -> Scene:
     """`scene` with fields of its environment replaced."""
     return replace(scene, environment=replace(scene.environment, **changes))
-
-
-def key_light_changed(scene: Scene, **changes: Any) -> Scene:
-    """`scene` with fields of its key light replaced."""
-    return replace(scene, key_light=replace(scene.key_light, **changes))

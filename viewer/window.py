@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, QSettings, QSize, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, QSettings, QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QDockWidget, QFileDialog, QLabel, QMainWindow, QScrollArea, QWidget
 
@@ -38,13 +38,30 @@ FILL = "make_others"
 class PanelScroll(QScrollArea):
     """Holds a panel: as large as the panel likes, scrolling where the screen is too small."""
 
+    grown = Signal()
+    """A panel that is kept tight asks for another height."""
+
     def __init__(self, panel: QWidget) -> None:
         super().__init__()
+        self._panel, self._tight = panel, False
         self.setWidget(panel)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumWidth(panel.minimumWidth())
-        self._panel = panel
+
+    def keep_tight(self) -> None:
+        """Be no higher than the panel asks for, from now on."""
+        self._tight = True
+        self.setMaximumHeight(self._panel.sizeHint().height())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Follow a panel whose rows come and go (a scroll area already watches its widget)."""
+        if self._tight and watched is self._panel and event.type() == QEvent.Type.LayoutRequest:
+            wanted = self._panel.sizeHint().height()
+            if wanted != self.maximumHeight():
+                self.setMaximumHeight(wanted)
+                self.grown.emit()
+        return super().eventFilter(watched, event)
 
     def sizeHint(self) -> QSize:
         """What the panel asks for."""
@@ -91,7 +108,10 @@ class MainWindow(QMainWindow):
         ):
             self._dock(title, PanelScroll(panel), Qt.DockWidgetArea.RightDockWidgetArea)
         for dock in self.docks()[1:-1]:  # the last one takes the height that is left
-            dock.widget().setMaximumHeight(dock.widget().sizeHint().height())
+            scroll = dock.widget()
+            assert isinstance(scroll, PanelScroll)
+            scroll.keep_tight()
+            scroll.grown.connect(self._give_room)
         self.facts = QLabel(self)
         self.facts.setContentsMargins(0, 0, 10, 0)
         self.statusBar().addPermanentWidget(self.facts)
@@ -112,6 +132,11 @@ class MainWindow(QMainWindow):
         dock.setWidget(panel)
         self.addDockWidget(area, dock)
 
+    def _give_room(self) -> None:
+        """As much height as the panels ask for."""
+        docks = self.docks()[1:]
+        self.resizeDocks(docks, [dock.sizeHint().height() for dock in docks], Qt.Orientation.Vertical)
+
     def docks(self) -> list[QDockWidget]:
         """The docks in the order they were added."""
         return self.findChildren(QDockWidget, options=Qt.FindChildOption.FindDirectChildrenOnly)
@@ -131,7 +156,7 @@ class MainWindow(QMainWindow):
 
     def _restore(self) -> None:
         self.generation.fill(bool(self.settings.value(FILL, True, type=bool)))
-        self.resize(1280, 800)
+        self.resize(1280, 900)
         geometry, state = self.settings.value("geometry"), self.settings.value("state")
         if geometry is not None:
             self.restoreGeometry(geometry)

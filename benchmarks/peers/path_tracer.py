@@ -23,7 +23,7 @@ from engine.identity import Identity
 from engine.mesh import Part, vertex_normals
 from engine.project import Project
 from engine.render.camera import direction, eye_position
-from engine.render.directional import DirectionalLight
+from engine.render.sources import LightSource
 from engine.render.upload import split_mesh
 
 _LLVM = "/usr/lib/*/libLLVM*19*.so*"
@@ -47,7 +47,7 @@ class Faults:
 class Light:
     """What lights the truth."""
 
-    directional: Sequence[DirectionalLight] = ()
+    directional: Sequence[LightSource] = ()
     radiance: np.ndarray | None = None
     """(H, W, 3) float32 linear, as `engine.render.environment.equirect_radiance` has it."""
 

@@ -10,6 +10,7 @@ from engine.render.context import drawing_into
 from engine.render.renderer import Part4, Renderer
 from engine.render.sampling import frame_sample
 from engine.render.shaders import program, set_uniforms
+from engine.render.sources import lamps_around
 
 
 class Accumulator:
@@ -41,7 +42,8 @@ class Accumulator:
 
         Errors as `Renderer.draw`.
         """
-        sample = frame_sample(project.scene, self.renderer.sampler(project.scene), self.count)
+        around = lamps_around(project.identity)
+        sample = frame_sample(project.scene, self.renderer.sampler(project.scene), self.count, around)
         self.renderer.draw(project, self._frame_target, picture, part=part, sample=sample)
         context = self.renderer.context
         context.enable(moderngl.BLEND)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -79,6 +80,32 @@ def shadow_from_world(towards: np.ndarray, centre: np.ndarray, radius: float) ->
     to_cube = np.diag([0.5 / radius, 0.5 / radius, -0.5 / radius, 1.0])
     to_cube[:2, 3] = 0.5
     return to_cube @ view
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowFrustum:
+    """What a lamp at a place sees of a ball: the smallest square frustum around it, metres."""
+
+    near_m: float
+    far_m: float
+    tangent: float
+    """Of half its angle."""
+    matrix: np.ndarray
+    """(4, 4) float64, world to the unit cube of the shadow map; homogeneous."""
+
+
+def shadow_frustum(position: np.ndarray, centre: np.ndarray, radius: float) -> ShadowFrustum:
+    """The frustum of a lamp at `position` (3,) around a ball. A lamp that stands inside the ball sees a part of it."""
+    backward = position - centre
+    distance = max(float(np.linalg.norm(backward)), 1e-6)
+    near, far = max(distance - radius, 0.1 * radius), distance + radius
+    tangent = radius / math.sqrt(max(distance**2 - radius**2, 0.01 * radius**2))
+    to_cube = np.zeros((4, 4))
+    to_cube[0, 0] = to_cube[1, 1] = 0.5 / tangent
+    to_cube[:2, 2] = -0.5
+    to_cube[2, 2:] = -far / (far - near), -far * near / (far - near)
+    to_cube[3, 2] = -1.0
+    return ShadowFrustum(near, far, tangent, to_cube @ look_along(position, backward / distance))
 
 
 def bounding_ball(positions_m: np.ndarray) -> tuple[np.ndarray, float]:

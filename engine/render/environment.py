@@ -15,10 +15,10 @@ import numpy as np
 
 from engine.errors import FileFormatError
 from engine.render.context import drawing_into
-from engine.render.directional import DirectionalLight, extract_suns
 from engine.render.lights import BUILT_IN, built_in_light
 from engine.render.sampling import EnvironmentSampler
 from engine.render.shaders import program, set_uniforms
+from engine.render.sources import LightSource, extract_suns
 
 __all__ = ["BUILT_IN", "EnvironmentCache", "equirect_directions", "equirect_radiance", "irradiance_tile"]
 
@@ -179,7 +179,7 @@ class EnvironmentLight(NamedTuple):
     """An environment as the shaders see it."""
 
     atlas: moderngl.Texture
-    suns: tuple[DirectionalLight, ...]
+    suns: tuple[LightSource, ...]
     """In the environment's own directions, not part of the atlas."""
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from engine.identity import Identity
 from engine.render.context import drawing_into
-from engine.render.directional import MOST_LIGHTS, DirectionalLight
 from engine.render.frame import FRAME, pack_frame
 from engine.render.passes import UNIT_SHADOW, HeadPass, ShadowMap, linked
 from engine.render.shaders import set_uniforms
+from engine.render.sources import MOST_LIGHTS, LightSource
 from engine.scene import Scene
 
 _MAP_SIZE = 256
@@ -67,7 +67,7 @@ def bake_visibility(
         shadow.texture.use(UNIT_SHADOW + index)
     target.clear()
     for x, y, z in sphere_directions(_DIRECTIONS):
-        light = DirectionalLight((x, y, z), (1.0, 1.0, 1.0))
+        light = LightSource((x, y, z), (1.0, 1.0, 1.0))
         frame.write(pack_frame(Scene(), identity, (1, 1), ball, [(light, _MAP_SIZE)], False).tobytes())
         context.enable(moderngl.DEPTH_TEST)
         shadow.draw(head, 0)

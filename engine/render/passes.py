@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import moderngl
@@ -10,8 +11,9 @@ import numpy as np
 from engine.mesh import Part
 from engine.render.context import drawing_into
 from engine.render.shaders import program, set_uniforms
+from engine.render.sources import LightSource
 from engine.render.upload import MOVING, STILL, MeshBuffers
-from engine.scene import ViewChannel
+from engine.scene import LampKind, ViewChannel
 
 _UNITS = {
     "t_diffuse": 0,
@@ -24,8 +26,9 @@ _UNITS = {
     "t_neutral_diffuse": 20,
     "t_neutral_specular": 21,
     "t_neutral_slope": 22,
+    "t_ltc": 13,
 }
-UNIT_MAPS, UNIT_EYE, UNIT_ENVIRONMENT, UNIT_DFG, UNIT_SCATTER, UNIT_SHADOW = 0, 3, 4, 5, 6, 7
+UNIT_MAPS, UNIT_EYE, UNIT_ENVIRONMENT, UNIT_DFG, UNIT_SCATTER, UNIT_SHADOW, UNIT_LTC = 0, 3, 4, 5, 6, 7, 13
 UNIT_NEUTRAL = 20
 _FRAME_BINDING = 0
 
@@ -94,6 +97,18 @@ def linked(context: moderngl.Context, vertex: str, fragment: str, defines: tuple
     return made
 
 
+def lamp_defines(lights: Iterable[LightSource], penumbra: bool) -> tuple[str, ...]:
+    """What head.frag is compiled with for `lights`: what no light asks for stays out of the program. `penumbra` for
+    shadows that grow softer with distance (shadow maps then are read, not compared)."""
+    kinds = {one.kind for one in lights}
+    wanted = {
+        "POINT_LAMPS": bool(kinds & {LampKind.POINT, LampKind.SPOT}),
+        "RECTANGLE_LAMPS": LampKind.RECTANGLE in kinds,
+        "PCSS": penumbra,
+    }
+    return tuple(name for name, asked in wanted.items() if asked)
+
+
 class HeadPass:
     """Draws the parts of a head into whatever framebuffer is bound: shaded, as wires, or as depth from the light."""
 
@@ -113,23 +128,24 @@ class HeadPass:
         only_position = [(mesh.moving, "3f 20x", "a_position")]
         self._depth_array = self._context.vertex_array(self._depth, only_position, mesh.elements)
 
-    def draw(self, channel: ViewChannel, use: str = "") -> None:
+    def draw(self, channel: ViewChannel, use: str = "", lamps: tuple[str, ...] = ()) -> None:
         """All drawn parts: what faces the eye, skin first because it hides most, then the inside of an open neck.
 
         `use` PASSES writes all channels at once into the targets of `LAYERS`, SAMPLE one frame of a picture that
-        converges. Two rounds, so that the far side of the head is never shaded to be drawn over.
+        converges. `lamps` as from `lamp_defines`. Two rounds, so that the far side of the head is never shaded to be
+        drawn over.
         """
         assert self._mesh is not None
         self._context.enable(moderngl.CULL_FACE)
         for culled in ("back", "front"):
             self._context.cull_face = culled
             for part, (first, count) in self._mesh.split.ranges.items():
-                self._array_for(part, channel, use).render(moderngl.TRIANGLES, count, first=first)
+                self._array_for(part, channel, use, lamps).render(moderngl.TRIANGLES, count, first=first)
         self._context.disable(moderngl.CULL_FACE)
 
-    def draw_flat(self, channel: ViewChannel, use: str = "") -> None:
+    def draw_flat(self, channel: ViewChannel, use: str = "", lamps: tuple[str, ...] = ()) -> None:
         """The skin laid out in texture coordinates, in the frame's UV view; what maps alone decide, over the square."""
-        array = self._array_for(Part.SKIN, channel, use, flat=True)
+        array = self._array_for(Part.SKIN, channel, use, lamps, flat=True)
         if channel in ON_MAPS and not use:
             array.render(moderngl.TRIANGLE_STRIP)
         else:
@@ -141,7 +157,9 @@ class HeadPass:
         if count:
             array.render(moderngl.TRIANGLES, count, first=first)
 
-    def _array_for(self, part: Part, channel: ViewChannel, use: str, flat: bool = False) -> moderngl.VertexArray:
+    def _array_for(
+        self, part: Part, channel: ViewChannel, use: str, lamps: tuple[str, ...], flat: bool = False
+    ) -> moderngl.VertexArray:
         """The vertex array of the program that draws `part`, compiled on first use, with its material set."""
         clay = channel == ViewChannel.GEOMETRY and use != "PASSES"
         kind = ["TISSUE" if clay else _KINDS.get(part, "TISSUE")]
@@ -149,6 +167,7 @@ class HeadPass:
             kind.append(use)
         elif channel not in LIT:
             kind += ["PLAIN", f"SHOWN CHANNEL_{channel.name}"]
+        kind += lamps if use or channel in LIT else ()
         kind += ["FLAT"] if flat else []
         array, shader = self._array("head.frag", tuple(kind), square=flat and not use and channel in ON_MAPS)
         tissue = CLAY if clay else TISSUES.get(part, CLAY)
@@ -262,13 +281,14 @@ class ConvergedPass:
 
 
 class ShadowMap:
-    """Depth of the head as a light sees it, compared on look-up."""
+    """Depth of the head as a light sees it, compared on look-up, or with `compared` False read as it is."""
 
-    def __init__(self, context: moderngl.Context, size: int) -> None:
+    def __init__(self, context: moderngl.Context, size: int, compared: bool = True) -> None:
         self.size = size
         self.texture = context.depth_texture((size, size))
-        self.texture.filter = moderngl.LINEAR, moderngl.LINEAR
-        self.texture.compare_func = "<="
+        filtering = moderngl.LINEAR if compared else moderngl.NEAREST
+        self.texture.filter = filtering, filtering
+        self.texture.compare_func = "<=" if compared else ""
         self.texture.repeat_x = self.texture.repeat_y = False
         self._target = context.framebuffer(depth_attachment=self.texture)
 
@@ -286,9 +306,9 @@ class ShadowMap:
 
 
 def shadow_map_size(softness_m: float, radius_m: float) -> int:
-    """Side in texels whose 3 x 3 tent is about `softness_m` wide over a ball of `radius_m`: 128 to 2048, power of 2."""
+    """Side in texels whose 3 x 3 tent is about `softness_m` wide over a ball of `radius_m`: 64 to 2048, power of 2."""
     wanted = 2 * radius_m / max(softness_m / 2, 1e-6)
-    size = 128
+    size = 64
     while size < min(wanted, 2048) * 0.7071:
         size *= 2
     return size

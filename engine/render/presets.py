@@ -6,29 +6,45 @@ import math
 from dataclasses import replace
 
 from engine.errors import EngineError
-from engine.scene import Environment, KeyLight, Scene
+from engine.scene import Environment, Lamp, LampKind, Scene
 
 _WARM, _WHITE, _COOL = (1.0, 0.95, 0.88), (1.0, 1.0, 1.0), (0.86, 0.93, 1.0)
 
 
 def _lamp(
     yaw_deg: float, pitch_deg: float, irradiance: float, softness_m: float, color: tuple[float, float, float] = _WHITE
-) -> KeyLight:
-    return KeyLight(True, math.radians(yaw_deg), math.radians(pitch_deg), color, irradiance, softness_m)
+) -> Lamp:
+    return Lamp(True, math.radians(yaw_deg), math.radians(pitch_deg), color, irradiance, softness_m)
 
 
-_OFF = KeyLight(enabled=False)
-_PRESETS: dict[str, tuple[Environment, KeyLight, tuple[KeyLight, ...]]] = {
+def _softbox(
+    yaw_deg: float,
+    pitch_deg: float,
+    irradiance: float,
+    size_m: tuple[float, float],
+    distance_m: float,
+    color: tuple[float, float, float] = _WHITE,
+) -> Lamp:
+    lamp = _lamp(yaw_deg, pitch_deg, irradiance, 0.004, color)
+    return replace(lamp, kind=LampKind.RECTANGLE, width_m=size_m[0], height_m=size_m[1], distance_m=distance_m)
+
+
+_OFF = Lamp(enabled=False)
+_PRESETS: dict[str, tuple[Environment, Lamp, tuple[Lamp, ...]]] = {
     # a key, a fill half as high on the other side, a lamp behind that parts the head from the ground
     "Three-Point": (
         Environment("Even", exposure_ev=-3.5),
         _lamp(40, 30, 2.3, 0.005, _WARM),
         (_lamp(-45, 12, 0.75, 0.012, _COOL), _lamp(155, 35, 2.6, 0.006)),
     ),
-    # a triangle of light on the far cheek, bounded by the nose's shadow
-    "Rembrandt": (Environment("Even", exposure_ev=-4.0), _lamp(48, 42, 2.9, 0.004, _WARM), ()),
-    # the shadow of the nose falls straight down; a reflector below
-    "Butterfly": (Environment("Even", exposure_ev=-3.5), _lamp(0, 48, 2.6, 0.005), (_lamp(0, -35, 0.45, 0.02),)),
+    # a triangle of light on the far cheek, bounded by the nose's shadow: a small softbox, or the triangle drowns
+    "Rembrandt": (Environment("Even", exposure_ev=-4.0), _softbox(48, 42, 2.9, (0.25, 0.35), 1.1, _WARM), ()),
+    # the shadow of the nose falls straight down from a softbox over the camera; a reflector below
+    "Butterfly": (
+        Environment("Even", exposure_ev=-3.5),
+        _softbox(0, 48, 2.7, (0.35, 0.35), 1.0),
+        (_softbox(0, -35, 0.45, (0.8, 0.5), 0.7),),
+    ),
     # half the face
     "Split": (Environment("Even", exposure_ev=-5.0), _lamp(88, 8, 3.0, 0.004), ()),
     # outlines alone

@@ -16,12 +16,13 @@ from engine.render import passes
 from engine.render.camera import bounding_ball
 from engine.render.color_scale import color_scale
 from engine.render.compose import MapComposer
-from engine.render.directional import MOST_LIGHTS, DirectionalLight, lights_of
+from engine.render.context import is_software
 from engine.render.environment import EnvironmentCache
-from engine.render.frame import FRAME, pack_frame
+from engine.render.frame import FRAME, KIND_ORDER, pack_frame
 from engine.render.occlusion import bake_visibility
 from engine.render.sampling import EnvironmentSampler, FrameSample
-from engine.render.tables import dfg_texture, scatter_texture
+from engine.render.sources import MOST_LIGHTS, LightSource, lamps_around, lights_of
+from engine.render.tables import dfg_texture, ltc_texture, scatter_texture
 from engine.render.upload import MAP_MEMORY_BYTES, MapTextures, MeshBuffers, byte_texture, fitted, split_mesh
 from engine.scene import Scene
 
@@ -29,6 +30,8 @@ LOG = logging.getLogger(__name__)
 
 Part4 = tuple[int, int, int, int]
 """A rectangle of a picture: left, bottom, width, height in pixels."""
+_READ_MAP_SIZE = 1024
+"""Side in texels of a shadow map that is read for penumbras."""
 
 
 class Renderer:
@@ -58,15 +61,18 @@ class Renderer:
         self._environments = EnvironmentCache(context)
         self._dfg = dfg_texture(context)
         self._scatter = scatter_texture(context)
+        self._ltc = ltc_texture(context)
         self._frame = context.buffer(reserve=FRAME.itemsize, dynamic=True)
         self._identity: Identity | None = None
+        self._penumbra = not is_software(context)
+        """Shadows grow softer with distance: about fifty look-ups a light, for a GPU."""
         self._maps: ReflectanceMaps | None = None
         self._mesh: MeshBuffers | None = None
         self._eye: moderngl.Texture | None = None
         self._posed: list[tuple[object, float]] = []
         self._ball: tuple[np.ndarray, float] = (np.zeros(3), 1.0)
         self._shadows: list[passes.ShadowMap] = []
-        self._shadows_of: list[tuple[object, bool] | None] = []
+        self._shadows_of: list[tuple[object, ...] | None] = []
 
     def draw(
         self,
@@ -91,12 +97,13 @@ class Renderer:
         """
         scene = project.scene
         atlas, suns = self._environments.light(scene.environment.name, scene.environment.suns)
-        lights = lights_of(scene, suns) if sample is None else sample.lights
+        lights = _in_order(_lights(project, suns) if sample is None else sample.lights)
         transparent = transparent or layers or sample is not None
         maps = self._begin(project, target, size, lights, transparent, part, sample, clip=clip)
         self._bind(maps, atlas)
         self._draw_backdrop(scene, transparent)
-        self._draw_head(scene, "PASSES" if layers else "SAMPLE" if sample is not None else "")
+        use = "PASSES" if layers else "SAMPLE" if sample is not None else ""
+        self._draw_head(scene, use, passes.lamp_defines(lights, self._penumbra))
         target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]
 
     def sampler(self, scene: Scene) -> EnvironmentSampler:
@@ -121,7 +128,8 @@ class Renderer:
         scene, context = project.scene, self.context
         atlas, suns = self._environments.light(scene.environment.name, scene.environment.suns)
         keep = target if presence < 1.0 else None
-        maps = self._begin(project, target, size, lights_of(scene, suns), transparent, part, kept=keep)
+        lights = _in_order(_lights(project, suns))
+        maps = self._begin(project, target, size, lights, transparent, part, kept=keep)
         self._bind(maps, atlas)
         if keep is None:
             self._draw_backdrop(scene, transparent)
@@ -137,7 +145,7 @@ class Renderer:
         project: Project,
         target: moderngl.Framebuffer,
         size: tuple[int, int],
-        lights: Sequence[DirectionalLight],
+        lights: Sequence[LightSource],
         transparent: bool,
         part: Part4 | None,
         sample: FrameSample | None = None,
@@ -176,12 +184,12 @@ class Renderer:
             self.context.disable(moderngl.DEPTH_TEST)
             self._backdrop.draw()
 
-    def _draw_head(self, scene: Scene, use: str) -> None:
+    def _draw_head(self, scene: Scene, use: str, lamps: tuple[str, ...]) -> None:
         context = self.context
         context.enable(moderngl.DEPTH_TEST)
         context.depth_func = "<="
         draw = self._head.draw_flat if scene.uv_view else self._head.draw
-        draw(scene.channel, use)
+        draw(scene.channel, use, lamps)
         if scene.wireframe and not use:
             self._head.draw_wires(scene.uv_view)
         context.disable(moderngl.DEPTH_TEST)
@@ -194,6 +202,7 @@ class Renderer:
         atlas.use(passes.UNIT_ENVIRONMENT)
         self._dfg.use(passes.UNIT_DFG)
         self._scatter.use(passes.UNIT_SCATTER)
+        self._ltc.use(passes.UNIT_LTC)
         for index in range(MOST_LIGHTS):  # a sampler that is not looked at wants a texture of its kind all the same
             self._shadows[min(index, len(self._shadows) - 1)].texture.use(passes.UNIT_SHADOW + index)
 
@@ -249,20 +258,24 @@ class Renderer:
         self._posed = wanted
         self._forget_shadows()
 
-    def _fit_shadows(self, lights: Sequence[DirectionalLight]) -> None:
+    def _fit_shadows(self, lights: Sequence[LightSource]) -> None:
         """A shadow map of the right size for each light, and one at least."""
-        wanted = [passes.shadow_map_size(light.softness_m, self._ball[1]) for light in lights] or [1]
-        for index, size in enumerate(wanted):
-            if index == len(self._shadows):
-                self._shadows.append(passes.ShadowMap(self.context, size))
-                self._shadows_of.append(None)
-            elif self._shadows[index].size != size:
+        radius = self._ball[1]
+        sizes = [_READ_MAP_SIZE if self._penumbra else passes.shadow_map_size(one.softness_m, radius) for one in lights]
+        for index, size in enumerate(sizes or [1]):
+            if index < len(self._shadows) and self._shadows[index].size == size:
+                continue
+            made = passes.ShadowMap(self.context, size, compared=not self._penumbra)
+            if index < len(self._shadows):
                 self._shadows[index].release()
-                self._shadows[index], self._shadows_of[index] = passes.ShadowMap(self.context, size), None
+                self._shadows[index], self._shadows_of[index] = made, None
+            else:
+                self._shadows.append(made)
+                self._shadows_of.append(None)
 
-    def _draw_shadows(self, lights: Sequence[DirectionalLight]) -> None:
+    def _draw_shadows(self, lights: Sequence[LightSource]) -> None:
         for index, light in enumerate(lights):
-            drawn = light.towards, light.shadow
+            drawn = light.kind, light.towards, light.position_m, light.shadow
             if self._shadows_of[index] != drawn:
                 self.context.enable(moderngl.DEPTH_TEST)
                 self.context.depth_func = "<="
@@ -282,7 +295,7 @@ class Renderer:
         """Give everything back to the driver; the context must be current. The renderer cannot be used afterwards."""
         self._release_identity()
         owned = (self._head, self._backdrop, self._converged, self._composer, self._environments)
-        for made in (*owned, self._dfg, self._scatter, self._frame):
+        for made in (*owned, self._dfg, self._scatter, self._ltc, self._frame):
             made.release()
         for shadow in self._shadows:
             shadow.release()
@@ -292,3 +305,12 @@ class Renderer:
 
 def _has_backdrop(scene: Scene, transparent: bool) -> bool:
     return scene.environment.visible and not transparent and not scene.uv_view
+
+
+def _lights(project: Project, suns: tuple[LightSource, ...]) -> tuple[LightSource, ...]:
+    return lights_of(project.scene, suns, *lamps_around(project.identity))
+
+
+def _in_order(lights: Sequence[LightSource]) -> list[LightSource]:
+    """By kind, as the shaders go through them."""
+    return sorted(lights, key=lambda one: KIND_ORDER[one.kind])

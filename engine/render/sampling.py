@@ -16,15 +16,16 @@ import numpy as np
 from scipy.stats import qmc
 
 from engine.color import luminance
-from engine.render.directional import (
+from engine.render.sources import (
     MOST_LIGHTS,
     MOST_SUNS,
     OCCLUDER_M,
-    DirectionalLight,
+    LightSource,
     lights_of,
+    point_of,
     turned,
 )
-from engine.scene import Scene
+from engine.scene import LampKind, Scene, Vector3
 
 SAMPLES = 256
 """After so many a picture is taken as converged."""
@@ -38,7 +39,7 @@ class FrameSample:
 
     shift_px: tuple[float, float]
     """Of the picture against its pixels, -0.5 .. 0.5, right and up."""
-    lights: tuple[DirectionalLight, ...]
+    lights: tuple[LightSource, ...]
     """All the light there is, at most `MOST_LIGHTS`."""
 
 
@@ -55,7 +56,7 @@ class EnvironmentSampler:
         self._columns = np.cumsum(light, axis=1) / np.maximum(rows, 1e-30)[:, None]
         self._share = light / max(self.total, 1e-30)
 
-    def lights(self, square: np.ndarray) -> list[DirectionalLight]:
+    def lights(self, square: np.ndarray) -> list[LightSource]:
         """One light for each point (N, 2) of the unit square, in the environment's own directions. The mean over the
         square of what they give a surface is what the environment gives it. None where the environment is dark."""
         if self.total <= 0.0:
@@ -67,14 +68,20 @@ class EnvironmentSampler:
             red, green, blue = self._radiance[y, x] * (self._solid_angles[y, x] / self._share[y, x])
             towards = self._directions[y, x].astype(np.float64)
             towards /= np.linalg.norm(towards)
-            found.append(DirectionalLight(tuple(towards.tolist()), (float(red), float(green), float(blue))))
+            found.append(LightSource(tuple(towards.tolist()), (float(red), float(green), float(blue))))
         return found
 
 
-def frame_sample(scene: Scene, environment: EnvironmentSampler, number: int) -> FrameSample:
-    """Sample `number` (from 0) of `scene`; the first 2^k of them are evenly spread for every k."""
+def frame_sample(
+    scene: Scene,
+    environment: EnvironmentSampler,
+    number: int,
+    around: tuple[Vector3, float] = ((0.0, 0.0, 0.0), 0.0),
+) -> FrameSample:
+    """Sample `number` (from 0) of `scene`, its lamps `around` a place (see `lamps_around`); the first 2^k of them are
+    evenly spread for every k."""
     pixel, disc, *sky_points = _points()[number % _COUNT]
-    lamps = [_jittered(lamp, disc) for lamp in lights_of(scene, ())]
+    lamps = [_jittered(lamp, disc) for lamp in lights_of(scene, (), *around)]
     each = MOST_LIGHTS - max(len(lamps), MOST_LIGHTS - MOST_SUNS)
     share = 2.0**scene.environment.exposure_ev / each
     sky = [
@@ -88,8 +95,14 @@ def frame_sample(scene: Scene, environment: EnvironmentSampler, number: int) -> 
     return FrameSample((float(pixel[0]) - 0.5, float(pixel[1]) - 0.5), lights)
 
 
-def _jittered(lamp: DirectionalLight, point: np.ndarray) -> DirectionalLight:
-    """The lamp seen at `point` (2,) of the unit square over its disc, whose size follows the edge of its shadow."""
+def _jittered(lamp: LightSource, point: np.ndarray) -> LightSource:
+    """The lamp seen at `point` (2,) of the unit square over its rectangle, or over its disc, whose size follows the
+    edge of its shadow."""
+    if lamp.kind == LampKind.RECTANGLE:
+        return point_of(lamp, float(point[0]), float(point[1]))
+    if lamp.kind != LampKind.DIRECTIONAL:
+        away, turn = math.sqrt(point[0]), 2 * math.pi * point[1]
+        return point_of(lamp, away * math.cos(turn), away * math.sin(turn))
     radius = math.tan(max(lamp.radius_rad, math.atan(lamp.softness_m / (2 * OCCLUDER_M))))
     towards = np.array(lamp.towards)
     side = np.cross(towards, (0.0, 1.0, 0.0) if abs(towards[1]) < 0.9 else (1.0, 0.0, 0.0))

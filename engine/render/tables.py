@@ -1,6 +1,8 @@
-"""Look-up tables that depend on nothing but physics: environment reflectance (DFG) and skin scattering."""
+"""Look-up tables that depend on nothing but physics: reflectance (DFG), lobes (LTC) and skin scattering."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import moderngl
 import numpy as np
@@ -92,6 +94,16 @@ def scatter_texture(context: moderngl.Context) -> moderngl.Texture:
     """`scatter_table` as RGB16F, edges clamped."""
     table = scatter_table()
     texture = context.texture(table.shape[1::-1], 3, table.astype(np.float16).tobytes(), alignment=2, dtype="f2")
+    texture.filter = moderngl.LINEAR, moderngl.LINEAR
+    texture.repeat_x = texture.repeat_y = False
+    return texture
+
+
+def ltc_texture(context: moderngl.Context) -> moderngl.Texture:
+    """The table of engine/render/ltc_fit.py as RGBA16F, edges clamped; rows and columns stand as those of
+    `dfg_texture`."""
+    table = np.load(Path(__file__).parent / "ltc.npy", allow_pickle=False)
+    texture = context.texture(table.shape[1::-1], 4, table.tobytes(), dtype="f2")
     texture.filter = moderngl.LINEAR, moderngl.LINEAR
     texture.repeat_x = texture.repeat_y = False
     return texture

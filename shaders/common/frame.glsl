@@ -1,4 +1,4 @@
-const int MOST_LIGHTS = 6;         // directional.py
+const int MOST_LIGHTS = 6;         // sources.py
 
 // Everything that is the same for one whole frame; engine/render/frame.py packs it in this order.
 layout(std140) uniform Frame {
@@ -7,8 +7,13 @@ layout(std140) uniform Frame {
     mat4 u_shadow_from_world[MOST_LIGHTS];  // to 0..1 in x, y and depth
     vec4 u_eye_m;                  // xyz
     vec4 u_light_direction[MOST_LIGHTS];    // xyz towards the light, half its angle (rad)
-    vec4 u_light_irradiance[MOST_LIGHTS];   // rgb, unused
-    vec4 u_shadow[MOST_LIGHTS];    // map size (texels), offset along the normal (m), depth bias, unused
+    vec4 u_light_irradiance[MOST_LIGHTS];   // rgb, of a point or spot in 1 m, of a rectangle that fills the sky; red fringe
+    vec4 u_light_position[MOST_LIGHTS];     // xyz of a point or spot, of a rectangle its corner (m), scale of a cone
+    vec4 u_light_right[MOST_LIGHTS];        // xyz side of a rectangle (m), offset of a cone
+    vec4 u_light_up[MOST_LIGHTS];           // xyz side of a rectangle (m), 1 for a point of a flat lamp
+    vec4 u_shadow[MOST_LIGHTS];    // map size (texels), offset along the normal (m), depth bias, 1 in perspective
+    vec4 u_penumbra[MOST_LIGHTS];  // near and far (m), half width and height of the light for penumbra_size
+    vec4 u_lights;                 // first point or spot, first rectangle: they come in this order; unused
     vec4 u_environment;            // cos and sin of the rotation, scale of the light, 1 when it is the backdrop
     vec4 u_display;                // scale of the whole picture, tone curve, channel, unused
     vec4 u_material;               // F0 per unit of specular map, number of lights, 1 when skin scatters, unused

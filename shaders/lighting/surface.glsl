@@ -1,6 +1,7 @@
 #include "lighting/ggx.glsl"
 #include "lighting/environment.glsl"
 #include "lighting/shadow.glsl"
+#include "lighting/lamps.glsl"
 #include "lighting/skin.glsl"
 
 uniform sampler2D t_dfg;
@@ -42,7 +43,7 @@ float reflection_visibility(Surface s, vec3 r) {
 vec3 bent(Surface s, vec3 n) { return normalize(n * s.occlusion + s.sky.xyz * (1.34 * (1.0 - s.occlusion)) + n * 1e-3); }
 
 // Image-based light. What enters the skin from all directions together is what all of it does not reflect: the rule of
-// light_directional, with the light's direction averaged out.
+// light_from, with the light's direction averaged out.
 Light light_environment(Surface s, vec3 v, float NoV, float alpha, vec4 dfg) {
     vec3 irradiance = mix(environment_diffuse(bent(s, s.normal)), environment_diffuse(bent(s, s.smooth_normal)),
                           s.smoothing);
@@ -59,36 +60,92 @@ Light light_environment(Surface s, vec3 v, float NoV, float alpha, vec4 dfg) {
     return light;
 }
 
-// One directional light with a shadow. A sun that fills an angle widens the highlight: half of it tilts the half
+// The part of a light that its shadow leaves, and what of it scattered light shows: scattering softens a shadow's edge in
+// red first (Penner and Borshukov 2011, section 1.4), by no more than it travels.
+float light_reaches(int index, Surface s, vec3 position) {
+    return shadow_visibility(index, position, s.smooth_normal) * s.occlusion;
+}
+vec3 scattered_shadow(int index, Surface s, float lit) {
+    float fringe = s.curvature > 0.0 ? u_light_irradiance[index].w : 0.0;
+    return vec3(pow(lit, 1.0 - 0.28 * fringe), lit, pow(lit, 1.0 + 0.06 * fringe));
+}
+
+// What neither the way in nor the way out reflects of light at a cosine NoL, (1 - E(NoL)) (1 - E(NoV)) / (1 - mean E):
+// with what is reflected it keeps all light in a white furnace, and changing the places of light and eye changes nothing
+// (Kelemen and Szirmay-Kalos 2001, "A Microfacet Based Coupled Specular-Matte BRDF Model", eq. 9).
+vec3 enters(Surface s, float NoL, float alpha, vec4 dfg) {
+    return (1.0 - specular_albedo(s.f0, dfg_lookup(NoL, sqrt(alpha)).xy)) * (1.0 - specular_albedo(s.f0, dfg.xy)) /
+           (1.0 - specular_albedo(s.f0, dfg.zw) + 1e-6);
+}
+
+// Light from one direction, with a shadow. A sun that fills an angle widens the highlight: half of it tilts the half
 // vector, and variances add (Karis 2013, "Real Shading in Unreal Engine 4", area lights, in spirit).
-// Diffuse light is what neither the way in nor the way out reflects, (1 - E(NoL)) (1 - E(NoV)) / (1 - mean E): the sum
-// of both keeps all light in a white furnace, and changing their places changes nothing (Kelemen and Szirmay-Kalos 2001,
-// "A Microfacet Based Coupled Specular-Matte BRDF Model", eq. 9).
-Light light_directional(int index, Surface s, vec3 v, vec3 position, float NoV, float alpha, vec4 dfg) {
-    vec3 l = u_light_direction[index].xyz;
-    vec3 irradiance = u_light_irradiance[index].rgb;
-    float roughness = sqrt(alpha);
+Light light_from(vec3 l, vec3 irradiance, int index, Surface s, vec3 v, vec3 position, float NoV, float alpha, vec4 dfg) {
+    float NoL = saturate(dot(s.normal, l));
+    vec3 inside = enters(s, NoL, alpha, dfg);
     alpha = sqrt(alpha * alpha + 0.25 * square(u_light_direction[index].w));
     vec3 h = normalize(v + l);
     float LoH = saturate(dot(l, h));
-    float NoL = saturate(dot(s.normal, l));
     float smooth_NoL = dot(s.smooth_normal, l);
-    float lit = shadow_visibility(index, position + s.smooth_normal * u_shadow[index].y) * s.occlusion;
+    float lit = light_reaches(index, s, position);
     vec3 f = fresnel_schlick(s.f0, LoH);
     vec3 cosines = mix(vec3(dot(s.normal, l)), vec3(smooth_NoL), s.smoothing);
     vec3 through = scattered_cosine(cosines, s.curvature);
-    // Scattering softens a shadow's edge in red first: Penner and Borshukov 2011, section 1.4.
-    vec3 soft_lit = s.curvature > 0.0 ? pow(vec3(lit), vec3(0.72, 1.0, 1.06)) : vec3(lit);
     Light light;
-    vec3 enters = (1.0 - specular_albedo(s.f0, dfg_lookup(NoL, roughness).xy)) * (1.0 - specular_albedo(s.f0, dfg.xy)) /
-                  (1.0 - specular_albedo(s.f0, dfg.zw) + 1e-6);
-    light.diffuse = s.albedo / PI * enters * through * soft_lit * irradiance;
+    light.diffuse = s.albedo / PI * inside * through * scattered_shadow(index, s, lit) * irradiance;
     float d = ggx_distribution(saturate(dot(s.normal, h)), alpha) * smith_visibility(NoV, NoL, alpha);
     float above = saturate(smooth_NoL * 30.0);  // a normal of the map may see a light that the mesh hides
     light.specular = f * d * NoL * lit * above * multiscatter_gain(s.f0, dfg.xy) * irradiance;
     return light;
 }
 
+Light light_directional(int index, Surface s, vec3 v, vec3 position, float NoV, float alpha, vec4 dfg) {
+    return light_from(u_light_direction[index].xyz, u_light_irradiance[index].rgb, index, s, v, position, NoV, alpha, dfg);
+}
+
+#if defined(POINT_LAMPS)
+// A point or a spot: light falls off with the square of the distance.
+Light light_point(int index, Surface s, vec3 v, vec3 position, float NoV, float alpha, vec4 dfg) {
+    vec3 to_lamp = u_light_position[index].xyz - position;
+    float distance2 = dot(to_lamp, to_lamp);
+    vec3 l = to_lamp * inversesqrt(distance2);
+    float cosine = dot(l, u_light_direction[index].xyz);
+    float cone = spot_cone(cosine, u_light_position[index].w, u_light_right[index].w);
+    float flatness = mix(1.0, max(cosine, 0.0), u_light_up[index].w);
+    vec3 irradiance = u_light_irradiance[index].rgb * (cone * flatness / distance2);
+    return light_from(l, irradiance, index, s, v, position, NoV, alpha, dfg);
+}
+#endif
+
+#if defined(RECTANGLE_LAMPS)
+// A rectangle that shines evenly: the lobe by a linearly transformed cosine, as strong as the table of environments says;
+// the diffuse part by the plain cosine, and where it scatters by the cosine of the direction the light comes from in the
+// mean. What that leaves out at the horizon, where a part of the lamp is seen, is added as it is without scattering.
+Light light_rectangle(int index, Surface s, vec3 v, vec3 position, float NoV, float alpha, vec4 dfg) {
+    vec3 a = u_light_position[index].xyz - position;
+    vec3 b = a + u_light_right[index].xyz, d = a + u_light_up[index].xyz;
+    vec3 c = b + u_light_up[index].xyz;
+    vec3 vector = vector_form_factor(a, b, c, d);
+    float size = max(length(vector), 1e-6);
+    vec3 l = vector / size;
+    float cosine = dot(s.normal, l), smooth_cosine = dot(s.smooth_normal, l);
+    vec3 through = scattered_cosine(mix(vec3(cosine), vec3(smooth_cosine), s.smoothing), s.curvature);
+    float horizon = max(form_factor(s.normal, a, b, c, d) - size * max(cosine, 0.0), 0.0);
+    float lit = light_reaches(index, s, position);
+    Light light;
+    vec3 strength = u_light_irradiance[index].rgb / PI;
+    light.diffuse = s.albedo * enters(s, saturate(cosine), alpha, dfg) * (size * through + horizon) * scattered_shadow(index, s, lit) * strength;
+    float filled = lobe_form_factor(s.normal, v, cosine_from_lobe(NoV, sqrt(alpha)), a, b, c, d);
+    float above = saturate((smooth_cosine + sqrt(size)) * 30.0);  // a lamp of this size is half below at cosine 0
+    light.specular = specular_albedo(s.f0, dfg.xy) * filled * lit * above * strength;
+    return light;
+}
+#endif
+
+Light added(Light a, Light b) { return Light(a.diffuse + b.diffuse, a.specular + b.specular); }
+
+// All light that a surface sends to the eye. Lights come in the order of their kinds; a loop whose kind is not there is
+// left out, because a software rasteriser walks through both sides of a branch.
 Light shade(Surface s, vec3 position) {
     vec3 v = normalize(u_eye_m.xyz - position);
     float NoV = max(abs(dot(s.normal, v)), 1e-3);
@@ -103,10 +160,16 @@ Light shade(Surface s, vec3 position) {
     #else
     Light light = light_environment(s, v, NoV, alpha, dfg);
     #endif
-    for (int index = 0; index < int(u_material.y); ++index) {
-        Light one = light_directional(index, s, v, position, NoV, alpha, dfg);
-        light.diffuse += one.diffuse;
-        light.specular += one.specular;
-    }
+    int first_point = int(u_lights.x), first_rectangle = int(u_lights.y), end = int(u_material.y);
+    for (int index = 0; index < first_point; ++index)
+        light = added(light, light_directional(index, s, v, position, NoV, alpha, dfg));
+    #if defined(POINT_LAMPS)
+    for (int index = first_point; index < first_rectangle; ++index)
+        light = added(light, light_point(index, s, v, position, NoV, alpha, dfg));
+    #endif
+    #if defined(RECTANGLE_LAMPS)
+    for (int index = first_rectangle; index < end; ++index)
+        light = added(light, light_rectangle(index, s, v, position, NoV, alpha, dfg));
+    #endif
     return light;
 }

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
+from engine.color import (
+    blackbody_linear,
+    blackbody_temperature,
+    bytes_from_unit,
+    linear_from_srgb,
+    srgb_from_linear,
+)
 
 ALL = np.arange(256, dtype=np.uint8)
 
@@ -49,3 +55,21 @@ def test_shape_is_kept():
         assert (
             linear_from_srgb(values).shape == srgb_from_linear(values).shape == bytes_from_unit(values).shape == shape
         )
+
+
+def test_black_bodies_have_the_chromaticity_of_the_cie_illuminants():
+    """Illuminant A is a black body of 2856 K: x = 0.44757, y = 0.40745. At 6504 K light is nearly white."""
+    xyz = np.array(
+        [(0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041)]
+    )
+    x, y, z = xyz @ blackbody_linear(2856.0)
+    np.testing.assert_allclose([x / (x + y + z), y / (x + y + z)], [0.44757, 0.40745], atol=2e-3)
+    np.testing.assert_allclose(blackbody_linear(6504.0), 1.0, atol=0.06)  # the daylight of D65 is greener
+    assert blackbody_linear(np.array([2000.0, 9000.0])).argmax(-1).tolist() == [0, 2]
+
+
+def test_the_temperature_of_a_black_body_is_told():
+    for kelvin in (2000.0, 3200.0, 5600.0, 6500.0, 12000.0):
+        assert abs(blackbody_temperature(blackbody_linear(kelvin)) - kelvin) <= 10
+    assert blackbody_temperature(np.array([1.0, 0.0, 0.0])) == 2000.0
+    assert blackbody_temperature(np.zeros(3)) > 2000.0

@@ -17,7 +17,7 @@ from engine.identity import Provenance, ReflectanceMaps
 from engine.io.files import npy_bytes, npy_from_bytes
 from engine.io.project import load_project, save_project
 from engine.project import Project, new_project
-from engine.scene import Environment, ToneCurve, ViewChannel
+from engine.scene import Environment, Lamp, LampKind, ToneCurve, ViewChannel
 from tests.heads import make_expressions, make_head
 
 
@@ -33,6 +33,8 @@ def project() -> Project:
         environment=Environment("Sunset", 0.1, -1.5, True),
         channel=ViewChannel.OFFSET,
         tone_curve=ToneCurve.LINEAR,
+        key_light=Lamp(kind=LampKind.RECTANGLE, width_m=0.3),
+        fill_lights=(Lamp(kind=LampKind.SPOT, outer_cone_rad=0.2),),
         background_srgb=(0.1, 0.2, 0.30000000000000004),
     )
     return Project(identity, ExpressionSet(identity.hash, (named, made.expressions[1])), {"Jaw Open": 1 / 3}, scene)
@@ -127,8 +129,11 @@ def test_older_files_without_a_scene_entry_take_its_default(project: Project, tm
     with zipfile.ZipFile(tmp_path / "a.expdiff") as file:
         content = json.loads(file.read("project.json"))
     del content["scene"]["wireframe"], content["scene"]["camera"]["yaw_rad"]
+    key = content["scene"]["key_light"]
+    before_kinds = ("enabled", "yaw_rad", "pitch_rad", "color_linear", "irradiance", "shadow_softness_m")
+    content["scene"]["key_light"] = {name: key[name] for name in before_kinds}
     _repack(tmp_path / "a.expdiff", tmp_path / "b.expdiff", **{"project.json": json.dumps(content).encode()})
-    assert load_project(tmp_path / "b.expdiff").scene == project.scene
+    assert load_project(tmp_path / "b.expdiff").scene == replace(project.scene, key_light=Lamp())
 
 
 def test_pickles_and_lying_headers_are_refused() -> None:

@@ -46,9 +46,13 @@ def renderer(context: moderngl.Context, shared_renderer: Renderer) -> Renderer:
 
 @pytest.fixture
 def evaluate(context: moderngl.Context) -> Evaluate:
-    """evaluate(include, expression, inputs (N, 4), **uniforms): a GLSL expression of `vec4 x`, in a float target."""
+    """evaluate(include, expression, inputs (N, 4), **uniforms): a GLSL expression of `vec4 x`, in a float target.
 
-    def run(include: str, expression: str, inputs: np.ndarray, **uniforms: float) -> np.ndarray:
+    `samplers` names texture units of the include's own samplers."""
+
+    def run(
+        include: str, expression: str, inputs: np.ndarray, samplers: dict[str, int] | None = None, **uniforms: float
+    ) -> np.ndarray:
         lines = ["#version 410 core"]
         text, _ = expand(include)
         lines += text.splitlines()
@@ -69,7 +73,7 @@ def evaluate(context: moderngl.Context) -> Evaluate:
         target, array = context.framebuffer([result]), context.vertex_array(made, [])
         with drawing_into(target):
             source.use(0)
-            set_uniforms(made, t_inputs=0, **uniforms)
+            set_uniforms(made, t_inputs=0, **uniforms, **(samplers or {}))
             context.disable(moderngl.BLEND | moderngl.DEPTH_TEST | moderngl.CULL_FACE)
             array.render(moderngl.TRIANGLES, 3)
             found = np.frombuffer(target.read(components=4, dtype="f4"), np.float32).reshape(-1, 4)

@@ -13,9 +13,9 @@ import pytest
 
 from engine.errors import FileFormatError
 from engine.render import environment
-from engine.render.directional import MOST_LIGHTS, MOST_SUNS, extract_suns, lights_of
 from engine.render.environment import BUILT_IN, EnvironmentCache, equirect_directions, equirect_radiance
-from engine.scene import Environment, KeyLight, Scene
+from engine.render.sources import MOST_LIGHTS, MOST_SUNS, extract_suns, lights_of
+from engine.scene import Environment, Lamp, Scene
 
 
 def write_hdr(path: Path, image: np.ndarray) -> str:
@@ -173,9 +173,9 @@ def test_no_more_suns_than_lights() -> None:
     assert [sun.irradiance_linear[0] for sun in suns] == sorted(
         (sun.irradiance_linear[0] for sun in suns), reverse=True
     )
-    scene = Scene(environment=Environment(rotation_rad=0.5, exposure_ev=1.0), fill_lights=(KeyLight(),) * 5)
+    scene = Scene(environment=Environment(rotation_rad=0.5, exposure_ev=1.0), fill_lights=(Lamp(),) * 5)
     lights = lights_of(scene, suns)
     assert len(lights) == MOST_LIGHTS
     assert lights[-MOST_SUNS].irradiance_linear[0] == pytest.approx(2 * suns[0].irradiance_linear[0])
-    dark = replace(scene, key_light=KeyLight(enabled=False), fill_lights=())
+    dark = replace(scene, key_light=Lamp(enabled=False), fill_lights=())
     assert len(lights_of(dark, suns)) == MOST_SUNS

@@ -21,12 +21,12 @@ from engine.render import environment, offscreen
 from engine.render.offscreen import downsample, render_image, render_layers
 from engine.render.presets import PRESETS, preset_of, with_preset
 from engine.render.renderer import Renderer
-from engine.scene import Camera, Environment, KeyLight, Scene, ToneCurve, ViewChannel
+from engine.scene import Camera, Environment, Lamp, Scene, ToneCurve, ViewChannel
 from tests.heads import make_expressions, make_head
 
 from .test_environment import write_hdr
 
-DARK = KeyLight(enabled=False)
+DARK = Lamp(enabled=False)
 
 
 @pytest.fixture(scope="module")
@@ -148,10 +148,10 @@ def test_each_preset_is_a_light_of_its_own(renderer: Renderer, head: Identity) -
 
 
 def test_lamps_add_up(renderer: Renderer, head: Identity) -> None:
-    lamps = [KeyLight(yaw_rad=yaw, irradiance=0.8) for yaw in (-0.8, 0.2, 0.9)]
+    lamps = [Lamp(yaw_rad=yaw, irradiance=0.8) for yaw in (-0.8, 0.2, 0.9)]
     dark = scened(new_project(head), environment=Environment("Even", exposure_ev=-10.0), tone_curve=ToneCurve.LINEAR)
 
-    def light(*some: KeyLight) -> np.ndarray:
+    def light(*some: Lamp) -> np.ndarray:
         lit = scened(dark, key_light=some[0], fill_lights=some[1:])
         return render_layers(lit, 48, 48, supersample=1, renderer=renderer)["RGBA"][..., :3]
 
@@ -180,7 +180,7 @@ def test_a_sun_taken_out_lights_as_it_did(renderer: Renderer, tmp_path: Path, tu
 @pytest.mark.parametrize(("yaw", "side"), [(70, 1), (-70, -1)])
 def test_light_from_the_left_lights_the_left(renderer: Renderer, head: Identity, yaw: float, side: int) -> None:
     """The subject's left, +X, is on the picture's right."""
-    key = KeyLight(yaw_rad=math.radians(yaw), pitch_rad=0.0)
+    key = Lamp(yaw_rad=math.radians(yaw), pitch_rad=0.0)
     project = scened(new_project(head), key_light=key, environment=Environment("Night Rim", exposure_ev=-6))
     light = render_image(project, 96, 96, renderer=renderer).astype(float).mean(axis=2)
     left, right = light[30:66, 30:44].mean(), light[30:66, 52:66].mean()
@@ -189,7 +189,7 @@ def test_light_from_the_left_lights_the_left(renderer: Renderer, head: Identity,
 
 def test_light_from_above_and_below(renderer: Renderer, head: Identity) -> None:
     def top_minus_bottom(pitch: float) -> float:
-        key = KeyLight(yaw_rad=0.0, pitch_rad=math.radians(pitch))
+        key = Lamp(yaw_rad=0.0, pitch_rad=math.radians(pitch))
         project = scened(new_project(head), key_light=key, environment=Environment("Night Rim", exposure_ev=-6))
         light = render_image(project, 96, 96, renderer=renderer).astype(float).mean(axis=2)
         return light[15:40, 40:56].mean() - light[56:81, 40:56].mean()
@@ -250,7 +250,7 @@ def test_key_light_has_the_irradiance_it_says(renderer: Renderer, sky: Callable[
     project = scened(
         new_project(card),
         camera=Camera(distance_m=0.5),
-        key_light=KeyLight(yaw_rad=0.0, pitch_rad=0.0, color_linear=(1.0, 1.0, 1.0), irradiance=1.5),
+        key_light=Lamp(yaw_rad=0.0, pitch_rad=0.0, color_linear=(1.0, 1.0, 1.0), irradiance=1.5),
         environment=Environment(sky(0.0)),
         tone_curve=ToneCurve.LINEAR,
     )
@@ -327,7 +327,7 @@ def two_cards() -> Identity:
 
 @pytest.mark.parametrize("softness", [0.001, 0.004, 0.02])
 def test_a_card_shadows_the_card_behind_it(renderer: Renderer, sky: Callable[[float], str], softness: float) -> None:
-    key = KeyLight(yaw_rad=math.radians(45), pitch_rad=0.0, shadow_softness_m=softness)
+    key = Lamp(yaw_rad=math.radians(45), pitch_rad=0.0, shadow_softness_m=softness)
     project = scened(
         new_project(two_cards()), camera=Camera(distance_m=0.7), key_light=key, environment=Environment(sky(0.0))
     )

@@ -13,12 +13,12 @@ from engine.color import linear_from_srgb
 from engine.identity import Identity
 from engine.project import new_project
 from engine.render import offscreen
-from engine.render.directional import MOST_LIGHTS
 from engine.render.environment import BUILT_IN, equirect_directions, equirect_radiance
 from engine.render.offscreen import render_image, render_layers, render_light
 from engine.render.renderer import Renderer
 from engine.render.sampling import EnvironmentSampler, frame_sample
-from engine.scene import Camera, Environment, KeyLight, Scene, ToneCurve
+from engine.render.sources import MOST_LIGHTS
+from engine.scene import Camera, Environment, Lamp, Scene, ToneCurve
 from tests.heads import make_head
 
 from .test_environment import write_hdr
@@ -55,7 +55,7 @@ def test_a_dark_environment_has_no_lights() -> None:
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_sample_is_a_frame_that_can_be_drawn(name: str) -> None:
-    scene = Scene(environment=Environment(name), fill_lights=(KeyLight(),) * 5)
+    scene = Scene(environment=Environment(name), fill_lights=(Lamp(),) * 5)
     sampler = sampler_of(equirect_radiance(name))
     samples = [frame_sample(scene, sampler, number) for number in (0, 1, 255, 70000)]
     assert samples[0] == frame_sample(scene, sampler, 0)
@@ -67,7 +67,7 @@ def test_a_sample_is_a_frame_that_can_be_drawn(name: str) -> None:
 
 
 def test_samples_fill_pixel_and_lamp() -> None:
-    lamp = KeyLight(yaw_rad=0.0, pitch_rad=0.0, shadow_softness_m=0.02)
+    lamp = Lamp(yaw_rad=0.0, pitch_rad=0.0, shadow_softness_m=0.02)
     scene = Scene(environment=Environment("Even"), key_light=lamp)
     samples = [frame_sample(scene, sampler_of(equirect_radiance("Even")), number) for number in range(256)]
     shift = np.array([sample.shift_px for sample in samples])

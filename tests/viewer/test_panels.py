@@ -7,7 +7,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QWidget
 
 from engine.errors import FileFormatError
-from engine.scene import ToneCurve, ViewChannel
+from engine.scene import Lamp, LampKind, ToneCurve, ViewChannel
 from engine.vocabulary import NAMES
 from tests.viewer.work import Gate
 from viewer.compare import Comparison
@@ -17,6 +17,7 @@ from viewer.panels.expressions import ExpressionsPanel
 from viewer.panels.generate import MISSING, GeneratePanel
 from viewer.panels.light import LightPanel
 from viewer.panels.look import LookPanel
+from viewer.widgets.controls import Choice
 from viewer.widgets.slider import FloatSlider, Groove
 
 
@@ -236,13 +237,13 @@ def test_light_controls_edit_the_scene_in_its_own_units_and_follow_undo(dark, qt
     start = document.project.scene
     _move(qtbot, panel.rotation, 90)
     _move(qtbot, panel.environment_exposure, -1.5)
-    _move(qtbot, panel.key_pitch, -20)
-    _move(qtbot, panel.intensity, 4.2)
+    _move(qtbot, panel.lamps.pitch, -20)
+    _move(qtbot, panel.lamps.intensity, 4.2)
     _move(qtbot, panel.exposure, 0.75)
-    panel.key.click()
+    panel.lamps.enabled.click()
     panel.visible_background.click()
     panel.suns.click()
-    panel.key_color.choose((1.0, 0.5, 0.0))
+    panel.lamps.color.choose((1.0, 0.5, 0.0))
     panel.tone.setCurrentIndex(1)
     panel.tone.activated.emit(1)
     scene = document.project.scene
@@ -262,7 +263,7 @@ def test_light_controls_edit_the_scene_in_its_own_units_and_follow_undo(dark, qt
     assert steps == 10
     assert document.project.scene == start
     assert panel.rotation.number.value() == 0
-    assert panel.key.isChecked()
+    assert panel.lamps.enabled.isChecked()
 
 
 def test_a_preset_is_one_step_and_shows_what_is_lit(dark, qtbot, document) -> None:
@@ -275,12 +276,76 @@ def test_a_preset_is_one_step_and_shows_what_is_lit(dark, qtbot, document) -> No
     panel.preset.activated.emit(at)
     assert len(document.project.scene.fill_lights) == 2
     assert panel.environment.value() == "Even"
-    _move(qtbot, panel.intensity, 1.0)
+    _move(qtbot, panel.lamps.intensity, 1.0)
     assert panel.preset.value() == ""
     document.undo()
     assert panel.preset.value() == "Three-Point"
     document.undo()
     assert document.project.scene == start
+
+
+def _pick(choice: Choice, value: object) -> None:
+    at = choice.position(value)
+    choice.setCurrentIndex(at)
+    choice.activated.emit(at)
+
+
+def test_a_lamp_shows_the_rows_of_its_kind_and_edits_them(dark, qtbot, document) -> None:
+    panel = LightPanel(document)
+    qtbot.addWidget(panel)
+    panel.show()
+    lamps = panel.lamps
+    rows = {"distance": lamps.distance, "softness": lamps.softness, "width": lamps.width, "outer": lamps.outer}
+    for kind, there in (
+        (LampKind.POINT, {"distance", "softness"}),
+        (LampKind.SPOT, {"distance", "softness", "outer"}),
+        (LampKind.RECTANGLE, {"distance", "width"}),
+        (LampKind.DIRECTIONAL, {"softness"}),
+    ):
+        _pick(lamps.kind, kind)
+        assert document.project.scene.key_light.kind == kind
+        assert {name for name, row in rows.items() if row.isVisible()} == there
+    _pick(lamps.kind, LampKind.RECTANGLE)
+    _move(qtbot, lamps.width, 0.35)
+    _move(qtbot, lamps.distance, 0.8)
+    _move(qtbot, lamps.temperature, 3200)
+    key = document.project.scene.key_light
+    assert (key.width_m, key.distance_m) == (0.35, 0.8)
+    assert key.color_linear[0] == 1.0
+    assert key.color_linear[1] > key.color_linear[2] > 0.1
+    assert lamps.temperature.number.value() == 3200
+    document.undo()
+    document.undo()
+    assert document.project.scene.key_light.distance_m == Lamp().distance_m
+    assert lamps.distance.number.value() == Lamp().distance_m
+
+
+def test_lamps_are_added_chosen_duplicated_and_removed(dark, qtbot, document) -> None:
+    panel = LightPanel(document)
+    qtbot.addWidget(panel)
+    lamps, start = panel.lamps, document.project.scene
+    assert not lamps.remove.isEnabled()
+    lamps.add.click()
+    assert len(document.project.scene.fill_lights) == 1
+    assert lamps.choice.value() == 1
+    _move(qtbot, lamps.yaw, -100)
+    assert document.project.scene.key_light == start.key_light
+    assert document.project.scene.fill_lights[0].yaw_rad == pytest.approx(math.radians(-100))
+    lamps.copy.click()
+    assert document.project.scene.fill_lights[0] == document.project.scene.fill_lights[1]
+    assert not lamps.add.isEnabled()
+    assert not lamps.copy.isEnabled()
+    _move(qtbot, lamps.yaw, 120)
+    _pick(lamps.choice, 0)
+    assert lamps.yaw.number.value() == pytest.approx(math.degrees(start.key_light.yaw_rad))
+    _pick(lamps.choice, 1)
+    lamps.remove.click()
+    assert [round(math.degrees(lamp.yaw_rad)) for lamp in document.project.scene.fill_lights] == [120]
+    assert lamps.choice.value() == 0
+    while document.undo_label:
+        document.undo()
+    assert document.project.scene == start
+    assert lamps.choice.count() == 1
 
 
 def test_a_broken_light_file_leaves_the_light_as_it_was(dark, qtbot, document, tmp_path) -> None:

@@ -1,31 +1,28 @@
-"""Light: environment, key light, exposure and tone curve."""
+"""Light: environment, lamps, exposure and tone curve."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
-from engine.color import linear_from_srgb, srgb_from_linear
 from engine.project import Project
 from engine.render.environment import BUILT_IN, equirect_radiance
 from engine.render.presets import PRESETS, preset_of, with_preset
 from engine.scene import Scene, ToneCurve
-from viewer.bind import bind_scene, environment_changed, key_light_changed
+from viewer.bind import bind_scene, environment_changed
 from viewer.document import Document
 from viewer.panels.form import form
-from viewer.widgets.controls import Choice, Color, ColorButton, Toggle
+from viewer.panels.lamp import LampControls, angle_slider
+from viewer.widgets.controls import Choice, Toggle
 from viewer.widgets.slider import FloatSlider
 
-DEGREE = math.pi / 180.0
 IMAGE_FILTER = "Environment images (*.hdr *.exr)"
 
 
 class LightPanel(QWidget):
-    """Edits `scene.environment`, `scene.key_light`, `scene.fill_lights`, `scene.exposure_ev` and `scene.tone_curve`."""
+    """Edits `scene.environment`, the lamps, `scene.exposure_ev` and `scene.tone_curve`."""
 
     def __init__(self, document: Document, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -36,41 +33,34 @@ class LightPanel(QWidget):
         self.load = QPushButton("File…", self)
         self.load.setToolTip("Light with an equirectangular .hdr or .exr image (or drop one on the window)")
         self.load.clicked.connect(self._ask_file)
-        self.rotation = _angle(180.0)
+        self.rotation = angle_slider(180.0)
         self.environment_exposure = FloatSlider((-4.0, 4.0), (-10.0, 10.0), suffix=" EV")
-        self.visible_background = Toggle("Show as background", self)
+        self.visible_background = Toggle("Visible", self)
+        self.visible_background.setToolTip("Show the environment behind the head")
         self.suns = Toggle("Sun casts shadows", self)
         self.suns.setToolTip("Small bright sources in the image light as lamps with shadows, at the same strength")
-        self.key = Toggle("Key light", self)
-        self.key_color = ColorButton("Colour of the key light", self)
-        self.key_yaw, self.key_pitch = _angle(180.0), _angle(90.0)
-        self.intensity = FloatSlider((0.0, 6.0), (0.0, 100.0), rest=1.5)
+        self.lamps = LampControls(document, self)
         self.exposure = FloatSlider((-4.0, 4.0), (-10.0, 10.0), suffix=" EV")
         self.tone = Choice(((curve.value, curve) for curve in ToneCurve), self)
         self._lay_out()
         self._show_environment(document.project)
         document.changed.connect(lambda old, new: self._show_environment(new))
         self._bind_environment()
-        self._bind_key()
         self._bind_picture()
 
     def _lay_out(self) -> None:
-        layout, choose, key = form(self), QHBoxLayout(), QHBoxLayout()
+        layout, choose, toggles = form(self), QHBoxLayout(), QHBoxLayout()
         choose.addWidget(self.environment, 1)
         choose.addWidget(self.load)
-        key.addWidget(self.key, 1)
-        key.addWidget(self.key_color)
+        toggles.addWidget(self.visible_background, 1)
+        toggles.addWidget(self.suns, 1)
         layout.addRow("Preset", self.preset)
         layout.addRow("Environment", choose)
         layout.addRow("Rotation", self.rotation)
         layout.addRow("Exposure", self.environment_exposure)
-        layout.addRow("", self.visible_background)
-        layout.addRow("", self.suns)
+        layout.addRow(toggles)
         layout.add_line()
-        layout.addRow(key)
-        layout.addRow("Direction", self.key_yaw)
-        layout.addRow("Height", self.key_pitch)
-        layout.addRow("Intensity", self.intensity)
+        self.lamps.lay_out(layout)
         layout.add_line()
         layout.addRow("Picture", self.exposure)
         layout.addRow("Tone curve", self.tone)
@@ -92,28 +82,6 @@ class LightPanel(QWidget):
             )
 
         bind_scene(self.document, self.preset, "Light preset", preset_of, _lit_by)
-
-    def _bind_key(self) -> None:
-        for control, label, name in (
-            (self.key, "Key light", "enabled"),
-            (self.key_yaw, "Key light direction", "yaw_rad"),
-            (self.key_pitch, "Key light height", "pitch_rad"),
-            (self.intensity, "Key light intensity", "irradiance"),
-        ):
-            bind_scene(
-                self.document,
-                control,
-                label,
-                lambda scene, name=name: getattr(scene.key_light, name),
-                lambda scene, value, name=name: key_light_changed(scene, **{name: value}),
-            )
-        bind_scene(
-            self.document,
-            self.key_color,
-            "Key light colour",
-            lambda scene: _shown(scene.key_light.color_linear),
-            lambda scene, value: key_light_changed(scene, color_linear=_linear(value)),
-        )
 
     def _bind_picture(self) -> None:
         document = self.document
@@ -144,23 +112,9 @@ def _lit_by(scene: Scene, name: str) -> Scene:
     return with_preset(scene, name) if name else replace(scene, fill_lights=())
 
 
-def _angle(limit: float) -> FloatSlider:
-    return FloatSlider((-limit, limit), decimals=0, suffix="°", scale=DEGREE)
-
-
 def _with_exposure(scene: Scene, value: float) -> Scene:
     return replace(scene, exposure_ev=value)
 
 
 def _with_tone(scene: Scene, value: ToneCurve) -> Scene:
     return replace(scene, tone_curve=value)
-
-
-def _shown(color_linear: Color) -> Color:
-    red, green, blue = (float(value) for value in srgb_from_linear(np.asarray(color_linear)))
-    return red, green, blue
-
-
-def _linear(color_srgb: Color) -> Color:
-    red, green, blue = (float(value) for value in linear_from_srgb(np.asarray(color_srgb, np.float32)))
-    return red, green, blue

@@ -24,7 +24,7 @@ from engine.render.directional import (
     lights_of,
     turned,
 )
-from engine.scene import Scene
+from engine.scene import Scene, staged
 
 SAMPLES = 256
 """After so many a picture is taken as converged."""
@@ -73,6 +73,7 @@ class EnvironmentSampler:
 
 def frame_sample(scene: Scene, environment: EnvironmentSampler, number: int) -> FrameSample:
     """Sample `number` (from 0) of `scene`; the first 2^k of them are evenly spread for every k."""
+    scene = staged(scene)
     pixel, disc, *sky_points = _points()[number % _COUNT]
     lamps = [_jittered(lamp, disc) for lamp in lights_of(scene, ())]
     each = MOST_LIGHTS - max(len(lamps), MOST_LIGHTS - MOST_SUNS)

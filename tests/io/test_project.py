@@ -17,7 +17,7 @@ from engine.identity import Provenance, ReflectanceMaps
 from engine.io.files import npy_bytes, npy_from_bytes
 from engine.io.project import load_project, save_project
 from engine.project import Project, new_project
-from engine.scene import Environment, ToneCurve, ViewChannel
+from engine.scene import Environment, LightStage, StageMode, ToneCurve, ViewChannel
 from tests.heads import make_expressions, make_head
 
 
@@ -33,6 +33,7 @@ def project() -> Project:
         environment=Environment("Sunset", 0.1, -1.5, True),
         channel=ViewChannel.OFFSET,
         tone_curve=ToneCurve.LINEAR,
+        stage=LightStage(True, "rig.npy", StageMode.MIXTURE, 7, ((0.0, 1.5, 0.1), (1.0, 0.0, 0.0)), 0.2),
         background_srgb=(0.1, 0.2, 0.30000000000000004),
     )
     return Project(identity, ExpressionSet(identity.hash, (named, made.expressions[1])), {"Jaw Open": 1 / 3}, scene)
@@ -126,9 +127,9 @@ def test_older_files_without_a_scene_entry_take_its_default(project: Project, tm
     save_project(project, tmp_path / "a.expdiff")
     with zipfile.ZipFile(tmp_path / "a.expdiff") as file:
         content = json.loads(file.read("project.json"))
-    del content["scene"]["wireframe"], content["scene"]["camera"]["yaw_rad"]
+    del content["scene"]["wireframe"], content["scene"]["camera"]["yaw_rad"], content["scene"]["stage"]
     _repack(tmp_path / "a.expdiff", tmp_path / "b.expdiff", **{"project.json": json.dumps(content).encode()})
-    assert load_project(tmp_path / "b.expdiff").scene == project.scene
+    assert load_project(tmp_path / "b.expdiff").scene == replace(project.scene, stage=LightStage())
 
 
 def test_pickles_and_lying_headers_are_refused() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,9 @@ def save_layers(layers: Mapping[str, np.ndarray], path: str | Path) -> None:
     write_exr(named(path, ".exr"), layers)
 
 
-def video_steps(project: Project, motion: Motion, path: str | Path, size: tuple[int, int]) -> Iterator[Written]:
+def video_steps(
+    project: Project, motion: Motion, path: str | Path, size: tuple[int, int]
+) -> Generator[Written, None, None]:
     """Write a film of `motion`, a step per frame, (width, height) `size`; iterate to the end, on one thread.
 
     To an .mp4 file or a folder of PNG files (`engine.io.video`), there whole or not at all. Draws on an OpenGL context
@@ -73,7 +75,7 @@ def video_steps(project: Project, motion: Motion, path: str | Path, size: tuple[
 
 def olat_steps(
     project: Project, folder: str | Path, size: tuple[int, int], *, linear: bool = False
-) -> Iterator[Written]:
+) -> Generator[Written, None, None]:
     """Write the OLAT set of `project`, one picture a lamp of its light stage, a step each; iterate to the end.
 
     `folder` must be new or empty, and is there whole or not at all: 000.png and so on (sRGB-encoded linear light,

@@ -249,7 +249,8 @@ def _olat(options: argparse.Namespace) -> int:
     project = _with_weights(open_project(options.path), options)
     stage, camera = _stage(project.scene, options, "0"), _camera(project.scene.camera, options)
     project = replace(project, scene=replace(project.scene, stage=stage, camera=camera))
-    done = _write_steps(olat_steps(project, options.out, options.size, linear=options.linear), "picture")
+    steps = olat_steps(project, options.out, options.size, linear=options.linear, samples=options.samples)
+    done = _write_steps(steps, "picture")
     print(f"{options.out}: {done} lamps")
     return 0
 
@@ -267,7 +268,7 @@ def _video(options: argparse.Namespace) -> int:
     project = _with_expressions(project, names, options)
     still = not (options.light_turn or options.olat or names)
     motion = Motion(options.turntable or still, options.light_turn, options.olat, names, options.seconds, options.fps)
-    done = _write_steps(video_steps(project, motion, options.out, options.size), "frame")
+    done = _write_steps(video_steps(project, motion, options.out, options.size, samples=options.samples), "frame")
     print(f"{options.out}: {done} frames")
     return 0
 

@@ -96,6 +96,7 @@ def _add_olat(commands: Commands) -> None:
     parser.add_argument("--weights", default="", metavar="LIST", help=_WEIGHTS)
     parser.add_argument("--camera", type=_angles, metavar="YAW,PITCH", help=_CAMERA)
     parser.add_argument("--linear", action="store_true", help="float OpenEXR instead of sRGB-encoded PNG, slower")
+    parser.add_argument("--samples", type=_whole, default=0, metavar="N", help=_SAMPLES)
     _add_model_options(parser)
 
 
@@ -112,12 +113,14 @@ def _add_video(commands: Commands) -> None:
     )
     parser.add_argument("--fps", type=_whole, default=30, metavar="N", help="frames a second (default 30)")
     parser.add_argument("--size", type=_size, default=(720, 720), metavar="WxH", help="pixels (default 720x720)")
+    parser.add_argument("--samples", type=_whole, default=0, metavar="N", help=_SAMPLES)
     _add_scene_options(parser)
     _add_model_options(parser)
 
 
 _WEIGHTS = 'such as "Jaw Open=0.6,Brows Up=1"'
 _CAMERA = "degrees; yaw to the subject's left, pitch up"
+_SAMPLES = "frames of the converging picture in each, such as 16: soft true shadows, slower (default 0: as it is live)"
 _RIG = "lamp directions or positions: .json, .txt, .csv or .npy (default: 156 lamps)"
 
 

@@ -56,12 +56,13 @@ def save_layers(layers: Mapping[str, np.ndarray], path: str | Path) -> None:
 
 
 def video_steps(
-    project: Project, motion: Motion, path: str | Path, size: tuple[int, int]
+    project: Project, motion: Motion, path: str | Path, size: tuple[int, int], *, samples: int = 0
 ) -> Generator[Written, None, None]:
     """Write a film of `motion`, a step per frame, (width, height) `size`; iterate to the end, on one thread.
 
     To an .mp4 file or a folder of PNG files (`engine.io.video`), there whole or not at all. Draws on an OpenGL context
-    of its own. ExportError as `writing_video`; GraphicsError and FileFormatError as the renderer.
+    of its own, `samples` as in `render_image`. ExportError as `writing_video`; GraphicsError and FileFormatError as the
+    renderer.
     """
     from engine.render.motion import frame_count, moved
     from engine.render.offscreen import own_renderer, render_image
@@ -69,12 +70,12 @@ def video_steps(
     count = frame_count(project, motion)
     with writing_video(Path(path).expanduser(), size, motion.fps) as write, own_renderer() as renderer:
         for frame in range(count):
-            write(render_image(moved(project, motion, frame, count), *size, renderer=renderer))
+            write(render_image(moved(project, motion, frame, count), *size, samples=samples, renderer=renderer))
             yield Written(frame + 1, count, f"frame {frame + 1}")
 
 
 def olat_steps(
-    project: Project, folder: str | Path, size: tuple[int, int], *, linear: bool = False
+    project: Project, folder: str | Path, size: tuple[int, int], *, linear: bool = False, samples: int = 0
 ) -> Generator[Written, None, None]:
     """Write the OLAT set of `project`, one picture a lamp of its light stage, a step each; iterate to the end.
 
@@ -82,23 +83,23 @@ def olat_steps(
     clipped at 1, over black, no tone curve), or with `linear` 000.exr (linear float, alpha associated); `surface.exr`
     with the layers of the surface; `lights.json` with lamps, camera and colour space. Errors as `video_steps`.
     """
-    from engine.render.offscreen import own_renderer, render_image, render_layers
+    from engine.render.offscreen import own_renderer, render_image, render_layers, render_light
     from engine.render.olat import olat_description, olat_project
 
     about = olat_description(project, size, ".exr" if linear else ".png")
     total = len(about["lights"])
     with filling(Path(folder).expanduser()) as place, own_renderer() as renderer:
+        layers = render_layers(olat_project(project, 0), *size, renderer=renderer)
+        surface = {"alpha": layers["RGBA"][..., 3]} | {name: layers[name] for name in SURFACE_LAYERS}
+        write_exr(place / about["surface"], surface)
         for lamp, light in enumerate(about["lights"]):
             lit, target = olat_project(project, lamp), place / light["file"]
             if not linear:
-                write_png(target, render_image(lit, *size, renderer=renderer))
-            if linear or lamp == 0:
-                layers = render_layers(lit, *size, renderer=renderer)
-                if linear:
-                    write_exr(target, {"RGBA": layers["RGBA"]})
-                if lamp == 0:
-                    alpha = {"alpha": layers["RGBA"][..., 3]}
-                    write_exr(place / about["surface"], alpha | {name: layers[name] for name in SURFACE_LAYERS})
+                write_png(target, render_image(lit, *size, samples=samples, renderer=renderer))
+            elif samples:
+                write_exr(target, {"RGBA": render_light(lit, *size, samples=samples, renderer=renderer)})
+            else:
+                write_exr(target, {"RGBA": render_layers(lit, *size, renderer=renderer)["RGBA"]})
             yield Written(lamp + 1, total, light["file"])
         write_json(place / "lights.json", about)
 

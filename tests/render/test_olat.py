@@ -17,7 +17,7 @@ from engine.export import olat_steps
 from engine.io.images import read_rgb
 from engine.io.rig import read_rig
 from engine.project import Project, new_project
-from engine.render.offscreen import render_layers
+from engine.render.offscreen import render_layers, render_light
 from engine.scene import LightStage, Scene, StageMode, ToneCurve
 from tests.heads import make_head
 
@@ -66,6 +66,19 @@ def test_weighted_pictures_are_the_picture_in_that_light(project: Project, tmp_p
         total += picture * np.float32(weights)
     assert wanted.max() > 0.1
     np.testing.assert_allclose(total, wanted, atol=1e-5 if linear else 0.012)
+
+
+def test_converged_pictures_add_up_to_the_converged_picture(project: Project, tmp_path: Path) -> None:
+    deque(olat_steps(project, tmp_path / "set", (32, 24), linear=True, samples=32), maxlen=0)
+    mixture = (0.7, 0.1, 0.2), (0.0, 0.3, 0.9), (0.4, 0.4, 0.1)
+    stage = replace(project.scene.stage, enabled=True, mode=StageMode.MIXTURE, mixture_linear=mixture)
+    wanted = render_light(replace(project, scene=replace(project.scene, stage=stage)), 32, 24, samples=256)[..., :3]
+    layers = [read_exr(tmp_path / "set" / f"00{lamp}.exr") for lamp in range(3)]
+    pictures = [np.stack([layer[letter] for letter in "RGB"], -1) for layer in layers]
+    total = sum(picture * np.float32(weights) for picture, weights in zip(pictures, mixture, strict=True))
+    assert wanted.max() > 0.1
+    assert np.mean(total) == pytest.approx(wanted.mean(), rel=0.02)
+    assert np.sqrt(((total - wanted) ** 2).mean()) < 0.03 * wanted.max()
 
 
 def test_lamps_and_camera_are_those_of_the_pictures(project: Project, tmp_path: Path) -> None:

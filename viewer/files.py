@@ -101,7 +101,7 @@ def _write_video(saved: str, motion: Motion, size: tuple[int, int], path: str, s
     try:
         with closing(video_steps(load_project(saved), motion, path, size)) as steps:
             for step in steps:
-                sender.send(FileStep(step.index, step.total, step.label))
+                sender.send(FileStep(step.index, step.total, f"{step.label} of {step.total}"))
         sender.send(None)
     except BrokenPipeError:
         pass

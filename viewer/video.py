@@ -144,9 +144,9 @@ class VideoExport(QWidget):
         self.jobs.start(files.exporting_video(project, settings.motion, settings.size, path))
 
     def _stepped(self, number: int, step: Progress) -> None:
-        self.bar.setRange(0, step.total)
+        self.bar.setRange(0, step.total if step.index else 0)
         self.bar.setValue(step.index)
-        self.label.setText(f"{files.shown(self._path)}, {step.label} of {step.total}")
+        self.label.setText(f"{files.shown(self._path)}: {step.label}")
 
     def _ended(self, message: str) -> None:
         if not self.jobs.busy:

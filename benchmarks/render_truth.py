@@ -78,8 +78,8 @@ def compare(found: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> Differe
 
     shown = [srgb_from_linear(np.clip(image, 0, 1)).astype(np.float32) * counts[..., None] for image in (truth, found)]
     error = ((shown[0] - shown[1])[counts] ** 2).mean()
-    flip, _, _ = evaluate(*shown, "LDR", inputsRGB=True, applyMagma=False)
-    bias = (found[counts].mean() - truth[counts].mean()) / truth[counts].mean()
+    flip, _, _ = evaluate(shown[0], shown[1], "LDR", inputsRGB=True, applyMagma=False)
+    bias = (np.mean(found[counts]) - np.mean(truth[counts])) / truth[counts].mean()
     return Difference(-10 * math.log10(max(error, 1e-12)), float(bias), float(np.asarray(flip)[..., 0][counts].mean()))
 
 
@@ -179,7 +179,8 @@ class Judge:
         directions = sphere_directions(count)
         for first in range(0, count, 6):
             lamps = tuple(
-                LightSource((x, y, z), (share,) * 3, softness_m=0.0005) for x, y, z in directions[first : first + 6]
+                LightSource((x, y, z), (share, share, share), softness_m=0.0005)
+                for x, y, z in directions[first : first + 6]
             )
             total += self.sampled(ball, lamps, 1)
         return total
@@ -218,7 +219,7 @@ class Judge:
         errors = {}
         for count in (16, 64, 256):
             found = render_light(head, *self.size, samples=count, renderer=self.renderer)[..., :3]
-            errors[count] = float(np.sqrt(((found - truth.light)[inside] ** 2).mean()))
+            errors[count] = float(np.sqrt(np.mean((found - truth.light)[inside] ** 2)))
             result = compare(found, truth.light, inside)
             wanted, good = ("40 dB", result.psnr_db >= 40) if count == 256 else ("-", True)
             yield Line(f"Converging, head with its shadows, {count} frames", str(result), wanted, good)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.diffusion.request import GenerateRequest, Step
     from engine.expression import ExpressionSet
     from engine.project import Project
-    from engine.scene import Scene
+    from engine.scene import Camera, LightStage, Scene
 
 LOG = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ def _generate(options: argparse.Namespace) -> int:
     if out.suffix == SUFFIX:
         save_project(project, out)
     else:
-        _write_folder(jreflectance_steps(project, out))
+        _write_steps(jreflectance_steps(project, out), "expression")
         _list_person(out, options.split)
     for line in report(project.identity, made.expressions):
         print(line)
@@ -236,8 +236,40 @@ def _export(options: argparse.Namespace) -> int:
     if options.format == "glb":
         export_glb(project, options.out, current_textures=options.textures == "current")
     else:
-        _write_folder(jreflectance_steps(project, options.out))
+        _write_steps(jreflectance_steps(project, options.out), "expression")
     print(f"{options.out}: {len(names)} expressions of {project.identity.name}")
+    return 0
+
+
+def _olat(options: argparse.Namespace) -> int:
+    from engine.export import olat_steps
+    from engine.io.files import check_fillable
+
+    check_fillable(Path(options.out).expanduser())
+    project = _with_weights(open_project(options.path), options)
+    stage, camera = _stage(project.scene, options, "0"), _camera(project.scene.camera, options)
+    project = replace(project, scene=replace(project.scene, stage=stage, camera=camera))
+    steps = olat_steps(project, options.out, options.size, linear=options.linear, samples=options.samples)
+    done = _write_steps(steps, "picture")
+    print(f"{options.out}: {done} lamps")
+    return 0
+
+
+def _video(options: argparse.Namespace) -> int:
+    from engine.export import video_steps
+    from engine.io.video import check_video
+    from engine.render.motion import Motion
+    from engine.vocabulary import parse_names
+
+    check_video(Path(options.out).expanduser(), options.size, options.fps)
+    project = open_project(options.path)
+    project = replace(_with_weights(project, options), scene=_scene(project.scene, options))
+    names = tuple(name for name in parse_names(options.expressions or "") if name != "Neutral")
+    project = _with_expressions(project, names, options)
+    still = not (options.light_turn or options.olat or names)
+    motion = Motion(options.turntable or still, options.light_turn, options.olat, names, options.seconds, options.fps)
+    done = _write_steps(video_steps(project, motion, options.out, options.size, samples=options.samples), "frame")
+    print(f"{options.out}: {done} frames")
     return 0
 
 
@@ -251,14 +283,11 @@ def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
         from engine.render.presets import PRESETS, with_preset
 
         scene = with_preset(scene, _named(options.preset, PRESETS) or options.preset)
-    environment, camera = scene.environment, scene.camera
+    environment = scene.environment
     if options.light is not None:
         environment = replace(environment, name=_light(options.light))
     if options.light_rotation is not None:
         environment = replace(environment, rotation_rad=math.radians(options.light_rotation))
-    if options.camera is not None:
-        yaw, pitch = options.camera
-        camera = replace(camera, yaw_rad=math.radians(yaw), pitch_rad=math.radians(pitch))
     if options.channel is not None:
         labels = {name: item for item in ViewChannel for name in (_plain(item.value), _plain(item.name))}
         if _plain(options.channel) not in labels:
@@ -267,9 +296,46 @@ def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
         scene = with_channel(scene, labels[_plain(options.channel)])
     if options.scale_end is not None:
         scene = replace(scene, scale_end=options.scale_end)
+    camera = _camera(scene.camera, options)
     if options.uv:
         scene, camera = replace(scene, uv_view=True), replace(camera, uv_center=(0.5, 0.5), uv_span=1.0)
-    return replace(scene, environment=environment, camera=camera)
+    scene = replace(scene, environment=environment, camera=camera)
+    return replace(scene, stage=_stage(scene, options, options.stage))
+
+
+def _camera(camera: Camera, options: argparse.Namespace) -> Camera:
+    if options.camera is None:
+        return camera
+    yaw, pitch = options.camera
+    return replace(camera, yaw_rad=math.radians(yaw), pitch_rad=math.radians(pitch))
+
+
+def _stage(scene: Scene, options: argparse.Namespace, wanted: str | None) -> LightStage:
+    """The scene's light stage with --rig, and as `wanted` lights it: a mode, a lamp's number or a file of a mixture."""
+    from engine.io.rig import read_mixture
+    from engine.render.stage import lamp_directions
+    from engine.scene import StageMode
+
+    stage = scene.stage
+    if options.rig is not None:
+        stage = replace(stage, rig=options.rig)
+    count = len(lamp_directions(stage))
+    if wanted is None:
+        return stage
+    stage = replace(stage, enabled=True)
+    if wanted.isdecimal():
+        if int(wanted) >= count:
+            raise EngineError(f"stage: expected a lamp from 0 to {count - 1}, found {wanted}")
+        return replace(stage, mode=StageMode.ONE, lamp=int(wanted))
+    if name := _named(wanted, [mode.value for mode in StageMode]):
+        return replace(stage, mode=StageMode(name))
+    if not Path(wanted).is_file():
+        known = ", ".join(mode.value for mode in StageMode)
+        raise EngineError(f"stage: expected one of {known}, a lamp's number, or a file that exists, found '{wanted}'")
+    given = read_mixture(wanted)
+    if len(given) != count:
+        raise EngineError(f"{wanted}: expected intensities of {count} lamps, found {len(given)}; is it another rig's?")
+    return replace(stage, mode=StageMode.MIXTURE, mixture_linear=tuple(tuple(map(float, row)) for row in given))
 
 
 def _plain(text: str) -> str:
@@ -361,14 +427,18 @@ def _show(bar, step: Step) -> None:
     bar.set_postfix_str(step.label)
 
 
-def _write_folder(steps: Iterator) -> None:
+def _write_steps(steps: Iterator, unit: str) -> int:
+    """Iterate `steps` to the end under a bar of `unit`s; how many steps it says there are."""
     from tqdm import tqdm
 
-    with tqdm(desc="write", unit="expression", disable=None, file=sys.stderr) as bar:
+    done = 0
+    with tqdm(desc="write", unit=unit, disable=None, file=sys.stderr) as bar:
         for step in steps:
+            done = step.total
             bar.total = step.total
             bar.set_postfix_str(step.label, refresh=False)
             bar.update(step.index - bar.n)
+    return done
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -378,6 +448,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "generate": _generate,
     "render": _render,
     "export": _export,
+    "olat": _olat,
+    "video": _video,
 }
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_generate(commands)
     _add_render(commands)
     _add_export(commands)
+    _add_olat(commands)
+    _add_video(commands)
     commands.add_parser("dataset", help="make training data; see expdiff dataset --help", add_help=False)
     commands.add_parser("train", help="train the model; see expdiff train --help", add_help=False)
     commands.add_parser("evaluate", help="measure the model; see expdiff evaluate --help", add_help=False)
@@ -68,10 +70,7 @@ def _add_render(commands: Commands) -> None:
     parser = _command(commands, "render", "make a picture without a window")
     parser.add_argument("path", metavar="PATH", help=KINDS)
     parser.add_argument("--out", required=True, metavar="FILE", help="picture to write: .png, or .exr with every layer")
-    parser.add_argument("--weights", default="", metavar="LIST", help='such as "Jaw Open=0.6,Brows Up=1"')
-    parser.add_argument("--light", metavar="NAME|FILE", help="a built-in light, or a .hdr or .exr file")
-    parser.add_argument("--preset", metavar="NAME", help="portrait lighting, such as Rembrandt; --light still counts")
-    parser.add_argument("--light-rotation", type=_number, metavar="DEG", help="turn the light around the head")
+    _add_scene_options(parser)
     parser.add_argument("--size", type=_size, default=(1024, 1024), metavar="WxH", help="pixels (default 1024x1024)")
     parser.add_argument("--transparent", action="store_true", help="no background: write alpha")
     parser.add_argument(
@@ -81,6 +80,63 @@ def _add_render(commands: Commands) -> None:
         metavar="N",
         help="converge over N frames, 256 for a still: the environment casts shadows (default: drawn at once)",
     )
+    parser.add_argument("--reference", metavar="PNG", help="compare with this picture; exit code 1 where it differs")
+    parser.add_argument(
+        "--tolerance", type=_number, default=3.0, metavar="T", help="largest difference of 255 (default 3)"
+    )
+    _add_model_options(parser)
+
+
+def _add_olat(commands: Commands) -> None:
+    parser = _command(commands, "olat", "write a picture for each lamp of a light stage, to relight from")
+    parser.add_argument("path", metavar="PATH", help=KINDS)
+    parser.add_argument("--out", required=True, metavar="DIR", help="new or empty folder")
+    parser.add_argument("--rig", metavar="FILE", help=_RIG)
+    parser.add_argument("--size", type=_size, default=(512, 512), metavar="WxH", help="pixels (default 512x512)")
+    parser.add_argument("--weights", default="", metavar="LIST", help=_WEIGHTS)
+    parser.add_argument("--camera", type=_angles, metavar="YAW,PITCH", help=_CAMERA)
+    parser.add_argument("--linear", action="store_true", help="float OpenEXR instead of sRGB-encoded PNG, slower")
+    parser.add_argument("--samples", type=_whole, default=0, metavar="N", help=_SAMPLES)
+    _add_model_options(parser)
+
+
+def _add_video(commands: Commands) -> None:
+    parser = _command(commands, "video", "write a film: turntable, turning light, one lamp at a time, expressions")
+    parser.add_argument("path", metavar="PATH", help=KINDS)
+    parser.add_argument("--out", required=True, metavar="FILE.mp4|DIR", help="H.264, or a new folder of PNG files")
+    parser.add_argument("--turntable", action="store_true", help="the camera goes round the head (default)")
+    parser.add_argument("--light-turn", action="store_true", help="the light goes round the head")
+    parser.add_argument("--olat", action="store_true", help="one lamp of the light stage at a time")
+    parser.add_argument("--expressions", metavar="NAMES", help="these in turn, or all: from 0 to 1 and back")
+    parser.add_argument(
+        "--seconds", type=_positive, metavar="S", help="length (default 6; with --olat one frame a lamp)"
+    )
+    parser.add_argument("--fps", type=_whole, default=30, metavar="N", help="frames a second (default 30)")
+    parser.add_argument("--size", type=_size, default=(720, 720), metavar="WxH", help="pixels (default 720x720)")
+    parser.add_argument("--samples", type=_whole, default=0, metavar="N", help=_SAMPLES)
+    _add_scene_options(parser)
+    _add_model_options(parser)
+
+
+_WEIGHTS = 'such as "Jaw Open=0.6,Brows Up=1"'
+_CAMERA = "degrees; yaw to the subject's left, pitch up"
+_SAMPLES = "frames of the converging picture in each, such as 16: soft true shadows, slower (default 0: as it is live)"
+_RIG = "lamp directions or positions: .json, .txt, .csv or .npy (default: 156 lamps)"
+
+
+def _add_scene_options(parser: argparse.ArgumentParser) -> None:
+    """What is seen, and in which light."""
+    parser.add_argument("--weights", default="", metavar="LIST", help=_WEIGHTS)
+    parser.add_argument("--light", metavar="NAME|FILE", help="a built-in light, or a .hdr or .exr file")
+    parser.add_argument("--preset", metavar="NAME", help="portrait lighting, such as Rembrandt; --light still counts")
+    parser.add_argument("--light-rotation", type=_number, metavar="DEG", help="turn the light around the head")
+    parser.add_argument(
+        "--stage",
+        metavar="MODE|LAMP|FILE",
+        help="light stage: full-on, gradient-x, complement-x ..., environment, a lamp's number, or a file with red "
+        "green blue of each lamp",
+    )
+    parser.add_argument("--rig", metavar="FILE", help=_RIG)
     parser.add_argument(
         "--channel", metavar="NAME", help="such as diffuse, roughness, curvature, diffuse change (default shaded)"
     )
@@ -88,14 +144,7 @@ def _add_render(commands: Commands) -> None:
         "--scale-end", type=_number, metavar="X", help="value at the end of the channel's colours (default: fits)"
     )
     parser.add_argument("--uv", action="store_true", help="the skin laid out flat, as the maps are")
-    parser.add_argument(
-        "--camera", type=_angles, metavar="YAW,PITCH", help="degrees; yaw to the subject's left, pitch up"
-    )
-    parser.add_argument("--reference", metavar="PNG", help="compare with this picture; exit code 1 where it differs")
-    parser.add_argument(
-        "--tolerance", type=_number, default=3.0, metavar="T", help="largest difference of 255 (default 3)"
-    )
-    _add_model_options(parser)
+    parser.add_argument("--camera", type=_angles, metavar="YAW,PITCH", help=_CAMERA)
 
 
 def _add_export(commands: Commands) -> None:
@@ -128,6 +177,13 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
 def _number(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _positive(text: str) -> float:
+    value = _number(text)
+    if not 0 < value <= 3600:
         raise ValueError(text)
     return value
 

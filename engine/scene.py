@@ -72,6 +72,24 @@ class ToneCurve(StrEnum):
     ACES = "ACES"
 
 
+class StageMode(StrEnum):
+    """Which lamps of a light stage are lit, and how brightly. Value = the label in menus."""
+
+    ONE = "One lamp"
+    FULL = "Full-on"
+    GRADIENT_X = "Gradient X"
+    """Spherical gradients: brightest on the subject's left (X), above (Y), in front (Z); dark opposite."""
+    GRADIENT_Y = "Gradient Y"
+    GRADIENT_Z = "Gradient Z"
+    COMPLEMENT_X = "Complement X"
+    """What a gradient leaves of full-on."""
+    COMPLEMENT_Y = "Complement Y"
+    COMPLEMENT_Z = "Complement Z"
+    MIXTURE = "Mixture"
+    ENVIRONMENT = "Environment"
+    """The scene's environment, shown by the lamps."""
+
+
 @dataclass(frozen=True, slots=True)
 class Camera:
     """An orbit camera around a target."""
@@ -144,6 +162,24 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class LightStage:
+    """A sphere of lamps around the head; while enabled it takes the place of environment and lamps."""
+
+    enabled: bool = False
+    rig: str = ""
+    """Path of a file of lamp directions (`engine.io.rig`); empty for the built-in 156 lamps."""
+    mode: StageMode = StageMode.ONE
+    lamp: int = 0
+    """Number of the lamp in mode ONE; beyond the rig it starts again at 0."""
+    mixture_linear: tuple[Vector3, ...] = ()
+    """RGB of each lamp in mode MIXTURE; 1 is a lamp as bright as in mode ONE, and lamps beyond the list are off."""
+    rotation_rad: float = 0.0
+    """Turns the rig around +Y, as `Environment.rotation_rad` does an environment."""
+    exposure_ev: float = 0.0
+    """Stops applied to the lamps."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """All of it."""
 
@@ -152,6 +188,7 @@ class Scene:
     key_light: Lamp = field(default_factory=Lamp)
     fill_lights: tuple[Lamp, ...] = ()
     """Further lamps: fill, rim. At most `MOST_FILL_LIGHTS` are drawn."""
+    stage: LightStage = field(default_factory=LightStage)
     exposure_ev: float = 0.0
     """Stops applied to the whole picture."""
     tone_curve: ToneCurve = ToneCurve.NEUTRAL
@@ -179,3 +216,16 @@ class Scene:
 def with_channel(scene: Scene, channel: ViewChannel) -> Scene:
     """`scene` showing `channel`, on a colour scale that fits: a fixed one was meant for another unit."""
     return replace(scene, channel=channel, scale_end=0.0) if channel is not scene.channel else scene
+
+
+def staged(scene: Scene) -> Scene:
+    """`scene` as it is lit: with its light stage on, environment and lamps are off, turned and exposed as the rig is.
+
+    What the rig's lamps give is `engine.render.stage.stage_light`.
+    """
+    stage, own = scene.stage, scene.environment
+    if not stage.enabled:
+        return scene
+    exposure_ev = stage.exposure_ev + (own.exposure_ev if stage.mode is StageMode.ENVIRONMENT else 0.0)
+    environment = Environment(rotation_rad=stage.rotation_rad, exposure_ev=exposure_ev)
+    return replace(scene, environment=environment, key_light=Lamp(enabled=False), fill_lights=())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -152,6 +154,55 @@ def test_render_lays_the_maps_out_flat(saved: str, head: Identity, tmp_path: Pat
     assert np.abs(read_rgb(Path(out)).astype(int) - head.maps.diffuse_srgb).mean() < 4
 
 
+def test_render_under_a_light_stage(saved: str, tmp_path: Path) -> None:
+    (tmp_path / "rig.csv").write_text("1,0,0.3\n-1,0,0.3\n")
+    (tmp_path / "mixture.csv").write_text("0,0,0\n0,2,0\n")
+    rig = ["--rig", str(tmp_path / "rig.csv"), "--size", "48x48"]
+    pictures = {}
+    for stage in ("0", "1", "full-on", str(tmp_path / "mixture.csv")):
+        out = str(tmp_path / "a.png")
+        assert main(["render", saved, "--out", out, "--stage", stage, *rig]) == 0
+        pictures[stage] = read_rgb(Path(out)).astype(int)
+    left, right = (slice(16, 32), slice(28, 34)), (slice(16, 32), slice(14, 20))
+    assert pictures["0"][left].mean() > 2 * pictures["0"][right].mean()
+    assert pictures["1"][right].mean() > 2 * pictures["1"][left].mean()
+    assert pictures["full-on"][left].mean() == pytest.approx(pictures["full-on"][right].mean(), rel=0.15)
+    green = pictures[str(tmp_path / "mixture.csv")][right].reshape(-1, 3).mean(0)
+    assert green[1] > 4 * max(green[0], green[2])
+
+
+def test_olat_writes_a_set(saved: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rig.csv").write_text("1,0,0.3\n-1,0,0.3\n")
+    out = tmp_path / "set"
+    arguments = ["--rig", str(tmp_path / "rig.csv"), "--size", "24x32", "--weights", "Jaw Open=0.5", "--camera", "20,5"]
+    assert main(["olat", saved, "--out", str(out), *arguments]) == 0
+    assert "2 lamps" in capsys.readouterr().out
+    about = json.loads((out / "lights.json").read_text())
+    assert about["weights"] == {"Jaw Open": 0.5}
+    assert about["camera"]["eye_m"][0] > 0
+    assert [read_rgb(out / light["file"]).shape for light in about["lights"]] == [(32, 24, 3)] * 2
+
+
+def test_video_moves_what_is_asked_for(saved: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def frames(name: str, *arguments: str) -> list[np.ndarray]:
+        out = tmp_path / name
+        length = ["--seconds", "0.5", "--fps", "8", "--size", "32x32"]
+        assert main(["video", saved, "--out", str(out), *length, *arguments]) == 0
+        assert "4 frames" in capsys.readouterr().out
+        assert [file.name for file in sorted(out.iterdir())] == [f"frame_{n:04d}.png" for n in range(1, 5)]
+        return [read_rgb(file).astype(int) for file in sorted(out.iterdir())]
+
+    turning = frames("turntable")
+    assert np.abs(turning[2] - turning[0]).mean() > 2  # the back of the head
+    talking = frames("expressions", "--expressions", "Jaw Open")
+    assert (talking[2] != talking[0]).any()
+    np.testing.assert_array_equal(talking[1], talking[3])  # up and down the same way
+    lamps = frames("lamps", "--olat")
+    assert all(np.abs(one - other).mean() > 1 for one, other in itertools.pairwise(lamps[:3]))
+    assert main(["video", saved, "--out", str(tmp_path / "a.mp4"), "--seconds", "0.5", "--size", "32x32"]) == 0
+    assert (tmp_path / "a.mp4").stat().st_size > 500
+
+
 def test_what_the_cache_has_is_not_made_again(bare: str, head: Identity, tmp_path: Path, cache: Path) -> None:
     made = make_expressions(head)
     request = GenerateRequest(head, ("Jaw Open",))
@@ -280,6 +331,16 @@ def test_sixteen_bit_and_grey_maps_are_taken_and_said(person: Path, capsys: pyte
         (["render", "{saved}", "--out", "{tmp}/a.png", "--light", "moon"], "unknown light 'moon'"),
         (["render", "{saved}", "--out", "{tmp}/a.png", "--channel", "taste"], "unknown channel"),
         (["render", "{saved}", "--out", "{tmp}/a.gif", "--size", "8x8"], "ends in .png"),
+        (["render", "{saved}", "--out", "{tmp}/a.png", "--stage", "gradient"], "expected one of One lamp, Full-on"),
+        (["render", "{saved}", "--out", "{tmp}/a.png", "--stage", "156"], "a lamp from 0 to 155"),
+        (["render", "{saved}", "--out", "{tmp}/a.png", "--rig", "{tmp}/text.txt"], "found words"),
+        (["olat", "{saved}", "--out", "{person}"], "empty or a new folder"),
+        (["olat", "{saved}", "--out", "{tmp}/o", "--rig", "{tmp}/none.json"], "none.json"),
+        (["olat", "{saved}", "--out", "{tmp}/text.txt/o", "--size", "8x8"], "place that can be written"),
+        (["video", "{saved}", "--out", "{tmp}/a.mp4", "--size", "33x32"], "even sizes"),
+        (["video", "{saved}", "--out", "{tmp}/a.mov"], "ends in .mp4"),
+        (["video", "{saved}", "--out", "{person}"], "empty or a new folder"),
+        (["video", "{saved}", "--out", "{tmp}/v", "--expressions", "Jaw Opne"], "did you mean Jaw Open"),
         (["export", "{saved}", "--format", "glb", "--out", "{tmp}/a.obj"], "ends in .glb"),
         (["export", "{saved}", "--format", "glb", "--out", "{tmp}/text.txt/a.glb"], "place that can be written"),
         (["export", "{saved}", "--format", "jreflectance", "--out", "{tmp}/text.txt"], "place that can be written"),
@@ -311,6 +372,8 @@ def test_what_cannot_be_done_is_one_line(
         ["render", "x", "--out", "a.png", "--light-rotation", "inf"],
         ["export", "x", "--out", "a.glb"],
         ["export", "x", "--out", "a", "--format", "fbx"],
+        ["olat", "x"],
+        ["video", "x", "--out", "a", "--seconds", "0"],
         ["generate", "x", "--out", "a", "--seed", "-1"],
         ["generate", "x", "--out", "a", "--device", "tpu"],
     ],

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from engine.export import export_glb, jreflectance_steps, save_layers, save_screenshot
+from engine.errors import EngineError, ExportError
+from engine.export import export_glb, jreflectance_steps, only, save_layers, save_screenshot, video_steps
 from engine.io.open import open_project
-from engine.io.project import save_project
+from engine.io.project import load_project, save_project
+from engine.io.video import check_video
 from engine.project import Project
+from engine.render.motion import Motion
 
 PROJECT_SUFFIX = ".expdiff"
 IMAGE_SUFFIXES = (".hdr", ".exr")
@@ -54,6 +62,52 @@ def saving_picture(image: np.ndarray, path: str) -> Iterator[FileStep]:
 def saving_layers(layers: Mapping[str, np.ndarray], path: str) -> Iterator[FileStep]:
     """Job: write an OpenEXR file of `render_layers`; the result is the path."""
     return _writing(save_layers, layers, path)
+
+
+def exporting_video(project: Project, motion: Motion, size: tuple[int, int], path: str) -> Iterator[FileStep]:
+    """Job: write a film of (width, height) `size` to an .mp4 or a folder of PNG files; the result is the path.
+
+    In a process of its own: compiling, drawing and reading back hold the interpreter's lock for a second or more, which
+    no thread beside the window may do.
+    """
+    yield FileStep(0, 1, "getting ready")
+    check_video(Path(path), size, motion.fps)
+    shown_names = dict.fromkeys((*project.active(), *motion.expressions))
+    spawn = get_context("spawn")
+    receiver, sender = spawn.Pipe(duplex=False)
+    with TemporaryDirectory(prefix="expdiff-") as folder, receiver:
+        saved = os.path.join(folder, "film" + PROJECT_SUFFIX)
+        save_project(only(project, tuple(shown_names)), saved)
+        process = spawn.Process(target=_write_video, args=(saved, motion, size, path, sender), daemon=True)
+        with sender:
+            process.start()
+        try:
+            while (message := receiver.recv()) is not None:
+                if isinstance(message, Exception):
+                    raise message
+                yield message
+            yield FileStep(1, 1, f"Wrote {shown(path)}", path)
+        except EOFError:
+            raise ExportError(f"{path}: expected a whole film, found that its process ended; try again") from None
+        finally:
+            receiver.close()  # which the process takes as the wish to stop, and clears up
+            process.join()
+
+
+def _write_video(saved: str, motion: Motion, size: tuple[int, int], path: str, sender: Connection) -> None:
+    """In the other process: a step per frame, then None, or the exception that ended it."""
+    if hasattr(os, "nice"):
+        os.nice(10)  # a software driver uses every core
+    try:
+        with closing(video_steps(load_project(saved), motion, path, size)) as steps:
+            for step in steps:
+                sender.send(FileStep(step.index, step.total, f"{step.label} of {step.total}"))
+        sender.send(None)
+    except BrokenPipeError:
+        pass
+    except Exception as error:
+        with suppress(BrokenPipeError):
+            sender.send(error if isinstance(error, EngineError) else RuntimeError(f"{type(error).__name__}: {error}"))
 
 
 def save(project: Project, path: str) -> str:

@@ -55,6 +55,7 @@ class Menus:
         self._add(menu, "Save Project &As…", window.save_as, "Ctrl+Shift+S")
         menu.addSeparator()
         self._add(menu, "S&creenshot…", window.ask_screenshot, "Ctrl+P")
+        self._add(menu, "Export &Video…", window.ask_video, "Ctrl+Shift+P")
         self._add(menu, "Export &GLB…", self._ask_glb, "Ctrl+E")
         self._add(menu, "Export &J-Reflectance Folder…", self._ask_export_folder, "Ctrl+Shift+E")
         menu.addSeparator()

@@ -41,6 +41,10 @@ QMainWindow::separator {{ background: #1a1b1d; width: 3px; height: 3px; }}
 QDockWidget {{ titlebar-close-icon: none; }}
 QDockWidget::title {{ background: {_WINDOW}; padding: 7px 10px 4px 10px; text-align: left; }}
 QDockWidget {{ color: {_QUIET}; font-weight: 600; }}
+QTabBar::tab {{ background: {_WINDOW}; color: {_QUIET}; padding: 5px 12px; border: none;
+  border-top: 2px solid transparent; }}
+QTabBar::tab:selected {{ color: {_TEXT}; border-top-color: {ACCENT}; }}
+QTabBar::tab:hover {{ color: {_TEXT}; }}
 QMenuBar {{ background: #1a1b1d; padding: 1px 4px; }}
 QMenuBar::item {{ padding: 4px 9px; background: transparent; border-radius: 3px; }}
 QMenuBar::item:selected {{ background: {_RAISED}; }}

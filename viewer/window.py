@@ -25,6 +25,8 @@ from viewer.panels.expressions import ExpressionsPanel
 from viewer.panels.generate import GeneratePanel
 from viewer.panels.light import LightPanel
 from viewer.panels.look import LookPanel
+from viewer.panels.stage import StagePanel
+from viewer.video import KINDS, VideoDialog, VideoExport
 from viewer.viewport import Viewport
 
 APPLICATION = "ExpDiff Studio"
@@ -96,7 +98,8 @@ class MainWindow(QMainWindow):
         self.color_bar, self.wipe = ColorBar(self.viewport), WipeLine(self.viewport)
         self.left_color_bar = ColorBar(self.viewport, left=True)
         self.notifier = Notifier(self.viewport)
-        self.light = LightPanel(self.document)
+        self.light, self.stage = LightPanel(self.document), StagePanel(self.document)
+        self._docks: list[QDockWidget] = []
         expressions = ExpressionsPanel(self.document, self.generation)
         self._dock("Expressions", expressions, Qt.DockWidgetArea.LeftDockWidgetArea)
         generate = GeneratePanel(self.document, self.generation)
@@ -104,6 +107,7 @@ class MainWindow(QMainWindow):
         for title, panel in (
             ("Generate", generate),
             ("Light", self.light),
+            ("Light Stage", self.stage),
             ("View", LookPanel(self.document, self.comparison)),
         ):
             self._dock(title, PanelScroll(panel), Qt.DockWidgetArea.RightDockWidgetArea)
@@ -112,8 +116,13 @@ class MainWindow(QMainWindow):
             assert isinstance(scroll, PanelScroll)
             scroll.keep_tight()
             scroll.grown.connect(self._give_room)
+        light, stage = self.docks()[2:4]
+        self.tabifyDockWidget(light, stage)
+        light.raise_()
         self.facts = QLabel(self)
         self.facts.setContentsMargins(0, 0, 10, 0)
+        self.video = VideoExport(self)
+        self.statusBar().addPermanentWidget(self.video)
         self.statusBar().addPermanentWidget(self.facts)
         self.statusBar().setSizeGripEnabled(False)
         self.menus = Menus(self)
@@ -131,15 +140,16 @@ class MainWindow(QMainWindow):
         dock.setObjectName(title)
         dock.setWidget(panel)
         self.addDockWidget(area, dock)
+        self._docks.append(dock)
 
     def _give_room(self) -> None:
         """As much height as the panels ask for."""
-        docks = self.docks()[1:]
+        docks = list(self.docks()[1:])
         self.resizeDocks(docks, [dock.sizeHint().height() for dock in docks], Qt.Orientation.Vertical)
 
-    def docks(self) -> list[QDockWidget]:
-        """The docks in the order they were added."""
-        return self.findChildren(QDockWidget, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    def docks(self) -> tuple[QDockWidget, ...]:
+        """The docks in the order they were added (that of Qt's children changes when one is raised)."""
+        return tuple(self._docks)
 
     def _connect(self) -> None:
         self.document.changed.connect(self._show_project)
@@ -153,6 +163,8 @@ class MainWindow(QMainWindow):
         self.file_jobs.stepped.connect(lambda number, step: self.statusBar().showMessage(step.label))
         self.file_jobs.failed.connect(self._file_failed)
         self.file_jobs.finished.connect(self._file_finished)
+        self.video.told.connect(self.notifier.info)
+        self.video.failed.connect(lambda error: self.notifier.error(describe(error)))
 
     def _restore(self) -> None:
         self.generation.fill(bool(self.settings.value(FILL, True, type=bool)))
@@ -269,6 +281,16 @@ class MainWindow(QMainWindow):
                 self.save_picture(path, dialog.settings)
         dialog.deleteLater()
 
+    def ask_video(self) -> None:
+        """Ask what shall move, then for the file or folder."""
+        project = self.document.project
+        dialog = VideoDialog(project, self)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            path, _ = QFileDialog.getSaveFileName(self, "Export video", project.identity.name + ".mp4", KINDS)
+            if path:
+                self.video.start(project, dialog.settings, path)
+        dialog.deleteLater()
+
     # Events
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
@@ -299,8 +321,10 @@ class MainWindow(QMainWindow):
         """Stop the jobs, wait for them, and release OpenGL with its context current. May be called twice."""
         if not self._closed:
             self._closed = True
+            self.stage.stop()
             self.jobs.close()
             self.file_jobs.close()
+            self.video.jobs.close()
             self.viewport.release()
 
     def reset_weights(self) -> None:

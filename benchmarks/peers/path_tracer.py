@@ -170,7 +170,7 @@ def _cosine_weights() -> np.ndarray:
     """(_TABLE, 1): weights of the values of a row, linear in between, in 2 int f(x) x dx."""
     x = np.linspace(0, 1, 20 * (_TABLE - 1) + 1)
     hats = np.maximum(1 - np.abs(x[:, None] * (_TABLE - 1) - np.arange(_TABLE)), 0)
-    return 2 * np.trapezoid(hats * x[:, None], x, axis=0)[:, None]
+    return 2 * np.asarray(np.trapezoid(hats * x[:, None], x, axis=0))[:, None]
 
 
 def trace(project: Project, size: tuple[int, int], light: Light, samples: int, faults: Faults | None = None) -> Truth:
@@ -241,7 +241,7 @@ def _material(mi: Any, identity: Identity, part: Part, faults: Faults) -> dict[s
     if faults.specular_and_roughness_swapped:
         specular, roughness = np.repeat(roughness, 3, axis=2), specular.mean(axis=2, keepdims=True)
     slope = np.zeros((*maps.size, 3), np.float32)
-    slope[..., :2] = maps.slope * np.float32([1, -1 if faults.slope_y_flipped else 1])
+    slope[..., :2] = maps.slope * np.array([1, -1 if faults.slope_y_flipped else 1], np.float32)
     images = {"diffuse": maps.diffuse_srgb.astype(np.float32) / 255, "specular": specular}
     images |= {"roughness": roughness, "slope": slope}
     textures = {name: _bitmap(mi, image) for name, image in images.items()}

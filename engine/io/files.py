@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,36 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if temporary.exists():
             temporary.unlink()
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder` that becomes it when the block ends well.
+
+    ExportError where `folder` is there and not empty (nothing of it is touched), or the place cannot be written.
+    """
+    check_fillable(folder)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if folder.exists():
+            folder.rmdir()
+        os.replace(temporary, folder)
+    except OSError as error:
+        raise ExportError(
+            f"{folder}: expected a place that can be written, found: {error.strerror or error}"
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_fillable(folder: Path) -> None:
+    """ExportError where `folder` is no place for `filling`, best asked before long work."""
+    if folder.exists() and not folder.is_dir():
+        raise ExportError(f"{folder}: expected a folder, found a file; choose another name")
+    if folder.exists() and any(folder.iterdir()):
+        raise ExportError(f"{folder}: expected an empty or a new folder, found files in it; choose another name")
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -7,6 +7,7 @@ head. See shaders/common/equirect.glsl and octahedron.glsl.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -190,28 +191,41 @@ class EnvironmentCache:
         self._context = context
         self._program = program(context, "fullscreen.vert", "prefilter.frag")
         self._array = context.vertex_array(self._program, [])
-        self._lights: dict[tuple[str, int, bool], EnvironmentLight] = {}
-        self._sampler: tuple[tuple[str, int], EnvironmentSampler] | None = None
+        self._lights: dict[Hashable, EnvironmentLight] = {}
+        self._sampler: tuple[Hashable, EnvironmentSampler] | None = None
 
     def light(self, name: str, suns: bool = True) -> EnvironmentLight:
         """A built-in light or file, filtered on first use, with its suns taken out where `suns`; FileFormatError as
         `equirect_radiance`."""
-        key = (name, _changed(name), suns)
-        if key not in self._lights:
+
+        def make() -> EnvironmentLight:
             radiance, found = equirect_radiance(name), ()
             if suns:
                 radiance, found = extract_suns(radiance, *equirect_directions(*radiance.shape[:2]))
-            self._lights[key] = EnvironmentLight(self._filtered(radiance), found)
-        self._lights[key] = self._lights.pop(key)  # last used comes last
+            return EnvironmentLight(self._filtered(radiance), found)
+
+        return self._kept((name, _changed(name), suns), make)
+
+    def picture(self, radiance: np.ndarray | None, key: Hashable) -> moderngl.Texture:
+        """The atlas of (H, W, 3) float32 `radiance`, or of darkness for None; `key` is equal for equal pictures."""
+        if radiance is None:
+            radiance, key = np.zeros((32, 64, 3), np.float32), None
+        return self._kept(key, lambda: EnvironmentLight(self._filtered(radiance), ())).atlas
+
+    def _kept(self, key: Hashable, make: Callable[[], EnvironmentLight]) -> EnvironmentLight:
+        self._lights[key] = self._lights.pop(key) if key in self._lights else make()  # last used comes last
         while len(self._lights) > _KEPT:
             self._lights.pop(next(iter(self._lights))).atlas.release()
         return self._lights[key]
 
     def sampler(self, name: str) -> EnvironmentSampler:
         """Of a built-in light or file, suns and all; the last one is kept. FileFormatError as `equirect_radiance`."""
-        key = (name, _changed(name))
+        return self.picture_sampler(lambda: equirect_radiance(name), (name, _changed(name)))
+
+    def picture_sampler(self, make: Callable[[], np.ndarray], key: Hashable) -> EnvironmentSampler:
+        """Of the (H, W, 3) radiance that `make` gives, kept while `key` is the same."""
         if self._sampler is None or self._sampler[0] != key:
-            radiance = equirect_radiance(name)
+            radiance = make()
             self._sampler = key, EnvironmentSampler(radiance, *equirect_directions(*radiance.shape[:2]))
         return self._sampler[1]
 

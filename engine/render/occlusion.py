@@ -80,7 +80,7 @@ def bake_visibility(
     sky, cosine = (np.frombuffer(each.read(), np.float32).reshape(side * side, -1)[:count].copy() for each in outputs)
     for made in (array, shader, target, *outputs, *inputs, frame, shadow):
         made.release()
-    hidden = sky / _DIRECTIONS * np.float32([3, 3, 3, 1])
+    hidden = sky / _DIRECTIONS * np.array([3, 3, 3, 1], np.float32)
     half = np.concatenate([0.75 * points[1], np.full((count, 1), 0.5)], axis=1, dtype=np.float32)
     return Visibility(cosine[:, 0] / np.maximum(cosine[:, 1], 1e-6), half - hidden)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import product
 
 import numpy as np
@@ -149,11 +150,18 @@ def _with_renderer(renderer: Renderer | None, draw: Callable[[Renderer], None]) 
     if renderer is not None:
         draw(renderer)
         return
+    with own_renderer() as renderer:
+        draw(renderer)
+
+
+@contextmanager
+def own_renderer() -> Iterator[Renderer]:
+    """A renderer on a context of its own, current on this thread until the block ends; GraphicsError without OpenGL."""
     context = standalone_context()
     try:
         renderer = Renderer(context)
         try:
-            draw(renderer)
+            yield renderer
         finally:
             renderer.release()
     finally:

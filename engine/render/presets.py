@@ -61,12 +61,16 @@ PRESETS: tuple[str, ...] = tuple(_PRESETS)
 
 
 def with_preset(scene: Scene, name: str) -> Scene:
-    """`scene` lit by the preset `name`; camera, channel and exposure stay. EngineError for an unknown name."""
+    """`scene` lit by the preset `name`, its light stage off; camera, channel and exposure stay.
+
+    EngineError for an unknown name.
+    """
     if name not in _PRESETS:
         raise EngineError(f"preset '{name}': expected one of {', '.join(PRESETS)}")
     environment, key, fill = _PRESETS[name]
     environment = replace(environment, visible=scene.environment.visible)
-    return replace(scene, environment=environment, key_light=key, fill_lights=fill)
+    stage = replace(scene.stage, enabled=False)
+    return replace(scene, environment=environment, key_light=key, fill_lights=fill, stage=stage)
 
 
 def preset_of(scene: Scene) -> str:

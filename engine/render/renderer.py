@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import moderngl
 import numpy as np
@@ -17,14 +18,15 @@ from engine.render.camera import bounding_ball
 from engine.render.color_scale import color_scale
 from engine.render.compose import MapComposer
 from engine.render.context import is_software
-from engine.render.environment import EnvironmentCache
+from engine.render.environment import EnvironmentCache, EnvironmentLight
 from engine.render.frame import FRAME, KIND_ORDER, pack_frame
 from engine.render.occlusion import bake_visibility
 from engine.render.sampling import EnvironmentSampler, FrameSample
 from engine.render.sources import MOST_LIGHTS, LightSource, lamps_around, lights_of
+from engine.render.stage import stage_key, stage_light, stage_radiance
 from engine.render.tables import dfg_texture, ltc_texture, scatter_texture
 from engine.render.upload import MAP_MEMORY_BYTES, MapTextures, MeshBuffers, byte_texture, fitted, split_mesh
-from engine.scene import Scene
+from engine.scene import Scene, staged
 
 LOG = logging.getLogger(__name__)
 
@@ -95,8 +97,9 @@ class Renderer:
         The backdrop has alpha 1, or with `transparent` alpha 0 and no colour; the head has alpha 1. Sets all GL state
         it needs and leaves depth test, culling, blending and scissor off. FileFormatError for a broken light.
         """
+        atlas, suns = self._light_of(project.scene)
+        project = _lit(project)
         scene = project.scene
-        atlas, suns = self._environments.light(scene.environment.name, scene.environment.suns)
         lights = _in_order(_lights(project, suns) if sample is None else sample.lights)
         transparent = transparent or layers or sample is not None
         maps = self._begin(project, target, size, lights, transparent, part, sample, clip=clip)
@@ -108,7 +111,15 @@ class Renderer:
 
     def sampler(self, scene: Scene) -> EnvironmentSampler:
         """What `frame_sample` draws the environment of `scene` from; FileFormatError for a broken light."""
+        if scene.stage.enabled:
+            return self._environments.picture_sampler(lambda: stage_radiance(scene), stage_key(scene))
         return self._environments.sampler(scene.environment.name)
+
+    def _light_of(self, scene: Scene) -> EnvironmentLight:
+        if not scene.stage.enabled:
+            return self._environments.light(scene.environment.name, scene.environment.suns)
+        lamps = stage_light(scene)
+        return EnvironmentLight(self._environments.picture(lamps.radiance, stage_key(scene)), lamps.lights)
 
     def show(
         self,
@@ -125,8 +136,9 @@ class Renderer:
 
         With `presence` below 1 it is blended over what `target` holds.
         """
+        atlas, suns = self._light_of(project.scene)
+        project = _lit(project)
         scene, context = project.scene, self.context
-        atlas, suns = self._environments.light(scene.environment.name, scene.environment.suns)
         keep = target if presence < 1.0 else None
         lights = _in_order(_lights(project, suns))
         maps = self._begin(project, target, size, lights, transparent, part, kept=keep)
@@ -136,7 +148,7 @@ class Renderer:
         if not transparent:
             context.enable(moderngl.BLEND)
             over = moderngl.ONE_MINUS_SRC_ALPHA
-            context.blend_func = moderngl.SRC_ALPHA, over, moderngl.ONE, over
+            context.blend_func = moderngl.SRC_ALPHA, over, moderngl.ONE, over  # pyright: ignore[reportAttributeAccessIssue]
         self._converged.draw(*frames, presence)
         context.disable(moderngl.BLEND)
 
@@ -305,6 +317,11 @@ class Renderer:
 
 def _has_backdrop(scene: Scene, transparent: bool) -> bool:
     return scene.environment.visible and not transparent and not scene.uv_view
+
+
+def _lit(project: Project) -> Project:
+    """`project` with the scene that its light stage, if on, makes of its own."""
+    return replace(project, scene=staged(project.scene)) if project.scene.stage.enabled else project
 
 
 def _lights(project: Project, suns: tuple[LightSource, ...]) -> tuple[LightSource, ...]:

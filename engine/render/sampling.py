@@ -25,7 +25,7 @@ from engine.render.sources import (
     point_of,
     turned,
 )
-from engine.scene import LampKind, Scene, Vector3
+from engine.scene import LampKind, Scene, Vector3, staged
 
 SAMPLES = 256
 """After so many a picture is taken as converged."""
@@ -80,6 +80,7 @@ def frame_sample(
 ) -> FrameSample:
     """Sample `number` (from 0) of `scene`, its lamps `around` a place (see `lamps_around`); the first 2^k of them are
     evenly spread for every k."""
+    scene = staged(scene)
     pixel, disc, *sky_points = _points()[number % _COUNT]
     lamps = [_jittered(lamp, disc) for lamp in lights_of(scene, (), *around)]
     each = MOST_LIGHTS - max(len(lamps), MOST_LIGHTS - MOST_SUNS)

@@ -17,7 +17,7 @@ from engine.identity import Provenance, ReflectanceMaps
 from engine.io.files import npy_bytes, npy_from_bytes
 from engine.io.project import load_project, save_project
 from engine.project import Project, new_project
-from engine.scene import Environment, Lamp, LampKind, ToneCurve, ViewChannel
+from engine.scene import Environment, Lamp, LampKind, LightStage, StageMode, ToneCurve, ViewChannel
 from tests.heads import make_expressions, make_head
 
 
@@ -35,6 +35,7 @@ def project() -> Project:
         tone_curve=ToneCurve.LINEAR,
         key_light=Lamp(kind=LampKind.RECTANGLE, width_m=0.3),
         fill_lights=(Lamp(kind=LampKind.SPOT, outer_cone_rad=0.2),),
+        stage=LightStage(True, "rig.npy", StageMode.MIXTURE, 7, ((0.0, 1.5, 0.1), (1.0, 0.0, 0.0)), 0.2),
         background_srgb=(0.1, 0.2, 0.30000000000000004),
     )
     return Project(identity, ExpressionSet(identity.hash, (named, made.expressions[1])), {"Jaw Open": 1 / 3}, scene)
@@ -128,12 +129,12 @@ def test_older_files_without_a_scene_entry_take_its_default(project: Project, tm
     save_project(project, tmp_path / "a.expdiff")
     with zipfile.ZipFile(tmp_path / "a.expdiff") as file:
         content = json.loads(file.read("project.json"))
-    del content["scene"]["wireframe"], content["scene"]["camera"]["yaw_rad"]
+    del content["scene"]["wireframe"], content["scene"]["camera"]["yaw_rad"], content["scene"]["stage"]
     key = content["scene"]["key_light"]
     before_kinds = ("enabled", "yaw_rad", "pitch_rad", "color_linear", "irradiance", "shadow_softness_m")
     content["scene"]["key_light"] = {name: key[name] for name in before_kinds}
     _repack(tmp_path / "a.expdiff", tmp_path / "b.expdiff", **{"project.json": json.dumps(content).encode()})
-    assert load_project(tmp_path / "b.expdiff").scene == replace(project.scene, key_light=Lamp())
+    assert load_project(tmp_path / "b.expdiff").scene == replace(project.scene, key_light=Lamp(), stage=LightStage())
 
 
 def test_pickles_and_lying_headers_are_refused() -> None:

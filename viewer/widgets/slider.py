@@ -159,6 +159,13 @@ class FloatSlider(QWidget):
         self.groove.reset.connect(lambda: self._set(self._rest))
         self.number.valueChanged.connect(self._set)
 
+    def set_range(self, low: float, high: float) -> None:
+        """Another range of shown numbers, for groove and typing alike, without emitting anything."""
+        for control, ticks in ((self.groove, self._ticks), (self.number, 1)):
+            blocked = control.blockSignals(True)
+            control.setRange(round(low * ticks), round(high * ticks))
+            control.blockSignals(blocked)
+
     def show_value(self, value: float) -> None:
         """Show `value` without emitting anything."""
         shown = value / self._scale

@@ -1,0 +1,192 @@
+"""Light stage: a rig of lamps around the head, one at a time or in any mixture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QToolButton, QWidget
+
+from engine.errors import EngineError
+from engine.io.rig import read_rig
+from engine.project import Project
+from engine.render.stage import LAMP_IRRADIANCE, lamp_directions, lamp_irradiance
+from engine.scene import LightStage, Scene, StageMode
+from viewer.bind import Control, bind_scene
+from viewer.document import Document
+from viewer.panels.form import form
+from viewer.widgets.controls import Choice, Toggle
+from viewer.widgets.rig_map import RigMap
+from viewer.widgets.slider import FloatSlider
+
+BUILT_IN = "156 lamps"
+FILE_FILTER = "Lamp directions (*.json *.txt *.csv *.npy)"
+PLAY_MS = 100
+"""From lamp to lamp; frames that take longer slow the walk down, because ticks of a QTimer do not queue."""
+
+
+class StagePanel(QWidget):
+    """Edits `scene.stage`."""
+
+    def __init__(self, document: Document, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.document = document
+        self.on = Toggle("Light stage", self)
+        self.on.setToolTip("Lamps all around the head take the place of environment and lamps")
+        self.rig = Choice([(BUILT_IN, "")], self)
+        self.load = QPushButton("File…", self)
+        self.load.setToolTip("Directions or positions of lamps, one a line: x to the subject's left, y up, z ahead")
+        self.load.clicked.connect(self._ask_file)
+        self.mode = Choice(((mode.value, mode) for mode in StageMode), self)
+        self.mode.setToolTip("Environment shows the environment of the light panel with the lamps of the rig")
+        self.lamp = FloatSlider((0.0, 155.0), decimals=0)
+        self.play = QToolButton(self)
+        self.play.setText("▶")
+        self.play.setToolTip("Go from lamp to lamp")
+        self.play.setCheckable(True)
+        self.play.toggled.connect(self._play_toggled)
+        self.rotation = FloatSlider((-180.0, 180.0), decimals=0, suffix="°", scale=math.pi / 180.0)
+        self.exposure = FloatSlider((-4.0, 4.0), (-10.0, 10.0), suffix=" EV")
+        self.map = RigMap(self)
+        self._timer = QTimer(self, interval=PLAY_MS)
+        self._timer.timeout.connect(self._step)
+        self._shown: tuple[object, ...] | None = None
+        self._lay_out()
+        self._bind_all()
+        self.map.pressed.connect(self._lamp_pressed)
+        self.map.dragged.connect(self._lamp_dragged)
+        self.map.released.connect(document.seal)
+        document.changed.connect(lambda old, new: self._show(new))
+        self._show(document.project)
+
+    def _lay_out(self) -> None:
+        layout, choose, walk = form(self), QHBoxLayout(), QHBoxLayout()
+        choose.addWidget(self.rig, 1)
+        choose.addWidget(self.load)
+        walk.addWidget(self.lamp, 1)
+        walk.addWidget(self.play)
+        layout.addRow(self.on)
+        layout.addRow("Rig", choose)
+        layout.addRow("Lit", self.mode)
+        layout.addRow("Lamp", walk)
+        layout.addRow(self.map)
+        layout.addRow("Rotation", self.rotation)
+        layout.addRow("Exposure", self.exposure)
+
+    def _bind_all(self) -> None:
+        def bound(control: Control, label: str, name: str, write: Callable[[Scene, Any], Scene]) -> None:
+            bind_scene(self.document, control, label, lambda scene: getattr(scene.stage, name), write)
+
+        bound(self.on, "Light stage", "enabled", lambda scene, value: _changed(scene, enabled=value))
+        bound(self.rig, "Rig", "rig", lambda scene, value: _changed(scene, rig=value))
+        bound(self.mode, "Light stage", "mode", _with_mode)
+        bound(self.lamp, "Lamp", "lamp", lambda scene, value: _lit_by_one(scene, round(value)))
+        bound(self.rotation, "Rotate rig", "rotation_rad", lambda scene, value: _changed(scene, rotation_rad=value))
+        bound(self.exposure, "Light stage exposure", "exposure_ev", lambda s, value: _changed(s, exposure_ev=value))
+
+    # Showing
+
+    def _show(self, project: Project) -> None:
+        """Follow the rig, its file, and which lamps are lit."""
+        scene, stage = project.scene, project.scene.stage
+        if not stage.enabled or stage.mode is not StageMode.ONE:
+            self.stop()
+        known = stage, scene.environment
+        if known == self._shown:
+            return
+        self._shown = known
+        if self.rig.position(stage.rig) < 0:
+            self.rig.set_items([(BUILT_IN, ""), (Path(stage.rig).name, stage.rig)])
+            self.rig.show_value(stage.rig)
+        try:
+            directions, light = lamp_directions(stage), lamp_irradiance(scene)
+        except EngineError:  # the viewport says it
+            directions, light = np.zeros((0, 3)), np.zeros((0, 3))
+        self.lamp.set_range(0.0, float(max(len(directions) - 1, 0)))
+        self.map.show_rig(directions, light if stage.enabled else np.zeros_like(light))
+        for control in (self.rig, self.load, self.mode, self.rotation, self.exposure):
+            control.setEnabled(stage.enabled)
+        for control in (self.lamp, self.play):
+            control.setEnabled(stage.enabled and stage.mode is StageMode.ONE)
+
+    # The user's doing
+
+    def _ask_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Lamps of a rig", "", FILE_FILTER)
+        if path:
+            self.use_file(path)
+
+    def use_file(self, path: str) -> None:
+        """Take the rig from the file at `path`. It is read first: FileFormatError leaves the rig as it was."""
+        read_rig(path)
+        self._edit("Rig", _changed(self.document.project.scene, rig=path))
+
+    def _lamp_pressed(self, lamp: int) -> None:
+        """Light this one alone; in a mixture, switch it over."""
+        scene = self.document.project.scene
+        if scene.stage.enabled and scene.stage.mode is StageMode.MIXTURE:
+            self._edit("Mixture", _switched(scene, lamp))
+        else:
+            self._edit("Lamp", _lit_by_one(scene, lamp), "map")
+
+    def _lamp_dragged(self, lamp: int) -> None:
+        scene = self.document.project.scene
+        if scene.stage.mode is StageMode.ONE:
+            self._edit("Lamp", _lit_by_one(scene, lamp), "map")
+
+    def _edit(self, label: str, scene: Scene, merge: str | None = None) -> None:
+        if scene != self.document.project.scene:
+            self.document.edit(label, merge=("stage", merge) if merge else None, scene=scene)
+
+    # Playing
+
+    def _play_toggled(self, on: bool) -> None:
+        self.play.setText("■" if on else "▶")
+        if on:
+            self._timer.start()
+        else:
+            self._timer.stop()
+            self.document.seal()
+
+    def _step(self) -> None:
+        """The next lamp; one walk is one undo step."""
+        scene = self.document.project.scene
+        count = len(lamp_directions(scene.stage))
+        self._edit("Play lamps", _lit_by_one(scene, (scene.stage.lamp + 1) % count), "play")
+
+    def stop(self) -> None:
+        """Stop going from lamp to lamp."""
+        self.play.setChecked(False)
+
+
+def _changed(scene: Scene, **changes: Any) -> Scene:
+    return replace(scene, stage=replace(scene.stage, **changes))
+
+
+def _lit_by_one(scene: Scene, lamp: int) -> Scene:
+    return _changed(scene, enabled=True, mode=StageMode.ONE, lamp=lamp)
+
+
+def _with_mode(scene: Scene, name: str) -> Scene:
+    """Qt gives an enum of strings back as its text. A mixture that was never made starts from what is lit."""
+    mode = StageMode(name)
+    if mode is StageMode.MIXTURE and not scene.stage.mixture_linear:
+        return _changed(scene, mode=mode, mixture_linear=_mixture(lamp_irradiance(scene) / LAMP_IRRADIANCE))
+    return _changed(scene, mode=mode)
+
+
+def _switched(scene: Scene, lamp: int) -> Scene:
+    """The mixture with one lamp off, or on at 1."""
+    stage: LightStage = scene.stage
+    light = lamp_irradiance(scene) / LAMP_IRRADIANCE
+    light[lamp] = 0.0 if light[lamp].any() else 1.0
+    return replace(scene, stage=replace(stage, mixture_linear=_mixture(light)))
+
+
+def _mixture(light: np.ndarray) -> tuple[tuple[float, float, float], ...]:
+    return tuple((float(red), float(green), float(blue)) for red, green, blue in light)

@@ -1,0 +1,158 @@
+"""Films from the window: what shall move, and the export beside the GUI thread with its progress in the status bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QSpinBox,
+    QToolButton,
+    QWidget,
+)
+
+from engine.project import Project
+from engine.render.motion import DEFAULT_SECONDS, Motion
+from engine.render.stage import lamp_directions
+from viewer import files
+from viewer.jobs import JobRunner, Progress
+from viewer.panels.form import form
+from viewer.widgets.controls import Choice
+
+KINDS = "MP4, H.264 (*.mp4);;Folder of PNG files (*)"
+SIZES = ((720, 720), (1080, 1080), (1280, 720), (1920, 1080), (3840, 2160))
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSettings:
+    """What a film shall be."""
+
+    motion: Motion
+    size: tuple[int, int]
+
+
+class VideoDialog(QDialog):
+    """What moves, how long, and how large."""
+
+    def __init__(self, project: Project, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Export video")
+        self._project = project
+        self.turntable = QCheckBox("The camera goes round the head", self)
+        self.turntable.setChecked(True)
+        self.light_turn = QCheckBox("The light goes round the head", self)
+        self.olat = QCheckBox("One lamp of the light stage at a time", self)
+        there = tuple(name for name in project.expressions.names if name != "Neutral")
+        active = tuple(project.active())
+        choices = [("stay as they are", ()), ("those on the face, in turn", active), ("all there are, in turn", there)]
+        self.expressions = Choice(
+            [(label, names) for label, names in choices if names or not label.startswith("t")], self
+        )
+        self.expressions.setEnabled(bool(there))
+        self.size_choice = Choice([(f"{width} × {height}", (width, height)) for width, height in SIZES], self)
+        self.seconds, self.fps = QDoubleSpinBox(self), QSpinBox(self)
+        self.seconds.setRange(0.1, 600.0)
+        self.seconds.setDecimals(1)
+        self.seconds.setSuffix(" s")
+        self.seconds.setValue(DEFAULT_SECONDS)
+        self.fps.setRange(1, 120)
+        self.fps.setSuffix(" frames / s")
+        self.fps.setValue(30)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel, self)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        self._save = buttons.button(QDialogButtonBox.StandardButton.Save)
+        time = QHBoxLayout()
+        time.addWidget(self.seconds, 1)
+        time.addWidget(self.fps, 1)
+        layout = form(self)
+        layout.setContentsMargins(14, 14, 14, 12)
+        for label, control in zip(("Moves", "", ""), (self.turntable, self.light_turn, self.olat), strict=True):
+            layout.addRow(label, control)
+        layout.addRow("Expressions", self.expressions)
+        layout.addRow("Length", time)
+        layout.addRow("Size", self.size_choice)
+        layout.addRow(buttons)
+        for box in (self.turntable, self.light_turn, self.olat):
+            box.toggled.connect(self._changed)
+        self.olat.toggled.connect(self._one_frame_a_lamp)
+        self.expressions.edited.connect(self._changed)
+
+    def _changed(self) -> None:
+        motion = self.settings.motion
+        self._save.setEnabled(motion.turntable or motion.light_turn or motion.olat or bool(motion.expressions))
+
+    def _one_frame_a_lamp(self, on: bool) -> None:
+        lamps = len(lamp_directions(self._project.scene.stage))
+        self.seconds.setValue(lamps / self.fps.value() if on else DEFAULT_SECONDS)
+
+    @property
+    def settings(self) -> VideoSettings:
+        """What is chosen now."""
+        motion = Motion(
+            self.turntable.isChecked(),
+            self.light_turn.isChecked(),
+            self.olat.isChecked(),
+            self.expressions.value(),
+            self.seconds.value(),
+            self.fps.value(),
+        )
+        return VideoSettings(motion, self.size_choice.value())
+
+
+class VideoExport(QWidget):
+    """Runs one export at a time and shows how far it is; hidden while there is none."""
+
+    told = Signal(str)
+    """A film is there, or was cancelled."""
+    failed = Signal(object)
+    """(Exception): why there is none."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.jobs = JobRunner(self)
+        self._path = ""
+        self.label, self.bar, self.cancel_button = QLabel(self), QProgressBar(self), QToolButton(self)
+        self.bar.setFixedWidth(120)
+        self.bar.setTextVisible(False)
+        self.cancel_button.setText("Cancel")
+        self.cancel_button.setToolTip("Stop the video; nothing is left of it")
+        self.cancel_button.clicked.connect(self.jobs.stop)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(8, 0, 8, 0)
+        for widget in (self.label, self.bar, self.cancel_button):
+            layout.addWidget(widget)
+        self.jobs.stepped.connect(self._stepped)
+        self.jobs.finished.connect(lambda number, path: self._ended(f"Wrote {path}"))
+        self.jobs.stopped.connect(lambda number: self._ended(f"Cancelled {files.shown(self._path)}"))
+        self.jobs.failed.connect(self._failed)
+        self.hide()
+
+    def start(self, project: Project, settings: VideoSettings, path: str) -> None:
+        """Write a film of `project` as it is now; one under way is cancelled."""
+        self._path = path
+        self.bar.setRange(0, 0)
+        self.label.setText(f"Writing {files.shown(path)}")
+        self.show()
+        self.jobs.start(files.exporting_video(project, settings.motion, settings.size, path))
+
+    def _stepped(self, number: int, step: Progress) -> None:
+        self.bar.setRange(0, step.total if step.index else 0)
+        self.bar.setValue(step.index)
+        self.label.setText(f"{files.shown(self._path)}: {step.label}")
+
+    def _ended(self, message: str) -> None:
+        if not self.jobs.busy:
+            self.hide()
+            self.told.emit(message)
+
+    def _failed(self, number: int, error: Exception) -> None:
+        self.hide()
+        self.failed.emit(error)

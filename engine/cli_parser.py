@@ -68,7 +68,9 @@ def _add_render(commands: Commands) -> None:
     parser = _command(commands, "render", "make a picture without a window")
     parser.add_argument("path", metavar="PATH", help=KINDS)
     parser.add_argument("--out", required=True, metavar="FILE", help="picture to write: .png, or .exr with every layer")
-    parser.add_argument("--weights", default="", metavar="LIST", help='such as "Jaw Open=0.6,Brows Up=1"')
+    parser.add_argument(
+        "--weights", default="", metavar="LIST", help='such as "Jaw Open=0.6,Eye Blink:L=1" (:L, :R one side)'
+    )
     parser.add_argument("--light", metavar="NAME|FILE", help="a built-in light, or a .hdr or .exr file")
     parser.add_argument("--preset", metavar="NAME", help="portrait lighting, such as Rembrandt; --light still counts")
     parser.add_argument("--light-rotation", type=_number, metavar="DEG", help="turn the light around the head")

@@ -85,4 +85,6 @@ def bounding_ball(positions_m: np.ndarray) -> tuple[np.ndarray, float]:
     """Centre (3,) and radius in metres of a ball around the (V, 3) positions (middle of the box; not the smallest)."""
     low, high = positions_m.min(axis=0), positions_m.max(axis=0)
     centre = (low.astype(np.float64) + high) / 2
-    return centre, max(float(np.linalg.norm(positions_m - centre, axis=1).max()) * 1.01, 1e-4)
+    from_centre_m = positions_m - centre.astype(np.float32)
+    farthest_m = math.sqrt(float(np.einsum("ij,ij->i", from_centre_m, from_centre_m).max()))
+    return centre, max(farthest_m * 1.01, 1e-4)

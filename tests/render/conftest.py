@@ -46,10 +46,12 @@ def renderer(context: moderngl.Context, shared_renderer: Renderer) -> Renderer:
 
 @pytest.fixture
 def evaluate(context: moderngl.Context) -> Evaluate:
-    """evaluate(include, expression, inputs (N, 4), **uniforms): a GLSL expression of `vec4 x`, in a float target."""
+    """evaluate(include, expression, inputs (N, 4), defines, **uniforms): a GLSL expression of `vec4 x`, in float."""
 
-    def run(include: str, expression: str, inputs: np.ndarray, **uniforms: float) -> np.ndarray:
-        lines = ["#version 410 core"]
+    def run(
+        include: str, expression: str, inputs: np.ndarray, defines: tuple[str, ...] = (), **uniforms: float
+    ) -> np.ndarray:
+        lines = ["#version 410 core", *(f"#define {each}" for each in defines)]
         text, _ = expand(include)
         lines += text.splitlines()
         lines += [f"uniform float {name};" for name in uniforms]

@@ -227,7 +227,7 @@ def test_the_bytes_that_are_told_are_those_of_the_textures(
     assert composer.gpu_bytes["sums"] == 3 * 32 * 32 * 4 * 4
 
 
-@pytest.mark.parametrize("channel", ["SHADED", "DIFFUSE", "ROUGHNESS", "NORMAL_MAP"])
+@pytest.mark.parametrize("channel", ["SHADED", "DIFFUSE", "ROUGHNESS", "NORMAL_MAP", "NORMAL_CHANGE"])
 @pytest.mark.parametrize("sided", [False, True])
 def test_pictures_are_the_same_in_every_way(renderer: Renderer, channel: str, sided: bool) -> None:
     """Direct, full, and maps that the CPU composed under a shape that the CPU morphed; near, so that no mip level of
@@ -245,10 +245,11 @@ def test_pictures_are_the_same_in_every_way(renderer: Renderer, channel: str, si
     direct = drawn(renderer, project, moving=True)
     assert renderer._composer._composed_of == ()
     full = drawn(renderer, project)
-    reference = drawn(renderer, composed_by_the_cpu(project))
-    assert_same_picture(full, reference)
-    assert np.abs(full - reference).mean() < 0.01
     assert_same_picture(direct, full)
+    if channel != "NORMAL_CHANGE":  # a head that is composed already has changed nothing
+        reference = drawn(renderer, composed_by_the_cpu(project))
+        assert_same_picture(full, reference)
+        assert np.abs(full - reference).mean() < 0.01
     assert np.abs(full - drawn(renderer, replace(project, weights={}))).max() > 20
 
 

@@ -5,7 +5,8 @@
 
 HEAD is anything the program opens (default: builtin). f3d and VTK run under PYTHON, three.js (FOLDER holds its npm
 package) in a Chromium found on the path, on Mesa's rasteriser. A peer that is not there says so in its row. Every frame
-turns the camera by 2 degrees and waits until the picture is done; the table gives medians over all rounds.
+turns the camera by 2 degrees and waits until the picture is done; the table gives medians over all rounds. "drag" is a
+frame in which one of four active sliders moves, over the frames before, here alone: no peer blends maps.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.drag_steps import dragged, with_expressions
 from engine.export import export_glb
 from engine.io.open import open_project
 from engine.project import Project
@@ -60,6 +62,8 @@ class Times:
     """From a new process or renderer to the first picture; the head is in memory here, in a file elsewhere."""
     frames_ms: list[float]
     driver: str
+    drag_ms: list[float] = field(default_factory=list)
+    """With four expressions on: the camera still, one slider moving."""
 
 
 def prepare(head: str, folder: Path, size: tuple[int, int], frames: int) -> Job:
@@ -110,12 +114,20 @@ def run_here(job: Job) -> Times:
         frames.append((time.perf_counter() - begin) * 1000)
         if number == 0:
             first = time.perf_counter() - start
+    drag = []
+    project = with_expressions(job.project)
+    renderer.draw(project, target, job.size)
+    for number in range(job.frames + 2):
+        begin = time.perf_counter()
+        renderer.draw(dragged(project, number), target, job.size, moving=True)
+        context.finish()
+        drag.append((time.perf_counter() - begin) * 1000)
     driver = context.info["GL_RENDERER"]
     renderer.idle.use()
     for made in (target, color, depth, renderer):
         made.release()
     context.release()
-    return Times(first, frames[2:], driver)
+    return Times(first, frames[2:], driver, drag[2:])
 
 
 def run_python_peer(script: str, python: str, job: Job) -> Times | str:
@@ -204,7 +216,7 @@ def print_table(results: dict[str, list[Times | str]], job: Job) -> None:
     """One row per renderer."""
     faces = len(job.project.identity.topology.faces)
     print(f"{job.project.identity.name}: {faces} triangles, {job.size[0]} x {job.size[1]}, {os.cpu_count()} processors")
-    print(f"{'':16}{'median ms':>10}{'p95 ms':>10}{'first s':>10}  driver")
+    print(f"{'':16}{'median ms':>10}{'p95 ms':>10}{'first s':>10}{'drag':>8}  driver")
     for name, rounds in results.items():
         good = [times for times in rounds if isinstance(times, Times)]
         if not good:
@@ -213,7 +225,9 @@ def print_table(results: dict[str, list[Times | str]], job: Job) -> None:
         frames = sorted(frame for times in good for frame in times.frames_ms)
         late = frames[min(int(len(frames) * 0.95), len(frames) - 1)]
         first = statistics.median(times.first_s for times in good)
-        print(f"{name:16}{statistics.median(frames):10.1f}{late:10.1f}{first:10.2f}  {good[-1].driver}")
+        drags = [drag for times in good for drag in times.drag_ms]
+        ratio = f"{statistics.median(drags) / statistics.median(frames):.2f} x" if drags else "-"
+        print(f"{name:16}{statistics.median(frames):10.1f}{late:10.1f}{first:10.2f}{ratio:>8}  {good[-1].driver}")
 
 
 if __name__ == "__main__":

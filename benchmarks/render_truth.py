@@ -219,7 +219,9 @@ class Judge:
         errors = {}
         for count in (16, 64, 256):
             found = render_light(head, *self.size, samples=count, renderer=self.renderer)[..., :3]
-            errors[count] = float(np.sqrt(np.mean((found - truth.light)[inside] ** 2)))
+            errors[count] = float(
+                np.sqrt(np.square(found - truth.light).mean(where=np.asarray(inside, bool)[..., None]))
+            )
             result = compare(found, truth.light, inside)
             wanted, good = ("40 dB", result.psnr_db >= 40) if count == 256 else ("-", True)
             yield Line(f"Converging, head with its shadows, {count} frames", str(result), wanted, good)

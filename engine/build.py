@@ -25,10 +25,10 @@ from engine.face.grid import SkinGrid, skin_grid
 from engine.face.landmarks import ICT_VERTICES, canonical_landmarks_uv
 from engine.face.registration import nearest, register
 from engine.face.space import GEOMETRY_SIZE
-from engine.face.transfer import fill_nearest
 from engine.io import ict
 from engine.io.obj import read_obj
 from engine.mesh import PARTS, Part, vertex_normals
+from engine.raster import barycentric, fill_nearest, rasterize
 
 FACE = Path(__file__).parent / "face"
 SAMPLES, COMPONENTS = 600, 64
@@ -149,7 +149,7 @@ def _locate(template: Template, uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray
     for block in np.array_split(np.arange(len(uvs)), max(1, len(uvs) // 2000)):
         candidates = np.asarray(tree.query(uvs[block], k=near)[1])
         queries = np.repeat(uvs[block], near, axis=0)[:, None]
-        weights = layout.barycentric(flat[candidates].reshape(-1, 3, 2), queries)[:, 0].reshape(-1, near, 3)
+        weights = barycentric(flat[candidates].reshape(-1, 3, 2), queries)[:, 0].reshape(-1, near, 3)
         best = weights.min(axis=2).argmax(axis=1)
         rows = np.arange(len(block))
         inside[block] = weights[rows, best].min(axis=1) > -1e-3
@@ -188,7 +188,7 @@ def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, 
 def _write_canonical(template: Template, target: trimesh.Trimesh, sides: np.ndarray) -> None:
     operator, valid = geometry_operator(template, target, sides)
     mean = (operator @ np.asarray(target.vertices)).reshape(GEOMETRY_SIZE, GEOMETRY_SIZE, 3) * 10
-    index, _ = layout.rasterize(template.uvs[template.faces], 512)
+    index, _ = rasterize(template.uvs[template.faces], 512)
     path = FACE / "canonical.npz"
     np.savez_compressed(
         path,
@@ -203,7 +203,7 @@ def geometry_operator(template: Template, target: trimesh.Trimesh, sides: np.nda
     """(128 * 128, 26719) weights from ICT vertices to opened-layout texels, and (128, 128) bool where they are on
     skin."""
     opened = layout.open_uv(template.uvs)
-    index, weights = layout.rasterize(opened[template.faces], GEOMETRY_SIZE)
+    index, weights = rasterize(opened[template.faces], GEOMETRY_SIZE)
     valid = index >= 0
     corner = template.positions_cm[template.faces[index]]
     uv = (template.uvs[template.faces[index]] * weights[..., None]).sum(axis=2)
@@ -217,7 +217,7 @@ def geometry_operator(template: Template, target: trimesh.Trimesh, sides: np.nda
 def _write_head_model(template: Template, target: trimesh.Trimesh, sides: np.ndarray, modes: np.ndarray) -> None:
     """Linear model of head shape (Blanz and Vetter 1999) on the built-in mesh, fitted to heads sampled from ICT-
     FaceKit."""
-    index, _ = layout.rasterize(template.uvs[template.faces], 512)
+    index, _ = rasterize(template.uvs[template.faces], 512)
     grid = skin_grid(index >= 0)
     neutral = np.asarray(target.vertices, np.float64)
     operator = _smoothed(ict_operator(grid.vertex_uv, template, target, sides), grid, neutral)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from engine.expression import ExpressionSet
     from engine.project import Project
     from engine.scene import Camera, LightStage, Scene
+    from engine.sides import Weight
 
 LOG = logging.getLogger(__name__)
 
@@ -366,27 +367,40 @@ def _with_weights(project: Project, options: argparse.Namespace) -> Project:
     return replace(project, weights=weights)
 
 
-def _weights(text: str, names: tuple[str, ...]) -> dict[str, float]:
-    """NAME=NUMBER pairs; names are the project's own or the table's."""
-    from engine.vocabulary import parse_weights
+def _weights(text: str, names: tuple[str, ...]) -> dict[str, Weight]:
+    """NAME=NUMBER pairs, NAME:L=NUMBER for the subject's left alone, NAME:R for the right.
+
+    Names are the project's own or the table's; a side that is not given is as the whole is, or 0.
+    """
+    from engine.sides import Sides, both, plain
 
     own = {name.casefold(): name for name in names}
-    weights: dict[str, float] = {}
+    weights: dict[str, Weight] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
-        name, _, value = part.rpartition("=")
-        mine = own.get((name or value).strip().casefold())
-        weights |= parse_weights(part) if mine is None else {mine: _weight(part, value if name else "1")}
-    for name, weight in weights.items():
-        if not math.isfinite(weight):
-            raise VocabularyError(f"weights: expected a finite number for '{name}', found {weight}")
+        label, equals, value = part.rpartition("=")
+        label, value = (label.strip(), value) if equals else (value.strip(), "1")
+        whole, _, side = label.rpartition(":")
+        if side.strip().upper() not in ("L", "R") or label.casefold() in own:
+            whole, side = label, ""
+        name, weight = _weight(part, whole.strip(), value, own)
+        left, right = both(weights.get(name, 0.0))
+        side = side.strip().upper()
+        weights[name] = plain(Sides(left if side == "R" else weight, right if side == "L" else weight))
     return {name: weight for name, weight in weights.items() if name != "Neutral"}
 
 
-def _weight(part: str, value: str) -> float:
+def _weight(part: str, label: str, value: str, own: dict[str, str]) -> tuple[str, float]:
+    """The name that `label` stands for and the number in `value`; VocabularyError quotes `part`."""
+    from engine.vocabulary import find
+
+    name = own.get(label.casefold()) or find(label).name
     try:
-        return float(value)
+        weight = float(value)
     except ValueError:
         raise VocabularyError(f"weights: expected NAME=NUMBER, found '{part}'") from None
+    if not math.isfinite(weight):
+        raise VocabularyError(f"weights: expected a finite number for '{name}', found {weight}")
+    return name, weight
 
 
 def _with_expressions(project: Project, names: tuple[str, ...], options: argparse.Namespace) -> Project:

@@ -118,7 +118,7 @@ def _add_video(commands: Commands) -> None:
     _add_model_options(parser)
 
 
-_WEIGHTS = 'such as "Jaw Open=0.6,Brows Up=1"'
+_WEIGHTS = 'such as "Jaw Open=0.6,Eye Blink:L=1" (:L, :R one side)'
 _CAMERA = "degrees; yaw to the subject's left, pitch up"
 _SAMPLES = "frames of the converging picture in each, such as 16: soft true shadows, slower (default 0: as it is live)"
 _RIG = "lamp directions or positions: .json, .txt, .csv or .npy (default: 156 lamps)"

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
-from engine.expression import LOG_FLOOR, ExpressionSet
+from engine.expression import LOG_FLOOR, ExpressionSet, ReflectanceChange
 from engine.identity import Identity, ReflectanceMaps
-from engine.image import resize_axis, strips
+from engine.image import resize_axis, resize_bilinear, strips
 from engine.mesh import vertex_normals
+from engine.sides import Sides, Weight, weight_at
 
 THREADS = 2
 """numpy lets go of the interpreter, so strips of one map keep two cores busy."""
@@ -30,7 +31,7 @@ class Surface:
     maps: ReflectanceMaps
 
 
-def compose(identity: Identity, expressions: ExpressionSet, weights: Mapping[str, float]) -> Surface:
+def compose(identity: Identity, expressions: ExpressionSet, weights: Mapping[str, Weight]) -> Surface:
     """Blend `expressions` by `weights` onto `identity`; zero weights give the neutral exactly.
 
     Positions and slopes are linear in the weights; albedo and specular multiply (see `ReflectanceChange`). Changes are
@@ -40,34 +41,50 @@ def compose(identity: Identity, expressions: ExpressionSet, weights: Mapping[str
     active = {name: weight for name, weight in weights.items() if weight != 0.0}
     positions = compose_positions(identity, expressions, active)
     normals = vertex_normals(positions, identity.topology.faces)
-    return Surface(positions, normals, compose_maps(identity.maps, expressions, active))
+    maps = compose_maps(identity.maps, expressions, active, left_texels(identity, active))
+    return Surface(positions, normals, maps)
 
 
-def compose_positions(identity: Identity, expressions: ExpressionSet, weights: Mapping[str, float]) -> np.ndarray:
+def left_texels(identity: Identity, weights: Mapping[str, Weight]) -> np.ndarray | None:
+    """What `compose_maps` needs of `identity` to blend by `weights`: None unless sides differ somewhere."""
+    return identity.left_share.texels if _sided(weights) else None
+
+
+def _sided(weights: Mapping[str, Weight]) -> bool:
+    return any(isinstance(weight, Sides) for weight in weights.values())
+
+
+def compose_positions(identity: Identity, expressions: ExpressionSet, weights: Mapping[str, Weight]) -> np.ndarray:
     """(V, 3) float32 metres: neutral plus weighted offsets."""
     positions = identity.positions_m
+    left = identity.left_share.vertices[:, None] if _sided(weights) else None
     for name, weight in weights.items():
-        positions = positions + np.float32(weight) * expressions[name].offsets_m
+        positions = positions + weight_at(weight, left) * expressions[name].offsets_m
     return positions
 
 
-def compose_maps(neutral: ReflectanceMaps, expressions: ExpressionSet, weights: Mapping[str, float]) -> ReflectanceMaps:
+def compose_maps(
+    neutral: ReflectanceMaps,
+    expressions: ExpressionSet,
+    weights: Mapping[str, Weight],
+    left: np.ndarray | None = None,
+) -> ReflectanceMaps:
     """`neutral` with the weighted changes applied, at the neutral's own size, so that its pores stay.
 
+    `left` is `LeftShare.texels`, needed where a weight differs between the sides; it is sampled at the change's texels.
     Made in strips of rows on two threads: memory beside the result stays small at any size, and where strips begin
     changes no bit.
     """
     if not weights:
         return neutral
-    changes = [(expressions[name].change, np.float32(weight)) for name, weight in weights.items()]
+    changes = [_weighted(expressions[name].change, weight, left) for name, weight in weights.items()]
     maps = (neutral.diffuse_srgb, neutral.specular_data, neutral.roughness_data, neutral.slope)
     result = [np.empty_like(each) for each in maps]
 
     def compose_strip(rows: tuple[int, int]) -> None:
         here = slice(*rows)
         log_diffuse, log_specular, roughness, slope = (
-            _summed([(getattr(change, part), weight) for change, weight in changes], neutral.size, rows)
-            for part in ("log_diffuse", "log_specular", "roughness", "slope")
+            _summed([(change[part], weight) for change, weight in changes], neutral.size, rows) for part in _PARTS
         )
         diffuse, specular, base, relief = (each[here] for each in maps)
         albedo = (linear_from_srgb(diffuse) + LOG_FLOOR) * np.exp(log_diffuse) - LOG_FLOOR
@@ -82,6 +99,21 @@ def compose_maps(neutral: ReflectanceMaps, expressions: ExpressionSet, weights: 
     for each in result:
         each.flags.writeable = False  # handed over: nothing copies what nobody can write
     return ReflectanceMaps(*result)
+
+
+_PARTS = tuple(part.name for part in fields(ReflectanceChange))
+
+
+def _weighted(
+    change: ReflectanceChange, weight: Weight, left: np.ndarray | None
+) -> tuple[dict[str, np.ndarray], np.float32]:
+    """The images of `change` and the number they are multiplied by; sides that differ are multiplied in."""
+    images = {part: getattr(change, part) for part in _PARTS}
+    if not isinstance(weight, Sides):
+        return images, np.float32(weight)
+    by_texel = weight_at(weight, None if left is None else resize_bilinear(left, change.size))
+    sided = {part: image * by_texel.reshape(change.size + (1,) * (image.ndim - 2)) for part, image in images.items()}
+    return sided, np.float32(1)
 
 
 def _summed(parts: list[tuple[np.ndarray, np.float32]], size: tuple[int, int], rows: tuple[int, int]) -> np.ndarray:

@@ -6,6 +6,7 @@ code that made it. A file that is damaged is made again; a disk that cannot be w
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -115,7 +116,7 @@ def _store_all(request: GenerateRequest, made: tuple[Expression, ...]) -> None:
 
 
 def load(request: GenerateRequest, name: str) -> Expression | None:
-    """The expression `name` of `request` from disk; None where it is not there or the file is damaged."""
+    """The expression `name` of `request` from disk; None where it is not there or damaged, which is thrown away."""
     path = _path(request, name)
     if not path.exists():
         return None
@@ -131,8 +132,15 @@ def load(request: GenerateRequest, name: str) -> Expression | None:
         os.utime(path)
     except (FileFormatError, OSError) as error:
         LOG.info("cache: %s; it is made again", error)
+        if isinstance(error, FileFormatError):
+            _discard(path)
         return None
     return kept[name]
+
+
+def _discard(path: Path) -> None:
+    with contextlib.suppress(OSError):  # a folder that may only be read
+        path.unlink()
 
 
 def store(request: GenerateRequest, expression: Expression) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.errors import check_array
 from engine.mesh import Topology
+from engine.sides import LeftShare, left_share
 
 SKIN_F0 = 0.028
 """Mean normal-incidence reflectance of skin, ((n-1)/(n+1))^2 at n = 1.4 (d'Eon and Luebke 2007, GPU Gems 3 ch. 14)."""
@@ -82,6 +83,11 @@ class Identity:
         set_(self, "positions_m", check_array(f"{self.name}: positions_m", self.positions_m, (count, 3), np.float32))
         set_(self, "eye_srgb", check_array(f"{self.name}: eye_srgb", self.eye_srgb, ("H", "W", 3), np.uint8))
         set_(self, "occlusion", check_array(f"{self.name}: occlusion", self.occlusion, (count,), np.float32))
+
+    @cached_property
+    def left_share(self) -> LeftShare:
+        """How much of each vertex and texel is the subject's left side."""
+        return left_share(self.positions_m, self.topology)
 
     @cached_property
     def hash(self) -> str:

@@ -92,11 +92,15 @@ def vertex_normals(positions_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
     Area weighting: Gouraud 1971 with the cross product left unnormalised.
     """
-    corners = positions_m[faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    sums = np.empty((len(positions_m), 3), np.float64)
+    first, second, third = np.ascontiguousarray(faces.T)
+    along = [axis[second] - axis[first] for axis in positions_m.T]  # an axis at a time: half the time of np.cross
+    other = [axis[third] - axis[first] for axis in positions_m.T]
+    corners, count = faces.ravel(), len(positions_m)
+    sums = np.empty((count, 3), np.float64)
     for axis in range(3):
-        sums[:, axis] = np.bincount(faces.ravel(), np.repeat(face_normals[:, axis], 3), len(positions_m))
+        y, z = (axis + 1) % 3, (axis + 2) % 3
+        twice_area = along[y] * other[z] - along[z] * other[y]
+        sums[:, axis] = np.bincount(corners, np.repeat(twice_area, 3), count)
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     flat = lengths[:, 0] < 1e-20
     normals = sums / np.where(lengths < 1e-20, 1.0, lengths)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from engine.expression import ExpressionSet
 from engine.identity import Identity
 from engine.scene import Camera, Scene
+from engine.sides import Weight, is_on, plain
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -17,8 +18,9 @@ class Project:
 
     identity: Identity
     expressions: ExpressionSet
-    weights: Mapping[str, float] = field(default_factory=dict)
-    """Expression name -> weight; 0..1 is the usual range, beyond it is allowed; names without an expression wait."""
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+    """Expression name -> weight, a pair where left and right differ; 0..1 is the usual range, beyond it is allowed.
+    Names without an expression wait."""
     scene: Scene = field(default_factory=Scene)
 
     def __post_init__(self) -> None:
@@ -30,11 +32,13 @@ class Project:
                 raise ValueError(
                     f"Project: expected {count} offsets in '{expression.name}', found {len(expression.offsets_m)}"
                 )
-        object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
+        object.__setattr__(
+            self, "weights", MappingProxyType({name: plain(each) for name, each in self.weights.items()})
+        )
 
-    def active(self) -> dict[str, float]:
-        """Weights that have an expression and are not zero, in the set's order."""
-        return {name: self.weights[name] for name in self.expressions.names if self.weights.get(name, 0.0) != 0.0}
+    def active(self) -> dict[str, Weight]:
+        """Weights that have an expression and can be seen (`LEAST_WEIGHT`), in the set's order."""
+        return {name: self.weights[name] for name in self.expressions.names if is_on(self.weights.get(name, 0.0))}
 
 
 def new_project(identity: Identity, scene: Scene | None = None) -> Project:

@@ -171,21 +171,6 @@ def parse_names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(find(part.strip()).name for part in text.split(",") if part.strip()))
 
 
-def parse_weights(text: str) -> dict[str, float]:
-    """'Jaw Open=0.6,Brows Up=1' -> {'Jaw Open': 0.6, 'Brows Up': 1.0}; VocabularyError on anything else."""
-    weights: dict[str, float] = {}
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
-        name, equals, value = part.partition("=")
-        try:
-            weight = float(value) if equals else 1.0
-        except ValueError:
-            weight = math.nan
-        if not math.isfinite(weight):
-            raise VocabularyError(f"weights: expected NAME=NUMBER, found '{part}'")
-        weights[find(name.strip()).name] = weight
-    return weights
-
-
 def nearest_first(units: Mapping[str, float], names: Iterable[str] = NAMES[1:]) -> tuple[str, ...]:
     """`names` by how much their expression has in common with `units`, most first; equals stay in their order.
 

@@ -1,15 +1,21 @@
 #version 410 core
-// Adds one expression's change, times its weight, to the running sum (the blend state adds).
-uniform sampler2D t_log_diffuse;   // rgb log diffuse, a roughness
-uniform sampler2D t_log_specular;  // rgb log specular
-uniform sampler2D t_slope;
-uniform float u_weight;
+// The weighted sum of COUNT changes of one size, all three tiles of them (see common/change.glsl) at once.
+// With SIDED, weights differ between the subject's left and right.
+uniform sampler2D t_change[COUNT];
+uniform vec2 u_weight[COUNT];      // left, right
+#if defined(SIDED)
+uniform sampler2D t_left;          // share of the left side
 in vec2 v_square;
-layout(location = 0) out vec4 o_log_diffuse;
-layout(location = 1) out vec4 o_log_specular;
-layout(location = 2) out vec2 o_slope;
+#endif
+out vec4 o_sum;
 void main() {
-    o_log_diffuse = u_weight * textureLod(t_log_diffuse, v_square, 0.0);
-    o_log_specular = u_weight * textureLod(t_log_specular, v_square, 0.0);
-    o_slope = u_weight * textureLod(t_slope, v_square, 0.0).rg;
+    #if defined(SIDED)
+    float left = textureLod(t_left, vec2(v_square.x, fract(v_square.y * 3.0)), 0.0).r;
+    #else
+    const float left = 1.0;
+    #endif
+    ivec2 texel = ivec2(gl_FragCoord.xy);
+    o_sum = vec4(0.0);
+    for (int index = 0; index < COUNT; ++index)
+        o_sum += mix(u_weight[index].y, u_weight[index].x, left) * texelFetch(t_change[index], texel, 0);
 }

@@ -3,9 +3,13 @@
 // Compiled once per kind of part (SKIN, EYE or TISSUE is defined) and for each channel that needs no light (PLAIN, with
 // SHOWN as the channel), because a software rasteriser walks through both sides of every branch. With PASSES, light and
 // surface leave in linear floats instead. With SAMPLE, linear light of one frame of a picture that converges: all light
-// has shadows, nothing is baked. With FLAT the skin is laid out as its maps are.
+// has shadows, nothing is baked. With FLAT the skin is laid out as its maps are. With CHANGES, the maps are the neutral's,
+// and what expressions change in them is applied here.
 #include "common/display.glsl"
 #include "common/views.glsl"
+#if defined(CHANGES)
+#include "common/change.glsl"
+#endif
 #include "lighting/surface.glsl"
 
 uniform sampler2D t_diffuse;       // sRGB-encoded
@@ -56,13 +60,30 @@ vec3 mapped_normal(vec3 n, vec2 slope) {
 }
 
 #if defined(SKIN)
+struct Maps {
+    vec3 albedo;                   // linear
+    vec4 specular;                 // a perceptual roughness
+    vec2 slope;
+};
+
+Maps maps_here() {
+    Maps maps = Maps(linear_from_srgb(MAP(t_diffuse).rgb), MAP(t_specular), MAP(t_slope).rg);
+    #if defined(CHANGES)
+    Change change = change_at(v_uv);
+    maps.albedo = changed(maps.albedo, change.log_diffuse.rgb);
+    maps.specular.rgb = changed(maps.specular.rgb, change.log_specular);
+    maps.specular.a = saturate(maps.specular.a + change.log_diffuse.a);
+    maps.slope += change.slope;
+    #endif
+    return maps;
+}
+
 Surface part_surface(vec3 n) {
-    vec4 specular = MAP(t_specular);
-    vec3 albedo = linear_from_srgb(MAP(t_diffuse).rgb);
-    vec3 f0 = min(specular.rgb * u_material.x, vec3(1.0));
-    vec3 mapped = mapped_normal(n, MAP(t_slope).rg);
+    Maps maps = maps_here();
+    vec3 f0 = min(maps.specular.rgb * u_material.x, vec3(1.0));
+    vec3 mapped = mapped_normal(n, maps.slope);
     float scatters = u_material.z;
-    return Surface(albedo, f0, specular.a, mapped, n, scatters * SCATTER_SMOOTHING, scatters * max(v_still.y, 1.0),
+    return Surface(maps.albedo, f0, maps.specular.a, mapped, n, scatters * SCATTER_SMOOTHING, scatters * max(v_still.y, 1.0),
                    v_still.x, v_sky);
 }
 #elif defined(EYE)
@@ -104,11 +125,11 @@ vec3 map_color(Surface s, out bool known) {
     if (SHOWN == CHANNEL_DIFFUSE) return srgb_from_linear(s.albedo);
     #endif
     #if defined(SKIN)
-    vec4 specular = texture(t_specular, v_uv);
+    Maps maps = maps_here();
+    vec4 specular = maps.specular;
     if (SHOWN == CHANNEL_SPECULAR) return specular.rgb;
     if (SHOWN == CHANNEL_ROUGHNESS) return vec3(specular.a);
-    vec2 slope = texture(t_slope, v_uv).rg;
-    if (SHOWN == CHANNEL_NORMAL_MAP) return normalize(vec3(slope, 1.0)) * 0.5 + 0.5;
+    if (SHOWN == CHANNEL_NORMAL_MAP) return normalize(vec3(maps.slope, 1.0)) * 0.5 + 0.5;
     if (SHOWN == CHANNEL_DIFFUSE_CHANGE) {
         vec3 neutral = linear_from_srgb(texture(t_neutral_diffuse, v_uv).rgb);
         return diverging_color(on_scale(change_stops(s.albedo, neutral, u_scale.z)));
@@ -118,7 +139,7 @@ vec3 map_color(Surface s, out bool known) {
         return diverging_color(on_scale(change_stops(specular.rgb, neutral.rgb, u_scale.z)));
     if (SHOWN == CHANNEL_ROUGHNESS_CHANGE) return diverging_color(on_scale(specular.a - neutral.a));
     if (SHOWN == CHANNEL_NORMAL_CHANGE)
-        return sequential_color(on_scale(slope_angle_degrees(slope, texture(t_neutral_slope, v_uv).rg)));
+        return sequential_color(on_scale(slope_angle_degrees(maps.slope, texture(t_neutral_slope, v_uv).rg)));
     #endif
     known = false;
     return vec3(0.0);

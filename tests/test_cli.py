@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from engine import expression_cache
-from engine.cli import main
+from engine.cli import _weights, main
 from engine.diffusion.request import GenerateRequest
+from engine.errors import VocabularyError
 from engine.export import export_jreflectance
 from engine.identity import Identity
 from engine.io import jreflectance
@@ -26,6 +27,7 @@ from engine.io.project import load_project, save_project
 from engine.project import Project, new_project
 from engine.render.color_scale import color_scale
 from engine.scene import Environment, Scene, ViewChannel
+from engine.sides import Sides, Weight
 from tests.heads import make_expressions, make_head
 
 ROOT = Path(__file__).parents[1]
@@ -121,6 +123,47 @@ def test_render_moves_the_head_and_compares(saved: str, tmp_path: Path, capsys: 
     message = fails(capsys, "render", saved, "--out", smile, *common, "--weights", "Jaw Open=1", "--reference", neutral)
     assert "expected the same picture" in message
     assert (read_rgb(Path(neutral)) != read_rgb(Path(smile))).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "weights"),
+    [
+        (" jaw open , Brows Up = 0.5 ,", {"Jaw Open": 1.0, "Brows Up": 0.5}),
+        ("Neutral=1, sly smile=-0.25", {"Sly Smile": -0.25}),
+        ("Eye Blink:L=0.7", {"Eye Blink": Sides(0.7, 0.0)}),
+        ("Eye Blink=0.5, eye blink : r", {"Eye Blink": Sides(0.5, 1.0)}),
+        ("Eye Blink:L=0.5,Eye Blink:R=0.5,", {"Eye Blink": 0.5}),
+        ("mine:L=2", {"mine:L": 2.0}),
+        ("", {}),
+    ],
+)
+def test_weights_are_names_sides_and_numbers(text: str, weights: dict[str, Weight]) -> None:
+    assert _weights(text, ("Sly Smile", "mine:L")) == weights
+
+
+@pytest.mark.parametrize(
+    "text", ["Jaw Open=", "Jaw Open=much", "Jaw Open=0.5=1", "=1", "Jaw Opem=1", "Jaw Open:X=1", ":L=1"]
+)
+def test_other_weights_are_refused(text: str) -> None:
+    with pytest.raises(VocabularyError):
+        _weights(text, ())
+
+
+def test_an_expression_on_one_side_in_pictures_and_exports(saved: str, tmp_path: Path) -> None:
+    pictures = {}
+    for name, weights in (("none", "Jaw Open=0"), ("left", "Jaw Open:L=1"), ("right", "Jaw Open:R=1")):
+        out = str(tmp_path / f"{name}.png")
+        assert (
+            main(["render", saved, "--out", out, "--size", "96x96", "--channel", "diffuse", "--weights", weights]) == 0
+        )
+        pictures[name] = read_rgb(Path(out)).astype(int)
+    left, right = (np.abs(pictures[name] - pictures["none"]).sum(axis=2) > 12 for name in ("left", "right"))
+    assert left[:, 52:].sum() > 20 * left[:, :44].sum()  # the subject's left is on the picture's right
+    assert right[:, :44].sum() > 20 * right[:, 52:].sum()
+    out = tmp_path / "a.glb"
+    assert main(["export", saved, "--format", "glb", "--out", str(out), "--weights", "Jaw Open:L=0.75"]) == 0
+    assert b'"targetNames":["Jaw Open:L","Jaw Open:R","Brows Up"]' in out.read_bytes()
+    assert b'"weights":[0.75,0.0,0.0]' in out.read_bytes()
 
 
 def test_render_channel_and_transparency(saved: str, tmp_path: Path) -> None:

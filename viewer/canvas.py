@@ -30,6 +30,7 @@ class Canvas:
         self._second: Renderer | None = None
         """Draws the left of a comparison whose head stands otherwise, so that neither undoes the other's work."""
         self._samples = min(SAMPLES, context.max_samples)
+        self._warm = False
         self._targets: dict[bool, tuple[tuple[int, int], moderngl.Framebuffer]] = {}
 
     def draw(
@@ -56,11 +57,14 @@ class Canvas:
         else:
             edge = max(0, min(round(line * fine[0]), fine[0]))
             if edge:
-                self._draw_columns(self._renderer_of(left, project), left, target, fine, (0, edge))
+                self._draw_columns(self._renderer_of(left, project), left, target, fine, (0, edge), moving)
                 self._blit(target.glo, fine, framebuffer, size, (0, edge))
         if edge < fine[0]:
-            self._draw_columns(self.renderer, project, target, fine, (edge, fine[0]))
+            self._draw_columns(self.renderer, project, target, fine, (edge, fine[0]), moving)
             self._blit(target.glo, fine, framebuffer, size, (edge, fine[0]))
+        if not (moving or self._warm) and project.expressions.names:
+            self._warm = True
+            self.renderer.warm(project)  # after the first picture at rest, before the first drag
 
     def _draw_columns(
         self,
@@ -69,12 +73,14 @@ class Canvas:
         target: moderngl.Framebuffer,
         size: tuple[int, int],
         columns: tuple[int, int],
+        moving: bool,
     ) -> None:
         """Draw at least the columns from the first to before the last: Mesa's software driver clips some samples of a
         pixel one column off."""
         first, end = max(columns[0] - 1, 0), min(columns[1] + 1, size[0])
         whole = columns == (0, size[0])
-        renderer.draw(project, target, size, clip=None if whole else (first, 0, end - first, size[1]))
+        clip = None if whole else (first, 0, end - first, size[1])
+        renderer.draw(project, target, size, clip=clip, moving=moving)
 
     def _renderer_of(self, left: Project, right: Project) -> Renderer:
         if _stand_alike(left, right):

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from engine.expression import ExpressionSet
 from engine.project import Project
 from engine.scene import Camera, Scene
+from engine.sides import Weight, plain
 
 UNDO_BYTES = 2 * 1024**3
 """Arrays kept alive only by the undo stack may take this much."""
@@ -159,13 +160,13 @@ class Document(QObject):
             del self._undo[0]
 
 
-def with_weight(project: Project, name: str, weight: float) -> dict[str, float]:
+def with_weight(project: Project, name: str, weight: Weight) -> dict[str, Weight]:
     """The project's weights with `name` at `weight`; a weight of zero is left out."""
-    weights = {**project.weights, name: weight}
+    weights = {**project.weights, name: plain(weight)}
     return {key: value for key, value in weights.items() if value != 0.0}
 
 
-def _nonzero(project: Project) -> dict[str, float]:
+def _nonzero(project: Project) -> dict[str, Weight]:
     return {name: weight for name, weight in project.weights.items() if weight != 0.0}
 
 

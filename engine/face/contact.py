@@ -15,6 +15,7 @@ from engine.face import layout
 from engine.face.correspondence import Correspondence, correspond
 from engine.identity import Identity
 from engine.mesh import Part, Topology
+from engine.raster import barycentric
 
 STATIONS = 24
 _REACH = 0.028
@@ -96,7 +97,7 @@ def clearance_m(points_m: np.ndarray, sheet_m: np.ndarray, sign: float) -> np.nd
     place = np.arange(len(triangle)) + np.repeat(first - np.cumsum(count) + count, count)
     inside = (z[place] >= low[triangle, 2]) & (z[place] <= high[triangle, 2])
     triangle, point = triangle[inside], order[place[inside]]
-    weight = layout.barycentric(sheet_m[triangle][:, :, ::2], points_m[point][:, None, ::2])[:, 0]
+    weight = barycentric(sheet_m[triangle][:, :, ::2], points_m[point][:, None, ::2])[:, 0]
     inside = (weight >= -1e-9).all(axis=1)
     triangle, point, weight = triangle[inside], point[inside], weight[inside]
     height = (sheet_m[triangle, :, 1] * weight).sum(axis=1)

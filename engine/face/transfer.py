@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.linalg import splu
 from scipy.spatial import KDTree
@@ -23,6 +22,7 @@ from engine.face.untangle import untangle
 from engine.identity import Identity
 from engine.image import resize_bilinear
 from engine.mesh import Part, Topology
+from engine.raster import fill_nearest, rasterize
 
 ArkitWeights = Mapping[str, float]
 NO_WEIGHTS: ArkitWeights = {}
@@ -170,13 +170,6 @@ def resize_area(image: np.ndarray, size: int) -> np.ndarray:
     return resize_bilinear(image, (size, size))
 
 
-def fill_nearest(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """`image` (H, W, C) with texels that are not `valid` taken from the nearest valid one."""
-    nearest = distance_transform_edt(~valid, return_distances=False, return_indices=True)
-    assert nearest is not None
-    return image[nearest[0], nearest[1]]
-
-
 _FRAMES: WeakKeyDictionary[Identity, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
 _RASTERS: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 _RIGS: WeakKeyDictionary[Identity, _Rig] = WeakKeyDictionary()
@@ -192,7 +185,7 @@ def geometry_raster(topology: Topology) -> tuple[np.ndarray, np.ndarray, np.ndar
         skin = topology.faces[topology.faces_of(Part.SKIN)]
         corners = vertex_uv[skin]
         usable = np.isfinite(corners).all(axis=(1, 2)) & (np.ptp(corners[..., 0], axis=1) < 0.2)
-        index, weights = layout.rasterize(corners[usable], GEOMETRY_SIZE)
+        index, weights = rasterize(corners[usable], GEOMETRY_SIZE)
         _RASTERS[topology.hash] = (skin[usable], index, weights)
     return _RASTERS[topology.hash]
 
@@ -209,7 +202,7 @@ def _own_uv(topology: Topology, place: Correspondence) -> np.ndarray:
     skin = topology.faces_of(Part.SKIN)
     canonical = place.canonical_uv[topology.uv_faces[skin]]
     usable = np.isfinite(canonical).all(axis=(1, 2)) & (np.ptp(canonical[..., 0], axis=1) < 0.2)
-    index, weights = layout.rasterize(canonical[usable], TEXTURE_SIZE)
+    index, weights = rasterize(canonical[usable], TEXTURE_SIZE)
     own = topology.uvs[topology.uv_faces[skin[usable]]]
     values = (own[index] * weights[..., None]).sum(axis=2)
     return fill_nearest(values, index >= 0)
@@ -221,7 +214,7 @@ def _resampled_to_own(topology: Topology, place: Correspondence, canonical: np.n
     skin = topology.faces_of(Part.SKIN)
     target = place.canonical_uv[topology.uv_faces[skin]]
     usable = np.isfinite(target).all(axis=(1, 2)) & (np.ptp(target[..., 0], axis=1) < 0.2)
-    index, weights = layout.rasterize(topology.uvs[topology.uv_faces[skin[usable]]], size)
+    index, weights = rasterize(topology.uvs[topology.uv_faces[skin[usable]]], size)
     uv = (target[usable][index] * weights[..., None]).sum(axis=2)
     values = layout.sample_bilinear(canonical, uv.reshape(-1, 2)).reshape(size, size, -1)
     return fill_nearest(values, index >= 0)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -23,6 +24,8 @@ from engine.io.files import json_from_bytes, npy_bytes, npy_from_bytes, replacin
 LARGEST_MEMBER = 2**31
 """Bytes one array may take: a 16k x 16k RGB map is 0.8 GB."""
 LARGEST_TOTAL = 16 * 2**30
+THREADS = 2
+"""Unpacking is nearly all of opening a file, and lets go of the interpreter."""
 
 
 class Archive:
@@ -39,6 +42,11 @@ class Archive:
     def get(self, name: str) -> np.ndarray:
         """The array stored as `name`.npy, read-only; FileFormatError where it is missing or damaged."""
         return npy_from_bytes(self._member(f"{name}.npy"), f"{self._where}: {name}.npy")
+
+    def get_all(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """The arrays stored as `names`, by name, unpacked on `THREADS` threads; errors as `get`."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            return dict(zip(names, pool.map(self.get, names), strict=True))
 
     def put_text(self, name: str, data: bytes) -> None:
         """Store `data` under `name`."""
@@ -110,11 +118,14 @@ def get_expressions(archive: Archive, value: Any, where: str) -> ExpressionSet:
     """The set that `put_expressions` stored; FileFormatError where it does not fit together."""
     try:
         made = []
+        parts = [part.name for part in fields(ReflectanceChange)]
+        numbers = range(len(value["rows"]))
+        arrays = archive.get_all([f"expressions/{index}/{part}" for index in numbers for part in (*parts, "offsets_m")])
         for index, row in enumerate(value["rows"]):
             prefix = f"expressions/{index}"
-            change = ReflectanceChange(*(archive.get(f"{prefix}/{part.name}") for part in fields(ReflectanceChange)))
+            change = ReflectanceChange(*(arrays[f"{prefix}/{part}"] for part in parts))
             facs = {str(unit): float(strength) for unit, strength in row["facs"].items()}
-            offsets = archive.get(f"{prefix}/offsets_m")
+            offsets = arrays[f"{prefix}/offsets_m"]
             provenance = Provenance(**row["provenance"])
             made.append(Expression(str(row["name"]), offsets, change, str(row["prompt"]), facs, provenance))
         return ExpressionSet(str(value["identity_hash"]), tuple(made))

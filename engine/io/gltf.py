@@ -1,26 +1,28 @@
 """A project as one binary glTF 2.0 file: a mesh with a primitive per part, morph targets with names, and materials.
 
+A morph target has one weight: an expression whose sides differ becomes two targets, `NAME:L` and `NAME:R`.
 Textures cannot follow morph weights in glTF (Khronos glTF issue 1625): the maps are the neutral's or the current mix.
 Metres, +Y up, the face looks along +Z: glTF's own frame. Its UV origin is top-left, as ours.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
 from engine.color import bytes_from_unit, srgb_from_linear
-from engine.composer import compose_maps
-from engine.expression import ExpressionSet
+from engine.composer import compose_maps, left_texels
+from engine.expression import Expression, ExpressionSet
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import normal_bytes_from_slope
 from engine.io.glb import GlbBuilder
 from engine.io.images import png_bytes
 from engine.mesh import PARTS, Part, vertex_normals
 from engine.project import Project
+from engine.sides import Sides, Weight, both, weight_at
 
 STILL_M = 1e-5
 """Offsets shorter than this are left out: 10 micrometres, under what any scanner resolves."""
@@ -53,7 +55,10 @@ def glb_bytes(project: Project, *, current_textures: bool = False) -> bytes:
     """
     builder = GlbBuilder()
     identity = project.identity
-    maps = compose_maps(identity.maps, project.expressions, project.active() if current_textures else {})
+    active = project.active() if current_textures else {}
+    maps = compose_maps(identity.maps, project.expressions, active, left_texels(identity, active))
+    if any(isinstance(weight, Sides) for weight in project.weights.values()):
+        project = _with_sides_apart(project)
     materials = _Materials(builder, identity, maps)
     mesh = _mesh(builder, project, materials)
     name = identity.name or "Head"
@@ -147,8 +152,26 @@ def _mesh(builder: GlbBuilder, project: Project, materials: _Materials) -> dict[
         primitives.append(primitive | ({"targets": skin_targets if is_skin else targets} if targets else {}))
     mesh: dict[str, Any] = {"name": identity.name or "Head", "primitives": primitives, "extras": _extras(expressions)}
     if targets:
-        mesh["weights"] = [float(project.weights.get(name, 0.0)) for name in expressions.names]
+        mesh["weights"] = [both(project.weights.get(name, 0.0)).left for name in expressions.names]
     return mesh
+
+
+def _with_sides_apart(project: Project) -> Project:
+    """`project` with each expression whose sides differ in two, each with the offsets of its side."""
+    left = project.identity.left_share.vertices[:, None]
+    made: list[Expression] = []
+    weights: dict[str, Weight] = dict(project.weights)
+    for expression in project.expressions.expressions:
+        weight = project.weights.get(expression.name, 0.0)
+        if not isinstance(weight, Sides):
+            made.append(expression)
+            continue
+        del weights[expression.name]
+        for side, only, strength in (("L", Sides(1, 0), weight.left), ("R", Sides(0, 1), weight.right)):
+            name = f"{expression.name}:{side}"
+            made.append(replace(expression, name=name, offsets_m=expression.offsets_m * weight_at(only, left)))
+            weights[name] = strength
+    return replace(project, expressions=replace(project.expressions, expressions=tuple(made)), weights=weights)
 
 
 def _tangents(

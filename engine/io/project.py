@@ -14,6 +14,7 @@ from engine.io.archive import Archive, get_expressions, put_expressions, reading
 from engine.mesh import Topology
 from engine.project import Project
 from engine.scene import Scene
+from engine.sides import Sides, Weight
 
 SUFFIX = ".expdiff"
 FORMAT, VERSION = "expdiff project", 1
@@ -71,26 +72,32 @@ def load_project(path: str | Path) -> Project:
                     f"{where}: expected the head that was saved, found it changed; the file is damaged"
                 )
             expressions = get_expressions(archive, content["expressions"], where)
-            weights = {str(name): float(weight) for name, weight in content["weights"].items()}
+            weights = {str(name): _weight(weight) for name, weight in content["weights"].items()}
             return Project(identity, expressions, weights, plain_to_value(Scene, content["scene"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FileFormatError(f"{where}: expected a project as saved, found: {error!r}") from error
 
 
+def _weight(plain: Any) -> Weight:
+    """A number, or a list of left and right."""
+    return Sides(*map(float, plain)) if isinstance(plain, list) else float(plain)
+
+
 def _identity(archive: Archive, value: dict[str, Any]) -> Identity:
-    arrays = {name: archive.get(f"identity/{name}") for name in _IDENTITY}
+    wanted = {"identity": _IDENTITY, "topology": _TOPOLOGY, "maps": _MAPS}
+    arrays = archive.get_all([f"{folder}/{name}" for folder, names in wanted.items() for name in names])
     return Identity(
         name=str(value["name"]),
         topology=Topology(
-            *(archive.get(f"topology/{name}") for name in _TOPOLOGY),
+            *(arrays[f"topology/{name}"] for name in _TOPOLOGY),
             vertex_count=int(value["vertex_count"]),
             head_vertex_count=int(value["head_vertex_count"]),
         ),
-        maps=ReflectanceMaps(*(archive.get(f"maps/{name}") for name in _MAPS)),
+        maps=ReflectanceMaps(*(arrays[f"maps/{name}"] for name in _MAPS)),
         known_maps=frozenset(str(name) for name in value["known_maps"]),
         provenance=Provenance(**value["provenance"]),
         specular_f0_scale=float(value["specular_f0_scale"]),
-        **arrays,
+        **{name: arrays[f"identity/{name}"] for name in _IDENTITY},
     )
 
 

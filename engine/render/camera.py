@@ -110,6 +110,8 @@ def shadow_frustum(position: np.ndarray, centre: np.ndarray, radius: float) -> S
 
 def bounding_ball(positions_m: np.ndarray) -> tuple[np.ndarray, float]:
     """Centre (3,) and radius in metres of a ball around the (V, 3) positions (middle of the box; not the smallest)."""
-    low, high = positions_m.min(axis=0), positions_m.max(axis=0)
-    centre = (low.astype(np.float64) + high) / 2
-    return centre, max(float(np.linalg.norm(positions_m - centre, axis=1).max()) * 1.01, 1e-4)
+    axes = np.array(positions_m.T, np.float32, order="C")  # an axis at a time is several times faster
+    centre = (axes.min(axis=1).astype(np.float64) + axes.max(axis=1)) / 2
+    axes -= centre[:, None].astype(np.float32)
+    farthest_m = math.sqrt(float(np.einsum("ij,ij->j", axes, axes).max()))
+    return centre, max(farthest_m * 1.01, 1e-4)

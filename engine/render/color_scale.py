@@ -14,6 +14,7 @@ from engine.project import Project
 from engine.render.camera import direction, eye_position
 from engine.render.upload import DRAWN
 from engine.scene import ViewChannel
+from engine.sides import both
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,10 @@ def _reach(project: Project, channel: ViewChannel) -> float:
     active = [(project.expressions[name], weight) for name, weight in project.active().items()]
     if channel in (ViewChannel.OFFSET, ViewChannel.OFFSET_NORMAL):
         vertices, identity = project.identity.topology.vertices_of(*DRAWN), project.identity
-        moved = sum(weight * expression.offsets_m[vertices] for expression, weight in active)
         if not active or not len(vertices):
             return 0.0
-        assert isinstance(moved, np.ndarray)
+        positions = compose_positions(identity, project.expressions, project.active())
+        moved = (positions - identity.positions_m)[vertices]
         if channel is ViewChannel.OFFSET:
             return 1000 * float(np.linalg.norm(moved, axis=1).max())
         normals = vertex_normals(identity.positions_m, identity.topology.faces)[vertices]
@@ -110,7 +111,8 @@ def _reach(project: Project, channel: ViewChannel) -> float:
     if change is None:
         return 0.0
     name, factor = change
-    reach = factor * sum(abs(weight) * _usual(getattr(expression.change, name)) for expression, weight in active)
+    parts = ((max(map(abs, both(weight))), getattr(expression.change, name)) for expression, weight in active)
+    reach = factor * sum(weight * _usual(image) for weight, image in parts)
     return math.degrees(math.atan(reach)) if channel is ViewChannel.NORMAL_CHANGE else reach
 
 

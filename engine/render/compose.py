@@ -1,137 +1,295 @@
-"""Live blending of the four maps on the GPU; the same sums as `engine.composer.compose_maps`."""
+"""Live blending of the four maps on the GPU; the same sums as `engine.composer.compose_maps`.
+
+Changes are linear in their weights, so those of one size are summed at that size. Then one of two things:
+
+* full: one pass at the size of the maps applies the sums to the neutral maps, and mip levels are built;
+* direct: the head's own shader applies them to what it reads of the neutral maps.
+
+While one weight moves, the sum of all others is kept and the shader adds the moving change to it (incremental): a step
+costs nothing but the picture. Every sum is made from the changes themselves, so nothing drifts. What was measured, and
+hence which way is taken when: docs/shading.md.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import moderngl
+import numpy as np
 
-from engine.expression import LOG_FLOOR, ExpressionSet, ReflectanceChange
+from engine.expression import ExpressionSet, ReflectanceChange
 from engine.identity import ReflectanceMaps
-from engine.render.context import drawing_into
-from engine.render.shaders import program, set_uniforms
-from engine.render.upload import ChangeTextures, MapTextures
+from engine.render.context import drawing_into, is_software
+from engine.render.shaders import program, set_array, set_uniforms
+from engine.render.upload import ChangeTexture, MapTextures, share_texture
+from engine.sides import Sides, Weight, both, is_on
 
-Active = tuple[tuple[ReflectanceChange, float], ...]
-_SUM_FORMATS = ((4, "f4"), (4, "f4"), (2, "f4"))
-_SPARE = 4
-"""Changes kept on the GPU after their slider went to zero."""
+Active = tuple[tuple[ReflectanceChange, Weight], ...]
+Layers = tuple[tuple[moderngl.Texture, float], ...]
+"""Textures of changes or of sums, each with its weight."""
+
+DIRECT_LAYERS = 2
+"""Changes or sums of changes that the head's shader takes; where there are more, maps are composed in full."""
+SOFTWARE_LARGEST_FULL = 2048
+"""Of larger maps a software driver never composes a full set: it takes longer than many frames drawn directly."""
+LAYER_BYTES, SOFTWARE_LAYER_BYTES = 512 * 2**20, 256 * 2**20
+"""Changes kept on the GPU; on a software driver that is memory of the machine."""
+_AT_ONCE = 4
+"""Changes summed in one pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """What the head's shader reads."""
+
+    maps: MapTextures
+    layers: Layers = ()
+    """Not empty: `maps` are the neutral's, and the shader adds these (shaders/common/change.glsl)."""
+
+
+class _Sum:
+    """A float texture with the weighted sum of changes of one size."""
+
+    def __init__(self, context: moderngl.Context, size: tuple[int, int]) -> None:
+        height, width = size
+        self.texture = context.texture((width, 3 * height), 4, dtype="f4")
+        self.texture.filter = moderngl.LINEAR, moderngl.LINEAR
+        self.texture.repeat_x = self.texture.repeat_y = False
+        self.target = context.framebuffer([self.texture])
+        self.nbytes = width * 3 * height * 16
+        self.of: Active = ()
+        """What it is the sum of."""
+
+    def release(self) -> None:
+        self.target.release()
+        self.texture.release()
 
 
 class MapComposer:
-    """Neutral maps plus weighted changes, composed when a weight or an object is a new one, else kept.
+    """Neutral maps plus weighted changes, blended when a weight or an object is a new one, else kept.
 
-    Changes are summed first, at their own size when they share one (blending is linear, so bilinear sampling of the sum
-    is the sum of the samples), else at the size of the neutral maps. One full-size pass then applies the sum.
+    Changes stay on the GPU as long as they fit `layer_bytes`; those used longest ago go first, and one that is larger
+    than the maps is brought to their size, at which it would be sampled.
     """
 
-    def __init__(self, context: moderngl.Context) -> None:
+    def __init__(self, context: moderngl.Context, layer_bytes: int | None = None) -> None:
         self._context = context
-        self._sum = program(context, "fullscreen.vert", "compose_sum.frag")
-        self._apply = program(context, "fullscreen.vert", "compose_maps.frag")
-        self._arrays = [context.vertex_array(each, []) for each in (self._sum, self._apply)]
-        set_uniforms(self._sum, t_log_diffuse=0, t_log_specular=1, t_slope=2)
-        set_uniforms(self._apply, t_neutral_diffuse=0, t_neutral_specular=1, t_neutral_slope=2)
-        set_uniforms(self._apply, t_log_diffuse=3, t_log_specular=4, t_slope=5, u_log_floor=LOG_FLOOR)
+        self._software = is_software(context)
+        self.layer_bytes = layer_bytes or (SOFTWARE_LAYER_BYTES if self._software else LAYER_BYTES)
+        self._programs: dict[tuple[str, ...], tuple[moderngl.Program, moderngl.VertexArray]] = {}
         self._maps: ReflectanceMaps | None = None
         self._neutral: MapTextures | None = None
         self._composed: MapTextures | None = None
         self._composed_target: moderngl.Framebuffer | None = None
-        self._composed_of: Active | None = None
-        self._sum_target: moderngl.Framebuffer | None = None
-        self._sum_textures: list[moderngl.Texture] = []
-        # By id, with the change kept alive beside its textures, so that its id cannot come back as another object's.
-        self._changes: dict[int, tuple[ReflectanceChange, ChangeTextures]] = {}
+        self._composed_of: Active = ()
+        self._sums: dict[tuple[int, int], _Sum] = {}
+        self._before: dict[tuple[int, int], Active] = {}
+        """What was last asked for, by size of change."""
+        self._left: tuple[np.ndarray, moderngl.Texture] | None = None
+        # By id, with the change kept alive beside its texture, so that its id cannot come back as another object's.
+        self._changes: dict[int, tuple[ReflectanceChange, ChangeTexture]] = {}
 
-    def compose(self, maps: ReflectanceMaps, expressions: ExpressionSet, weights: Mapping[str, float]) -> MapTextures:
-        """Textures of `maps` under the non-zero `weights`; valid until the next call."""
-        if maps is not self._maps:
-            self._take_neutral(maps)
+    @property
+    def gpu_bytes(self) -> dict[str, int]:
+        """Bytes of textures held: `maps` (neutral and composed, mip levels included), `layers`, `sums`."""
+        return {
+            "maps": sum(each.nbytes for each in (self._neutral, self._composed) if each is not None),
+            "layers": self._layer_bytes(),
+            "sums": sum(each.nbytes for each in self._sums.values()),
+        }
+
+    def compose(
+        self,
+        maps: ReflectanceMaps,
+        expressions: ExpressionSet,
+        weights: Mapping[str, Weight],
+        left: np.ndarray | None = None,
+    ) -> MapTextures:
+        """Textures of `maps` under the `weights` that are on, composed in full; valid until the next call.
+
+        `left` as in `engine.composer.compose_maps`.
+        """
+        active = self._take(maps, expressions, weights, left)
+        return self._full(active).maps
+
+    def blend(
+        self,
+        maps: ReflectanceMaps,
+        expressions: ExpressionSet,
+        weights: Mapping[str, Weight],
+        left: np.ndarray | None = None,
+        *,
+        moving: bool = False,
+    ) -> Blend:
+        """What to draw `maps` under `weights` with, in the way that is quickest; valid until the next call.
+
+        `moving`: another picture follows soon, so the time until this one counts.
+        """
+        active = self._take(maps, expressions, weights, left)
+        large = self._software and max(maps.size) > SOFTWARE_LARGEST_FULL
+        if not active or not (moving or large) or _same(active, self._composed_of):
+            return self._full(active)
+        layers = self._layers(active, moving)
         assert self._neutral is not None
-        active = tuple((expressions[name].change, weight) for name, weight in weights.items() if weight != 0.0)
-        if not active:
-            return self._neutral
-        composed = self._composed_textures()
-        if not self._is_composed(active):
-            self._draw(active)
-            composed.build_mipmaps()
-            self._composed_of = active
-            self._evict(active)
-        return composed
+        return Blend(self._neutral, layers) if len(layers) <= DIRECT_LAYERS else self._full(active)
 
     @property
     def neutral(self) -> MapTextures:
-        """Textures of the neutral maps of the last `compose`."""
+        """Textures of the neutral maps that were blended last."""
         assert self._neutral is not None
         return self._neutral
 
-    def _is_composed(self, active: Active) -> bool:
-        known = self._composed_of
-        return (
-            known is not None
-            and len(known) == len(active)
-            and all(a[0] is b[0] and a[1] == b[1] for a, b in zip(known, active, strict=True))
-        )
+    def _take(
+        self,
+        maps: ReflectanceMaps,
+        expressions: ExpressionSet,
+        weights: Mapping[str, Weight],
+        left: np.ndarray | None,
+    ) -> Active:
+        """Upload what is new of `maps` and `left`; the changes that are on and their weights."""
+        if maps is not self._maps:
+            self._take_neutral(maps)
+        active = tuple((expressions[name].change, weight) for name, weight in weights.items() if is_on(weight))
+        if any(isinstance(weight, Sides) for _, weight in active):
+            if left is None:
+                raise ValueError("MapComposer: expected shares of the left side for weights that differ, found none")
+            if self._left is None or self._left[0] is not left:
+                self._release_left()
+                self._left = left, share_texture(self._context, left)
+                self._forget_sums()
+        return active
 
     def _take_neutral(self, maps: ReflectanceMaps) -> None:
-        same_size = self._neutral is not None and self._neutral.size == maps.size
-        if not same_size:
+        self._release_layers()  # another head: what belongs to the one before does not come back
+        if self._neutral is None or self._neutral.size != maps.size:
             self._release_maps()
             self._neutral = MapTextures(self._context, maps.size)
-        assert self._neutral is not None
         self._neutral.write(maps)
-        self._maps, self._composed_of = maps, None
+        self._maps = maps
 
-    def _composed_textures(self) -> MapTextures:
+    # Full
+
+    def _full(self, active: Active) -> Blend:
         assert self._neutral is not None
+        if not active:
+            return Blend(self._neutral)
         if self._composed is None:
             self._composed = MapTextures(self._context, self._neutral.size)
             self._composed_target = self._context.framebuffer(self._composed.textures)
-        return self._composed
+        if not _same(active, self._composed_of):
+            self._apply(self._layers(active, moving=False))
+            self._composed.build_mipmaps()
+            self._composed_of = active
+        return Blend(self._composed)
 
-    def _draw(self, active: Active) -> None:
-        context = self._context
+    def _apply(self, layers: Layers) -> None:
         assert self._neutral is not None
         assert self._composed_target is not None
-        context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
-        total = self._summing_target(active)
-        with drawing_into(total):
-            total.clear()
-            context.enable(moderngl.BLEND)
-            context.blend_func = moderngl.ONE, moderngl.ONE
-            for change, weight in active:
-                self._textures_of(change).use(0)
-                set_uniforms(self._sum, u_weight=weight)
-                self._arrays[0].render(moderngl.TRIANGLES, 3)
-            context.disable(moderngl.BLEND)
+        made, array = self._program("compose_maps.frag", f"CHANGES {len(layers)}")
+        set_uniforms(made, t_neutral_diffuse=0, t_neutral_specular=1, t_neutral_slope=2)
+        set_array(made, "t_change", range(3, 3 + len(layers)))
+        set_array(made, "u_weight", [weight for _, weight in layers])
+        self._context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE | moderngl.BLEND)
+        self._neutral.use(0)
+        for unit, (texture, _) in enumerate(layers, start=3):
+            texture.use(unit)
         with drawing_into(self._composed_target):
-            self._neutral.use(0)
-            for unit, texture in enumerate(self._sum_textures):
-                texture.use(3 + unit)
-            self._arrays[1].render(moderngl.TRIANGLES, 3)
+            array.render(moderngl.TRIANGLES, 3)
 
-    def _summing_target(self, active: Active) -> moderngl.Framebuffer:
+    # Sums
+
+    def _layers(self, active: Active, moving: bool) -> Layers:
+        """What adds up to the active changes: a sum for each of their sizes, and beside it the change that moves."""
+        by_size: dict[tuple[int, int], Active] = {}
+        for one in active:
+            size = self._size(one[0])
+            by_size[size] = (*by_size.get(size, ()), one)
+        room = DIRECT_LAYERS - len(by_size) if moving else 0
+        layers: list[tuple[moderngl.Texture, float]] = []
+        moving_ones: list[tuple[ReflectanceChange, Weight]] = []
+        for size, wanted in sorted(by_size.items(), reverse=True):
+            moved = self._moved(size, wanted) if len(moving_ones) < room else None
+            if moved is not None:
+                moving_ones.append(wanted[moved])
+                wanted = wanted[:moved] + wanted[moved + 1 :]
+            if wanted:
+                layers.append((self._summed(size, wanted), 1.0))
+        # after the sums, which may have let go of layers to make room for others
+        layers += [(self._texture_of(change), both(weight).left) for change, weight in moving_ones]
+        for size in [size for size in self._sums if size not in by_size]:
+            self._sums.pop(size).release()
+        self._before = by_size
+        return tuple(layers)
+
+    def _moved(self, size: tuple[int, int], wanted: Active) -> int | None:
+        """Which of `wanted` moves: the one that is new or has a new weight since last time, or still lies beside the
+        sum. None where it is not exactly one, or one whose sides differ."""
+        held = self._sums[size].of if size in self._sums else ()
+        for known in (held, self._before.get(size, ())):
+            fresh = [index for index, one in enumerate(wanted) if not any(_same((one,), (other,)) for other in known)]
+            if len(fresh) == 1 and not isinstance(wanted[fresh[0]][1], Sides):
+                return fresh[0]
+        return None
+
+    def _summed(self, size: tuple[int, int], wanted: Active) -> moderngl.Texture:
+        """The weighted sum of `wanted`, drawn unless it is there."""
+        if size not in self._sums:
+            self._sums[size] = _Sum(self._context, size)
+        held = self._sums[size]
+        if not _same(wanted, held.of):
+            context = self._context
+            context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE | moderngl.BLEND)
+            context.blend_func = moderngl.ONE, moderngl.ONE
+            with drawing_into(held.target):
+                for start in range(0, len(wanted), _AT_ONCE):
+                    self._draw_sum(wanted[start : start + _AT_ONCE])
+                    context.enable(moderngl.BLEND)  # what follows is added
+            context.disable(moderngl.BLEND)
+            held.of = wanted
+        return held.texture
+
+    def _draw_sum(self, chunk: Active) -> None:
+        sided = any(isinstance(weight, Sides) for _, weight in chunk)
+        made, array = self._program("compose_sum.frag", f"COUNT {len(chunk)}", *(("SIDED",) if sided else ()))
+        set_array(made, "t_change", range(len(chunk)))
+        set_array(made, "u_weight", [tuple(both(weight)) for _, weight in chunk])
+        for unit, (change, _) in enumerate(chunk):
+            self._texture_of(change).use(unit)
+        if sided:
+            assert self._left is not None
+            set_uniforms(made, t_left=len(chunk))
+            self._left[1].use(len(chunk))
+        array.render(moderngl.TRIANGLES, 3)
+
+    def _program(self, fragment: str, *defines: str) -> tuple[moderngl.Program, moderngl.VertexArray]:
+        kind = (fragment, *defines)
+        if kind not in self._programs:
+            made = program(self._context, "fullscreen.vert", fragment, defines)
+            self._programs[kind] = made, self._context.vertex_array(made, [])
+        return self._programs[kind]
+
+    # Layers
+
+    def _size(self, change: ReflectanceChange) -> tuple[int, int]:
+        """(H, W) at which `change` is kept."""
         assert self._neutral is not None
-        sizes = {change.size for change, _ in active}
-        height, width = sizes.pop() if len(sizes) == 1 else self._neutral.size
-        if self._sum_target is None or self._sum_target.size != (width, height):
-            self._release_sum()
-            textures = [self._context.texture((width, height), parts, dtype=dtype) for parts, dtype in _SUM_FORMATS]
-            for texture in textures:
-                texture.filter = moderngl.LINEAR, moderngl.LINEAR
-                texture.repeat_x = texture.repeat_y = False
-            self._sum_target, self._sum_textures = self._context.framebuffer(textures), textures
-        return self._sum_target
+        (height, width), (tall, wide) = change.size, self._neutral.size
+        return min(height, tall), min(width, wide)
 
-    def _textures_of(self, change: ReflectanceChange) -> ChangeTextures:
-        if id(change) not in self._changes:
-            self._changes[id(change)] = change, ChangeTextures(self._context, change)
-        self._changes[id(change)] = self._changes.pop(id(change))  # last used comes last
-        return self._changes[id(change)][1]
-
-    def _evict(self, active: Active) -> None:
-        while len(self._changes) > len(active) + _SPARE:
+    def _texture_of(self, change: ReflectanceChange) -> moderngl.Texture:
+        key = id(change)
+        if key not in self._changes:
+            self._changes[key] = change, ChangeTexture(self._context, change, self._size(change))
+        self._changes[key] = self._changes.pop(key)  # last used comes last
+        while len(self._changes) > _AT_ONCE and self._layer_bytes() > self.layer_bytes:
             self._changes.pop(next(iter(self._changes)))[1].release()
+        return self._changes[key][1].texture
+
+    def _layer_bytes(self) -> int:
+        return sum(texture.nbytes for _, texture in self._changes.values())
+
+    # Giving back
 
     def _release_maps(self) -> None:
         for made in (self._neutral, self._composed, self._composed_target):
@@ -139,18 +297,33 @@ class MapComposer:
                 made.release()
         self._neutral = self._composed = self._composed_target = None
 
-    def _release_sum(self) -> None:
-        if self._sum_target is not None:
-            for made in (self._sum_target, *self._sum_textures):
-                made.release()
-            self._sum_target, self._sum_textures = None, []
+    def _release_left(self) -> None:
+        if self._left is not None:
+            self._left[1].release()
+        self._left = None
+
+    def _forget_sums(self) -> None:
+        for held in self._sums.values():
+            held.release()
+        self._sums.clear()
+        self._before, self._composed_of = {}, ()
+
+    def _release_layers(self) -> None:
+        self._forget_sums()
+        for _, texture in self._changes.values():
+            texture.release()
+        self._changes.clear()
 
     def release(self) -> None:
         """Give everything back to the driver; the context must be current."""
         self._release_maps()
-        self._release_sum()
-        for _, textures in self._changes.values():
-            textures.release()
-        self._changes.clear()
-        for made in (*self._arrays, self._sum, self._apply):
+        self._release_layers()
+        self._release_left()
+        for made, array in self._programs.values():
+            array.release()
             made.release()
+        self._programs.clear()
+
+
+def _same(first: Active, second: Active) -> bool:
+    return len(first) == len(second) and all(a[0] is b[0] and a[1] == b[1] for a, b in zip(first, second, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import moderngl
@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.mesh import Part
 from engine.render.context import drawing_into
-from engine.render.shaders import program, set_uniforms
+from engine.render.shaders import program, set_array, set_uniforms
 from engine.render.sources import LightSource
 from engine.render.upload import MOVING, STILL, MeshBuffers
 from engine.scene import LampKind, ViewChannel
@@ -29,7 +29,9 @@ _UNITS = {
     "t_ltc": 13,
 }
 UNIT_MAPS, UNIT_EYE, UNIT_ENVIRONMENT, UNIT_DFG, UNIT_SCATTER, UNIT_SHADOW, UNIT_LTC = 0, 3, 4, 5, 6, 7, 13
+UNIT_CHANGE = UNIT_LTC + 1
 UNIT_NEUTRAL = 20
+_UNITS_FROM = {"t_shadow": UNIT_SHADOW, "t_change": UNIT_CHANGE}
 _FRAME_BINDING = 0
 
 
@@ -90,10 +92,10 @@ def linked(context: moderngl.Context, vertex: str, fragment: str, defines: tuple
         elif name in _UNITS:
             assert isinstance(member, moderngl.Uniform)
             member.value = _UNITS[name]
-        elif name == "t_shadow":
+        elif name in _UNITS_FROM:
             assert isinstance(member, moderngl.Uniform)
-            units = tuple(UNIT_SHADOW + index for index in range(member.array_length))
-            member.value = units if len(units) > 1 else UNIT_SHADOW
+            first = _UNITS_FROM[name]
+            set_array(made, name, range(first, first + member.array_length))
     return made
 
 
@@ -128,24 +130,31 @@ class HeadPass:
         only_position = [(mesh.moving, "3f 20x", "a_position")]
         self._depth_array = self._context.vertex_array(self._depth, only_position, mesh.elements)
 
-    def draw(self, channel: ViewChannel, use: str = "", lamps: tuple[str, ...] = ()) -> None:
+    def draw(
+        self, channel: ViewChannel, use: str = "", lamps: tuple[str, ...] = (), weights: Sequence[float] = ()
+    ) -> None:
         """All drawn parts: what faces the eye, skin first because it hides most, then the inside of an open neck.
 
         `use` PASSES writes all channels at once into the targets of `LAYERS`, SAMPLE one frame of a picture that
-        converges. `lamps` as from `lamp_defines`. Two rounds, so that the far side of the head is never shaded to be
-        drawn over.
+        converges. `lamps` as from `lamp_defines`. `weights` are those of the changes that are bound from `UNIT_CHANGE`
+        for the skin to apply. Two rounds, so that the far side of the head is never shaded to be drawn over.
         """
         assert self._mesh is not None
         self._context.enable(moderngl.CULL_FACE)
         for culled in ("back", "front"):
             self._context.cull_face = culled
             for part, (first, count) in self._mesh.split.ranges.items():
-                self._array_for(part, channel, use, lamps).render(moderngl.TRIANGLES, count, first=first)
+                self._array_for(part, channel, use, lamps, weights).render(moderngl.TRIANGLES, count, first=first)
         self._context.disable(moderngl.CULL_FACE)
 
-    def draw_flat(self, channel: ViewChannel, use: str = "", lamps: tuple[str, ...] = ()) -> None:
-        """The skin laid out in texture coordinates, in the frame's UV view; what maps alone decide, over the square."""
-        array = self._array_for(Part.SKIN, channel, use, lamps, flat=True)
+    def draw_flat(
+        self, channel: ViewChannel, use: str = "", lamps: tuple[str, ...] = (), weights: Sequence[float] = ()
+    ) -> None:
+        """The skin laid out in texture coordinates, in the frame's UV view; what maps alone decide, over the square.
+
+        `lamps` and `weights` as in `draw`.
+        """
+        array = self._array_for(Part.SKIN, channel, use, lamps, weights, flat=True)
         if channel in ON_MAPS and not use:
             array.render(moderngl.TRIANGLE_STRIP)
         else:
@@ -158,7 +167,13 @@ class HeadPass:
             array.render(moderngl.TRIANGLES, count, first=first)
 
     def _array_for(
-        self, part: Part, channel: ViewChannel, use: str, lamps: tuple[str, ...], flat: bool = False
+        self,
+        part: Part,
+        channel: ViewChannel,
+        use: str,
+        lamps: tuple[str, ...],
+        weights: Sequence[float],
+        flat: bool = False,
     ) -> moderngl.VertexArray:
         """The vertex array of the program that draws `part`, compiled on first use, with its material set."""
         clay = channel == ViewChannel.GEOMETRY and use != "PASSES"
@@ -169,6 +184,7 @@ class HeadPass:
             kind += ["PLAIN", f"SHOWN CHANNEL_{channel.name}"]
         kind += lamps if use or channel in LIT else ()
         kind += ["FLAT"] if flat else []
+        kind += [f"CHANGES {len(weights)}"] if weights and kind[0] == "SKIN" else []
         array, shader = self._array("head.frag", tuple(kind), square=flat and not use and channel in ON_MAPS)
         tissue = CLAY if clay else TISSUES.get(part, CLAY)
         values = {
@@ -177,6 +193,8 @@ class HeadPass:
             "u_part": PART_SRGB[part],
         }
         set_uniforms(shader, **{name: value for name, value in values.items() if name in shader})
+        if "u_weight" in shader:
+            set_array(shader, "u_weight", weights)
         return array
 
     def _array(

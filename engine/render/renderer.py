@@ -9,14 +9,14 @@ from dataclasses import replace
 import moderngl
 import numpy as np
 
-from engine.composer import compose_positions
+from engine.composer import compose_positions, left_texels
 from engine.identity import Identity, ReflectanceMaps
 from engine.mesh import Part, vertex_normals
 from engine.project import Project
 from engine.render import passes
 from engine.render.camera import bounding_ball
 from engine.render.color_scale import color_scale
-from engine.render.compose import MapComposer
+from engine.render.compose import Blend, MapComposer
 from engine.render.context import is_software
 from engine.render.environment import EnvironmentCache, EnvironmentLight
 from engine.render.frame import FRAME, KIND_ORDER, pack_frame
@@ -25,8 +25,9 @@ from engine.render.sampling import EnvironmentSampler, FrameSample
 from engine.render.sources import MOST_LIGHTS, LightSource, lamps_around, lights_of
 from engine.render.stage import stage_key, stage_light, stage_radiance
 from engine.render.tables import dfg_texture, ltc_texture, scatter_texture
-from engine.render.upload import MAP_MEMORY_BYTES, MapTextures, MeshBuffers, byte_texture, fitted, split_mesh
+from engine.render.upload import MAP_MEMORY_BYTES, MeshBuffers, byte_texture, fitted, split_mesh
 from engine.scene import Scene, staged
+from engine.sides import Weight
 
 LOG = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class Renderer:
         self._maps: ReflectanceMaps | None = None
         self._mesh: MeshBuffers | None = None
         self._eye: moderngl.Texture | None = None
-        self._posed: list[tuple[object, float]] = []
+        self._posed: list[tuple[object, Weight]] = []
         self._ball: tuple[np.ndarray, float] = (np.zeros(3), 1.0)
         self._shadows: list[passes.ShadowMap] = []
         self._shadows_of: list[tuple[object, ...] | None] = []
@@ -87,13 +88,15 @@ class Renderer:
         layers: bool = False,
         sample: FrameSample | None = None,
         clip: Part4 | None = None,
+        moving: bool = False,
     ) -> None:
         """Draw `project` over the lower-left `size` (width, height) pixels of `target`, colours display-encoded.
 
         With `part`, only that rectangle (left, bottom, width, height) of such a picture, over the lower-left pixels.
         With `layers`, linear light and what it falls on, into one float target for each of `passes.LAYERS`, over
         nothing. With `sample`, linear light of one frame of a picture that converges, into a float target over nothing.
-        With `clip`, a rectangle of the target, pixels outside of it stay as they are.
+        With `clip`, a rectangle of the target, pixels outside of it stay as they are. `moving`: another picture follows
+        soon, so maps are blended in the way that is quickest for one.
         The backdrop has alpha 1, or with `transparent` alpha 0 and no colour; the head has alpha 1. Sets all GL state
         it needs and leaves depth test, culling, blending and scissor off. FileFormatError for a broken light.
         """
@@ -102,12 +105,20 @@ class Renderer:
         scene = project.scene
         lights = _in_order(_lights(project, suns) if sample is None else sample.lights)
         transparent = transparent or layers or sample is not None
-        maps = self._begin(project, target, size, lights, transparent, part, sample, clip=clip)
-        self._bind(maps, atlas)
+        blend = self._begin(project, target, size, lights, transparent, part, sample, clip=clip, moving=moving)
+        self._bind(blend, atlas)
         self._draw_backdrop(scene, transparent)
         use = "PASSES" if layers else "SAMPLE" if sample is not None else ""
-        self._draw_head(scene, use, passes.lamp_defines(lights, self._penumbra))
+        weights = [weight for _, weight in blend.layers]
+        self._draw_head(scene, use, passes.lamp_defines(lights, self._penumbra), weights)
         target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]
+
+    def warm(self, project: Project) -> None:
+        """Compile what dragging a slider of `project` needs and upload its first two changes, so that no drag waits."""
+        names = project.expressions.names[:2]
+        for weight in (0.5, 0.6) if names else ():
+            weights = dict.fromkeys(names, 0.5) | {names[0]: weight}
+            self.draw(replace(project, weights=weights), self.idle, (1, 1), moving=True)
 
     def sampler(self, scene: Scene) -> EnvironmentSampler:
         """What `frame_sample` draws the environment of `scene` from; FileFormatError for a broken light."""
@@ -141,8 +152,8 @@ class Renderer:
         scene, context = project.scene, self.context
         keep = target if presence < 1.0 else None
         lights = _in_order(_lights(project, suns))
-        maps = self._begin(project, target, size, lights, transparent, part, kept=keep)
-        self._bind(maps, atlas)
+        blend = self._begin(project, target, size, lights, transparent, part, kept=keep)
+        self._bind(blend, atlas)
         if keep is None:
             self._draw_backdrop(scene, transparent)
         if not transparent:
@@ -163,7 +174,8 @@ class Renderer:
         sample: FrameSample | None = None,
         kept: moderngl.Framebuffer | None = None,
         clip: Part4 | None = None,
-    ) -> MapTextures:
+        moving: bool = False,
+    ) -> Blend:
         """Upload what is new, draw shadows, fill the frame block, bind and clear `target` (unless it is `kept`)."""
         context, scene = self.context, project.scene
         self.idle.use()
@@ -172,7 +184,9 @@ class Renderer:
         mesh = self._take_identity(project.identity)
         self._take_pose(project, mesh)
         assert self._maps is not None
-        maps = self._composer.compose(self._maps, project.expressions, project.active())
+        active = project.active()
+        left = left_texels(project.identity, active)
+        blend = self._composer.blend(self._maps, project.expressions, active, left, moving=moving)
         self._fit_shadows(lights)
         shadowed = [(light, shadow.size) for light, shadow in zip(lights, self._shadows, strict=False)]
         backdrop = _has_backdrop(scene, transparent)
@@ -189,26 +203,28 @@ class Renderer:
         if kept is None:
             background = (0.0, 0.0, 0.0, 0.0) if transparent else (*scene.background_srgb, 1.0)
             target.clear(*background, depth=1.0)
-        return maps
+        return blend
 
     def _draw_backdrop(self, scene: Scene, transparent: bool) -> None:
         if _has_backdrop(scene, transparent):
             self.context.disable(moderngl.DEPTH_TEST)
             self._backdrop.draw()
 
-    def _draw_head(self, scene: Scene, use: str, lamps: tuple[str, ...]) -> None:
+    def _draw_head(self, scene: Scene, use: str, lamps: tuple[str, ...], weights: Sequence[float]) -> None:
         context = self.context
         context.enable(moderngl.DEPTH_TEST)
         context.depth_func = "<="
         draw = self._head.draw_flat if scene.uv_view else self._head.draw
-        draw(scene.channel, use, lamps)
+        draw(scene.channel, use, lamps, weights)
         if scene.wireframe and not use:
             self._head.draw_wires(scene.uv_view)
         context.disable(moderngl.DEPTH_TEST)
 
-    def _bind(self, maps: MapTextures, atlas: moderngl.Texture) -> None:
+    def _bind(self, blend: Blend, atlas: moderngl.Texture) -> None:
         assert self._eye is not None
-        maps.use(passes.UNIT_MAPS)
+        blend.maps.use(passes.UNIT_MAPS)
+        for unit, (texture, _) in enumerate(blend.layers, start=passes.UNIT_CHANGE):
+            texture.use(unit)
         self._composer.neutral.use(passes.UNIT_NEUTRAL)
         self._eye.use(passes.UNIT_EYE)
         atlas.use(passes.UNIT_ENVIRONMENT)
@@ -258,7 +274,7 @@ class Renderer:
     def _take_pose(self, project: Project, mesh: MeshBuffers) -> None:
         """Morph on the CPU when an active expression or its weight is a new one."""
         active = project.active()
-        wanted: list[tuple[object, float]] = [(project.expressions[name], weight) for name, weight in active.items()]
+        wanted: list[tuple[object, Weight]] = [(project.expressions[name], weight) for name, weight in active.items()]
         same = len(wanted) == len(self._posed) and all(
             a[0] is b[0] and a[1] == b[1] for a, b in zip(wanted, self._posed, strict=True)
         )

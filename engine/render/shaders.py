@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib import resources
 
 import moderngl
@@ -79,6 +80,14 @@ def set_uniforms(target: moderngl.Program, **values: float | tuple[float, ...]) 
         if not isinstance(member, moderngl.Uniform):
             raise KeyError(f"{name} is {type(member).__name__}, not a uniform")
         member.value = value
+
+
+def set_array(target: moderngl.Program, name: str, values: Sequence[float | tuple[float, ...]]) -> None:
+    """Set the uniform array `name` of `target`, as long as `values`; samplers take units. KeyError as above."""
+    member = target[name]
+    if not isinstance(member, moderngl.Uniform):
+        raise KeyError(f"{name} is {type(member).__name__}, not a uniform")
+    member.value = list(values) if len(values) > 1 else values[0]  # an array of one is no array to moderngl
 
 
 def _located(message: str, origins: list[Origin]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.expression import ReflectanceChange
 from engine.identity import Identity, ReflectanceMaps
+from engine.image import resize_bilinear
 from engine.mesh import Part, Topology, vertex_normals
 from engine.render.context import is_software
 
@@ -125,23 +126,7 @@ class MeshBuffers:
             buffer.release()
 
 
-class _TextureSet:
-    """Three textures that are bound and released together."""
-
-    textures: list[moderngl.Texture]
-
-    def use(self, first: int) -> None:
-        """Bind to three texture units from `first`."""
-        for number, texture in enumerate(self.textures):
-            texture.use(first + number)
-
-    def release(self) -> None:
-        """Give the textures back."""
-        for texture in self.textures:
-            texture.release()
-
-
-class MapTextures(_TextureSet):
+class MapTextures:
     """The maps of one head: sRGB-encoded albedo RGBA8, specular and roughness RGBA8, slope RG16F, with mip levels.
 
     Texture row 0 is image row 0, so the engine's UVs (origin top-left) are used as they are.
@@ -157,6 +142,17 @@ class MapTextures(_TextureSet):
         software = is_software(context)
         self._filter = moderngl.LINEAR_MIPMAP_NEAREST if software else moderngl.LINEAR_MIPMAP_LINEAR
         self.textures = [context.texture((width, height), parts, dtype=dtype) for parts, dtype in self.FORMATS]
+        self.nbytes = round(height * width * _TEXEL_BYTES / 2)
+
+    def use(self, first: int) -> None:
+        """Bind to three texture units from `first`."""
+        for number, texture in enumerate(self.textures):
+            texture.use(first + number)
+
+    def release(self) -> None:
+        """Give the textures back."""
+        for texture in self.textures:
+            texture.release()
 
     def write(self, maps: ReflectanceMaps) -> None:
         """Upload `maps`, whose size must be this one's."""
@@ -200,24 +196,38 @@ def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:
     return result
 
 
-class ChangeTextures(_TextureSet):
-    """One expression's change: log diffuse with roughness, log specular (RGBA16F), slope (RG16F); bilinear."""
+class ChangeTexture:
+    """One expression's change at `size` (H, W): three RGBA16F tiles, one above the other, as shaders/common/change.glsl
+    says. One texture, because a shader may read from 16 and no more on every driver."""
 
-    def __init__(self, context: moderngl.Context, change: ReflectanceChange) -> None:
-        height, width = change.size
-        self.size = change.size
-        first = np.empty((height, width, 4), np.float16)
-        first[..., :3] = change.log_diffuse
-        first[..., 3] = change.roughness
-        second = np.zeros((height, width, 4), np.float16)
-        second[..., :3] = change.log_specular
-        self.textures = [
-            context.texture((width, height), data.shape[2], np.ascontiguousarray(data).tobytes(), dtype="f2")
-            for data in (first, second, change.slope)
-        ]
-        for texture in self.textures:
-            texture.filter = moderngl.LINEAR, moderngl.LINEAR
-            texture.repeat_x = texture.repeat_y = False
+    def __init__(self, context: moderngl.Context, change: ReflectanceChange, size: tuple[int, int]) -> None:
+        height, width = size
+        tiles = np.zeros((3, height, width, 4), np.float16)
+        tiles[0, ..., :3] = _sized(change.log_diffuse, size)
+        tiles[0, ..., 3] = _sized(change.roughness, size)
+        tiles[1, ..., :3] = _sized(change.log_specular, size)
+        tiles[2, ..., :2] = _sized(change.slope, size)
+        self.nbytes = tiles.nbytes
+        self.texture = context.texture((width, 3 * height), 4, tiles.tobytes(), dtype="f2")
+        self.texture.filter = moderngl.LINEAR, moderngl.LINEAR
+        self.texture.repeat_x = self.texture.repeat_y = False
+
+    def release(self) -> None:
+        """Give the texture back."""
+        self.texture.release()
+
+
+def _sized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return image if image.shape[:2] == size else resize_bilinear(image, size)
+
+
+def share_texture(context: moderngl.Context, share: np.ndarray) -> moderngl.Texture:
+    """(H, W) shares 0..1, multiples of 1/256, as R16F, which holds those exactly; bilinear, edges clamped."""
+    height, width = share.shape
+    texture = context.texture((width, height), 1, share.astype(np.float16).tobytes(), dtype="f2", alignment=1)
+    texture.filter = moderngl.LINEAR, moderngl.LINEAR
+    texture.repeat_x = texture.repeat_y = False
+    return texture
 
 
 def byte_texture(context: moderngl.Context, image: np.ndarray) -> moderngl.Texture:

@@ -8,8 +8,9 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
 from engine.face.space import GEOMETRY_SIZE
-from engine.face.transfer import fill_nearest, geometry_raster
+from engine.face.transfer import geometry_raster
 from engine.io import ict
+from engine.raster import fill_nearest
 
 
 def ict_geometry_operator(folder: Path) -> csr_matrix:

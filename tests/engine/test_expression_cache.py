@@ -112,3 +112,34 @@ def test_a_field_that_comes_later_decides_too_or_is_refused(head) -> None:
     assert len(paths) == 3
     with pytest.raises(TypeError, match="add its digest"):
         expression_cache._path(later(head, ("Jaw Open",), texture=np.zeros(3)), "Jaw Open")
+
+
+def test_whatever_is_wrong_with_a_file_it_is_thrown_away_and_made_again(head, asked, cache) -> None:
+    """Cut anywhere, bytes turned anywhere, another kind of file: None or the expression as it was, never an error."""
+    rng = np.random.default_rng(0)
+    request = GenerateRequest(head, ("Jaw Open",))
+    made = make_expressions(head)["Jaw Open"]
+    store(request, made)
+    (path,) = cache.iterdir()
+    whole = path.read_bytes()
+    damaged = [whole[: int(at)] for at in rng.integers(0, len(whole), 60)]
+    for at in rng.integers(0, len(whole), 300):
+        turned = bytearray(whole)
+        turned[at] ^= 1 << int(rng.integers(8))
+        damaged.append(bytes(turned))
+    damaged += [b"", b"PK\x03\x04", b"\x93NUMPY", bytes(5000)]
+    thrown = 0
+    for data in damaged:
+        path.write_bytes(data)
+        found = load(request, "Jaw Open")
+        assert path.exists() == (found is not None)
+        if found is None:
+            thrown += 1
+        else:  # the turned bit says nothing about the content: a date, a comment
+            np.testing.assert_array_equal(found.offsets_m, made.offsets_m)
+            np.testing.assert_array_equal(found.change.slope, made.change.slope)
+    assert thrown > 250
+    path.write_bytes(whole[:1000])
+    assert result_of(generate_cached(request)).names == ("Jaw Open",)
+    assert asked == [("Jaw Open",)]
+    assert load(request, "Jaw Open") is not None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import VocabularyError
-from engine.vocabulary import EXPRESSIONS, NAMES, find, known_only, nearest_first, parse_names, parse_weights
+from engine.vocabulary import EXPRESSIONS, NAMES, find, known_only, nearest_first, parse_names
 
 PUBLISHED = (
     "Neutral",
@@ -119,22 +119,6 @@ def test_names_are_parsed_in_order_and_once():
     assert parse_names(", ".join(NAMES)) == NAMES
     with pytest.raises(VocabularyError, match="Jaw Open"):
         parse_names("Brows Up, Jaw Opem")
-
-
-@given(st.dictionaries(st.sampled_from(NAMES), st.floats(-10, 10), max_size=5))
-def test_weights_are_read_as_they_are_written(weights):
-    assert parse_weights(",".join(f"{name}={weight!r}" for name, weight in weights.items())) == weights
-
-
-def test_a_name_alone_weighs_one():
-    assert parse_weights(" jaw open , Brows Up = 0.5 ,") == {"Jaw Open": 1.0, "Brows Up": 0.5}
-    assert parse_weights("") == {}
-
-
-@pytest.mark.parametrize("text", ["Jaw Open=", "Jaw Open=much", "Jaw Open=0.5=1", "=1", "Jaw Opem=1"])
-def test_anything_else_is_refused(text):
-    with pytest.raises(VocabularyError):
-        parse_weights(text)
 
 
 def test_known_only_keeps_what_has_an_expression_and_a_weight():

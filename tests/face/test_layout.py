@@ -11,6 +11,7 @@ from engine.face import layout, regions
 from engine.face.builtin import builtin_identity
 from engine.face.noise import gaussian_blur
 from engine.mesh import PARTS, Part
+from engine.raster import rasterize
 from tests.heads import make_head
 
 
@@ -30,7 +31,7 @@ def test_opening_keeps_order_and_parts_the_lips() -> None:
 
 def test_rasterising_puts_linear_functions_back() -> None:
     corners = np.array([[[0.1, 0.1], [0.1, 0.9], [0.9, 0.9]], [[0.1, 0.1], [0.9, 0.9], [0.9, 0.1]]])
-    index, weights = layout.rasterize(corners, 64)
+    index, weights = rasterize(corners, 64)
     covered = index >= 0
     found = (corners[index] * weights[..., None]).sum(axis=2)[covered]
     y, x = np.nonzero(covered)

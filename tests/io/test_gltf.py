@@ -15,13 +15,15 @@ import numpy as np
 import pytest
 
 from engine.color import linear_from_srgb
-from engine.composer import compose
+from engine.composer import compose, compose_positions
 from engine.expression import ExpressionSet
 from engine.image import normal_bytes_from_slope
+from engine.io import gltf
 from engine.io.gltf import STILL_M, STILL_NORMAL, glb_bytes, specular_color, split_seams
 from engine.io.images import read_rgb
 from engine.mesh import PARTS, Part, Topology, vertex_normals
 from engine.project import Project, new_project
+from engine.sides import Sides
 from tests.heads import make_expressions, make_head
 
 ROOT = Path(__file__).parents[2]
@@ -181,6 +183,17 @@ def test_small_targets_are_stored_small(project: Project, glb: Glb) -> None:
     assert "sparse" in half
     assert "bufferView" not in half
     assert not {"sparse", "bufferView"} & still.keys()
+
+
+def test_sides_that_differ_are_two_targets_whose_motions_add_up(project: Project) -> None:
+    identity, jaw = project.identity, project.expressions["Jaw Open"]
+    apart = gltf._with_sides_apart(replace(project, weights={"Jaw Open": Sides(0.9, 0.2), "Brows Up": 0.5}))
+    assert apart.expressions.names == ("Jaw Open:L", "Jaw Open:R", "Brows Up", "Still")
+    assert dict(apart.weights) == {"Jaw Open:L": 0.9, "Jaw Open:R": 0.2, "Brows Up": 0.5}
+    left, right = (apart.expressions[f"Jaw Open:{side}"].offsets_m for side in "LR")
+    np.testing.assert_allclose(left + right, jaw.offsets_m, atol=1e-9)
+    expected = compose_positions(identity, project.expressions, {"Jaw Open": Sides(0.9, 0.2)})
+    np.testing.assert_allclose(identity.positions_m + 0.9 * left + 0.2 * right, expected, atol=1e-7)
 
 
 def test_names_weights_and_recipe(project: Project, glb: Glb) -> None:

@@ -18,6 +18,7 @@ from engine.io.files import npy_bytes, npy_from_bytes
 from engine.io.project import load_project, save_project
 from engine.project import Project, new_project
 from engine.scene import Environment, Lamp, LampKind, LightStage, StageMode, ToneCurve, ViewChannel
+from engine.sides import Sides
 from tests.heads import make_expressions, make_head
 
 
@@ -59,6 +60,12 @@ def test_round_trip_is_exact(project: Project, tmp_path: Path) -> None:
         assert_same(ours, theirs)
     assert dict(found.weights) == dict(project.weights)
     assert found.scene == project.scene
+
+
+def test_sides_that_differ_come_back(project: Project, tmp_path: Path) -> None:
+    weights = {"Jaw Open": Sides(0.25, 1.5), "Brows Up": 0.5}
+    save_project(replace(project, weights=weights), tmp_path / "a.expdiff")
+    assert dict(load_project(tmp_path / "a.expdiff").weights) == weights
 
 
 def assert_same(ours: Expression, theirs: Expression) -> None:
@@ -117,6 +124,7 @@ def test_changed_content_and_newer_versions(project: Project, tmp_path: Path) ->
         ({"version": 99}, "expected version 1, found 99"),
         ({"format": "something"}, "another kind"),
         ({"weights": {"Jaw Open": "much"}}, "expected a project as saved"),
+        ({"weights": {"Jaw Open": [1.0, 0.5, 0.2]}}, "expected a project as saved"),
         ({"scene": {"exposure_ev": "bright"}}, "expected float"),
         ({"identity": 3}, "expected a project as saved"),
     ):

@@ -7,6 +7,7 @@ import pytest
 
 from engine.color import linear_from_srgb, srgb_from_linear
 from engine.errors import GraphicsError
+from engine.expression import LOG_FLOOR
 from engine.render import shaders
 from engine.render.environment import octahedral_directions
 
@@ -63,6 +64,17 @@ def test_srgb_both_ways(evaluate: Evaluate) -> None:
     np.testing.assert_allclose(encoded, srgb_from_linear(ramp[:, 0]), atol=3e-4)
     decoded = evaluate("common/color.glsl", "vec4(linear_from_srgb(x.rgb), 1)", ramp)[:, 0]
     np.testing.assert_allclose(decoded, linear_from_srgb(ramp[:, 0]), atol=3e-4)
+
+
+def test_changed_albedo(evaluate: Evaluate) -> None:
+    """The ratio formula with the floor of the CPU, clamped once."""
+    inputs = np.stack([UNIT[:, 0], 8 * UNIT[:, 1] - 4, UNIT[:, 2], UNIT[:, 3]], -1)
+    text = "vec4(changed(vec3(x.x), vec3(x.y)), 1)"
+    found = evaluate("common/change.glsl", text, inputs, defines=("CHANGES 1",))[:, 0]
+    expected = np.clip((inputs[:, 0] + LOG_FLOOR) * np.exp(inputs[:, 1]) - LOG_FLOOR, 0, 1)
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+    assert found.min() == 0.0
+    assert found.max() == 1.0
 
 
 def neutral_tone(color: np.ndarray) -> np.ndarray:

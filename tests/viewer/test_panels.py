@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from engine.errors import FileFormatError
 from engine.scene import Lamp, LampKind, ToneCurve, ViewChannel
+from engine.sides import Sides
 from engine.vocabulary import NAMES
 from tests.viewer.work import Gate
 from viewer.compare import Comparison
@@ -383,3 +384,25 @@ def test_no_label_is_cut_off_at_its_least_width(dark, qtbot, document, generatio
         panel.resize(panel.minimumWidth(), panel.sizeHint().height())
         panel.show()
         assert panel.minimumSizeHint().width() <= panel.minimumWidth()
+
+
+def test_one_side_is_chosen_and_moved_alone(qtbot, document: Document, expressions) -> None:
+    row = expressions.rows["Brows Up"]
+    row.slider.number.setValue(0.5)
+    assert dict(document.project.weights) == {"Brows Up": 0.5}
+    qtbot.mouseClick(row.sides, Qt.MouseButton.LeftButton)
+    assert (row.sides.text(), dict(document.project.weights)) == ("L", {"Brows Up": 0.5})
+    row.slider.number.setValue(1.0)
+    assert dict(document.project.weights) == {"Brows Up": Sides(1.0, 0.5)}
+    qtbot.mouseClick(row.sides, Qt.MouseButton.LeftButton)
+    assert (row.sides.text(), row.slider.number.value()) == ("R", 0.5)
+    assert "left 1.00, right 0.50" in row.sides.toolTip()
+    row.slider.number.setValue(0.0)
+    assert dict(document.project.weights) == {"Brows Up": Sides(1.0, 0.0)}
+    qtbot.mouseClick(row.sides, Qt.MouseButton.LeftButton)
+    assert (row.sides.text(), dict(document.project.weights)) == ("LR", {"Brows Up": 1.0})
+    document.undo()
+    assert dict(document.project.weights) == {"Brows Up": Sides(1.0, 0.0)}
+    assert (row.sides.text(), row.slider.number.value()) == ("L", 1.0)
+    qtbot.mouseClick(row.reset, Qt.MouseButton.LeftButton)
+    assert (row.sides.text(), dict(document.project.weights)) == ("LR", {})

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.project import Project
+from engine.sides import Sides, Weight, both, plain
 from engine.vocabulary import EXPRESSIONS, NEUTRAL
 from viewer.document import Document, with_weight
 from viewer.generation import Generation
@@ -27,6 +28,8 @@ from viewer.widgets.slider import FloatSlider
 
 USUAL, SLIDER_RANGE, TYPED_RANGE = 1.0, (0.0, 1.5), (-1.0, 2.0)
 _LABEL_WIDTH, _ROW_HEIGHT = 130, 24
+_SIDES = {"LR": "both sides", "L": "the subject's left", "R": "the subject's right"}
+"""What a row's slider moves, in the order its button goes through."""
 _ENTRIES = {entry.name: entry for entry in EXPRESSIONS}
 
 
@@ -39,23 +42,29 @@ def describe(name: str, prompt: str = "", facs: Mapping[str, float] | None = Non
 
 
 class ExpressionRow(QWidget):
-    """One slider. `state` is 'ready', 'missing', 'waiting' or 'making'."""
+    """One slider. `state` is 'ready', 'missing', 'waiting' or 'making'; `side` is one of `_SIDES`."""
 
-    moved = Signal(str, float)
+    moved = Signal(str, object)
+    """(name, Weight)"""
     settled = Signal()
     wanted = Signal(str)
     """Its 'generate' was clicked."""
 
     def __init__(self, name: str, tip: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.name, self.state = name, ""
+        self.name, self.state, self.side = name, "", "LR"
+        self._weight: Weight = 0.0
         self.setFixedHeight(_ROW_HEIGHT)
         self.setToolTip(tip)
         self.label = Elided(name, self)
         self.label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.label.setFixedWidth(_LABEL_WIDTH)
         self.slider = FloatSlider(SLIDER_RANGE, TYPED_RANGE, usual=USUAL, parent=self)
-        self.slider.edited.connect(lambda value: self.moved.emit(self.name, value))
+        self.slider.edited.connect(self._edited)
+        self.sides = QToolButton(self)
+        self.sides.setFixedWidth(26)
+        self.sides.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.sides.clicked.connect(self._next_side)
         self.slider.settled.connect(self.settled)
         self.generate = QToolButton(self)
         self.generate.setObjectName("generate")
@@ -74,6 +83,7 @@ class ExpressionRow(QWidget):
         layout.setContentsMargins(10, 1, 2, 1)
         layout.setSpacing(4)
         layout.addWidget(self.label)
+        layout.addWidget(self.sides)
         layout.addWidget(self.slider, 1)
         layout.addWidget(self._end)
         layout.addWidget(self.reset)
@@ -94,13 +104,36 @@ class ExpressionRow(QWidget):
         self.generate.setText({"missing": "generate", "waiting": "waiting", "making": "making"}.get(state, ""))
         self.generate.setToolTip("Make this expression for this person (moving the slider does it too)")
 
-    def show_weight(self, weight: float) -> None:
-        """Show `weight`; the reset button is there only where there is something to reset."""
-        self.slider.show_value(weight)
+    def show_weight(self, weight: Weight) -> None:
+        """Show `weight`, of the stronger side where they differ and none was chosen; no reset where it is 0."""
+        self._weight = weight
+        left, right = both(weight)
+        if self.side == "LR" and left != right:
+            self.side = "L" if abs(left) >= abs(right) else "R"
+        self.slider.show_value(right if self.side == "R" else left)
+        self.sides.setText(self.side)
+        apart = f"; left {left:.2f}, right {right:.2f}" if left != right else ""
+        self.sides.setToolTip(f"The slider moves {_SIDES[self.side]}{apart}")
         self.reset.setEnabled(weight != 0.0)
         self.reset.setText("↺" if weight != 0.0 else "")
 
+    def _edited(self, value: float) -> None:
+        left, right = both(self._weight)
+        pair = Sides(left if self.side == "R" else value, right if self.side == "L" else value)
+        self.moved.emit(self.name, plain(pair))
+
+    def _next_side(self) -> None:
+        """Both, left, right, both: there the weaker side takes the weight of the stronger."""
+        order = list(_SIDES)
+        self.side = order[(order.index(self.side) + 1) % len(order)]
+        if self.side == "LR" and isinstance(self._weight, Sides):
+            self.moved.emit(self.name, max(self._weight, key=abs))
+            self.settled.emit()
+        else:
+            self.show_weight(self._weight)
+
     def _reset(self) -> None:
+        self.side = "LR"
         self.moved.emit(self.name, 0.0)
         self.settled.emit()
 
@@ -188,7 +221,7 @@ class ExpressionsPanel(QWidget):
             else:
                 row.show_state("waiting" if name in generation.waiting else "missing")
 
-    def _moved(self, name: str, weight: float) -> None:
+    def _moved(self, name: str, weight: Weight) -> None:
         project = self.document.project
         if project.weights.get(name, 0.0) != weight:
             label = name if weight else f"Reset {name}"

@@ -48,12 +48,17 @@ def renderer(context: moderngl.Context, shared_renderer: Renderer) -> Renderer:
 def evaluate(context: moderngl.Context) -> Evaluate:
     """evaluate(include, expression, inputs (N, 4), **uniforms): a GLSL expression of `vec4 x`, in a float target.
 
-    `samplers` names texture units of the include's own samplers."""
+    `samplers` names texture units of the include's own samplers, `defines` macros."""
 
     def run(
-        include: str, expression: str, inputs: np.ndarray, samplers: dict[str, int] | None = None, **uniforms: float
+        include: str,
+        expression: str,
+        inputs: np.ndarray,
+        samplers: dict[str, int] | None = None,
+        defines: tuple[str, ...] = (),
+        **uniforms: float,
     ) -> np.ndarray:
-        lines = ["#version 410 core"]
+        lines = ["#version 410 core", *(f"#define {name}" for name in defines)]
         text, _ = expand(include)
         lines += text.splitlines()
         lines += [f"uniform float {name};" for name in uniforms]

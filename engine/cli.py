@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from engine.cli_parser import build_parser
 from engine.errors import EngineError, ExportError, VocabularyError
+from engine.io.map_conventions import parse_conventions
 from engine.io.open import open_project
 
 if TYPE_CHECKING:
@@ -74,17 +75,17 @@ def _notes_on_stderr() -> Iterator[None]:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    return _window(f"builtin:{options.seed}")
+    return _window(f"builtin:{options.seed}", "")
 
 
 def _view(options: argparse.Namespace) -> int:
-    return _window(options.path)
+    return _window(options.path, options.maps)
 
 
-def _window(path: str | None) -> int:
+def _window(path: str | None, maps: str) -> int:
     from viewer.app import run
 
-    return run(path)
+    return run(path, parse_conventions(maps))
 
 
 def _run_lazy(name: str, arguments: list[str]) -> int:
@@ -97,7 +98,7 @@ def _run_lazy(name: str, arguments: list[str]) -> int:
 def _info(options: argparse.Namespace) -> int:
     from engine.mesh import PARTS
 
-    project = open_project(options.path)
+    project = _open(options)
     identity, topology = project.identity, project.identity.topology
     height, width = identity.maps.size
     tall = 1000 * float(identity.positions_m[:, 1].max() - identity.positions_m[:, 1].min())
@@ -130,7 +131,7 @@ def _generate(options: argparse.Namespace) -> int:
     from engine.io.project import SUFFIX, save_project
     from engine.vocabulary import NAMES, parse_names
 
-    project = open_project(options.path)
+    project = _open(options)
     everything = ", ".join(name for name in project.expressions.names if name in NAMES) if options.keep else "all"
     names = parse_names(options.expressions if options.expressions else "" if options.prompt.strip() else everything)
     if options.complete_maps:
@@ -188,7 +189,7 @@ def _render(options: argparse.Namespace) -> int:
 
     layered = Path(options.out).suffix.lower() == ".exr" and options.reference is None
     named(options.out, ".exr" if layered else ".png")
-    project = open_project(options.path)
+    project = _open(options)
     scene = _scene(project.scene, options)
     project = replace(_with_weights(project, options), scene=scene)
     if layered:
@@ -227,7 +228,7 @@ def _export(options: argparse.Namespace) -> int:
 
     if options.format == "glb":
         named(options.out, ".glb")
-    project = open_project(options.path)
+    project = _open(options)
     if options.format == "jreflectance":
         prepare(project.identity, Path(options.out))
     has = project.expressions.names
@@ -275,6 +276,10 @@ def _video(options: argparse.Namespace) -> int:
 
 
 # --- shared by commands ----------------------------------------------------------------------------------------------
+
+
+def _open(options: argparse.Namespace) -> Project:
+    return open_project(options.path, parse_conventions(options.maps))
 
 
 def _scene(scene: Scene, options: argparse.Namespace) -> Scene:

@@ -23,9 +23,9 @@ def build_parser() -> argparse.ArgumentParser:
     demo = _command(commands, "demo", "open the window on the built-in head")
     demo.add_argument("--seed", type=_whole, default=0, help="another person (default 0)")
     view = _command(commands, "view", "open the window")
-    view.add_argument("path", metavar="PATH", nargs="?", help=KINDS)
+    _add_path(view, nargs="?")
     info = _command(commands, "info", "say what is in PATH")
-    info.add_argument("path", metavar="PATH", help=KINDS)
+    _add_path(info)
     _add_generate(commands)
     _add_render(commands)
     _add_export(commands)
@@ -41,9 +41,21 @@ def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParse
     return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
 
 
+def _add_path(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    parser.add_argument("path", metavar="PATH", nargs=nargs, help=KINDS)
+    parser.add_argument(
+        "--maps",
+        default="",
+        metavar="KEY=VALUE,...",
+        help="how map files of others are to be read: diffuse=albedo|measured, specular=intensity|mean|f0|unreal, "
+        "encoding=linear|srgb (of specular), roughness=roughness|gloss|alpha, "
+        "normal=opengl|directx; the first of each is what is assumed",
+    )
+
+
 def _add_generate(commands: Commands) -> None:
     parser = _command(commands, "generate", "make expressions of a head and write them to a folder")
-    parser.add_argument("path", metavar="PATH", help=KINDS)
+    _add_path(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="person folder to write, or a NAME.expdiff file")
     parser.add_argument(
         "--expressions", metavar="NAMES", help="all, or names with commas (default: all, or none with --prompt)"
@@ -68,7 +80,7 @@ def _add_generate(commands: Commands) -> None:
 
 def _add_render(commands: Commands) -> None:
     parser = _command(commands, "render", "make a picture without a window")
-    parser.add_argument("path", metavar="PATH", help=KINDS)
+    _add_path(parser)
     parser.add_argument("--out", required=True, metavar="FILE", help="picture to write: .png, or .exr with every layer")
     _add_scene_options(parser)
     parser.add_argument("--size", type=_size, default=(1024, 1024), metavar="WxH", help="pixels (default 1024x1024)")
@@ -149,7 +161,7 @@ def _add_scene_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_export(commands: Commands) -> None:
     parser = _command(commands, "export", "write a head and its expressions for other programs")
-    parser.add_argument("path", metavar="PATH", help=KINDS)
+    _add_path(parser)
     parser.add_argument("--format", required=True, choices=("glb", "jreflectance"))
     parser.add_argument("--out", required=True, metavar="PATH", help="NAME.glb, or a folder for jreflectance")
     parser.add_argument(

@@ -202,6 +202,8 @@ class Scene:
     wireframe: bool = False
     scattering: bool = True
     """Light travels inside the skin; without, it leaves where it enters."""
+    dual_specular: bool = False
+    """Skin reflects in two lobes, a sharp and a wide one; without, in the one that a captured roughness is a fit of."""
 
     @property
     def lamps(self) -> tuple[Lamp, ...]:

@@ -1,16 +1,20 @@
 #version 410 core
 // The head, all parts and all channels. Display values leave here: one target, no pass after it.
 // Compiled once per kind of part (SKIN, EYE or TISSUE is defined) and for each channel that needs no light (PLAIN, with
-// SHOWN as the channel), because a software rasteriser walks through both sides of every branch. With PASSES, light and
-// surface leave in linear floats instead. With SAMPLE, linear light of one frame of a picture that converges: all light
-// has shadows, nothing is baked. With FLAT the skin is laid out as its maps are. With CHANGES, the maps are the neutral's,
-// and what expressions change in them is applied here.
+// SHOWN as the channel), because a software rasteriser walks through both sides of every branch. With PASSES, light leaves
+// in linear floats instead: scatter.frag spreads what enters the skin and combine.frag puts the picture together; LAYERS
+// adds what the surface is made of. With SAMPLE, linear light of one frame of a picture that converges: all light has
+// shadows, nothing is baked. With FLAT the skin is laid out as its maps are. With CHANGES, the maps are the neutral's, and
+// what expressions change in them is applied here.
 #include "common/display.glsl"
 #include "common/views.glsl"
 #if defined(CHANGES)
 #include "common/change.glsl"
 #endif
 #include "lighting/surface.glsl"
+#if defined(PASSES) && defined(SKIN)
+#include "lighting/transmission.glsl"
+#endif
 
 uniform sampler2D t_diffuse;       // sRGB-encoded
 uniform sampler2D t_specular;      // rgb specular, a perceptual roughness
@@ -30,13 +34,16 @@ in vec2 v_uv;
 in vec2 v_still;
 in vec4 v_sky;
 #if defined(PASSES)
-layout(location = 0) out vec4 o_picture;         // diffuse + specular light; a 1
-layout(location = 1) out vec4 o_diffuse_light;   // albedo included
-layout(location = 2) out vec4 o_specular_light;
-layout(location = 3) out vec4 o_albedo;          // a perceptual roughness
+// Means over the samples of a pixel stay usable: what does not scatter leaves 0 in the first.
+layout(location = 0) out vec4 o_scattered;       // light inside the skin, without albedo; a 1 where light spreads
+layout(location = 1) out vec4 o_reflected;       // specular light; without LAYERS also diffuse light that does not spread
+layout(location = 2) out vec4 o_albedo;          // without LAYERS of what spreads only; a perceptual roughness
+#if defined(LAYERS)
+layout(location = 3) out vec4 o_diffuse;         // diffuse light that does not spread, albedo included
 layout(location = 4) out vec4 o_specular;        // F0
 layout(location = 5) out vec4 o_normal;          // world, with the slopes of the map
 layout(location = 6) out vec4 o_position;        // metres, a distance along the view axis
+#endif
 #else
 out vec4 o_color;
 #endif
@@ -82,7 +89,11 @@ Surface part_surface(vec3 n) {
     Maps maps = maps_here();
     vec3 f0 = min(maps.specular.rgb * u_material.x, vec3(1.0));
     vec3 mapped = mapped_normal(n, maps.slope);
+    #if defined(PASSES)
+    float scatters = 0.0;          // light is spread on the screen instead
+    #else
     float scatters = u_material.z;
+    #endif
     return Surface(maps.albedo, f0, maps.specular.a, mapped, n, scatters * SCATTER_SMOOTHING, scatters * max(v_still.y, 1.0),
                    v_still.x, v_sky);
 }
@@ -167,11 +178,10 @@ vec3 final_color(Surface s) {
 #elif !defined(PASSES)
 vec3 final_color(Surface s) {
     int channel = int(u_display.z);
-    if (channel == CHANNEL_DIFFUSE_LIGHT) s.albedo = vec3(1.0);
     Light light = shade(s, v_position);
-    if (channel == CHANNEL_DIFFUSE_LIGHT) light.specular = vec3(0.0);
-    if (channel == CHANNEL_SPECULAR_LIGHT) light.diffuse = vec3(0.0);
-    vec3 sum = light.diffuse + light.specular;
+    vec3 sum = light.scattered * s.albedo + light.specular;
+    if (channel == CHANNEL_DIFFUSE_LIGHT) sum = light.scattered;
+    if (channel == CHANNEL_SPECULAR_LIGHT) sum = light.specular;
     #if defined(SAMPLE)
     return sum;
     #else
@@ -188,14 +198,35 @@ void main() {
     if (!gl_FrontFacing) s.occlusion *= 0.25;   // the inside of an open neck
     #endif
     #if defined(PASSES)
+    const float most = 6e4;        // half floats
+    #if defined(SKIN) && defined(FLAT)
+    float spreads = u_material.z;
+    #elif defined(SKIN)
+    float spreads = gl_FrontFacing ? u_material.z : 0.0;
+    #else
+    float spreads = 0.0;
+    #endif
     Light light = shade(s, v_position);
-    o_diffuse_light = vec4(light.diffuse * u_display.x, 1.0);
-    o_specular_light = vec4(light.specular * u_display.x, 1.0);
-    o_picture = vec4(o_diffuse_light.rgb + o_specular_light.rgb, 1.0);
+    if (int(u_display.z) == CHANNEL_DIFFUSE_LIGHT) {
+        s.albedo = vec3(1.0);
+        light.specular = vec3(0.0);
+    }
+    o_scattered = vec4(min(light.scattered, most), 1.0) * spreads;
+    #if defined(SKIN)
+    if (spreads > 0.0) o_scattered.rgb += transmitted_light(v_position, s.smooth_normal) * (1.0 - s.f0);
+    #endif
+    vec3 stays = light.scattered * s.albedo * (1.0 - spreads);
+    #if !defined(LAYERS)
+    o_reflected = vec4(min(light.specular + stays, most), 1.0);
+    o_albedo = vec4(s.albedo * spreads, s.roughness);
+    #else
+    o_reflected = vec4(light.specular, 1.0);
     o_albedo = vec4(s.albedo, s.roughness);
+    o_diffuse = vec4(stays, 1.0);
     o_specular = vec4(s.f0, 1.0);
     o_normal = vec4(s.normal, 1.0);
     o_position = vec4(v_position, 1.0 / gl_FragCoord.w);
+    #endif
     #else
     o_color = vec4(final_color(s), 1.0);
     #endif

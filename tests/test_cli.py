@@ -512,3 +512,15 @@ def test_a_reference_of_another_size_is_said(saved: str, tmp_path: Path, capsys:
     (tmp_path / "ref.png").write_bytes(png_bytes(np.zeros((8, 8, 3), np.uint8)))
     arguments = ["--out", str(tmp_path / "a.png"), "--size", "16x16", "--reference", str(tmp_path / "ref.png")]
     assert "expected 16 x 16, found 8 x 8" in fails(capsys, "render", saved, *arguments)
+
+
+def test_maps_of_others_are_read_as_told(
+    person: Path, head: Identity, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["export", str(person), "--maps", "normal=directx,roughness=gloss", "--format", "jreflectance"]
+    assert main([*arguments, "--out", str(tmp_path / "turned")]) == 0
+    found = jreflectance.read(tmp_path / "turned")[0]
+    np.testing.assert_array_equal(found.maps.roughness_data, 255 - head.maps.roughness_data)
+    capsys.readouterr()
+    assert "specular=intensity|mean|f0|unreal" in fails(capsys, "info", str(person), "--maps", "specular=red")
+    assert "folder with map files" in fails(capsys, "info", "builtin", "--maps", "normal=directx")

@@ -8,6 +8,7 @@ from PySide6.QtCore import QCoreApplication, QSettings, Qt
 from PySide6.QtWidgets import QApplication
 
 from engine.expression_cache import generate_cached, recall
+from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.open import open_project
 from engine.project import Project
 from viewer import style
@@ -18,12 +19,12 @@ from viewer.window import APPLICATION, MainWindow
 DEFAULT = "builtin"
 
 
-def run(path: str | None = None) -> int:
+def run(path: str | None = None, conventions: MapConventions = PUBLISHED) -> int:
     """Open the window on `path` (the built-in head without one) and stay until it is closed; the exit code.
 
-    `path` is what `engine.io.open.open_project` takes; its EngineErrors pass through, before any window is seen.
+    Both are what `engine.io.open.open_project` takes; its EngineErrors pass through, before any window is seen.
     """
-    project = open_project(path or DEFAULT)
+    project = open_project(path or DEFAULT, conventions)
     application = make_application()
     window = make_window(project, QSettings("ExpDiff", "Studio"), path)
     restore = install_hook(lambda message: _in_front(window).notifier.error(message))

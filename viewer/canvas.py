@@ -1,4 +1,5 @@
-"""Where frames are drawn before Qt shows them: four samples a pixel; on a CPU half the size while things move."""
+"""Where frames are drawn before Qt shows them: four samples a pixel; on a CPU half the size in one pass while things
+move."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from PySide6.QtGui import QOpenGLContext
 from engine.project import Project
 from engine.render.context import is_software
 from engine.render.renderer import Renderer
+from engine.render.scatter import Quality
 
 SAMPLES = 4
 COARSE = 2
@@ -51,16 +53,17 @@ class Canvas:
         factor = COARSE if coarse else 1
         fine = max(size[0] // factor, 1), max(size[1] // factor, 1)
         target = self._target(coarse, fine)
+        quality = Quality.MOVING if coarse else Quality.STILL if self.software else Quality.FULL
         edge = 0
         if left is None:
             self._release_second()
         else:
             edge = max(0, min(round(line * fine[0]), fine[0]))
             if edge:
-                self._draw_columns(self._renderer_of(left, project), left, target, fine, (0, edge), moving)
+                self._draw_columns(self._renderer_of(left, project), left, target, fine, (0, edge), quality, moving)
                 self._blit(target.glo, fine, framebuffer, size, (0, edge))
         if edge < fine[0]:
-            self._draw_columns(self.renderer, project, target, fine, (edge, fine[0]), moving)
+            self._draw_columns(self.renderer, project, target, fine, (edge, fine[0]), quality, moving)
             self._blit(target.glo, fine, framebuffer, size, (edge, fine[0]))
         if not (moving or self._warm) and project.expressions.names:
             self._warm = True
@@ -73,6 +76,7 @@ class Canvas:
         target: moderngl.Framebuffer,
         size: tuple[int, int],
         columns: tuple[int, int],
+        quality: Quality,
         moving: bool,
     ) -> None:
         """Draw at least the columns from the first to before the last: Mesa's software driver clips some samples of a
@@ -80,7 +84,7 @@ class Canvas:
         first, end = max(columns[0] - 1, 0), min(columns[1] + 1, size[0])
         whole = columns == (0, size[0])
         clip = None if whole else (first, 0, end - first, size[1])
-        renderer.draw(project, target, size, clip=clip, moving=moving)
+        renderer.draw(project, target, size, quality=quality, clip=clip, moving=moving)
 
     def _renderer_of(self, left: Project, right: Project) -> Renderer:
         if _stand_alike(left, right):

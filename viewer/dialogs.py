@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.io.map_conventions import Diffuse, Encoding, Finish, MapConventions, Normal, Specular
 from engine.render.offscreen import LARGEST_SIDE
 from viewer.panels.form import form
 from viewer.widgets.controls import Choice
@@ -116,6 +117,51 @@ class ScreenshotDialog(QDialog):
     def settings(self) -> PictureSettings:
         """What is chosen now."""
         return PictureSettings(self.width_box.value(), self.height_box.value(), self.transparent.isChecked())
+
+
+_MEANINGS: tuple[tuple[str, str, tuple[tuple[str, StrEnum], ...]], ...] = (
+    ("Diffuse", "diffuse", (("Albedo", Diffuse.ALBEDO), ("As measured, cross-polarised", Diffuse.MEASURED))),
+    (
+        "Specular",
+        "specular",
+        (
+            ("Intensity, published scale", Specular.INTENSITY),
+            ("Intensity, skin's mean at 0.028", Specular.MEAN),
+            ("F0", Specular.F0),
+            ("0.08 × map (Unreal)", Specular.UNREAL),
+        ),
+    ),
+    ("Encoding", "encoding", (("Specular is linear", Encoding.LINEAR), ("Specular is sRGB", Encoding.SRGB))),
+    (
+        "Roughness",
+        "roughness",
+        (("Roughness", Finish.ROUGHNESS), ("Gloss", Finish.GLOSS), ("GGX alpha", Finish.ALPHA)),
+    ),
+    ("Normal", "normal", (("OpenGL, green is up", Normal.OPENGL), ("DirectX, green is down", Normal.DIRECTX))),
+)
+"""Label, field of `MapConventions`, and what to choose from."""
+
+
+class MapsDialog(QDialog):
+    """How a folder's maps are to be read."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("What the maps mean")
+        self.choices = {name: Choice(items, self) for _, name, items in _MEANINGS}
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel, self)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = form(self)
+        layout.setContentsMargins(14, 14, 14, 12)
+        for label, name, _ in _MEANINGS:
+            layout.addRow(label, self.choices[name])
+        layout.addRow(buttons)
+
+    @property
+    def conventions(self) -> MapConventions:
+        """What is chosen now."""
+        return MapConventions(**{name: choice.value() for name, choice in self.choices.items()})
 
 
 class ShortcutSheet(QDialog):

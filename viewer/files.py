@@ -16,6 +16,7 @@ import numpy as np
 
 from engine.errors import EngineError, ExportError
 from engine.export import export_glb, jreflectance_steps, only, save_layers, save_screenshot, video_steps
+from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.open import open_project
 from engine.io.project import load_project, save_project
 from engine.io.video import check_video
@@ -36,10 +37,10 @@ class FileStep:
     result: Any = None
 
 
-def opening(path: str) -> Iterator[FileStep]:
+def opening(path: str, conventions: MapConventions = PUBLISHED) -> Iterator[FileStep]:
     """Job: read `path` (a folder, a saved project, builtin[:SEED]); the result is a Project."""
     yield FileStep(0, 1, f"Opening {shown(path)}")
-    yield FileStep(1, 1, f"Opened {shown(path)}", open_project(path))
+    yield FileStep(1, 1, f"Opened {shown(path)}", open_project(path, conventions))
 
 
 def exporting_glb(project: Project, path: str) -> Iterator[FileStep]:

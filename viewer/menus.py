@@ -46,6 +46,7 @@ class Menus:
         window, menu = self._window, self.file
         self._add(menu, "Open &File…", self._ask_file, "Ctrl+O")
         self._add(menu, "Open F&older…", self._ask_folder, "Ctrl+Shift+O")
+        self._add(menu, "Open Folder with Other &Maps…", self._ask_folder_of_maps)
         self.recent = menu.addMenu("Open &Recent")
         self.recent.aboutToShow.connect(self._fill_recent)
         self._add(menu, "&New Built-in Person", self._new_person, "Ctrl+N")
@@ -148,6 +149,11 @@ class Menus:
         path = QFileDialog.getExistingDirectory(self._window, "Open a head's folder")
         if path:
             self._window.open_path(path)
+
+    def _ask_folder_of_maps(self) -> None:
+        path = QFileDialog.getExistingDirectory(self._window, "Open a head's folder whose maps mean something else")
+        if path:
+            self._window.ask_maps(path)
 
     def _ask_glb(self) -> None:
         name = self._document.project.identity.name + ".glb"

@@ -10,6 +10,7 @@ from PySide6.QtCore import QEvent, QObject, QPoint, QSettings, QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QDockWidget, QFileDialog, QLabel, QMainWindow, QScrollArea, QWidget
 
+from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.mesh import Part
 from engine.project import Project
 from engine.render.color_scale import color_scale
@@ -194,11 +195,18 @@ class MainWindow(QMainWindow):
 
     # Opening and saving
 
-    def open_path(self, path: str) -> None:
+    def open_path(self, path: str, conventions: MapConventions = PUBLISHED) -> None:
         """Open a folder, a saved project or `builtin:SEED` beside the GUI thread; a failure leaves what is open."""
         if self.may_discard():
             self._opening = path
-            self.file_jobs.start(files.opening(path))
+            self.file_jobs.start(files.opening(path, conventions))
+
+    def ask_maps(self, path: str) -> None:
+        """Ask how the map files in the folder `path` are to be read, and open it so."""
+        dialog = dialogs.MapsDialog(self)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            self.open_path(path, dialog.conventions)
+        dialog.deleteLater()
 
     def _file_finished(self, number: int, result: object) -> None:
         if isinstance(result, Project):

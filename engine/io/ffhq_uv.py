@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import FileFormatError
@@ -13,6 +14,7 @@ from engine.face.skin import complete_maps
 from engine.face.teeth import dental_arches
 from engine.identity import Identity, Provenance
 from engine.io.images import read_rgb
+from engine.io.map_conventions import PUBLISHED, Diffuse, MapConventions, albedo_from_measured, with_note
 from engine.io.obj import ObjMesh, read_obj
 from engine.io.units import metres_per_unit
 from engine.mesh import Part
@@ -25,8 +27,13 @@ def is_head_folder(folder: Path) -> bool:
     return (folder / "mesh_head.obj").is_file()
 
 
-def read(folder: Path) -> Identity:
-    """Read the head of `folder` into metres, with its eyeballs and added teeth, or raise FileFormatError."""
+def read(folder: Path, conventions: MapConventions = PUBLISHED) -> Identity:
+    """Read the head of `folder` into metres, with its eyeballs and added teeth, or raise FileFormatError.
+
+    Of `conventions` only what it says of the diffuse map has a meaning here.
+    """
+    if conventions != replace(PUBLISHED, diffuse=conventions.diffuse):
+        raise FileFormatError(f"{folder}: expected maps=diffuse=... alone, found {conventions}; it has no other map")
     mesh = read_obj(folder / "mesh_head.obj")
     scale = metres_per_unit(mesh.positions, folder / "mesh_head.obj")
     parts = layout.canonical_parts(mesh.uvs, mesh.uv_faces)
@@ -48,13 +55,16 @@ def read(folder: Path) -> Identity:
         note += "; upper lids without skin filled in from the skin around them"
     eye_path = folder / "tex_eye_ball.png"
     eye = read_rgb(eye_path) if eye_path.is_file() else paint_eye(seed=0)
+    maps = complete_maps(texture)
+    if conventions.diffuse is Diffuse.MEASURED:
+        maps = replace(maps, diffuse_srgb=albedo_from_measured(texture, maps.roughness_data))
     return assemble(
         name=folder.name,
         pieces=pieces,
-        maps=complete_maps(texture),
+        maps=maps,
         eye_srgb=eye,
         known_maps=frozenset({"diffuse"}),
-        provenance=Provenance(folder.name, LICENCE, note),
+        provenance=with_note(Provenance(folder.name, LICENCE, note), conventions),
     )
 
 

@@ -29,9 +29,9 @@ from engine.color import linear_from_srgb
 from engine.errors import FileFormatError
 from engine.expression import LOG_FLOOR, Expression, ExpressionSet, ReflectanceChange
 from engine.identity import Identity, Provenance, ReflectanceMaps
-from engine.image import slope_from_normal_bytes
 from engine.io.files import check_vertices, read_json, read_npy, write_json
 from engine.io.images import read_grey, read_rgb
+from engine.io.map_conventions import PUBLISHED, MapConventions, f0_scale, maps_from_files, with_note
 from engine.io.obj import ObjMesh, read_obj
 from engine.io.units import metres_per_unit
 from engine.mesh import PARTS, Part, Topology
@@ -83,11 +83,11 @@ def _names(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read(folder: Path, *, flip_normal_y: bool = False) -> tuple[Identity, ExpressionSet]:
+def read(folder: Path, conventions: MapConventions = PUBLISHED) -> tuple[Identity, ExpressionSet]:
     """Read a person folder: neutral from exp1, every other expN as a change against it, in order of N.
 
-    `flip_normal_y` for folders whose normal maps are DirectX's (+Y down). FileFormatError says what is missing or does
-    not fit. Unit by head size where identity.json does not give it, which the log says.
+    `conventions` for folders of others whose maps mean something else. FileFormatError says what is missing or does not
+    fit. Unit by head size where identity.json does not give it, which the log says.
     """
     numbers = _numbers(folder)
     if 1 not in numbers:
@@ -103,10 +103,10 @@ def read(folder: Path, *, flip_normal_y: bool = False) -> tuple[Identity, Expres
         )
     positions, head = _read_positions(folder / "exp1", len(mesh.positions), template_path)
     scale = _scale(person, positions[:head], folder)
-    identity = _identity(folder, person, mesh, positions * np.float32(scale), head, flip_normal_y)
+    identity = _identity(folder, person, mesh, positions * np.float32(scale), head, conventions)
     recipes = person.get("expressions", {})
     expressions = tuple(
-        _read_expression(folder / f"exp{number}", identity, recipes, scale, template_path, flip_normal_y)
+        _read_expression(folder / f"exp{number}", identity, recipes, scale, template_path, conventions)
         for number in sorted(numbers - {1})
     )
     return identity, ExpressionSet(identity.hash, expressions)
@@ -190,26 +190,27 @@ def _scale(person: dict[str, Any], head: np.ndarray, folder: Path) -> float:
 
 
 def _identity(
-    folder: Path, person: dict[str, Any], mesh: ObjMesh, positions_m: np.ndarray, head: int, flip_normal_y: bool
+    folder: Path, person: dict[str, Any], mesh: ObjMesh, positions_m: np.ndarray, head: int, conventions: MapConventions
 ) -> Identity:
     parts = [PARTS.index(Part(name)) if name in set(Part) else 0 for name in mesh.materials]
     topology = Topology(
         mesh.faces, mesh.uvs, mesh.uv_faces, np.array(parts, np.uint8)[mesh.face_materials], len(positions_m), head
     )
-    extra: dict[str, Any] = {}
-    if person:
-        extra["specular_f0_scale"] = person["specular_f0_scale"]
-    else:
+    maps, extra = _read_maps(folder / "exp1", conventions), {}
+    scale = f0_scale(maps.specular_data, conventions) or person.get("specular_f0_scale")
+    if scale is not None:
+        extra["specular_f0_scale"] = scale
+    if not person:
         LOG.info("%s: no identity.json; specular scale and licence are assumed", folder)
     return Identity(
         person.get("name", folder.resolve().name),
         topology,
         positions_m,
-        _read_maps(folder / "exp1", flip_normal_y),
+        maps,
         _eye(folder / "eye.png"),
         _occlusion(folder / "occlusion.npy", len(positions_m)),
         frozenset(person.get("known_maps", ("diffuse", "specular", "roughness", "normal"))),
-        _provenance(person.get("provenance"), folder / IDENTITY),
+        with_note(_provenance(person.get("provenance"), folder / IDENTITY), conventions),
         **extra,
     )
 
@@ -237,7 +238,7 @@ def _provenance(value: Any, path: Path) -> Provenance:
         raise FileFormatError(f"{path}: expected provenance with source and licence, found {value!r}") from None
 
 
-def _read_maps(folder: Path, flip_normal_y: bool) -> ReflectanceMaps:
+def _read_maps(folder: Path, conventions: MapConventions) -> ReflectanceMaps:
     missing = [name for name in MAPS if not (folder / name).exists()]
     if missing:
         raise FileFormatError(f"{folder}: expected {', '.join(MAPS)}, found no {', '.join(missing)}")
@@ -250,17 +251,17 @@ def _read_maps(folder: Path, flip_normal_y: bool) -> ReflectanceMaps:
                 f"{folder / name}: expected {width} x {height} as diffuse.png, "
                 f"found {image.shape[1]} x {image.shape[0]}"
             )
-    return ReflectanceMaps(diffuse, specular, roughness, slope_from_normal_bytes(normal, flip_normal_y))
+    return maps_from_files(diffuse, specular, roughness, normal, conventions)
 
 
 def _read_expression(
-    folder: Path, identity: Identity, recipes: dict[str, Any], scale: float, template: Path, flip_normal_y: bool
+    folder: Path, identity: Identity, recipes: dict[str, Any], scale: float, template: Path, conventions: MapConventions
 ) -> Expression:
     entry = _BY_NUMBER.get(int(folder.name[3:]))
     known = {"name": entry.name, "prompt": entry.prompt, "facs": dict(entry.facs)} if entry else {"name": folder.name}
     recipe = known | recipes.get(folder.name, {})
     positions, _ = _read_positions(folder, identity.topology.vertex_count, template)
-    maps = _read_maps(folder, flip_normal_y)
+    maps = _read_maps(folder, conventions)
     if maps.size != identity.maps.size:
         raise FileFormatError(f"{folder}: expected maps of {identity.maps.size} texels as in exp1, found {maps.size}")
     try:

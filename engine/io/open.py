@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.errors import FileFormatError
 from engine.identity import Identity
+from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.project import Project, new_project
 
 KINDS = (
@@ -21,12 +22,19 @@ _SOUGHT = (
 )
 
 
-def open_project(path: str) -> Project:
+def open_project(path: str, conventions: MapConventions = PUBLISHED) -> Project:
     """The project at `path`, which is one of `KINDS`; weights are zero and the head is framed unless it was saved so.
 
-    Only the reader that is needed is imported. FileFormatError says what was looked for.
+    `conventions` say how map files of others are read. Only the reader that is needed is imported. FileFormatError says
+    what was looked for, or that there are no map files to be read in another way.
     """
     path = str(path)
+    folder = Path(path).expanduser()
+    if conventions != PUBLISHED and not (folder.is_dir() and _has_map_files(folder)):
+        raise FileFormatError(
+            f"{path}: expected a folder with map files to be read with {conventions}, found none; maps of saved "
+            "projects and of built-in and ICT-FaceKit heads are this program's own"
+        )
     if path == "builtin" or path.startswith("builtin:"):
         from engine.face.builtin import builtin_identity
 
@@ -37,7 +45,7 @@ def open_project(path: str) -> Project:
         return new_project(_ict_by_seed(path, folder, query))
     if not folder.exists():
         raise FileFormatError(f"{path}: expected {_SOUGHT}; found nothing of that name")
-    return _open_folder(folder) if folder.is_dir() else _open_file(folder)
+    return _open_folder(folder, conventions) if folder.is_dir() else _open_file(folder)
 
 
 def _seed(path: str, text: str) -> int:
@@ -69,17 +77,23 @@ def _open_file(path: Path) -> Project:
     raise FileFormatError(f"{path}: expected {_SOUGHT}; found a file of another kind")
 
 
-def _open_folder(folder: Path) -> Project:
+def _has_map_files(folder: Path) -> bool:
+    from engine.io import jreflectance
+
+    return jreflectance.is_person_folder(folder) or (folder / "mesh_head.obj").is_file()
+
+
+def _open_folder(folder: Path, conventions: MapConventions) -> Project:
     from engine.io import jreflectance
 
     if jreflectance.is_person_folder(folder):
-        identity, expressions = jreflectance.read(folder)
+        identity, expressions = jreflectance.read(folder, conventions)
         plain = new_project(identity)
         return Project(identity, expressions, {}, plain.scene)
     if (folder / "mesh_head.obj").is_file():
         from engine.io import ffhq_uv
 
-        return new_project(ffhq_uv.read(folder))
+        return new_project(ffhq_uv.read(folder, conventions))
     from engine.io import ict
 
     if ict.model_folder(folder) is not None:

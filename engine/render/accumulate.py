@@ -6,9 +6,11 @@ import moderngl
 import numpy as np
 
 from engine.project import Project
+from engine.render.camera import Part4
 from engine.render.context import drawing_into
-from engine.render.renderer import Part4, Renderer
+from engine.render.renderer import Renderer
 from engine.render.sampling import frame_sample
+from engine.render.scatter import Quality
 from engine.render.shaders import program, set_uniforms
 from engine.render.sources import lamps_around
 
@@ -37,14 +39,20 @@ class Accumulator:
         self.count = 0
         self._sum_target.clear()
 
-    def add(self, project: Project, picture: tuple[int, int], part: Part4 | None = None) -> None:
+    def add(
+        self,
+        project: Project,
+        picture: tuple[int, int],
+        part: Part4 | None = None,
+        quality: Quality = Quality.FULL,
+    ) -> None:
         """Draw the next frame of `project` as a `picture` of (width, height) pixels, or of its `part`, and add it.
 
         Errors as `Renderer.draw`.
         """
         around = lamps_around(project.identity)
         sample = frame_sample(project.scene, self.renderer.sampler(project.scene), self.count, around)
-        self.renderer.draw(project, self._frame_target, picture, part=part, sample=sample)
+        self.renderer.draw(project, self._frame_target, picture, part=part, quality=quality, sample=sample)
         context = self.renderer.context
         context.enable(moderngl.BLEND)
         context.blend_func = moderngl.ONE, moderngl.ONE

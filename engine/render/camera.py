@@ -9,6 +9,9 @@ import numpy as np
 
 from engine.scene import Camera
 
+Part4 = tuple[int, int, int, int]
+"""Left, bottom, width and height in pixels of a picture whose lower-left corner is (0, 0)."""
+
 
 def eye_position(camera: Camera) -> np.ndarray:
     """(3,) float64 metres, where the eye is: yaw 0 looks at the face from +Z, positive yaw goes to +X, pitch up."""
@@ -62,15 +65,32 @@ def clip_from_uv(camera: Camera, size: tuple[int, int]) -> np.ndarray:
     return matrix
 
 
-def part_of_picture(size: tuple[int, int], part: tuple[int, int, int, int]) -> np.ndarray:
-    """(4, 4) float64: clip space of a picture of `size` -> that of its rectangle `part`, (left, bottom, width, height)
-    in its pixels."""
+def part_of_picture(size: tuple[int, int], part: Part4) -> np.ndarray:
+    """(4, 4) float64: clip space of a picture of `size` -> that of its rectangle `part`."""
     matrix = np.eye(4)
     for axis in (0, 1):
         scale = size[axis] / part[2 + axis]
         matrix[axis, axis] = scale
         matrix[axis, 3] = scale - 1 - 2 * part[axis] / part[2 + axis]
     return matrix
+
+
+def grown(part: Part4, margin: int, size: tuple[int, int]) -> Part4:
+    """`part` of a picture of `size` with `margin` pixels more on each side, as far as the picture has them."""
+    left, bottom = max(part[0] - margin, 0), max(part[1] - margin, 0)
+    right, top = (min(part[axis] + part[axis + 2] + margin, size[axis]) for axis in (0, 1))
+    return left, bottom, right - left, top - bottom
+
+
+def screen_box(clip: np.ndarray, box_m: np.ndarray, size: tuple[int, int]) -> Part4:
+    """The pixels of a target of `size` that hold the box between the rows of `box_m` (2, 3), seen by `clip` (4, 4)."""
+    corners = np.array([(*corner, 1.0) for corner in np.stack(np.meshgrid(*box_m.T), -1).reshape(-1, 3)]) @ clip.T
+    if corners[:, 3].min() <= 0.0:  # the eye is inside
+        return 0, 0, *size
+    at = (corners[:, :2] / corners[:, 3:] * 0.5 + 0.5) * size
+    low = np.clip(np.floor(at.min(axis=0)) - 1, 0, size).astype(int)
+    high = np.clip(np.ceil(at.max(axis=0)) + 1, 0, size).astype(int)
+    return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
 
 
 def shadow_from_world(towards: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from engine.expression import LOG_FLOOR
 from engine.identity import Identity
 from engine.render.camera import (
+    Part4,
     clip_from_uv,
     clip_from_world,
     eye_position,
@@ -59,7 +60,7 @@ def pack_frame(
     ball: tuple[np.ndarray, float],
     lights: Sequence[tuple[LightSource, int]],
     backdrop: bool,
-    part: tuple[int, int, int, int] | None = None,
+    part: Part4 | None = None,
     shift_px: tuple[float, float] = (0.0, 0.0),
     scale: tuple[float, float] = (0.0, 1.0),
 ) -> np.ndarray:

@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import product
 
+import moderngl
 import numpy as np
 
 from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
 from engine.errors import GraphicsError
 from engine.project import Project
 from engine.render.accumulate import Accumulator
+from engine.render.camera import Part4
 from engine.render.context import standalone_context
-from engine.render.passes import LAYERS
-from engine.render.renderer import Part4, Renderer
+from engine.render.renderer import Renderer
 from engine.render.sampling import SAMPLES
+from engine.render.scatter import MOST_REACH_PX, Quality
 
 LARGEST_SIDE, LARGEST_LAYERED_SIDE = 16384, 4096
 """Of a picture; with all its layers, which are kept whole, 112 bytes a pixel."""
@@ -32,6 +34,7 @@ def render_image(
     transparent: bool = False,
     supersample: int = 2,
     samples: int = 0,
+    quality: Quality = Quality.FULL,
     renderer: Renderer | None = None,
 ) -> np.ndarray:
     """(height, width, 3) uint8 sRGB, row 0 on top; (height, width, 4) with straight alpha when `transparent`.
@@ -59,9 +62,21 @@ def render_image(
             made.release()
 
     def draw(renderer: Renderer) -> None:
-        with _Tiles(renderer, (width, height), supersample, TILE, 1, "f1") as tiles:
-            for rows, columns, (pixels,) in tiles.drawn(project, transparent=transparent):
-                image[rows, columns] = downsample(pixels, tiles.supersample)[..., :channels]
+        context = renderer.context
+        fine, side, factor = _tiling(context, (width, height), supersample, TILE)
+        held = min(side, width) * factor, min(side, height) * factor
+        color, depth = context.renderbuffer(held, 4), context.depth_renderbuffer(held)
+        target = context.framebuffer([color], depth)
+        try:
+            for rows, columns, part in _tiles((width, height), side, factor):
+                renderer.draw(project, target, fine, transparent=transparent, part=part, quality=quality)
+                read = target.read((0, 0, *part[2:]), components=4, alignment=1)
+                pixels = np.frombuffer(read, np.uint8).reshape(part[3], part[2], 4)[::-1]
+                image[rows, columns] = downsample(pixels, factor)[..., :channels]
+        finally:
+            renderer.idle.use()
+            for made in (target, color, depth):
+                made.release()
 
     _with_renderer(renderer, converge if samples else draw)
     return image
@@ -94,13 +109,11 @@ def _converged(
     """Rows, columns and rectangle of each tile of a picture, and the sum of its frames."""
     frames = Accumulator(renderer, (min(size[0], TILE), min(size[1], TILE)))
     try:
-        for top, left in product(range(0, size[1], TILE), range(0, size[0], TILE)):
-            width, height = min(TILE, size[0] - left), min(TILE, size[1] - top)
-            part = left, size[1] - top - height, width, height
+        for rows, columns, part in _tiles(size, TILE, 1):
             frames.clear()
             for _ in range(samples):
                 frames.add(project, size, part)
-            yield slice(top, top + height), slice(left, left + width), part, frames
+            yield rows, columns, part, frames
     finally:
         renderer.idle.use()
         frames.release()
@@ -117,23 +130,45 @@ def render_layers(
     `depth` (metres along the view axis) (H, W). `renderer`, tiles and errors as in `render_image`.
     """
     _check(width, height, supersample, LARGEST_LAYERED_SIDE)
-    found = {name: np.zeros((height, width, 4), np.float32) for name in LAYERS}
+    found = {name: np.zeros((height, width, count), np.float32) for name, count in _LAYERS.items()}
 
     def draw(renderer: Renderer) -> None:
-        with _Tiles(renderer, (width, height), supersample, LAYER_TILE, len(LAYERS), "f4") as tiles:
-            for rows, columns, layers in tiles.drawn(project, layers=True):
-                for image, pixels in zip(found.values(), layers, strict=True):
-                    image[rows, columns] = _mean(pixels, tiles.supersample)
+        fine, side, samples = _tiling(renderer.context, (width, height), supersample, LAYER_TILE)
+        for rows, columns, part in _tiles((width, height), side, samples):
+            for name, pixels in _layers(renderer.layers(project, fine, part)).items():
+                found[name][rows, columns] = _mean(pixels, samples)
 
     _with_renderer(renderer, draw)
-    picture = found["picture"]
-    cover = np.maximum(picture[..., 3:], 1e-6)
-    normal = found["normal"][..., :3]
-    light = {"RGBA": picture, **{name: found[name][..., :3] for name in ("diffuse light", "specular light")}}
-    surface = {name: found[name][..., :3] / cover for name in ("albedo", "specular", "position")}
-    surface["normal"] = normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
-    alone = {"roughness": found["albedo"], "depth": found["position"]}
-    return light | surface | {name: image[..., 3] / cover[..., 0] for name, image in alone.items()}
+    exposure = np.float32(2.0**project.scene.exposure_ev)
+    cover = found["cover"]
+    light = {name: found[name] * exposure for name in ("diffuse light", "specular light")}
+    rgba = np.concatenate([light["diffuse light"] + light["specular light"], cover], axis=2)
+    share = np.maximum(cover, 1e-6)
+    surface = {name: found[name] / share for name in ("albedo", "specular", "position")}
+    surface["normal"] = found["normal"] / np.maximum(np.linalg.norm(found["normal"], axis=-1, keepdims=True), 1e-6)
+    alone = {name: (found[name] / share)[..., 0] for name in ("roughness", "depth")}
+    return {"RGBA": rgba} | light | surface | alone
+
+
+_LAYERS = {"cover": 1, "diffuse light": 3, "specular light": 3, "albedo": 3, "specular": 3, "normal": 3, "position": 3}
+_LAYERS |= {"roughness": 1, "depth": 1}
+"""What is averaged, and its channels."""
+
+
+def _layers(targets: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """What head.frag writes with LAYERS, (H, W, 4) each, by the names of `_LAYERS`."""
+    scattered, reflected, albedo, diffuse, specular, normal, position = targets
+    return {
+        "cover": reflected[..., 3:],
+        "diffuse light": scattered[..., :3] * albedo[..., :3] + diffuse[..., :3],
+        "specular light": reflected[..., :3],
+        "albedo": albedo[..., :3],
+        "specular": specular[..., :3],
+        "normal": normal[..., :3],
+        "position": position[..., :3],
+        "roughness": albedo[..., 3:],
+        "depth": position[..., 3:],
+    }
 
 
 def _check(width: int, height: int, supersample: int, largest: int = LARGEST_SIDE) -> None:
@@ -168,49 +203,25 @@ def own_renderer() -> Iterator[Renderer]:
         context.release()
 
 
-class _Tiles:
-    """Targets on the driver for one tile of a picture at a time, `supersample`^2 samples a pixel."""
+def _tiling(
+    context: moderngl.Context, size: tuple[int, int], supersample: int, side: int
+) -> tuple[tuple[int, int], int, int]:
+    """The picture's size in samples, the side of a tile in pixels and the samples along a pixel's side, as far as the
+    driver's targets are large enough for a tile with its margins."""
+    limit = min(context.info["GL_MAX_RENDERBUFFER_SIZE"], *context.info["GL_MAX_VIEWPORT_DIMS"])
+    limit = min(limit, context.info["GL_MAX_TEXTURE_SIZE"])
+    samples = min(supersample, limit)
+    side = max(1, min(side, max(limit - 2 * MOST_REACH_PX - 2, 1) // samples))
+    return (size[0] * samples, size[1] * samples), side, samples
 
-    def __init__(
-        self, renderer: Renderer, size: tuple[int, int], supersample: int, side: int, count: int, dtype: str
-    ) -> None:
-        context = renderer.context
-        limit = min(context.info["GL_MAX_RENDERBUFFER_SIZE"], *context.info["GL_MAX_VIEWPORT_DIMS"])
-        self.renderer, self.size, self.dtype = renderer, size, dtype
-        self.supersample = min(supersample, limit)
-        self.side = max(1, min(side, limit // self.supersample))
-        held = min(self.side, size[0]) * self.supersample, min(self.side, size[1]) * self.supersample
-        self._colors = [context.renderbuffer(held, 4, dtype=dtype) for _ in range(count)]
-        self._depth = context.depth_renderbuffer(held)
-        self._target = context.framebuffer(self._colors, self._depth)
 
-    def __enter__(self) -> _Tiles:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.renderer.idle.use()
-        for made in (self._target, *self._colors, self._depth):
-            made.release()
-
-    def drawn(
-        self, project: Project, *, transparent: bool = False, layers: bool = False
-    ) -> Iterator[tuple[slice, slice, list[np.ndarray]]]:
-        """Rows and columns of each tile and its samples (h * s, w * s, 4), row 0 on top, from each target."""
-        (wide, tall), samples = self.size, self.supersample
-        number = np.uint8 if self.dtype == "f1" else np.float32
-        for top, left in product(range(0, tall, self.side), range(0, wide, self.side)):
-            width, height = min(self.side, wide - left), min(self.side, tall - top)
-            bottom = tall - top - height
-            part = (samples * left, samples * bottom, samples * width, samples * height)
-            fine = wide * samples, tall * samples
-            self.renderer.draw(project, self._target, fine, transparent=transparent, part=part, layers=layers)
-            found = []
-            for attachment in range(len(self._colors)):
-                read = self._target.read(
-                    viewport=(0, 0, *part[2:]), components=4, attachment=attachment, alignment=1, dtype=self.dtype
-                )
-                found.append(np.frombuffer(read, number).reshape(part[3], part[2], 4)[::-1])
-            yield slice(top, top + height), slice(left, left + width), found
+def _tiles(size: tuple[int, int], side: int, samples: int) -> Iterator[tuple[slice, slice, Part4]]:
+    """Rows and columns of each tile of a picture of `size`, row 0 on top, and its rectangle in samples."""
+    wide, tall = size
+    for top, left in product(range(0, tall, side), range(0, wide, side)):
+        width, height = min(side, wide - left), min(side, tall - top)
+        part = (samples * left, samples * (tall - top - height), samples * width, samples * height)
+        yield slice(top, top + height), slice(left, left + width), part
 
 
 def _mean(samples: np.ndarray, factor: int) -> np.ndarray:

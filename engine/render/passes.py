@@ -1,4 +1,4 @@
-"""The drawing passes: shadow map, head, wire overlay, backdrop."""
+"""The drawing passes: shadow map, thickness, head, wire overlay, backdrop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.render.context import drawing_into
 from engine.render.shaders import program, set_array, set_uniforms
 from engine.render.sources import LightSource
 from engine.render.upload import MOVING, STILL, MeshBuffers
-from engine.scene import LampKind, ViewChannel
+from engine.scene import LampKind, Scene, ViewChannel
 
 _UNITS = {
     "t_diffuse": 0,
@@ -27,9 +27,11 @@ _UNITS = {
     "t_neutral_specular": 21,
     "t_neutral_slope": 22,
     "t_ltc": 13,
+    "t_thickness": 14,
 }
 UNIT_MAPS, UNIT_EYE, UNIT_ENVIRONMENT, UNIT_DFG, UNIT_SCATTER, UNIT_SHADOW, UNIT_LTC = 0, 3, 4, 5, 6, 7, 13
-UNIT_CHANGE = UNIT_LTC + 1
+UNIT_THICKNESS = UNIT_LTC + 1
+UNIT_CHANGE = UNIT_THICKNESS + 1
 UNIT_NEUTRAL = 20
 _UNITS_FROM = {"t_shadow": UNIT_SHADOW, "t_change": UNIT_CHANGE}
 _FRAME_BINDING = 0
@@ -78,8 +80,10 @@ PART_SRGB: dict[Part, tuple[float, float, float]] = {
     Part.EYE_RIGHT: (0.00, 0.45, 0.70),
 }
 """Okabe and Ito 2008, "Color Universal Design": told apart with any colour vision."""
-LAYERS = ("picture", "diffuse light", "specular light", "albedo", "specular", "normal", "position")
-"""What PASSES of head.frag writes, by target: each three numbers and a fourth (see there)."""
+LIGHT_COUNT, LAYER_COUNT = 3, 7
+"""Targets that head.frag writes with PASSES, and with LAYERS too."""
+SPREAD = (ViewChannel.SHADED, ViewChannel.DIFFUSE_LIGHT)
+"""Channels in which light is spread inside the skin."""
 
 
 def linked(context: moderngl.Context, vertex: str, fragment: str, defines: tuple[str, ...] = ()) -> moderngl.Program:
@@ -131,31 +135,40 @@ class HeadPass:
         self._depth_array = self._context.vertex_array(self._depth, only_position, mesh.elements)
 
     def draw(
-        self, channel: ViewChannel, use: str = "", lamps: tuple[str, ...] = (), weights: Sequence[float] = ()
+        self,
+        scene: Scene,
+        use: tuple[str, ...] = (),
+        lamps: tuple[str, ...] = (),
+        weights: Sequence[float] = (),
     ) -> None:
         """All drawn parts: what faces the eye, skin first because it hides most, then the inside of an open neck.
 
-        `use` PASSES writes all channels at once into the targets of `LAYERS`, SAMPLE one frame of a picture that
-        converges. `lamps` as from `lamp_defines`. `weights` are those of the changes that are bound from `UNIT_CHANGE`
-        for the skin to apply. Two rounds, so that the far side of the head is never shaded to be drawn over.
+        Finished, or with `use` what head.frag tells: "PASSES", or with it "LAYERS", into several float targets,
+        "SAMPLE" one frame of a picture that converges. `lamps` as from `lamp_defines`. `weights` are those of the
+        changes that are bound from `UNIT_CHANGE` for the skin to apply. Two rounds, so that the far side of the head is
+        never shaded to be drawn over.
         """
         assert self._mesh is not None
         self._context.enable(moderngl.CULL_FACE)
         for culled in ("back", "front"):
             self._context.cull_face = culled
             for part, (first, count) in self._mesh.split.ranges.items():
-                self._array_for(part, channel, use, lamps, weights).render(moderngl.TRIANGLES, count, first=first)
+                self._array_for(part, scene, use, lamps, weights).render(moderngl.TRIANGLES, count, first=first)
         self._context.disable(moderngl.CULL_FACE)
 
     def draw_flat(
-        self, channel: ViewChannel, use: str = "", lamps: tuple[str, ...] = (), weights: Sequence[float] = ()
+        self,
+        scene: Scene,
+        use: tuple[str, ...] = (),
+        lamps: tuple[str, ...] = (),
+        weights: Sequence[float] = (),
     ) -> None:
         """The skin laid out in texture coordinates, in the frame's UV view; what maps alone decide, over the square.
 
         `lamps` and `weights` as in `draw`.
         """
-        array = self._array_for(Part.SKIN, channel, use, lamps, weights, flat=True)
-        if channel in ON_MAPS and not use:
+        array = self._array_for(Part.SKIN, scene, use, lamps, weights, flat=True)
+        if scene.channel in ON_MAPS and not use:
             array.render(moderngl.TRIANGLE_STRIP)
         else:
             self._render_skin(array)
@@ -169,20 +182,20 @@ class HeadPass:
     def _array_for(
         self,
         part: Part,
-        channel: ViewChannel,
-        use: str,
+        scene: Scene,
+        use: tuple[str, ...],
         lamps: tuple[str, ...],
         weights: Sequence[float],
         flat: bool = False,
     ) -> moderngl.VertexArray:
         """The vertex array of the program that draws `part`, compiled on first use, with its material set."""
-        clay = channel == ViewChannel.GEOMETRY and use != "PASSES"
-        kind = ["TISSUE" if clay else _KINDS.get(part, "TISSUE")]
-        if use:
-            kind.append(use)
-        elif channel not in LIT:
-            kind += ["PLAIN", f"SHOWN CHANNEL_{channel.name}"]
-        kind += lamps if use or channel in LIT else ()
+        channel = scene.channel
+        clay = channel == ViewChannel.GEOMETRY
+        lit = bool(use) or channel in LIT
+        kind = ["TISSUE" if clay else _KINDS.get(part, "TISSUE"), *use]
+        kind += [] if lit else ["PLAIN", f"SHOWN CHANNEL_{channel.name}"]
+        kind += ["DUAL"] if lit and scene.dual_specular and kind[0] == "SKIN" else []
+        kind += lamps if lit else ()
         kind += ["FLAT"] if flat else []
         kind += [f"CHANGES {len(weights)}"] if weights and kind[0] == "SKIN" else []
         array, shader = self._array("head.frag", tuple(kind), square=flat and not use and channel in ON_MAPS)
@@ -316,6 +329,38 @@ class ShadowMap:
             self._target.clear(depth=1.0)
             if head is not None:
                 head.draw_depth(light)
+
+    def release(self) -> None:
+        """Give everything back to the driver."""
+        self._target.release()
+        self.texture.release()
+
+
+class ThicknessMaps:
+    """Where each light enters the head, as depth to be read as it is: an atlas, since texture units are few."""
+
+    SIDE, TILES = 1024, (3, 2)
+    """Texels of a light's square; squares across and up, as THICKNESS_TILES of shaders/lighting/transmission.glsl."""
+
+    def __init__(self, context: moderngl.Context) -> None:
+        self.texture = context.depth_texture((self.SIDE * self.TILES[0], self.SIDE * self.TILES[1]))
+        self.texture.filter = moderngl.NEAREST, moderngl.NEAREST  # between a rim and the void nothing is to be had
+        self.texture.compare_func = ""
+        self.texture.repeat_x = self.texture.repeat_y = False
+        self._target = context.framebuffer(depth_attachment=self.texture)
+
+    def draw(self, head: HeadPass | None, light: int) -> None:
+        """Draw the square of light number `light` of the frame again; without a head no light enters."""
+        square = (light % self.TILES[0] * self.SIDE, light // self.TILES[0] * self.SIDE, self.SIDE, self.SIDE)
+        with drawing_into(self._target):
+            self._target.clear(depth=1.0, viewport=square)
+            self._target.viewport = square
+            if head is None:
+                return
+            self._target.ctx.enable(moderngl.CULL_FACE)  # what is seen from inside lets no light in
+            self._target.ctx.cull_face = "back"
+            head.draw_depth(light)
+            self._target.ctx.disable(moderngl.CULL_FACE)
 
     def release(self) -> None:
         """Give everything back to the driver."""

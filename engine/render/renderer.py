@@ -14,7 +14,16 @@ from engine.identity import Identity, ReflectanceMaps
 from engine.mesh import Part, vertex_normals
 from engine.project import Project
 from engine.render import passes
-from engine.render.camera import bounding_ball
+from engine.render.camera import (
+    Part4,
+    bounding_ball,
+    clip_from_world,
+    direction,
+    eye_position,
+    grown,
+    part_of_picture,
+    screen_box,
+)
 from engine.render.color_scale import color_scale
 from engine.render.compose import Blend, MapComposer
 from engine.render.context import is_software
@@ -22,17 +31,16 @@ from engine.render.environment import EnvironmentCache, EnvironmentLight
 from engine.render.frame import FRAME, KIND_ORDER, pack_frame
 from engine.render.occlusion import bake_visibility
 from engine.render.sampling import EnvironmentSampler, FrameSample
+from engine.render.scatter import LightTargets, Quality, ScatterPass, pixels_per_metre, reach_px
 from engine.render.sources import MOST_LIGHTS, LightSource, lamps_around, lights_of
 from engine.render.stage import stage_key, stage_light, stage_radiance
 from engine.render.tables import dfg_texture, ltc_texture, scatter_texture
 from engine.render.upload import MAP_MEMORY_BYTES, MeshBuffers, byte_texture, fitted, split_mesh
-from engine.scene import Scene, staged
+from engine.scene import LampKind, Scene, ViewChannel, staged
 from engine.sides import Weight
 
 LOG = logging.getLogger(__name__)
 
-Part4 = tuple[int, int, int, int]
-"""A rectangle of a picture: left, bottom, width, height in pixels."""
 _READ_MAP_SIZE = 1024
 """Side in texels of a shadow map that is read for penumbras."""
 
@@ -76,6 +84,11 @@ class Renderer:
         self._ball: tuple[np.ndarray, float] = (np.zeros(3), 1.0)
         self._shadows: list[passes.ShadowMap] = []
         self._shadows_of: list[tuple[object, ...] | None] = []
+        self._box = np.zeros((2, 3))
+        self._thickness: passes.ThicknessMaps | None = None
+        self._thickness_of: dict[int, tuple[object, bool]] = {}
+        self._scatter_pass = ScatterPass(context)
+        self._light: tuple[tuple[tuple[int, int], int, bool], LightTargets] | None = None
 
     def draw(
         self,
@@ -85,7 +98,7 @@ class Renderer:
         *,
         transparent: bool = False,
         part: Part4 | None = None,
-        layers: bool = False,
+        quality: Quality = Quality.MOVING,
         sample: FrameSample | None = None,
         clip: Part4 | None = None,
         moving: bool = False,
@@ -93,8 +106,9 @@ class Renderer:
         """Draw `project` over the lower-left `size` (width, height) pixels of `target`, colours display-encoded.
 
         With `part`, only that rectangle (left, bottom, width, height) of such a picture, over the lower-left pixels.
-        With `layers`, linear light and what it falls on, into one float target for each of `passes.LAYERS`, over
-        nothing. With `sample`, linear light of one frame of a picture that converges, into a float target over nothing.
+        With a `quality` above MOVING light is spread inside the skin over as many samples a pixel as `target` has, and
+        each pixel is brought to the display after their mean. With `sample`, linear light of one frame of a picture
+        that converges, alpha associated, into a float target over nothing.
         With `clip`, a rectangle of the target, pixels outside of it stay as they are. `moving`: another picture follows
         soon, so maps are blended in the way that is quickest for one.
         The backdrop has alpha 1, or with `transparent` alpha 0 and no colour; the head has alpha 1. Sets all GL state
@@ -102,16 +116,46 @@ class Renderer:
         """
         atlas, suns = self._light_of(project.scene)
         project = _lit(project)
-        scene = project.scene
+        scene, part = project.scene, part or (0, 0, *size)
         lights = _in_order(_lights(project, suns) if sample is None else sample.lights)
-        transparent = transparent or layers or sample is not None
+        transparent = transparent or sample is not None
+        spread: tuple[LightTargets, tuple[int, int]] | None = None
+        if quality is not Quality.MOVING and _spreads(scene) and scene.channel in passes.SPREAD:
+            samples = target.samples
+            lit = atlas, lights
+            spread = self._draw_light(project, lit, size, part, quality, sample, samples=samples, moving=moving)
         blend = self._begin(project, target, size, lights, transparent, part, sample, clip=clip, moving=moving)
         self._bind(blend, atlas)
         self._draw_backdrop(scene, transparent)
-        use = "PASSES" if layers else "SAMPLE" if sample is not None else ""
-        weights = [weight for _, weight in blend.layers]
-        self._draw_head(scene, use, passes.lamp_defines(lights, self._penumbra), weights)
+        if spread is None:
+            self._draw_head(scene, lights, () if sample is None else ("SAMPLE",), blend)
+        else:
+            light, corner = spread
+            scattered, reflected, albedo = light.textures
+            self._scatter_pass.combine(scattered, reflected, albedo, light.depth, corner, linear=sample is not None)
+        if scene.wireframe and sample is None:
+            self.context.enable(moderngl.DEPTH_TEST)
+            self.context.depth_func = "<="
+            self._head.draw_wires(scene.uv_view)
+            self.context.disable(moderngl.DEPTH_TEST)
         target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]
+
+    def layers(self, project: Project, size: tuple[int, int], part: Part4) -> list[np.ndarray]:
+        """What head.frag writes with LAYERS, (height, width, 4) float32 each, row 0 on top, light spread in the skin.
+
+        Of the rectangle `part` (left, bottom, width, height) of a picture of `size`, over nothing; the scene's exposure
+        is left out. Errors and state as `draw`.
+        """
+        atlas, suns = self._light_of(project.scene)
+        project = _lit(project)
+        scene = replace(project.scene, channel=ViewChannel.SHADED)
+        lit = atlas, _in_order(_lights(project, suns))
+        light, corner = self._draw_light(replace(project, scene=scene), lit, size, part, Quality.FULL, layers=True)
+        found = []
+        for attachment in range(len(light.textures)):
+            read = light.whole.read((*corner, *part[2:]), components=4, attachment=attachment, dtype="f4")
+            found.append(np.frombuffer(read, np.float32).reshape(part[3], part[2], 4)[::-1])
+        return found
 
     def warm(self, project: Project) -> None:
         """Compile what dragging a slider of `project` needs and upload its first two changes, so that no drag waits."""
@@ -177,26 +221,8 @@ class Renderer:
         moving: bool = False,
     ) -> Blend:
         """Upload what is new, draw shadows, fill the frame block, bind and clear `target` (unless it is `kept`)."""
-        context, scene = self.context, project.scene
-        self.idle.use()
-        context.disable(moderngl.BLEND | moderngl.CULL_FACE)
-        context.wireframe = False
-        mesh = self._take_identity(project.identity)
-        self._take_pose(project, mesh)
-        assert self._maps is not None
-        active = project.active()
-        left = left_texels(project.identity, active)
-        blend = self._composer.blend(self._maps, project.expressions, active, left, moving=moving)
-        self._fit_shadows(lights)
-        shadowed = [(light, shadow.size) for light, shadow in zip(lights, self._shadows, strict=False)]
-        backdrop = _has_backdrop(scene, transparent)
-        shift = (0.0, 0.0) if sample is None else sample.shift_px
-        scale = color_scale(project)
-        ends = (scale.low, scale.high) if scale else (0.0, 1.0)
-        frame = pack_frame(scene, project.identity, size, self._ball, shadowed, backdrop, part, shift, ends)
-        self._frame.write(frame.tobytes())
-        self._frame.bind_to_uniform_block(0)
-        self._draw_shadows(lights)
+        scene = project.scene
+        blend = self._prepare(project, size, lights, _has_backdrop(scene, transparent), part, sample, moving)
         target.use()
         target.viewport = (0, 0, *(size if part is None else part[2:]))
         target.scissor = clip  # pyright: ignore[reportAttributeAccessIssue]  (the stub forgets that None means off)
@@ -205,20 +231,97 @@ class Renderer:
             target.clear(*background, depth=1.0)
         return blend
 
+    def _prepare(
+        self,
+        project: Project,
+        size: tuple[int, int],
+        lights: Sequence[LightSource],
+        backdrop: bool,
+        part: Part4 | None,
+        sample: FrameSample | None,
+        moving: bool = False,
+    ) -> Blend:
+        """Upload what is new, draw shadows and fill the frame block."""
+        self.idle.use()
+        self.context.disable(moderngl.BLEND | moderngl.CULL_FACE)
+        self.context.wireframe = False
+        self._take_pose(project, self._take_identity(project.identity))
+        assert self._maps is not None
+        active = project.active()
+        left = left_texels(project.identity, active)
+        blend = self._composer.blend(self._maps, project.expressions, active, left, moving=moving)
+        self._fit_shadows(lights)
+        shadowed = [(light, shadow.size) for light, shadow in zip(lights, self._shadows, strict=False)]
+        shift = (0.0, 0.0) if sample is None else sample.shift_px
+        scale = color_scale(project)
+        ends = (scale.low, scale.high) if scale else (0.0, 1.0)
+        frame = pack_frame(project.scene, project.identity, size, self._ball, shadowed, backdrop, part, shift, ends)
+        self._frame.write(frame.tobytes())
+        self._frame.bind_to_uniform_block(0)
+        self._draw_shadows(lights)
+        return blend
+
+    def _draw_light(
+        self,
+        project: Project,
+        lit: tuple[moderngl.Texture, Sequence[LightSource]],
+        size: tuple[int, int],
+        part: Part4,
+        quality: Quality,
+        sample: FrameSample | None = None,
+        *,
+        samples: int = 0,
+        layers: bool = False,
+        moving: bool = False,
+    ) -> tuple[LightTargets, tuple[int, int]]:
+        """Light of environment and lamps (`lit`) in float targets, spread inside the skin, and which of their texels is
+        the first of `part`.
+
+        They reach as far beyond `part` as light comes from, so that parts fit together without a seam.
+        """
+        scene, (atlas, lights) = project.scene, lit
+        self._take_pose(project, self._take_identity(project.identity))
+        scale = pixels_per_metre(scene.camera, size)
+        centre, radius = self._ball
+        nearest = float((eye_position(scene.camera) - centre) @ direction(scene.camera.yaw_rad, scene.camera.pitch_rad))
+        outer = grown(part, reach_px(scale, nearest - radius) if _spreads(scene) else 0, size)
+        blend = self._prepare(project, size, lights, False, outer, sample, moving)
+        if _spreads(scene):
+            self._draw_thickness(lights)
+        light = self._light_targets(outer[2:], samples, layers)
+        light.drawn.use()
+        light.drawn.clear(depth=1.0)
+        self._bind(blend, atlas)
+        use = ("PASSES", *(("LAYERS",) if layers else ()), *(("SAMPLE",) if sample is not None else ()))
+        self._draw_head(scene, lights, use, blend)
+        light.resolve()
+        if _spreads(scene):
+            clip = part_of_picture(size, outer) @ clip_from_world(scene.camera, size, centre, radius)
+            self._scatter_pass.spread(light, screen_box(clip, self._box, outer[2:]), scale, quality)
+        return light, (part[0] - outer[0], part[1] - outer[1])
+
+    def _light_targets(self, size: tuple[int, int], samples: int, layers: bool) -> LightTargets:
+        """Kept until another size is wanted."""
+        key = size, samples, layers
+        if self._light is None or self._light[0] != key:
+            if self._light is not None:
+                self._light[1].release()
+                self._light = None
+            count, dtype = (passes.LAYER_COUNT, "f4") if layers else (passes.LIGHT_COUNT, "f2")
+            self._light = key, LightTargets(self.context, size, samples, count, dtype)
+        return self._light[1]
+
     def _draw_backdrop(self, scene: Scene, transparent: bool) -> None:
         if _has_backdrop(scene, transparent):
             self.context.disable(moderngl.DEPTH_TEST)
             self._backdrop.draw()
 
-    def _draw_head(self, scene: Scene, use: str, lamps: tuple[str, ...], weights: Sequence[float]) -> None:
-        context = self.context
-        context.enable(moderngl.DEPTH_TEST)
-        context.depth_func = "<="
+    def _draw_head(self, scene: Scene, lights: Sequence[LightSource], use: tuple[str, ...], blend: Blend) -> None:
+        self.context.enable(moderngl.DEPTH_TEST)
+        self.context.depth_func = "<="
         draw = self._head.draw_flat if scene.uv_view else self._head.draw
-        draw(scene.channel, use, lamps, weights)
-        if scene.wireframe and not use:
-            self._head.draw_wires(scene.uv_view)
-        context.disable(moderngl.DEPTH_TEST)
+        draw(scene, use, passes.lamp_defines(lights, self._penumbra), [weight for _, weight in blend.layers])
+        self.context.disable(moderngl.DEPTH_TEST)
 
     def _bind(self, blend: Blend, atlas: moderngl.Texture) -> None:
         assert self._eye is not None
@@ -233,6 +336,8 @@ class Renderer:
         self._ltc.use(passes.UNIT_LTC)
         for index in range(MOST_LIGHTS):  # a sampler that is not looked at wants a texture of its kind all the same
             self._shadows[min(index, len(self._shadows) - 1)].texture.use(passes.UNIT_SHADOW + index)
+        if self._thickness is not None:
+            self._thickness.texture.use(passes.UNIT_THICKNESS)
 
     def _take_identity(self, identity: Identity) -> MeshBuffers:
         if self._mesh is not None and identity is self._identity:
@@ -247,7 +352,7 @@ class Renderer:
         self._take_maps(identity.maps)
         self._identity, self._posed = identity, []
         self._forget_shadows()
-        self._ball = bounding_ball(identity.positions_m[split.vertex])
+        self._measure(identity.positions_m[split.vertex])
         self._shade_outside(identity, self._mesh)
         return self._mesh
 
@@ -282,9 +387,13 @@ class Renderer:
             return
         positions = compose_positions(project.identity, project.expressions, active)
         mesh.pose(positions, vertex_normals(positions, project.identity.topology.faces))
-        self._ball = bounding_ball(positions[mesh.split.vertex])
+        self._measure(positions[mesh.split.vertex])
         self._posed = wanted
         self._forget_shadows()
+
+    def _measure(self, positions_m: np.ndarray) -> None:
+        self._ball = bounding_ball(positions_m)
+        self._box = np.stack([positions_m.min(axis=0), positions_m.max(axis=0)]).astype(np.float64)
 
     def _fit_shadows(self, lights: Sequence[LightSource]) -> None:
         """A shadow map of the right size for each light, and one at least."""
@@ -310,8 +419,20 @@ class Renderer:
                 self._shadows[index].draw(self._head if light.shadow else None, index)
                 self._shadows_of[index] = drawn
 
+    def _draw_thickness(self, lights: Sequence[LightSource]) -> None:
+        if self._thickness is None:
+            self._thickness = passes.ThicknessMaps(self.context)
+        self.context.enable(moderngl.DEPTH_TEST)
+        self.context.depth_func = "<="
+        for index, light in enumerate(lights):
+            drawn = light.towards, light.shadow
+            if light.kind is LampKind.DIRECTIONAL and self._thickness_of.get(index) != drawn:
+                self._thickness.draw(self._head if light.shadow else None, index)
+                self._thickness_of[index] = drawn
+
     def _forget_shadows(self) -> None:
         self._shadows_of = [None] * len(self._shadows)
+        self._thickness_of = {}
 
     def _release_identity(self) -> None:
         for made in (self._mesh, self._eye):
@@ -325,8 +446,10 @@ class Renderer:
         owned = (self._head, self._backdrop, self._converged, self._composer, self._environments)
         for made in (*owned, self._dfg, self._scatter, self._ltc, self._frame):
             made.release()
-        for shadow in self._shadows:
-            shadow.release()
+        self._scatter_pass.release()
+        for made in (*self._shadows, self._thickness, self._light and self._light[1]):
+            if made is not None:
+                made.release()
         self._shadows, self._shadows_of = [], []
         self.idle.release()
 
@@ -347,3 +470,8 @@ def _lights(project: Project, suns: tuple[LightSource, ...]) -> tuple[LightSourc
 def _in_order(lights: Sequence[LightSource]) -> list[LightSource]:
     """By kind, as the shaders go through them."""
     return sorted(lights, key=lambda one: KIND_ORDER[one.kind])
+
+
+def _spreads(scene: Scene) -> bool:
+    """Is light spread inside the skin where it is seen? Not on maps that are laid flat."""
+    return scene.scattering and not scene.uv_view

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import moderngl
 import numpy as np
+from scipy.special import erf
 
 from engine.render.context import drawing_into
 from engine.render.shaders import program, set_uniforms
@@ -13,9 +14,7 @@ from engine.render.shaders import program, set_uniforms
 DFG_SIZE = 48
 _DFG_SAMPLES = 48
 
-# d'Eon and Luebke 2007, "Advanced Techniques for Realistic Real-Time Skin Rendering", GPU Gems 3 ch. 14: variance in
-# mm^2 and weight of red, green, blue.
-_SKIN_GAUSSIANS = np.array(
+SKIN_GAUSSIANS = np.array(
     [
         (0.0064, 0.233, 0.455, 0.649),
         (0.0484, 0.100, 0.336, 0.344),
@@ -25,6 +24,10 @@ _SKIN_GAUSSIANS = np.array(
         (7.41, 0.078, 0.0, 0.0),
     ]
 )
+"""(6, 4) variance in mm^2 and weight of red, green, blue: d'Eon and Luebke 2007, "Advanced Techniques for Realistic
+Real-Time Skin Rendering", GPU Gems 3 ch. 14."""
+SCATTER_REACH_M = 0.006
+"""Furthest tap of `scatter_kernel`: 1.2 % of red goes further and is counted there."""
 SCATTER_MAX_CURVATURE_PER_MM = 0.25
 """The table's last row; shaders/lighting/skin.glsl has the same number per metre."""
 
@@ -85,9 +88,26 @@ def scatter_table(cosines: int = 97, curvatures: int = 16) -> np.ndarray:
 
 def _profile(distance_mm: np.ndarray) -> np.ndarray:
     """(N,) distances -> (N, 3) radiant exitance around a thin beam on skin."""
-    variance = _SKIN_GAUSSIANS[:, 0]
+    variance = SKIN_GAUSSIANS[:, 0]
     gaussians = np.exp(-(distance_mm[:, None] ** 2) / (2 * variance)) / (2 * np.pi * variance)
-    return gaussians @ _SKIN_GAUSSIANS[:, 1:]
+    return gaussians @ SKIN_GAUSSIANS[:, 1:]
+
+
+def scatter_kernel(taps: int) -> np.ndarray:
+    """(taps, 4) float32: share of red, green, blue and offset in metres of a blur along one axis, the middle first.
+
+    The light of a beam on skin, summed across the axis, is a sum of Gaussians again: one pass along x gives exactly
+    what skin does to light that varies along x only (Jimenez et al. 2015, "Separable Subsurface Scattering", the
+    pre-integrated kernel). Each tap stands for what lies nearer to it than to its neighbours; offsets grow with the
+    square, shares add up to 1 per channel. `taps` is odd.
+    """
+    half = np.arange(-(taps // 2), taps // 2 + 1) / (taps // 2)
+    offset_mm = 1000 * SCATTER_REACH_M * np.sign(half) * half**2
+    between = np.concatenate([[-np.inf], (offset_mm[1:] + offset_mm[:-1]) / 2, [np.inf]])
+    below = 0.5 * (1 + erf(between[:, None] / np.sqrt(2 * SKIN_GAUSSIANS[:, 0]))) @ SKIN_GAUSSIANS[:, 1:]
+    share = np.diff(below, axis=0) / SKIN_GAUSSIANS[:, 1:].sum(axis=0)
+    rows = np.concatenate([share, offset_mm[:, None] / 1000], axis=1)
+    return rows[np.argsort(np.abs(half), kind="stable")].astype(np.float32)
 
 
 def scatter_texture(context: moderngl.Context) -> moderngl.Texture:

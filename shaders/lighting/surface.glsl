@@ -19,7 +19,7 @@ struct Surface {
 };
 
 struct Light {
-    vec3 diffuse;                  // leaves by scattering inside, albedo included
+    vec3 scattered;                // leaves by scattering inside, before the albedo takes its share
     vec3 specular;                 // reflected at the surface
 };
 
@@ -27,6 +27,43 @@ struct Light {
 vec4 dfg_lookup(float NoV, float roughness) {
     vec2 size = vec2(textureSize(t_dfg, 0));
     return textureLod(t_dfg, (vec2(NoV, roughness) * (size - 1.0) + 0.5) / size, 0.0);
+}
+
+#if defined(DUAL)
+// Skin under oil: a sharp lobe and a wide one around the roughness of the map, in the shares of Unreal Engine's default
+// subsurface profile (Epic Games, "Subsurface Profile Shading Model"). Sum and energy are those of the lobes alone.
+const int LOBES = 2;
+const float LOBE_SHARE[LOBES] = float[](0.85, 0.15);
+const float LOBE_ROUGHNESS[LOBES] = float[](0.75, 1.30);
+#else
+const int LOBES = 1;
+const float LOBE_SHARE[LOBES] = float[](1.0);
+const float LOBE_ROUGHNESS[LOBES] = float[](1.0);
+#endif
+
+// Of one lobe, when `alpha` is that of `roughness` widened by antialiasing and the size of a sun: variances add.
+float lobe_alpha(int lobe, float roughness, float alpha) {
+    if (LOBES == 1) return alpha;
+    float own = alpha_from_roughness(roughness * LOBE_ROUGHNESS[lobe]);
+    return sqrt(saturate(alpha * alpha - square(alpha_from_roughness(roughness)) + own * own));
+}
+
+// Distribution times visibility of all lobes.
+float lobes(float roughness, float alpha, float NoH, float NoV, float NoL) {
+    float sum = 0.0;
+    for (int lobe = 0; lobe < LOBES; ++lobe) {
+        float a = lobe_alpha(lobe, roughness, alpha);
+        sum += LOBE_SHARE[lobe] * ggx_distribution(NoH, a) * smith_visibility(NoV, NoL, a);
+    }
+    return sum;
+}
+
+// The table of all lobes: each integral of a sum is the sum of the integrals.
+vec4 lobes_dfg(float roughness, float alpha, float NoV) {
+    vec4 sum = vec4(0.0);
+    for (int lobe = 0; lobe < LOBES; ++lobe)
+        sum += LOBE_SHARE[lobe] * dfg_lookup(NoV, sqrt(lobe_alpha(lobe, roughness, alpha)));
+    return sum;
 }
 
 // The sky of a vertex that sees its whole hemisphere, to degree 1: 1/2 + 3/4 n . d.
@@ -49,12 +86,18 @@ Light light_environment(Surface s, vec3 v, float NoV, float alpha, vec4 dfg) {
                           s.smoothing);
     vec3 reflected = specular_albedo(s.f0, dfg.xy);
     Light light;
-    light.diffuse = s.albedo * irradiance * (1.0 - reflected) * colored_occlusion(s.occlusion, s.albedo);
+    light.scattered = irradiance * (1.0 - reflected) * colored_occlusion(s.occlusion, s.albedo);
     // Lagarde and de Rousiers 2014: the lobe of a rough surface leans towards the normal.
     vec3 r = mix(reflect(-v, s.normal), s.normal, alpha * alpha);
     // A normal from the map may send the ray into the head; the mesh would be in the way.
     float horizon = square(saturate(1.0 + 1.5 * dot(r, s.smooth_normal)));
-    vec3 specular = environment_specular(r, sqrt(alpha)) * reflected;
+    vec3 specular = vec3(0.0);
+    for (int lobe = 0; lobe < LOBES; ++lobe) {
+        float rough = sqrt(lobe_alpha(lobe, s.roughness, alpha));
+        vec2 table = LOBES == 1 ? dfg.xy : dfg_lookup(NoV, rough).xy;
+        specular += LOBE_SHARE[lobe] * environment_specular(r, rough) * (s.f0 * table.x + table.y);
+    }
+    specular *= multiscatter_gain(s.f0, dfg.xy);
     float hidden = min(specular_occlusion(NoV, s.occlusion, alpha), reflection_visibility(s, r));
     light.specular = specular * hidden * horizon;
     return light;
@@ -74,7 +117,7 @@ vec3 scattered_shadow(int index, Surface s, float lit) {
 // with what is reflected it keeps all light in a white furnace, and changing the places of light and eye changes nothing
 // (Kelemen and Szirmay-Kalos 2001, "A Microfacet Based Coupled Specular-Matte BRDF Model", eq. 9).
 vec3 enters(Surface s, float NoL, float alpha, vec4 dfg) {
-    return (1.0 - specular_albedo(s.f0, dfg_lookup(NoL, sqrt(alpha)).xy)) * (1.0 - specular_albedo(s.f0, dfg.xy)) /
+    return (1.0 - specular_albedo(s.f0, lobes_dfg(s.roughness, alpha, NoL).xy)) * (1.0 - specular_albedo(s.f0, dfg.xy)) /
            (1.0 - specular_albedo(s.f0, dfg.zw) + 1e-6);
 }
 
@@ -92,8 +135,8 @@ Light light_from(vec3 l, vec3 irradiance, int index, Surface s, vec3 v, vec3 pos
     vec3 cosines = mix(vec3(dot(s.normal, l)), vec3(smooth_NoL), s.smoothing);
     vec3 through = scattered_cosine(cosines, s.curvature);
     Light light;
-    light.diffuse = s.albedo / PI * inside * through * scattered_shadow(index, s, lit) * irradiance;
-    float d = ggx_distribution(saturate(dot(s.normal, h)), alpha) * smith_visibility(NoV, NoL, alpha);
+    light.scattered = inside / PI * through * scattered_shadow(index, s, lit) * irradiance;
+    float d = lobes(s.roughness, alpha, saturate(dot(s.normal, h)), NoV, NoL);
     float above = saturate(smooth_NoL * 30.0);  // a normal of the map may see a light that the mesh hides
     light.specular = f * d * NoL * lit * above * multiscatter_gain(s.f0, dfg.xy) * irradiance;
     return light;
@@ -134,15 +177,22 @@ Light light_rectangle(int index, Surface s, vec3 v, vec3 position, float NoV, fl
     float lit = light_reaches(index, s, position);
     Light light;
     vec3 strength = u_light_irradiance[index].rgb / PI;
-    light.diffuse = s.albedo * enters(s, saturate(cosine), alpha, dfg) * (size * through + horizon) * scattered_shadow(index, s, lit) * strength;
-    float filled = lobe_form_factor(s.normal, v, cosine_from_lobe(NoV, sqrt(alpha)), a, b, c, d);
+    light.scattered = enters(s, saturate(cosine), alpha, dfg) * (size * through + horizon) *
+                      scattered_shadow(index, s, lit) * strength;
+    vec3 filled = vec3(0.0);
+    for (int lobe = 0; lobe < LOBES; ++lobe) {
+        float rough = sqrt(lobe_alpha(lobe, s.roughness, alpha));
+        vec2 table = LOBES == 1 ? dfg.xy : dfg_lookup(NoV, rough).xy;
+        float share = LOBE_SHARE[lobe] * lobe_form_factor(s.normal, v, cosine_from_lobe(NoV, rough), a, b, c, d);
+        filled += share * (s.f0 * table.x + table.y);
+    }
     float above = saturate((smooth_cosine + sqrt(size)) * 30.0);  // a lamp of this size is half below at cosine 0
-    light.specular = specular_albedo(s.f0, dfg.xy) * filled * lit * above * strength;
+    light.specular = multiscatter_gain(s.f0, dfg.xy) * filled * lit * above * strength;
     return light;
 }
 #endif
 
-Light added(Light a, Light b) { return Light(a.diffuse + b.diffuse, a.specular + b.specular); }
+Light added(Light a, Light b) { return Light(a.scattered + b.scattered, a.specular + b.specular); }
 
 // All light that a surface sends to the eye. Lights come in the order of their kinds; a loop whose kind is not there is
 // left out, because a software rasteriser walks through both sides of a branch.
@@ -153,7 +203,7 @@ Light shade(Surface s, vec3 position) {
     #if !defined(SAMPLE)
     alpha = antialiased_alpha(alpha, s.normal);
     #endif
-    vec4 dfg = dfg_lookup(NoV, sqrt(alpha));
+    vec4 dfg = lobes_dfg(s.roughness, alpha, NoV);
     #if defined(SAMPLE)
     s.occlusion = 1.0;
     Light light = Light(vec3(0.0), vec3(0.0));

@@ -17,6 +17,7 @@ from engine.identity import Identity
 from engine.image import normal_bytes_from_slope
 from engine.io import jreflectance, jreflectance_writer
 from engine.io.images import read_rgb, write_png
+from engine.io.map_conventions import MapConventions, Normal
 from engine.mesh import Part
 from engine.vocabulary import find
 from tests.heads import make_expressions, make_head
@@ -159,7 +160,7 @@ def test_a_foreign_folder_needs_only_shapes_maps_and_one_obj(
 
 
 def test_normal_maps_of_the_other_handedness(saved: Path) -> None:
-    upright, flipped = jreflectance.read(saved)[0], jreflectance.read(saved, flip_normal_y=True)[0]
+    upright, flipped = jreflectance.read(saved)[0], jreflectance.read(saved, MapConventions(normal=Normal.DIRECTX))[0]
     np.testing.assert_array_equal(upright.maps.slope[..., 0], flipped.maps.slope[..., 0])
     np.testing.assert_array_equal(upright.maps.slope[..., 1], -flipped.maps.slope[..., 1])
 

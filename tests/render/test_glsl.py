@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import moderngl
 import numpy as np
 import pytest
 
@@ -10,6 +13,7 @@ from engine.errors import GraphicsError
 from engine.expression import LOG_FLOOR
 from engine.render import shaders
 from engine.render.environment import octahedral_directions
+from engine.render.tables import dfg_texture
 
 from .conftest import Evaluate
 
@@ -148,3 +152,53 @@ def test_a_missing_include_names_who_asked() -> None:
 def test_a_compile_error_names_file_and_line(evaluate: Evaluate) -> None:
     with pytest.raises(GraphicsError, match=r"shaders/test:\d+: .*nonsense"):
         evaluate("common/math.glsl", "vec4(nonsense)", UNIT)
+
+
+@pytest.mark.parametrize("defines", [(), ("DUAL",)])
+def test_lobes_keep_their_energy(evaluate: Evaluate, context: moderngl.Context, defines: tuple[str, ...]) -> None:
+    """What lobes reflect of an even sky, summed over light directions, is what their table says, within 1 %."""
+    table = dfg_texture(context)
+    polar, azimuth = (np.arange(180) + 0.5) / 180 * np.pi / 2, (np.arange(80) + 0.5) / 80 * np.pi
+    theta, phi = (each.ravel() for each in np.meshgrid(polar, azimuth, indexing="ij"))
+    weight = np.sin(theta) * (np.pi / 2 / 180) * (2 * np.pi / 80)
+    for roughness in (0.35, 0.5, 0.7):
+        for NoV in (0.3, 0.7, 1.0):
+            v = np.array([math.sqrt(1 - NoV * NoV), 0, NoV])
+            light = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1)
+            half = light + v
+            NoH = half[:, 2] / np.linalg.norm(half, axis=1)
+            inputs = np.stack([NoH, light[:, 2], np.full_like(NoH, roughness), np.full_like(NoH, NoV)], -1)
+            alpha = "alpha_from_roughness(x.z)"
+            found = evaluate(
+                "lighting/surface.glsl", f"vec4(lobes(x.z, {alpha}, x.x, x.w, x.y))", inputs, defines=defines
+            )
+            albedo = float((found[:, 0] * light[:, 2] * weight).sum())
+            table.use(1)
+            sampled = evaluate(
+                "lighting/surface.glsl", f"lobes_dfg(x.z, {alpha}, x.w)", inputs[:1], {"t_dfg": 1}, defines
+            )[0]
+            assert albedo == pytest.approx(sampled[0] + sampled[1], rel=0.01)
+            assert albedo <= 1.0
+    table.release()
+
+
+def test_two_lobes_are_sharper_and_wider_than_one(evaluate: Evaluate) -> None:
+    """Higher in the middle than one lobe of the same map; further out than the sharp one of the two alone."""
+    at = np.array([[1.0, 0.9, 0.45, 0.9], [0.75, 0.5, 0.45, 0.5]])
+    sharp = at * (1, 1, 0.75, 1)
+    expression = "vec4(lobes(x.z, alpha_from_roughness(x.z), x.x, x.w, x.y))"
+    one, two = (evaluate("lighting/surface.glsl", expression, at, defines=kind)[:, 0] for kind in ((), ("DUAL",)))
+    alone = evaluate("lighting/surface.glsl", expression, sharp)[:, 0]
+    assert two[0] > 1.3 * one[0]
+    assert two[1] > 1.5 * alone[1]
+
+
+def test_what_widens_the_map_widens_each_lobe(evaluate: Evaluate) -> None:
+    roughness, extra = UNIT[:, 0].astype(np.float64) * 0.6 + 0.1, 0.1
+    alpha = np.sqrt(roughness**4 + extra)
+    inputs = np.stack([roughness, alpha, roughness, roughness], -1)
+    for lobe, scale in enumerate((0.75, 1.30)):
+        found = evaluate("lighting/surface.glsl", f"vec4(lobe_alpha({lobe}, x.x, x.y))", inputs, defines=("DUAL",))[
+            :, 0
+        ]
+        np.testing.assert_allclose(found, np.sqrt(np.minimum((roughness * scale) ** 4 + extra, 1)), rtol=1e-3)

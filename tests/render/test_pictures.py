@@ -21,6 +21,7 @@ from engine.render import environment, offscreen
 from engine.render.offscreen import downsample, render_image, render_layers
 from engine.render.presets import PRESETS, preset_of, with_preset
 from engine.render.renderer import Renderer
+from engine.render.scatter import Quality
 from engine.scene import Camera, Environment, Lamp, Scene, ToneCurve, ViewChannel
 from tests.heads import make_expressions, make_head
 
@@ -234,6 +235,26 @@ def test_white_furnace(renderer: Renderer, head: Identity, sky: Callable[[float]
     assert skin.max() <= 0.5 * 1.01
 
 
+@pytest.mark.parametrize("dual", [False, True])
+@pytest.mark.parametrize("roughness", [60, 117, 150])
+@pytest.mark.parametrize("scattering", [False, True])
+def test_a_white_card_under_a_white_sky_is_the_sky(
+    renderer: Renderer, sky: Callable[[float], str], roughness: int, dual: bool, scattering: bool
+) -> None:
+    """Within 1 % from the front to 80 degrees aside."""
+    for yaw in (0, 45, 65, 80):
+        project = scened(
+            new_project(make_card(flat_maps(255, 37, roughness))),
+            camera=Camera(distance_m=2.0, yaw_rad=math.radians(yaw), vertical_fov_rad=math.radians(1)),
+            key_light=DARK,
+            environment=Environment(sky(0.5)),
+            dual_specular=dual,
+            scattering=scattering,
+        )
+        light = render_layers(project, 8, 8, supersample=1, renderer=renderer)["RGBA"][4, 4, :3]
+        np.testing.assert_allclose(light / 0.5, 1.0, atol=0.01, err_msg=str(yaw))
+
+
 def test_metal_furnace(renderer: Renderer, head: Identity, sky: Callable[[float], str]) -> None:
     """F0 = 1 and no diffuse: multiple scattering gives back what the masking took."""
     mirror = replace(head, maps=flat_maps(0, 255, 128), specular_f0_scale=1.0)
@@ -418,7 +439,7 @@ def test_one_draw_path(renderer: Renderer, context: moderngl.Context, head: Iden
     """A caller's own framebuffer gets what render_image gives."""
     color, depth = context.renderbuffer((48, 48), 4), context.depth_renderbuffer((48, 48))
     target = context.framebuffer([color], depth)
-    renderer.draw(new_project(head), target, (48, 48))
+    renderer.draw(new_project(head), target, (48, 48), quality=Quality.FULL)
     pixels = np.frombuffer(target.read(components=3, alignment=1), np.uint8).reshape(48, 48, 3)[::-1]
     np.testing.assert_array_equal(pixels, render_image(new_project(head), 48, 48, supersample=1, renderer=renderer))
     for made in (target, color, depth):

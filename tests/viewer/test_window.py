@@ -13,6 +13,8 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtWidgets import QLabel, QPushButton, QToolButton
 
 from engine.errors import GraphicsError
+from engine.export import export_jreflectance
+from engine.io.map_conventions import PUBLISHED, Finish, Specular
 from engine.io.project import save_project
 from engine.project import new_project
 from engine.render.offscreen import render_image
@@ -20,7 +22,7 @@ from engine.scene import ToneCurve, ViewChannel
 from tests.heads import make_expressions, make_head
 from tests.viewer.work import USUAL_STEPS, Gate, make_step_by_step
 from viewer import orbit
-from viewer.dialogs import Answer, PictureSettings, ScreenshotDialog, ShortcutSheet
+from viewer.dialogs import Answer, MapsDialog, PictureSettings, ScreenshotDialog, ShortcutSheet
 from viewer.document import with_weight
 from viewer.panels.expressions import ExpressionsPanel
 from viewer.panels.generate import GeneratePanel
@@ -382,3 +384,19 @@ def test_screenshot_dialog_presets_and_own_sizes(dark, qtbot) -> None:
     dialog.transparent.setChecked(True)
     assert dialog.settings == PictureSettings(333, 4096, True)
     assert dialog.preset.currentText() == "Custom"
+
+
+def test_maps_that_mean_something_else_are_chosen_in_a_dialog(qtbot, open_window, expressive, tmp_path) -> None:
+    dialog = MapsDialog()
+    qtbot.addWidget(dialog)
+    assert dialog.conventions == PUBLISHED
+    dialog.choices["roughness"].show_value(Finish.GLOSS)
+    dialog.choices["specular"].show_value(Specular.F0)
+    assert str(dialog.conventions) == "specular=f0,roughness=gloss"
+    assert dialog.conventions.roughness is Finish.GLOSS
+    export_jreflectance(expressive, tmp_path / "p")
+    window = open_window(expressive)
+    window.open_path(str(tmp_path / "p"), dialog.conventions)
+    qtbot.waitUntil(lambda: window.document.project.identity.specular_f0_scale == 1.0, timeout=10000)
+    found = window.document.project.identity.maps.roughness_data
+    np.testing.assert_array_equal(found, 255 - expressive.identity.maps.roughness_data)

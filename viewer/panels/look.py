@@ -50,8 +50,8 @@ class ScaleEnd(Number):
 
 
 class LookPanel(QWidget):
-    """Edits `scene.channel`, `scene.scale_end`, `scene.uv_view`, `scene.wireframe`, `scene.scattering` and
-    `scene.background_srgb`, and what the window compares with."""
+    """Edits the scene's `channel`, `scale_end`, `uv_view`, `wireframe`, `scattering`, `dual_specular` and
+    `background_srgb`, and what the window compares with."""
 
     def __init__(self, document: Document, comparison: Comparison, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,6 +63,7 @@ class LookPanel(QWidget):
         self.flat.setToolTip("The skin laid out as its maps are: drag to move, wheel to zoom, double click to see all")
         self.wireframe = Toggle("Wireframe", self)
         self.scattering = Toggle("Light travels inside the skin", self)
+        self.dual = Toggle("Skin reflects in two lobes", self)
         self.background = ColorButton("Backdrop", self)
         self.against = Choice(((each.value, each) for each in Against), self)
         self.against.setToolTip("Split the view: drag the line")
@@ -91,6 +92,7 @@ class LookPanel(QWidget):
         layout.addRow("Scale to", self.scale)
         layout.addRow(row)
         layout.addRow("", self.scattering)
+        layout.addRow("", self.dual)
         layout.addRow("Compare", compare)
         layout.addRow("", self.other)
         self._rows = layout
@@ -102,6 +104,7 @@ class LookPanel(QWidget):
             (self.flat, "UV view", "uv_view"),
             (self.wireframe, "Wireframe", "wireframe"),
             (self.scattering, "Scattering", "scattering"),
+            (self.dual, "Two specular lobes", "dual_specular"),
             (self.background, "Backdrop", "background_srgb"),
         ):
             bind_scene(

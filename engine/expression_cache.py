@@ -12,8 +12,9 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import platformdirs
@@ -23,7 +24,7 @@ from engine.diffusion.request import GenerateRequest, Step
 from engine.errors import EngineError, FileFormatError
 from engine.expression import Expression, ExpressionSet
 from engine.identity import Identity
-from engine.io.archive import get_expressions, put_expressions, reading, writing
+from engine.io.archive import THREADS, get_expressions, put_expressions, reading, writing
 from engine.vocabulary import find
 
 LOG = logging.getLogger(__name__)
@@ -58,7 +59,8 @@ def generate_cached(request: GenerateRequest, *, fresh: bool = False) -> Iterato
         yield from generate(request)
         return
     wanted = list(_singles(request))
-    found = {} if fresh else {name: kept for name in wanted if (kept := load(request, name)) is not None}
+    kept = () if fresh else _loaded(request, wanted)
+    found = {each.name: each for each in kept if each is not None}
     missing = [name for name in wanted if name not in found]
     batches = [missing[at : at + AT_ONCE] for at in range(0, len(missing), AT_ONCE)]
     made: tuple[Expression, ...] = ()
@@ -84,13 +86,19 @@ def recall(request: GenerateRequest) -> Iterator[Step]:
     """
     wanted = list(_singles(request))
     found: list[Expression] = []
-    for index, name in enumerate(wanted, start=1):
-        made = load(request, name)
+    for index, made in enumerate(_loaded(request, wanted), start=1):
         found += [made] if made is not None else []
         ready = bool(found) and (len(found) == AT_ONCE or index == len(wanted))
         result = ExpressionSet(request.identity.hash, tuple(found)) if ready else None
         found = [] if ready else found
         yield Step(index, len(wanted), "looking on disk", result=result)
+
+
+def _loaded(request: GenerateRequest, names: list[str]) -> Iterator[Expression | None]:
+    """`load` of each, in order, `AT_ONCE` at a time on two threads."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        for start in range(0, len(names), AT_ONCE):
+            yield from pool.map(partial(load, request), names[start : start + AT_ONCE])
 
 
 def _singles(request: GenerateRequest) -> dict[str, GenerateRequest]:

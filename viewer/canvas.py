@@ -9,13 +9,18 @@ import moderngl
 from PySide6.QtGui import QOpenGLContext
 
 from engine.project import Project
+from engine.render.accumulate import Accumulator
 from engine.render.context import is_software
 from engine.render.renderer import Renderer
+from engine.render.sampling import SAMPLES
 from engine.render.scatter import Quality
 
-SAMPLES = 4
+MULTISAMPLES = 4
 COARSE = 2
 """While something moves, a software driver draws every COARSE-th pixel in each direction."""
+
+FAINT = 8, 64
+"""Frames from which and up to which a converging picture is mixed in."""
 
 _GL_READ_FRAMEBUFFER, _GL_DRAW_FRAMEBUFFER = 0x8CA8, 0x8CA9
 _GL_COLOR_BUFFER_BIT, _GL_NEAREST, _GL_LINEAR = 0x4000, 0x2600, 0x2601
@@ -31,9 +36,42 @@ class Canvas:
         """Whether frames at full quality are slow, so that motion is drawn coarsely."""
         self._second: Renderer | None = None
         """Draws the left of a comparison whose head stands otherwise, so that neither undoes the other's work."""
-        self._samples = min(SAMPLES, context.max_samples)
+        self._samples = min(MULTISAMPLES, context.max_samples)
         self._warm = False
         self._targets: dict[bool, tuple[tuple[int, int], moderngl.Framebuffer]] = {}
+        self._frames: Accumulator | None = None
+        self._mixed: moderngl.Framebuffer | None = None
+
+    def converge(self, project: Project, framebuffer: int, size: tuple[int, int], *, again: bool) -> int:
+        """Add a frame to the converging picture of `project` (or, with `again`, to a new one) and show it over the one
+        that `draw` drew last, at rest and of the same size: first faintly, because few frames are noisy. How many
+        frames there are; after `SAMPLES` none is added.
+        """
+        if self._frames is None or self._frames.size != size:
+            self._release_frames()
+            self._frames = Accumulator(self.renderer, size)
+            self._mixed = self.context.framebuffer([self.context.renderbuffer(size, 4)])
+        assert self._mixed is not None
+        if again:
+            self._frames.clear()
+        if self._frames.count < SAMPLES:
+            quality = Quality.STILL if self.software else Quality.FULL
+            self._frames.add(project, size, quality=quality)
+        count = self._frames.count
+        drawn = self._targets[False][1]
+        self._blit(drawn.glo, size, self._mixed.glo, size, (0, size[0]))
+        presence = min(max((count - FAINT[0]) / (FAINT[1] - FAINT[0]), 0.0), 1.0)
+        if presence > 0:
+            self.renderer.show(project, self._mixed, size, self._frames.frames, presence=presence)
+        self._blit(self._mixed.glo, size, framebuffer, size, (0, size[0]))
+        return count
+
+    def _release_frames(self) -> None:
+        if self._frames is not None:
+            self._frames.release()
+        if self._mixed is not None:
+            _release(self._mixed)
+        self._frames = self._mixed = None
 
     def draw(
         self,
@@ -132,6 +170,7 @@ class Canvas:
             _release(target)
         self._targets.clear()
         self._release_second()
+        self._release_frames()
         self.renderer.release()
 
 

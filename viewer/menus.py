@@ -91,6 +91,9 @@ class Menus:
         self.flat.setCheckable(True)
         self.wireframe = self._add(menu, "&Wireframe", self._toggle_wireframe, "W")
         self.wireframe.setCheckable(True)
+        self.converging = self._add(menu, "&Converge When Still", self._toggle_converging, "C")
+        self.converging.setCheckable(True)
+        menu.aboutToShow.connect(lambda: self.converging.setChecked(window.viewport.converges))
         menu.addSeparator()
         panels = menu.addMenu("&Panels")
         for dock in window.docks():
@@ -125,6 +128,9 @@ class Menus:
 
     def _toggle_flat(self) -> None:
         self._window.set_scene("UV view", uv_view=not self._document.project.scene.uv_view)
+
+    def _toggle_converging(self) -> None:
+        self._window.viewport.set_converges(not self._window.viewport.converges)
 
     def _toggle_wireframe(self) -> None:
         self._window.set_scene("Wireframe", wireframe=not self._document.project.scene.wireframe)

@@ -24,7 +24,9 @@ from engine.expression import ExpressionSet
 from engine.mesh import Part
 from engine.project import Project
 from engine.render.offscreen import render_image, render_layers
+from engine.render.passes import LIT
 from engine.render.renderer import Renderer
+from engine.render.sampling import SAMPLES
 from engine.scene import Camera
 from viewer import orbit
 from viewer.canvas import Canvas
@@ -72,6 +74,10 @@ class Viewport(QOpenGLWidget):
         self._grabbed: QPointF | None = None
         self._preview: ExpressionSet | None = None
         self._notice = ""
+        self._converges: bool | None = None
+        self._frames, self._frames_size = 0, (0, 0)
+        self._next = QTimer(self, interval=0, singleShot=True)
+        self._next.timeout.connect(self.update)
         self.setMinimumSize(320, 240)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         document.changed.connect(self._changed)
@@ -83,14 +89,26 @@ class Viewport(QOpenGLWidget):
 
     def _move(self) -> None:
         """Paint soon (Qt joins any number of updates into one paint), and finely once at rest."""
-        self._moving = True
+        self._moving, self._frames = True, 0
         self._rest.start()
         self.update()
 
     def _rested(self) -> None:
         self._moving = False
-        if self._canvas is not None and self._canvas.software:
+        if self._canvas is not None and (self._canvas.software or self.converges):
             self.update()
+
+    @property
+    def converges(self) -> bool:
+        """Does a picture at rest go on to converge? Unless chosen: on hardware, since a CPU has other work."""
+        if self._converges is None:
+            return self._canvas is not None and not self._canvas.software
+        return self._converges
+
+    def set_converges(self, on: bool) -> None:
+        """Choose for `converges`."""
+        self._converges = on
+        self._move()
 
     @property
     def moving(self) -> bool:
@@ -149,7 +167,15 @@ class Viewport(QOpenGLWidget):
         if self._canvas is not None:
             shown, framebuffer = self._shown(), self.defaultFramebufferObject()
             left, line = self.comparison.left_of(shown), self.comparison.position
-            self._canvas.draw(shown, framebuffer, self.pixel_size(), moving=self._moving, left=left, line=line)
+            size = self.pixel_size()
+            if self._frames == 0 or self._frames_size != size:
+                self._canvas.draw(shown, framebuffer, size, moving=self._moving, left=left, line=line)
+                self._frames, self._frames_size = 0, size
+            still = not self._moving and left is None and shown.scene.channel in LIT and not shown.scene.uv_view
+            if self.converges and still:
+                self._frames = self._canvas.converge(shown, framebuffer, size, again=self._frames == 0)
+                if self._frames < SAMPLES:
+                    self._next.start()
             self._tell(self._canvas.renderer.notice)
 
     def _tell(self, notice: str) -> None:

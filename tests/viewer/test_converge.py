@@ -1,0 +1,49 @@
+"""The picture at rest converges, and begins again when something moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.render.offscreen import render_image
+from viewer import canvas, viewport
+
+from .test_window import _seen
+
+FRAMES = 12
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (canvas, viewport):
+        monkeypatch.setattr(module, "SAMPLES", FRAMES)
+    monkeypatch.setattr(canvas, "FAINT", (2, 6))
+
+
+def _converged(qtbot, window) -> np.ndarray:
+    qtbot.waitUntil(lambda: window.viewport._frames == FRAMES, timeout=60_000)
+    return _seen(qtbot, window)
+
+
+def test_a_picture_at_rest_converges_when_asked(qtbot, open_window, expressive, few) -> None:
+    window = open_window(expressive)
+    at_once = _seen(qtbot, window)
+    assert window.viewport._frames == 0  # a software driver does not by itself
+    window.menus.converging.trigger()
+    found = _converged(qtbot, window)
+    height, width = found.shape[:2]
+    with window.viewport._drawing() as renderer:
+        wanted = render_image(window.document.project, width, height, samples=FRAMES, renderer=renderer)
+    near = np.abs(found[..., :3].astype(int) - wanted).max(axis=2)
+    far = np.abs(at_once[..., :3].astype(int) - wanted).max(axis=2)
+    assert (near > 3).mean() < 0.01
+    assert (far > 3).mean() > 0.05
+    window.document.edit("x", weights={"Jaw Open": 1.0})
+    assert window.viewport._frames == 0
+    moved = _converged(qtbot, window)
+    assert (np.abs(moved.astype(int) - found).max(axis=2) > 3).mean() > 0.01
+    window.menus.converging.trigger()
+    assert not window.viewport.converges
+    window.document.edit("x", weights={})
+    back = _seen(qtbot, window)
+    assert (np.abs(back.astype(int) - at_once).max(axis=2) > 3).mean() < 0.01

@@ -105,7 +105,8 @@ class Canvas:
             self._blit(target.glo, fine, framebuffer, size, (edge, fine[0]))
         if not (moving or self._warm) and project.expressions.names:
             self._warm = True
-            self.renderer.warm(project)  # after the first picture at rest, before the first drag
+            # after the first picture at rest, before the first drag
+            self.renderer.warm(project, Quality.MOVING if self.software else Quality.FULL)
 
     def _draw_columns(
         self,

@@ -157,12 +157,13 @@ class Renderer:
             found.append(np.frombuffer(read, np.float32).reshape(part[3], part[2], 4)[::-1])
         return found
 
-    def warm(self, project: Project) -> None:
-        """Compile what dragging a slider of `project` needs and upload its first two changes, so that no drag waits."""
+    def warm(self, project: Project, quality: Quality = Quality.MOVING) -> None:
+        """Compile what dragging a slider of `project` in `quality` needs and upload its first two changes, so that no
+        drag waits."""
         names = project.expressions.names[:2]
         for weight in (0.5, 0.6) if names else ():
             weights = dict.fromkeys(names, 0.5) | {names[0]: weight}
-            self.draw(replace(project, weights=weights), self.idle, (1, 1), moving=True)
+            self.draw(replace(project, weights=weights), self.idle, (1, 1), quality=quality, moving=True)
 
     def sampler(self, scene: Scene) -> EnvironmentSampler:
         """What `frame_sample` draws the environment of `scene` from; FileFormatError for a broken light."""

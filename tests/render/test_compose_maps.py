@@ -19,6 +19,7 @@ from engine.project import Project, new_project
 from engine.render.compose import DIRECT_LAYERS, Active, MapComposer
 from engine.render.offscreen import downsample
 from engine.render.renderer import Renderer
+from engine.render.scatter import Quality
 from engine.render.upload import MapTextures
 from engine.scene import ViewChannel
 from engine.sides import LEAST_WEIGHT, Sides, Weight
@@ -274,6 +275,24 @@ def test_the_built_in_person_looks_the_same_in_every_way(renderer: Renderer) -> 
     assert seen(full, drawn(renderer, replace(project, weights={}))) > 0.05
 
 
+@pytest.mark.parametrize("quality", [Quality.MOVING, Quality.FULL])
+def test_no_drag_compiles_what_could_have_been_compiled_before(context: moderngl.Context, quality: Quality) -> None:
+    renderer = Renderer(context)
+    head = make_head(size=64, rings=12, segments=16)
+    project = replace(new_project(head), expressions=make_expressions(head, NAMES))
+    drawn(renderer, project, quality=quality)
+    renderer.warm(project, quality)
+    known = set(renderer._head._programs)
+    assert any("CHANGES 2" in kind for kind in known)
+    for weight in (0.1, 0.2):
+        weights = {"Jaw Open": 0.5, "Brows Up": weight}
+        drawn(renderer, replace(project, weights=weights), moving=True, quality=quality)
+        drawn(renderer, replace(project, weights={"Dimpler": weight}), moving=True, quality=quality)
+    assert set(renderer._head._programs) == known
+    context.extra.use()  # the renderer's own target goes, and must not be the one that is bound
+    renderer.release()
+
+
 def assert_same_picture(found: np.ndarray, expected: np.ndarray) -> None:
     """Within 1/255: composed maps are rounded to 8 bits before they are filtered, which shows in single pixels."""
     differs = np.abs(found - expected)
@@ -291,12 +310,14 @@ def composed_by_the_cpu(project: Project) -> Project:
     return Project(made, ExpressionSet(made.hash, (shape,)), {"shape": 1.0}, project.scene)
 
 
-def drawn(renderer: Renderer, project: Project, *, moving: bool = False) -> np.ndarray:
+def drawn(
+    renderer: Renderer, project: Project, *, moving: bool = False, quality: Quality = Quality.MOVING
+) -> np.ndarray:
     """(256, 256, 3) int of `project`, four samples a pixel."""
     context, size = renderer.context, (512, 512)
     color, depth = context.renderbuffer(size, 4), context.depth_renderbuffer(size)
     target = context.framebuffer([color], depth)
-    renderer.draw(project, target, size, moving=moving)
+    renderer.draw(project, target, size, moving=moving, quality=quality)
     pixels = np.frombuffer(target.read(components=4, alignment=1), np.uint8).reshape(512, 512, 4)
     renderer.idle.use()
     for each in (target, color, depth):

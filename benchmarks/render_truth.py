@@ -3,8 +3,8 @@
     DRJIT_LIBLLVM_PATH=... python -m benchmarks.render_truth [HEAD] [--size 384] [--pictures FOLDER]
 
 Prints one table in Markdown, a line for each comparison with its figure and its threshold, and ends with exit code 1
-where one does not hold. HEAD is anything the program opens (default builtin:7). Needs `pip install mitsuba
-flip-evaluator` and a libLLVM of 15 or newer: see README.md here.
+where one does not hold. HEAD is anything the program opens (default builtin:7). Needs `pip install
+".[truth]"` and a libLLVM of 15 or newer: see README.md here.
 
 PSNR is that of display values (sRGB, clipped at 1), over the pixels that count; bias that of linear light; FLIP
 (Andersson et al. 2020) the mean over those pixels, at 67 pixels a degree.
@@ -74,7 +74,7 @@ class Difference:
 
 def compare(found: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> Difference:
     """Of linear (H, W, 3) pictures over the pixels (H, W) that count."""
-    from flip_evaluator import evaluate
+    from flip_evaluator import evaluate  # pyright: ignore[reportMissingImports]
 
     shown = [srgb_from_linear(np.clip(image, 0, 1)).astype(np.float32) * counts[..., None] for image in (truth, found)]
     error = ((shown[0] - shown[1])[counts] ** 2).mean()

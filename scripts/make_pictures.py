@@ -2,7 +2,7 @@
 
 python scripts/make_pictures.py builtin:7 docs/pictures/builtin-7.png
 python scripts/make_pictures.py "ICT_FOLDER?seed=3" docs/pictures/ict-3.png
-python scripts/make_pictures.py builtin:7 docs/pictures/lights.png --expressions "" --light \
+python scripts/make_pictures.py builtin:7 lights.png --expressions "" --light \
     "Three-Point,Rembrandt,Butterfly,Split,Rim,Sunset"
 """
 

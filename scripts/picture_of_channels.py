@@ -1,6 +1,6 @@
 """Every channel of one head in an expression, with its name and colour scale, as a contact sheet for the documentation.
 
-python scripts/picture_of_channels.py builtin:7 docs/pictures/channels.png
+python scripts/picture_of_channels.py builtin:7 channels.png
 """
 
 from __future__ import annotations

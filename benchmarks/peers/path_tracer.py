@@ -70,7 +70,7 @@ def mitsuba() -> Any:
 
     if "DRJIT_LIBLLVM_PATH" not in os.environ and (found := sorted(glob.glob(_LLVM))):
         os.environ["DRJIT_LIBLLVM_PATH"] = found[0]
-    import mitsuba as mi
+    import mitsuba as mi  # pyright: ignore[reportMissingImports]
 
     if mi.variant() is None:
         mi.set_variant("llvm_ad_rgb")
@@ -79,7 +79,7 @@ def mitsuba() -> Any:
 
 
 def _register(mi: Any) -> None:
-    import drjit as dr
+    import drjit as dr  # pyright: ignore[reportMissingImports]
 
     class Skin(mi.BSDF):
         def __init__(self, props: Any) -> None:
@@ -271,7 +271,7 @@ def _emitters(mi: Any, light: Light) -> dict[str, Any]:
 
 def _coverage(mi: Any, scene: Any, size: tuple[int, int], light: Light, side: int = 4) -> tuple[np.ndarray, np.ndarray]:
     """Shares of each pixel that show skin, and that every directional light reaches: of side x side points."""
-    import drjit as dr
+    import drjit as dr  # pyright: ignore[reportMissingImports]
 
     width, height = size[0] * side, size[1] * side
     index = dr.arange(mi.UInt32, width * height)

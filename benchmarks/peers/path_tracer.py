@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,11 @@ from engine.render.upload import split_mesh
 
 _LLVM = "/usr/lib/*/libLLVM*19*.so*"
 _TABLE = 40
+"""Side of the tables of what is reflected."""
 _FINER = 8
+"""Texels of an environment for each of ours."""
 _OUTLINE_M = 0.004
+"""A larger step in depth within a pixel is an outline."""
 _AT_ONCE = 64
 """Samples a pixel in one pass: memory."""
 
@@ -60,7 +63,7 @@ class Truth:
     """(H, W, 3) float32 linear."""
     skin: np.ndarray
     """(H, W) float32 share of a pixel that skin fills; 0 where one part of it stands before another."""
-    lit: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    lit: np.ndarray
     """(H, W) float32 share of a pixel that all directional lights reach."""
 
 

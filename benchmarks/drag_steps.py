@@ -26,7 +26,6 @@ from engine.face.space import TEXTURE_SIZE
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
 from engine.io.open import open_project
-from engine.mesh import vertex_normals
 from engine.project import Project
 from engine.render.compose import Layers
 from engine.render.context import standalone_context
@@ -73,9 +72,9 @@ def turned(project: Project, number: int) -> Project:
 def steps(renderer: Renderer, target: moderngl.Framebuffer, project: Project) -> dict[str, Step]:
     """Name -> what is measured."""
     size, identity, composer = (target.width, target.height), project.identity, renderer._composer
-    faces, weights = identity.topology.faces, project.active()
+    topology, weights = identity.topology, project.active()
     positions = compose_positions(identity, project.expressions, weights)
-    normals = vertex_normals(positions, faces)
+    normals = topology.vertex_normals(positions)
     change = project.expressions.expressions[0].change
     mesh, composed = renderer._mesh, composer._composed
     assert mesh is not None
@@ -91,7 +90,7 @@ def steps(renderer: Renderer, target: moderngl.Framebuffer, project: Project) ->
 
     return {
         "positions": lambda n: compose_positions(identity, project.expressions, weights),
-        "normals": lambda n: vertex_normals(positions, faces),
+        "normals": lambda n: topology.vertex_normals(positions),
         "vertices to the driver": lambda n: mesh.pose(positions, normals),
         "a change to the driver, first use": uploaded,
         "sum of four": summed,

@@ -13,7 +13,6 @@ from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
 from engine.expression import LOG_FLOOR, ExpressionSet, ReflectanceChange
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_axis, resize_bilinear, strips
-from engine.mesh import vertex_normals
 from engine.sides import Sides, Weight, weight_at
 
 THREADS = 2
@@ -40,7 +39,7 @@ def compose(identity: Identity, expressions: ExpressionSet, weights: Mapping[str
     """
     active = {name: weight for name, weight in weights.items() if weight != 0.0}
     positions = compose_positions(identity, expressions, active)
-    normals = vertex_normals(positions, identity.topology.faces)
+    normals = identity.topology.vertex_normals(positions)
     maps = compose_maps(identity.maps, expressions, active, left_texels(identity, active))
     return Surface(positions, normals, maps)
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from engine.errors import check_array
 
@@ -86,23 +87,42 @@ class Topology:
         """(N,) int64 sorted indices of the vertices used by faces of any of `parts`."""
         return np.unique(self.faces[self.faces_of(*parts)])
 
+    def vertex_normals(self, positions_m: np.ndarray) -> np.ndarray:
+        """`vertex_normals` of (V, 3) positions in metres."""
+        return self._normals(positions_m)
+
+    @cached_property
+    def _normals(self) -> _Normals:
+        return _Normals(self.faces, self.vertex_count)
+
 
 def vertex_normals(positions_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(V, 3) float32 unit normals, face normals weighted by area. A vertex without area gets +Z.
 
-    Area weighting: Gouraud 1971 with the cross product left unnormalised.
+    Area weighting: Gouraud 1971 with the cross product left unnormalised. Of a `Topology` its own method is faster.
     """
-    first, second, third = np.ascontiguousarray(faces.T)
-    along = [axis[second] - axis[first] for axis in positions_m.T]  # an axis at a time: half the time of np.cross
-    other = [axis[third] - axis[first] for axis in positions_m.T]
-    corners, count = faces.ravel(), len(positions_m)
-    sums = np.empty((count, 3), np.float64)
-    for axis in range(3):
-        y, z = (axis + 1) % 3, (axis + 2) % 3
-        twice_area = along[y] * other[z] - along[z] * other[y]
-        sums[:, axis] = np.bincount(corners, np.repeat(twice_area, 3), count)
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    flat = lengths[:, 0] < 1e-20
-    normals = sums / np.where(lengths < 1e-20, 1.0, lengths)
-    normals[flat] = (0.0, 0.0, 1.0)
-    return normals.astype(np.float32)
+    return _Normals(faces, len(positions_m))(positions_m)
+
+
+class _Normals:
+    """What `vertex_normals` needs to know of the faces: a sparse matrix from faces to vertices."""
+
+    def __init__(self, faces: np.ndarray, vertex_count: int) -> None:
+        ones, number = np.ones(faces.size, np.float32), np.repeat(np.arange(len(faces)), 3)
+        self._at_corners = csr_array((ones, (faces.ravel(), number)), shape=(vertex_count, len(faces)))
+        self._corners = np.ascontiguousarray(faces.T).astype(np.intp)
+
+    def __call__(self, positions_m: np.ndarray) -> np.ndarray:
+        axes = np.ascontiguousarray(positions_m.T)  # an axis at a time is several times faster
+        start, along, other = (axes.take(corner, axis=1) for corner in self._corners)
+        along -= start
+        other -= start
+        sums = np.empty_like(axes)
+        for axis in range(3):
+            y, z = (axis + 1) % 3, (axis + 2) % 3
+            sums[axis] = self._at_corners @ (along[y] * other[z] - along[z] * other[y])  # twice the area
+        lengths = np.sqrt(np.einsum("ij,ij->j", sums, sums))
+        flat = lengths < 1e-20
+        sums /= np.where(flat, 1.0, lengths)
+        sums[:, flat] = np.array([[0.0], [0.0], [1.0]])
+        return np.ascontiguousarray(sums.T, np.float32)

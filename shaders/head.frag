@@ -5,11 +5,15 @@
 // in linear floats instead: scatter.frag spreads what enters the skin and combine.frag puts the picture together; LAYERS
 // adds what the surface is made of. With SAMPLE, linear light of one frame of a picture that converges: all light has
 // shadows, nothing is baked. With FLAT the skin is laid out as its maps are. With CHANGES, the maps are the neutral's, and
-// what expressions change in them is applied here.
+// what expressions change in them is applied here. With BY_TRIANGLE the picture is shaded, not the triangles: see
+// common/triangle.glsl.
 #include "common/display.glsl"
 #include "common/views.glsl"
 #if defined(CHANGES)
 #include "common/change.glsl"
+#endif
+#if defined(BY_TRIANGLE)
+#include "common/triangle.glsl"
 #endif
 #include "lighting/surface.glsl"
 #if defined(PASSES) && defined(SKIN)
@@ -24,15 +28,28 @@ uniform vec4 u_tissue;             // rgb linear albedo, a perceptual roughness
 uniform vec2 u_tissue_depth;       // F0, curvature that stands for translucency (1/m)
 // Many samples average a map themselves, and better than its mip levels, which hold means of encoded values.
 #if defined(SAMPLE)
-#define MAP(t) texture(t, v_uv, -2.0)
+#define SHARPER -2.0
 #else
-#define MAP(t) texture(t, v_uv)
+#define SHARPER 0.0
 #endif
+#if defined(BY_TRIANGLE)
+#define MAP(t) textureLod(t, v_uv, level)
+float level;                       // of detail in the maps
+#define v_position here.position
+#define v_normal here.normal
+#define v_uv here.uv
+#define v_still here.still
+#define v_sky here.sky
+#define FRONT here.front
+#else
+#define MAP(t) texture(t, v_uv, SHARPER)
+#define FRONT gl_FrontFacing
 in vec3 v_position;
 in vec3 v_normal;
 in vec2 v_uv;
 in vec2 v_still;
 in vec4 v_sky;
+#endif
 #if defined(PASSES)
 // Means over the samples of a pixel stay usable: what does not scatter leaves 0 in the first.
 layout(location = 0) out vec4 o_scattered;       // light inside the skin, without albedo; a 1 where light spreads
@@ -51,15 +68,22 @@ out vec4 o_color;
 // Schueler 2013, "Followup: Normal Mapping without Precomputed Tangents": the directions in which u grows and v
 // shrinks, from screen derivatives, so mirrored and seamed layouts need no care. Slope x is along +U, slope y up the image.
 vec3 mapped_normal(vec3 n, vec2 slope) {
+    #if defined(BY_TRIANGLE)       // any two directions in the triangle do
+    vec3 px = here.edge_a, py = here.edge_b;
+    vec2 tx = here.uv_a, ty = here.uv_b;
+    #else
     vec3 px = dFdx(v_position), py = dFdy(v_position);
     vec2 tx = dFdx(v_uv), ty = dFdy(v_uv);
+    #endif
     vec3 across = cross(py, n), along = cross(n, px);
     vec3 grow_u = across * tx.x + along * ty.x;
     vec3 grow_v = across * tx.y + along * ty.y;
-    #if defined(FLAT)
+    #if defined(BY_TRIANGLE)
+    const float sides = 1.0;
+    #elif defined(FLAT)
     float sides = dot(cross(px, py), n) < 0.0 ? -1.0 : 1.0;   // a mirrored chart is seen from behind
     #else
-    float sides = gl_FrontFacing ? 1.0 : -1.0;
+    float sides = FRONT ? 1.0 : -1.0;
     #endif
     float u2 = dot(grow_u, grow_u), v2 = dot(grow_v, grow_v);
     if (min(u2, v2) <= 0.0) return n;
@@ -191,18 +215,22 @@ vec3 final_color(Surface s) {
 #endif
 
 void main() {
+    #if defined(BY_TRIANGLE)
+    here = point_here(max(int(texelFetch(t_triangles, ivec2(gl_FragCoord.xy), 0).r), 1));
+    level = level_of_detail(here.uv_x, here.uv_y, vec2(textureSize(t_diffuse, 0))) + SHARPER;
+    #endif
     #if defined(FLAT)
     Surface s = part_surface(normalize(v_normal));
     #else
-    Surface s = part_surface(normalize(v_normal) * (gl_FrontFacing ? 1.0 : -1.0));
-    if (!gl_FrontFacing) s.occlusion *= 0.25;   // the inside of an open neck
+    Surface s = part_surface(normalize(v_normal) * (FRONT ? 1.0 : -1.0));
+    if (!FRONT) s.occlusion *= 0.25;   // the inside of an open neck
     #endif
     #if defined(PASSES)
     const float most = 6e4;        // half floats
     #if defined(SKIN) && defined(FLAT)
     float spreads = u_material.z;
     #elif defined(SKIN)
-    float spreads = gl_FrontFacing ? u_material.z : 0.0;
+    float spreads = FRONT ? u_material.z : 0.0;
     #else
     float spreads = 0.0;
     #endif

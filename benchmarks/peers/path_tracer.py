@@ -20,7 +20,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from engine.composer import compose_positions
 from engine.identity import Identity
-from engine.mesh import Part, vertex_normals
+from engine.mesh import Part
 from engine.project import Project
 from engine.render.camera import direction, eye_position
 from engine.render.sources import LightSource
@@ -212,7 +212,7 @@ def trace(project: Project, size: tuple[int, int], light: Light, samples: int, f
 
 def _shapes(mi: Any, identity: Identity, positions_m: np.ndarray, faults: Faults) -> dict[str, Any]:
     split = split_mesh(identity.topology)
-    normals = vertex_normals(positions_m, identity.topology.faces)
+    normals = identity.topology.vertex_normals(positions_m)
     uvs = identity.topology.uvs[split.uv].astype(np.float32)
     if faults.v_flipped:
         uvs = uvs * (1.0, -1.0) + (0.0, 1.0)

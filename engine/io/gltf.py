@@ -20,7 +20,7 @@ from engine.identity import Identity, ReflectanceMaps
 from engine.image import normal_bytes_from_slope
 from engine.io.glb import GlbBuilder
 from engine.io.images import png_bytes
-from engine.mesh import PARTS, Part, vertex_normals
+from engine.mesh import PARTS, Part
 from engine.project import Project
 from engine.sides import Sides, Weight, both, weight_at
 
@@ -114,7 +114,7 @@ def split_seams(identity: Identity) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 def _mesh(builder: GlbBuilder, project: Project, materials: _Materials) -> dict[str, Any]:
     identity, expressions = project.identity, project.expressions
     vertex, uv, faces = split_seams(identity)
-    normals = vertex_normals(identity.positions_m, identity.topology.faces)  # before the split: seams stay smooth
+    normals = identity.topology.vertex_normals(identity.positions_m)  # before the split: seams stay smooth
     attributes = {
         "POSITION": builder.vertices(identity.positions_m[vertex], bounds=True),
         "NORMAL": builder.vertices(normals[vertex]),
@@ -129,7 +129,7 @@ def _mesh(builder: GlbBuilder, project: Project, materials: _Materials) -> dict[
     targets, skin_targets = [], []
     for expression in expressions.expressions:
         positions = identity.positions_m + expression.offsets_m
-        moved = vertex_normals(positions, identity.topology.faces)
+        moved = identity.topology.vertex_normals(positions)
         target = {
             "POSITION": builder.deltas(_without_small(expression.offsets_m, STILL_M)[vertex], bounds=True),
             "NORMAL": builder.deltas(_without_small(moved - normals, STILL_NORMAL)[vertex], bounds=False),

@@ -128,10 +128,28 @@ def shadow_frustum(position: np.ndarray, centre: np.ndarray, radius: float) -> S
     return ShadowFrustum(near, far, tangent, to_cube @ look_along(position, backward / distance))
 
 
-def bounding_ball(positions_m: np.ndarray) -> tuple[np.ndarray, float]:
-    """Centre (3,) and radius in metres of a ball around the (V, 3) positions (middle of the box; not the smallest)."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What holds a mesh, metres."""
+
+    centre: np.ndarray
+    """(3,) float64 middle of the box; also of the ball, which is not the smallest."""
+    radius: float
+    box: np.ndarray
+    """(2, 3) float64 lowest and highest corner."""
+
+
+def bounds(positions_m: np.ndarray) -> Bounds:
+    """Of (V, 3) positions in metres."""
     axes = np.array(positions_m.T, np.float32, order="C")  # an axis at a time is several times faster
-    centre = (axes.min(axis=1).astype(np.float64) + axes.max(axis=1)) / 2
+    box = np.stack([axes.min(axis=1), axes.max(axis=1)]).astype(np.float64)
+    centre = box.mean(axis=0)
     axes -= centre[:, None].astype(np.float32)
     farthest_m = math.sqrt(float(np.einsum("ij,ij->j", axes, axes).max()))
-    return centre, max(farthest_m * 1.01, 1e-4)
+    return Bounds(centre, max(farthest_m * 1.01, 1e-4), box)
+
+
+def bounding_ball(positions_m: np.ndarray) -> tuple[np.ndarray, float]:
+    """Centre (3,) and radius in metres of the ball of `bounds`."""
+    found = bounds(positions_m)
+    return found.centre, found.radius

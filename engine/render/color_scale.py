@@ -9,7 +9,6 @@ import numpy as np
 
 from engine.color import DIVERGING_SRGB, SEQUENTIAL_SRGB
 from engine.composer import compose_positions
-from engine.mesh import vertex_normals
 from engine.project import Project
 from engine.render.camera import direction, eye_position
 from engine.render.upload import DRAWN
@@ -100,7 +99,7 @@ def _reach(project: Project, channel: ViewChannel) -> float:
         moved = (positions - identity.positions_m)[vertices]
         if channel is ViewChannel.OFFSET:
             return 1000 * float(np.linalg.norm(moved, axis=1).max())
-        normals = vertex_normals(identity.positions_m, identity.topology.faces)[vertices]
+        normals = identity.topology.vertex_normals(identity.positions_m)[vertices]
         return 1000 * float(np.abs((moved * normals).sum(axis=1)).max())
     change = {
         ViewChannel.DIFFUSE_CHANGE: ("log_diffuse", 1 / math.log(2)),

@@ -82,10 +82,7 @@ def pack_frame(
     for index, (one, side) in enumerate(lights):
         _pack_light(frame, index, one)
         _pack_shadow(frame, index, one, side, ball)
-    kinds = [KIND_ORDER[one.kind] for one, _ in lights]
-    if kinds != sorted(kinds):
-        raise ValueError(f"lights: expected them in the order of KIND_ORDER, found {[one.kind for one, _ in lights]}")
-    frame["lights"][:2] = kinds.count(0), kinds.count(0) + kinds.count(1)
+    frame["lights"][:2] = light_ends([one for one, _ in lights])[:2]
     light = scene.environment
     turn = light.rotation_rad
     frame["environment"] = math.cos(turn), math.sin(turn), 2.0**light.exposure_ev, float(backdrop)
@@ -95,6 +92,14 @@ def pack_frame(
     frame["scale"][:3] = *scale, LOG_FLOOR
     frame["ball"] = *centre, radius
     return frame
+
+
+def light_ends(lights: Sequence[LightSource]) -> tuple[int, int, int]:
+    """Where among `lights` the directional ones end, points and spots, and rectangles."""
+    kinds = [KIND_ORDER[one.kind] for one in lights]
+    if kinds != sorted(kinds):
+        raise ValueError(f"lights: expected them in the order of KIND_ORDER, found {[one.kind for one in lights]}")
+    return kinds.count(0), kinds.count(0) + kinds.count(1), len(kinds)
 
 
 def _pack_light(frame: np.ndarray, index: int, one: LightSource) -> None:

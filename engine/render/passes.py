@@ -12,6 +12,7 @@ from engine.mesh import Part
 from engine.render.context import drawing_into
 from engine.render.shaders import program, set_array, set_uniforms
 from engine.render.sources import LightSource
+from engine.render.triangles import PixelTarget
 from engine.render.upload import MOVING, STILL, MeshBuffers
 from engine.scene import LampKind, Scene, ViewChannel
 
@@ -28,11 +29,16 @@ _UNITS = {
     "t_neutral_slope": 22,
     "t_ltc": 13,
     "t_thickness": 14,
+    "t_triangles": 23,
+    "t_corners": 24,
+    "t_moving": 25,
+    "t_still": 26,
 }
 UNIT_MAPS, UNIT_EYE, UNIT_ENVIRONMENT, UNIT_DFG, UNIT_SCATTER, UNIT_SHADOW, UNIT_LTC = 0, 3, 4, 5, 6, 7, 13
 UNIT_THICKNESS = UNIT_LTC + 1
 UNIT_CHANGE = UNIT_THICKNESS + 1
 UNIT_NEUTRAL = 20
+UNIT_TRIANGLES = UNIT_NEUTRAL + 3
 _UNITS_FROM = {"t_shadow": UNIT_SHADOW, "t_change": UNIT_CHANGE}
 _FRAME_BINDING = 0
 
@@ -115,6 +121,25 @@ def lamp_defines(lights: Iterable[LightSource], penumbra: bool) -> tuple[str, ..
     return tuple(name for name, asked in wanted.items() if asked)
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a frame of the head is drawn."""
+
+    scene: Scene
+    use: tuple[str, ...] = ()
+    """What head.frag is compiled for beyond a finished picture: "PASSES", or with it "LAYERS", into several float
+    targets, "SAMPLE" one frame of a picture that converges."""
+    lamps: tuple[str, ...] = ()
+    """As from `lamp_defines`."""
+    weights: Sequence[float] = ()
+    """Of the changes that are bound from `UNIT_CHANGE` for the skin to apply."""
+    pixels: PixelTarget | None = None
+    """What is drawn into, where skin is to be shaded a pixel, not a triangle at a time; lit channels alone."""
+    fixed: tuple[str, ...] = ()
+    """What else the skin is compiled with there, for this very frame: a software rasteriser walks through both sides
+    of every branch, and a loop whose end it does not know costs it a tenth of a frame."""
+
+
 class HeadPass:
     """Draws the parts of a head into whatever framebuffer is bound: shaded, as wires, or as depth from the light."""
 
@@ -125,6 +150,8 @@ class HeadPass:
         self._mesh: MeshBuffers | None = None
         self._depth = linked(context, "shadow.vert", "shadow.frag")
         self._depth_array: moderngl.VertexArray | None = None
+        self._numbered = linked(context, "triangles.vert", "triangles.frag")
+        self._numbered_array: moderngl.VertexArray | None = None
         self._square = _square(context)
 
     def take(self, mesh: MeshBuffers) -> None:
@@ -133,42 +160,43 @@ class HeadPass:
         self._mesh = mesh
         only_position = [(mesh.moving, "3f 20x", "a_position")]
         self._depth_array = self._context.vertex_array(self._depth, only_position, mesh.elements)
+        self._numbered_array = self._context.vertex_array(self._numbered, only_position, mesh.elements)
 
-    def draw(
-        self,
-        scene: Scene,
-        use: tuple[str, ...] = (),
-        lamps: tuple[str, ...] = (),
-        weights: Sequence[float] = (),
-    ) -> None:
+    def draw(self, manner: Manner) -> None:
         """All drawn parts: what faces the eye, skin first because it hides most, then the inside of an open neck.
 
-        Finished, or with `use` what head.frag tells: "PASSES", or with it "LAYERS", into several float targets,
-        "SAMPLE" one frame of a picture that converges. `lamps` as from `lamp_defines`. `weights` are those of the
-        changes that are bound from `UNIT_CHANGE` for the skin to apply. Two rounds, so that the far side of the head is
-        never shaded to be drawn over.
+        Two rounds, so that the far side of the head is never shaded to be drawn over.
         """
         assert self._mesh is not None
+        whole = self._mesh.split.ranges
+        rest = {part: span for part, span in whole.items() if part is not Part.SKIN}
+        if manner.pixels is not None and Part.SKIN in whole:
+            self._draw_pixels(manner, manner.pixels, *whole[Part.SKIN])
         self._context.enable(moderngl.CULL_FACE)
         for culled in ("back", "front"):
             self._context.cull_face = culled
-            for part, (first, count) in self._mesh.split.ranges.items():
-                self._array_for(part, scene, use, lamps, weights).render(moderngl.TRIANGLES, count, first=first)
+            for part, (first, count) in (whole if manner.pixels is None else rest).items():
+                self._array_for(part, manner).render(moderngl.TRIANGLES, count, first=first)
         self._context.disable(moderngl.CULL_FACE)
 
-    def draw_flat(
-        self,
-        scene: Scene,
-        use: tuple[str, ...] = (),
-        lamps: tuple[str, ...] = (),
-        weights: Sequence[float] = (),
-    ) -> None:
-        """The skin laid out in texture coordinates, in the frame's UV view; what maps alone decide, over the square.
+    def _draw_pixels(self, manner: Manner, target: PixelTarget, first: int, count: int) -> None:
+        """The skin, `count` indices from `first`, both of its sides, each pixel once."""
+        assert self._mesh is not None
+        assert self._mesh.tables is not None
+        assert self._numbered_array is not None
+        target.number(self._numbered_array, first, count)
+        target.numbers.use(UNIT_TRIANGLES)
+        self._mesh.tables.use(UNIT_TRIANGLES + 1)
+        self._context.depth_func = ">"  # the array lies at the far end: pixels that something stands before
+        target.drawn.depth_mask = False
+        self._array_for(Part.SKIN, manner, "BY_TRIANGLE").render(moderngl.TRIANGLES, 3)
+        target.drawn.depth_mask = True
+        self._context.depth_func = "<="
 
-        `lamps` and `weights` as in `draw`.
-        """
-        array = self._array_for(Part.SKIN, scene, use, lamps, weights, flat=True)
-        if scene.channel in ON_MAPS and not use:
+    def draw_flat(self, manner: Manner) -> None:
+        """The skin laid out in texture coordinates, in the frame's UV view; what maps alone decide, over the square."""
+        array = self._array_for(Part.SKIN, manner, "FLAT")
+        if manner.scene.channel in ON_MAPS and not manner.use:
             array.render(moderngl.TRIANGLE_STRIP)
         else:
             self._render_skin(array)
@@ -179,26 +207,23 @@ class HeadPass:
         if count:
             array.render(moderngl.TRIANGLES, count, first=first)
 
-    def _array_for(
-        self,
-        part: Part,
-        scene: Scene,
-        use: tuple[str, ...],
-        lamps: tuple[str, ...],
-        weights: Sequence[float],
-        flat: bool = False,
-    ) -> moderngl.VertexArray:
-        """The vertex array of the program that draws `part`, compiled on first use, with its material set."""
+    def _array_for(self, part: Part, manner: Manner, laid: str = "") -> moderngl.VertexArray:
+        """The vertex array of the program that draws `part`, compiled on first use, with its material set.
+
+        `laid`: "FLAT" or "BY_TRIANGLE", as head.frag tells.
+        """
+        scene, use, weights = manner.scene, manner.use, manner.weights
         channel = scene.channel
         clay = channel == ViewChannel.GEOMETRY
         lit = bool(use) or channel in LIT
         kind = ["TISSUE" if clay else _KINDS.get(part, "TISSUE"), *use]
         kind += [] if lit else ["PLAIN", f"SHOWN CHANNEL_{channel.name}"]
         kind += ["DUAL"] if lit and scene.dual_specular and kind[0] == "SKIN" else []
-        kind += lamps if lit else ()
-        kind += ["FLAT"] if flat else []
+        kind += manner.lamps if lit else ()
+        kind += [laid] if laid else []
+        kind += manner.fixed if laid == "BY_TRIANGLE" else ()
         kind += [f"CHANGES {len(weights)}"] if weights and kind[0] == "SKIN" else []
-        array, shader = self._array("head.frag", tuple(kind), square=flat and not use and channel in ON_MAPS)
+        array, shader = self._array("head.frag", tuple(kind), square=laid == "FLAT" and not use and channel in ON_MAPS)
         tissue = CLAY if clay else TISSUES.get(part, CLAY)
         values = {
             "u_tissue": (*tissue.albedo_linear, tissue.perceptual_roughness),
@@ -215,10 +240,13 @@ class HeadPass:
     ) -> tuple[moderngl.VertexArray, moderngl.Program]:
         """A program of head.vert with the head, or the square of its maps, as its input; both made on first use."""
         key = (fragment, *defines)
+        whole_target = "BY_TRIANGLE" in defines
         if key not in self._programs:
-            self._programs[key] = linked(self._context, "head.vert", fragment, defines)
+            vertex = "fullscreen.vert" if whole_target else "head.vert"
+            self._programs[key] = linked(self._context, vertex, fragment, defines)
         if key not in self._arrays:
-            self._arrays[key] = self._lay_out(self._programs[key], square)
+            made = self._programs[key]
+            self._arrays[key] = self._context.vertex_array(made, []) if whole_target else self._lay_out(made, square)
         return self._arrays[key], self._programs[key]
 
     def _lay_out(self, shader: moderngl.Program, square: bool) -> moderngl.VertexArray:
@@ -255,15 +283,15 @@ class HeadPass:
         self._depth_array.render(moderngl.TRIANGLES)
 
     def _release_arrays(self) -> None:
-        for array in (self._depth_array, *self._arrays.values()):
+        for array in (self._depth_array, self._numbered_array, *self._arrays.values()):
             if array is not None:
                 array.release()
-        self._depth_array, self._arrays = None, {}
+        self._depth_array, self._numbered_array, self._arrays = None, None, {}
 
     def release(self) -> None:
         """Give everything back to the driver."""
         self._release_arrays()
-        for made in (*self._programs.values(), self._depth, *self._square):
+        for made in (*self._programs.values(), self._depth, self._numbered, *self._square):
             made.release()
 
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from engine.composer import compose_positions, left_texels
 from engine.identity import Identity, ReflectanceMaps
-from engine.mesh import Part, vertex_normals
+from engine.mesh import Part
 from engine.project import Project
 from engine.render import passes
 from engine.render.camera import (
     Part4,
-    bounding_ball,
+    bounds,
     clip_from_world,
     direction,
     eye_position,
@@ -28,13 +28,14 @@ from engine.render.color_scale import color_scale
 from engine.render.compose import Blend, MapComposer
 from engine.render.context import is_software
 from engine.render.environment import EnvironmentCache, EnvironmentLight
-from engine.render.frame import FRAME, KIND_ORDER, pack_frame
+from engine.render.frame import FRAME, KIND_ORDER, light_ends, pack_frame
 from engine.render.occlusion import bake_visibility
 from engine.render.sampling import EnvironmentSampler, FrameSample
 from engine.render.scatter import LightTargets, Quality, ScatterPass, pixels_per_metre, reach_px
 from engine.render.sources import MOST_LIGHTS, LightSource, lamps_around, lights_of
 from engine.render.stage import stage_key, stage_light, stage_radiance
 from engine.render.tables import dfg_texture, ltc_texture, scatter_texture
+from engine.render.triangles import PixelTarget
 from engine.render.upload import MAP_MEMORY_BYTES, MeshBuffers, byte_texture, fitted, split_mesh
 from engine.scene import LampKind, Scene, ViewChannel, staged
 from engine.sides import Weight
@@ -75,6 +76,9 @@ class Renderer:
         self._ltc = ltc_texture(context)
         self._frame = context.buffer(reserve=FRAME.itemsize, dynamic=True)
         self._identity: Identity | None = None
+        self.by_pixel = is_software(context)
+        """Skin is shaded a pixel at a time, not a triangle at a time: on a software driver, which alone has tables of
+        vertices for it."""
         self._penumbra = not is_software(context)
         """Shadows grow softer with distance: about fifty look-ups a light, for a GPU."""
         self._maps: ReflectanceMaps | None = None
@@ -88,6 +92,7 @@ class Renderer:
         self._thickness: passes.ThicknessMaps | None = None
         self._thickness_of: dict[int, tuple[object, bool]] = {}
         self._scatter_pass = ScatterPass(context)
+        self._pixels: tuple[tuple[tuple[int, int], str], PixelTarget] | None = None
         self._light: tuple[tuple[tuple[int, int], int, bool], LightTargets] | None = None
 
     def draw(
@@ -124,11 +129,15 @@ class Renderer:
             samples = target.samples
             lit = atlas, lights
             spread = self._draw_light(project, lit, size, part, quality, sample, samples=samples, moving=moving)
-        blend = self._begin(project, target, size, lights, transparent, part, sample, clip=clip, moving=moving)
+        by_pixel = self.by_pixel and spread is None and not target.samples and _is_by_pixel(scene)
+        pixels = self._pixel_target(part[2:], "f1" if sample is None else "f4") if by_pixel else None
+        drawn = pixels.drawn if pixels else target
+        blend = self._begin(project, drawn, size, lights, transparent, part, sample, clip=clip, moving=moving)
         self._bind(blend, atlas)
         self._draw_backdrop(scene, transparent)
         if spread is None:
-            self._draw_head(scene, lights, () if sample is None else ("SAMPLE",), blend)
+            use = () if sample is None else ("SAMPLE",)
+            self._draw_head(scene, lights, use, blend, pixels)
         else:
             light, corner = spread
             scattered, reflected, albedo = light.textures
@@ -138,7 +147,11 @@ class Renderer:
             self.context.depth_func = "<="
             self._head.draw_wires(scene.uv_view)
             self.context.disable(moderngl.DEPTH_TEST)
-        target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]
+        if pixels:
+            target.use()
+            target.scissor = clip  # pyright: ignore[reportAttributeAccessIssue]
+            pixels.copy_into(target)
+        drawn.scissor = target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]
 
     def layers(self, project: Project, size: tuple[int, int], part: Part4) -> list[np.ndarray]:
         """What head.frag writes with LAYERS, (height, width, 4) float32 each, row 0 on top, light spread in the skin.
@@ -312,16 +325,36 @@ class Renderer:
             self._light = key, LightTargets(self.context, size, samples, count, dtype)
         return self._light[1]
 
+    def _pixel_target(self, size: tuple[int, int], dtype: str) -> PixelTarget:
+        """Kept until another size or type is wanted."""
+        key = size, dtype
+        if self._pixels is None or self._pixels[0] != key:
+            if self._pixels is not None:
+                self._pixels[1].release()
+                self._pixels = None
+            self._pixels = key, PixelTarget(self.context, size, dtype)
+        return self._pixels[1]
+
     def _draw_backdrop(self, scene: Scene, transparent: bool) -> None:
         if _has_backdrop(scene, transparent):
             self.context.disable(moderngl.DEPTH_TEST)
             self._backdrop.draw()
 
-    def _draw_head(self, scene: Scene, lights: Sequence[LightSource], use: tuple[str, ...], blend: Blend) -> None:
+    def _draw_head(
+        self,
+        scene: Scene,
+        lights: Sequence[LightSource],
+        use: tuple[str, ...],
+        blend: Blend,
+        pixels: PixelTarget | None = None,
+    ) -> None:
+        """The head into what is bound; where that is `pixels`, skin is shaded a pixel at a time."""
+        lamps = passes.lamp_defines(lights, self._penumbra)
+        fixed = f"TONE TONE_{scene.tone_curve.name}", f"LIGHTS ivec3{light_ends(lights)}"
+        manner = passes.Manner(scene, use, lamps, [weight for _, weight in blend.layers], pixels, fixed)
         self.context.enable(moderngl.DEPTH_TEST)
         self.context.depth_func = "<="
-        draw = self._head.draw_flat if scene.uv_view else self._head.draw
-        draw(scene, use, passes.lamp_defines(lights, self._penumbra), [weight for _, weight in blend.layers])
+        (self._head.draw_flat if scene.uv_view else self._head.draw)(manner)
         self.context.disable(moderngl.DEPTH_TEST)
 
     def _bind(self, blend: Blend, atlas: moderngl.Texture) -> None:
@@ -368,7 +401,7 @@ class Renderer:
         """Darken what sees little of the sky; the mesh is in its neutral pose."""
         context = self.context
         context.depth_func = "<="
-        normals = vertex_normals(identity.positions_m, identity.topology.faces)
+        normals = identity.topology.vertex_normals(identity.positions_m)
         outside = mesh.vertices_of(Part.SKIN, Part.EYE_LEFT, Part.EYE_RIGHT)
         if not len(outside):
             return
@@ -387,14 +420,14 @@ class Renderer:
         if same:
             return
         positions = compose_positions(project.identity, project.expressions, active)
-        mesh.pose(positions, vertex_normals(positions, project.identity.topology.faces))
+        mesh.pose(positions, project.identity.topology.vertex_normals(positions))
         self._measure(positions[mesh.split.vertex])
         self._posed = wanted
         self._forget_shadows()
 
     def _measure(self, positions_m: np.ndarray) -> None:
-        self._ball = bounding_ball(positions_m)
-        self._box = np.stack([positions_m.min(axis=0), positions_m.max(axis=0)]).astype(np.float64)
+        found = bounds(positions_m)
+        self._ball, self._box = (found.centre, found.radius), found.box
 
     def _fit_shadows(self, lights: Sequence[LightSource]) -> None:
         """A shadow map of the right size for each light, and one at least."""
@@ -448,7 +481,7 @@ class Renderer:
         for made in (*owned, self._dfg, self._scatter, self._ltc, self._frame):
             made.release()
         self._scatter_pass.release()
-        for made in (*self._shadows, self._thickness, self._light and self._light[1]):
+        for made in (*self._shadows, self._thickness, self._light and self._light[1], self._pixels and self._pixels[1]):
             if made is not None:
                 made.release()
         self._shadows, self._shadows_of = [], []
@@ -457,6 +490,11 @@ class Renderer:
 
 def _has_backdrop(scene: Scene, transparent: bool) -> bool:
     return scene.environment.visible and not transparent and not scene.uv_view
+
+
+def _is_by_pixel(scene: Scene) -> bool:
+    """Is it worth the while to shade skin a pixel at a time? Where there is no light to compute it is not."""
+    return scene.channel in passes.LIT and not scene.uv_view
 
 
 def _lit(project: Project) -> Project:

@@ -10,7 +10,7 @@ import numpy as np
 from engine.expression import ReflectanceChange
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_bilinear
-from engine.mesh import Part, Topology, vertex_normals
+from engine.mesh import Part, Topology
 from engine.render.context import is_software
 
 DRAWN: tuple[Part, ...] = (Part.SKIN, Part.MOUTH, Part.TEETH, Part.SOCKET, Part.EYE_LEFT, Part.EYE_RIGHT)
@@ -23,6 +23,8 @@ _TEXEL_BYTES = 2 * 12 * 4 / 3
 
 MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32, 2)])
 STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32), ("sky", np.float32, 4)])
+TABLE_WIDTH = 1024
+"""Texels in a row of what shaders/common/triangle.glsl looks vertices up in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,49 @@ def vertex_curvature(positions_m: np.ndarray, normals: np.ndarray, faces: np.nda
     return curvature.astype(np.float32)
 
 
+class VertexTable:
+    """`count` rows of four floats that shaders/common/triangle.glsl looks up by number."""
+
+    def __init__(self, context: moderngl.Context, count: int) -> None:
+        self._rows = np.zeros((max(-(-count // TABLE_WIDTH), 1), TABLE_WIDTH, 4), np.float32)
+        self.texture = context.texture((TABLE_WIDTH, len(self._rows)), 4, dtype="f4")
+        self.texture.filter = moderngl.NEAREST, moderngl.NEAREST
+
+    def write(self, data: np.ndarray) -> None:
+        """Take `data`, whose bytes are float32, four to a row."""
+        values = data.view(np.float32).ravel()
+        self._rows.ravel()[: len(values)] = values
+        self.texture.write(self._rows.tobytes())
+
+
+@dataclass(frozen=True, slots=True)
+class VertexTables:
+    """A mesh for shaders that shade pixels by the number of their triangle."""
+
+    corners: VertexTable
+    moving: VertexTable
+    still: VertexTable
+
+    def use(self, first: int) -> None:
+        """Bind to three texture units from `first`."""
+        for unit, table in enumerate((self.corners, self.moving, self.still), start=first):
+            table.texture.use(unit)
+
+    def release(self) -> None:
+        """Give the textures back."""
+        for table in (self.corners, self.moving, self.still):
+            table.texture.release()
+
+
 class MeshBuffers:
     """Buffers of one identity; positions and normals are written again for each pose."""
 
     def __init__(self, context: moderngl.Context, identity: Identity, split: SplitMesh) -> None:
         self.split = split
+        self.tables = _tables(context, split) if is_software(context) else None
         self._neutral = identity.positions_m
         count = len(split.vertex)
-        self._neutral_normals = normals = vertex_normals(identity.positions_m, identity.topology.faces)
+        self._neutral_normals = normals = identity.topology.vertex_normals(identity.positions_m)
         self._still_data = still = np.empty(count, STILL)
         still["uv"] = identity.topology.uvs[split.uv]
         still["occlusion"] = identity.occlusion[split.vertex]
@@ -88,6 +125,8 @@ class MeshBuffers:
         still["sky"][:, :3] = 0.75 * normals[split.vertex]  # an open hemisphere: w = 1/2, xyz = 3/4 n
         still["sky"][:, 3] = 0.5
         self.still = context.buffer(still.tobytes())
+        if self.tables:
+            self.tables.still.write(still)
         self.moving = context.buffer(reserve=count * MOVING.itemsize, dynamic=True)
         self.elements = context.buffer(split.elements.tobytes())
         self.pose(identity.positions_m, normals)
@@ -101,6 +140,8 @@ class MeshBuffers:
         still["occlusion"][chosen] = np.minimum(still["occlusion"][chosen], ambient)
         still["sky"][chosen] = sky
         self.still.write(still.tobytes())
+        if self.tables:
+            self.tables.still.write(still)
 
     def vertices_of(self, *parts: Part) -> np.ndarray:
         """GL vertices of `parts`, sorted."""
@@ -110,20 +151,32 @@ class MeshBuffers:
 
     def pose(self, positions_m: np.ndarray, normals: np.ndarray) -> None:
         """Upload (V, 3) positions in metres and (V, 3) unit normals."""
-        vertex = self.split.vertex
-        moving = np.empty(len(vertex), MOVING)
-        moving["position"] = positions_m[vertex]
-        moving["normal"] = normals[vertex]
         moved = positions_m - self._neutral
-        moving["offset"][:, 0] = np.sqrt(np.einsum("ij,ij->i", moved, moved))[vertex]
-        moving["offset"][:, 1] = np.einsum("ij,ij->i", moved, self._neutral_normals)[vertex]
+        rows = np.empty((len(positions_m), MOVING.itemsize // 4), np.float32)
+        rows[:, :3] = positions_m
+        rows[:, 3:6] = normals
+        rows[:, 6] = np.sqrt(np.einsum("ij,ij->i", moved, moved))
+        rows[:, 7] = np.einsum("ij,ij->i", moved, self._neutral_normals)
+        moving = rows.take(self.split.vertex, axis=0).view(MOVING)[:, 0]
         self.moving.orphan()
-        self.moving.write(moving.tobytes())
+        self.moving.write(moving)
+        if self.tables:
+            self.tables.moving.write(moving)
 
     def release(self) -> None:
         """Give the buffers back."""
-        for buffer in (self.still, self.moving, self.elements):
-            buffer.release()
+        for made in (self.still, self.moving, self.elements, self.tables):
+            if made is not None:
+                made.release()
+
+
+def _tables(context: moderngl.Context, split: SplitMesh) -> VertexTables:
+    texels = len(split.vertex) * MOVING.itemsize // 16
+    tables = VertexTables(*(VertexTable(context, count) for count in (len(split.elements), texels, texels)))
+    corners = np.zeros((len(split.elements), 4), np.float32)
+    corners[:, :3] = split.elements
+    tables.corners.write(corners)
+    return tables
 
 
 class MapTextures:

@@ -37,9 +37,9 @@ vec3 multiscatter_gain(vec3 f0, vec2 dfg) { return 1.0 + f0 * (1.0 / max(dfg.x +
 vec3 specular_albedo(vec3 f0, vec2 dfg) { return (f0 * dfg.x + dfg.y) * multiscatter_gain(f0, dfg); }
 
 // Tokuyoshi and Kaplanyan 2019, "Improved Geometric Specular Antialiasing", eq. 1 with sigma^2 = 0.25, kappa = 0.18.
-float antialiased_alpha(float alpha, vec3 normal) {
-    vec3 dx = dFdx(normal);
-    vec3 dy = dFdy(normal);
+// dx, dy: change of the normal from a pixel to the next.
+float widened_alpha(float alpha, vec3 dx, vec3 dy) {
     float kernel = min(2.0 * 0.25 * (dot(dx, dx) + dot(dy, dy)), 0.18);
     return sqrt(saturate(alpha * alpha + kernel));
 }
+float antialiased_alpha(float alpha, vec3 normal) { return widened_alpha(alpha, dFdx(normal), dFdy(normal)); }

@@ -200,7 +200,10 @@ Light shade(Surface s, vec3 position) {
     vec3 v = normalize(u_eye_m.xyz - position);
     float NoV = max(abs(dot(s.normal, v)), 1e-3);
     float alpha = alpha_from_roughness(s.roughness);
-    #if !defined(SAMPLE)
+    #if defined(BY_TRIANGLE) && !defined(SAMPLE)
+    alpha = widened_alpha(alpha, dFdx(s.normal) * same_surface(dFdx(position), here.step_x),
+                          dFdy(s.normal) * same_surface(dFdy(position), here.step_y));
+    #elif !defined(SAMPLE)
     alpha = antialiased_alpha(alpha, s.normal);
     #endif
     vec4 dfg = lobes_dfg(s.roughness, alpha, NoV);
@@ -210,15 +213,19 @@ Light shade(Surface s, vec3 position) {
     #else
     Light light = light_environment(s, v, NoV, alpha, dfg);
     #endif
-    int first_point = int(u_lights.x), first_rectangle = int(u_lights.y), end = int(u_material.y);
-    for (int index = 0; index < first_point; ++index)
+    #if defined(LIGHTS)            // as many as there are, for a loop that the compiler unrolls
+    const ivec3 ends = LIGHTS;
+    #else
+    ivec3 ends = ivec3(u_lights.x, u_lights.y, u_material.y);
+    #endif
+    for (int index = 0; index < ends.x; ++index)
         light = added(light, light_directional(index, s, v, position, NoV, alpha, dfg));
     #if defined(POINT_LAMPS)
-    for (int index = first_point; index < first_rectangle; ++index)
+    for (int index = ends.x; index < ends.y; ++index)
         light = added(light, light_point(index, s, v, position, NoV, alpha, dfg));
     #endif
     #if defined(RECTANGLE_LAMPS)
-    for (int index = first_rectangle; index < end; ++index)
+    for (int index = ends.y; index < ends.z; ++index)
         light = added(light, light_rectangle(index, s, v, position, NoV, alpha, dfg));
     #endif
     return light;

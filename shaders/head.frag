@@ -40,6 +40,7 @@ float level;                       // of detail in the maps
 #define v_uv here.uv
 #define v_still here.still
 #define v_sky here.sky
+#define v_reach here.reach
 #define FRONT here.front
 #else
 #define MAP(t) texture(t, v_uv, SHARPER)
@@ -49,6 +50,7 @@ in vec3 v_normal;
 in vec2 v_uv;
 in vec2 v_still;
 in vec4 v_sky;
+in vec3 v_reach;
 #endif
 #if defined(PASSES)
 // Means over the samples of a pixel stay usable: what does not scatter leaves 0 in the first.
@@ -119,7 +121,7 @@ Surface part_surface(vec3 n) {
     float scatters = u_material.z;
     #endif
     return Surface(maps.albedo, f0, maps.specular.a, mapped, n, scatters * SCATTER_SMOOTHING, scatters * max(v_still.y, 1.0),
-                   v_still.x, v_sky);
+                   v_still.x, v_reach, v_sky);
 }
 #elif defined(EYE)
 // The cornea is a smaller ball (7.8 mm) on the eyeball (12 mm), the iris behind it a shallow bowl: highlights gather
@@ -132,13 +134,13 @@ Surface part_surface(vec3 n) {
     vec3 bowl = mapped_normal(n, off_axis * (-1.8 * cornea));
     const float lashes = 0.8;      // they are not drawn, but they shade
     // F0 of cornea and tears, n = 1.376
-    return Surface(albedo, vec3(0.025), 0.12, bulge, bowl, vec3(1.0), 40.0 * u_material.z, v_still.x * lashes, v_sky);
+    return Surface(albedo, vec3(0.025), 0.12, bulge, bowl, vec3(1.0), 40.0 * u_material.z, v_still.x * lashes, v_reach * lashes, v_sky);
 }
 #else
 // One material for a whole part that no map describes: gums and tongue, teeth, socket. See engine/render/passes.py.
 Surface part_surface(vec3 n) {
     return Surface(u_tissue.rgb, vec3(u_tissue_depth.x), u_tissue.a, n, n, vec3(0.0), u_tissue_depth.y * u_material.z, v_still.x,
-                   open_sky(n));
+                   v_reach, open_sky(n));
 }
 #endif
 
@@ -223,7 +225,10 @@ void main() {
     Surface s = part_surface(normalize(v_normal));
     #else
     Surface s = part_surface(normalize(v_normal) * (FRONT ? 1.0 : -1.0));
-    if (!FRONT) s.occlusion *= 0.25;   // the inside of an open neck
+    if (!FRONT) {                      // the inside of an open neck
+        s.occlusion *= 0.25;
+        s.reach *= 0.25;
+    }
     #endif
     #if defined(PASSES)
     const float most = 6e4;        // half floats

@@ -9,17 +9,20 @@ out vec2 v_offset;
 in vec2 a_uv;                      // origin top-left
 in vec2 a_still;                   // occlusion 0..1, curvature 1/m
 in vec4 a_sky;                     // visibility in direction d is w + xyz . d
+in vec4 a_reach;                   // rgb, share of the environment's light that gets there
 out vec3 v_position;
 out vec3 v_normal;
 out vec2 v_uv;
 out vec2 v_still;                  // occlusion, curvature
 out vec4 v_sky;
+out vec3 v_reach;
 void main() {
     v_position = a_position;
     v_normal = a_normal;
     v_uv = a_uv;
     v_still = a_still;
     v_sky = a_sky;
+    v_reach = a_reach.rgb;
     #if defined(PLAIN)
     v_offset = a_offset;
     #endif

@@ -1,5 +1,4 @@
-"""Where frames are drawn before Qt shows them: four samples a pixel; on a CPU half the size in one pass while things
-move."""
+"""Where frames are drawn before Qt shows them: four samples a pixel; on a CPU smaller and in one pass in motion."""
 
 from __future__ import annotations
 
@@ -16,8 +15,8 @@ from engine.render.sampling import SAMPLES
 from engine.render.scatter import Quality
 
 MULTISAMPLES = 4
-COARSE = 2
-"""While something moves, a software driver draws every COARSE-th pixel in each direction."""
+COARSE = 1.5
+"""While something moves, a software driver draws a picture so many times smaller in each direction."""
 
 FAINT = 8, 64
 """Frames from which and up to which a converging picture is mixed in."""
@@ -89,7 +88,7 @@ class Canvas:
         """
         coarse = moving and self.software
         factor = COARSE if coarse else 1
-        fine = max(size[0] // factor, 1), max(size[1] // factor, 1)
+        fine = max(round(size[0] / factor), 1), max(round(size[1] / factor), 1)
         target = self._target(coarse, fine)
         quality = Quality.MOVING if coarse else Quality.STILL if self.software else Quality.FULL
         edge = 0

@@ -1,7 +1,7 @@
 """Mitsuba 3 as the judge: the same meshes, maps, camera and light, with the same BRDF written once more, in Python.
 
 The BRDF is the one of docs/shading.md: GGX with height-correlated Smith and Schlick's Fresnel term, and Lambert with
-what that leaves (Kelemen and Szirmay-Kalos 2001), from tables of its own; one bounce. Multiple scattering between
+what that leaves (Kelemen and Szirmay-Kalos 2001), from tables of its own. Multiple scattering between
 facets, below 0.1 % of skin's highlight, is left out.
 """
 
@@ -107,10 +107,17 @@ def _register(mi: Any) -> None:
             self.m_flags = flags
 
         def sample(self, context: Any, si: Any, one: Any, two: Any, active: Any = True) -> Any:
-            raise NotImplementedError("lights are sampled, never the BSDF")
+            bs = mi.BSDFSample3f()
+            bs.wo = mi.warp.square_to_cosine_hemisphere(two)
+            bs.pdf = mi.warp.square_to_cosine_hemisphere_pdf(bs.wo)
+            bs.eta = 1.0
+            bs.sampled_type = mi.UInt32(+mi.BSDFFlags.DiffuseReflection)
+            bs.sampled_component = 0
+            good = active & (bs.pdf > 0) & (mi.Frame3f.cos_theta(si.wi) > 0)
+            return bs, dr.select(good, self.eval(context, si, bs.wo, active) / bs.pdf, 0.0)
 
         def pdf(self, context: Any, si: Any, wo: Any, active: Any = True) -> Any:
-            return mi.Float(0.0)
+            return mi.warp.square_to_cosine_hemisphere_pdf(wo)
 
         def albedo(self, f0: Any, cosine: Any, roughness: Any) -> Any:
             """Specular albedo at a cosine, None for all directions."""
@@ -176,8 +183,15 @@ def _cosine_weights() -> np.ndarray:
     return 2 * np.asarray(np.trapezoid(hats * x[:, None], x, axis=0))[:, None]
 
 
-def trace(project: Project, size: tuple[int, int], light: Light, samples: int, faults: Faults | None = None) -> Truth:
-    """One bounce of `light` off the head of `project` (its own lights are not used), `size` (width, height) pixels."""
+def trace(
+    project: Project,
+    size: tuple[int, int],
+    light: Light,
+    samples: int,
+    faults: Faults | None = None,
+    bounces: int = 1,
+) -> Truth:
+    """`bounces` of `light` off the head of `project` (its own lights are not used), `size` (width, height) pixels."""
     mi = mitsuba()
     identity = project.identity
     positions = compose_positions(identity, project.expressions, project.active())
@@ -201,7 +215,9 @@ def trace(project: Project, size: tuple[int, int], light: Light, samples: int, f
         "sampler": {"type": "ldsampler", "sample_count": min(samples, _AT_ONCE)},
     }
     scene = mi.load_dict({"type": "scene", "sensor": sensor, **shapes, **_emitters(mi, light)})
-    integrator = mi.load_dict({"type": "direct", "emitter_samples": 1, "bsdf_samples": 0, "hide_emitters": True})
+    once = {"type": "direct", "emitter_samples": 1, "bsdf_samples": 0}
+    often = {"type": "path", "max_depth": bounces + 1}
+    integrator = mi.load_dict({**(once if bounces == 1 else often), "hide_emitters": True})
     total = np.zeros((size[1], size[0], 3), np.float64)
     passes = max(samples // _AT_ONCE, 1)
     for number in range(passes):

@@ -27,6 +27,7 @@ TILE, COLUMNS, ROWS, LEVELS = 128, 4, 2, 6
 """The atlas of shaders/common/octahedron.glsl."""
 _MAX_SIZE = (512, 1024)
 _BUILT_IN_SIZE = (256, 512)
+_COARSE = (32, 64)
 _SAMPLES = 40
 _KEPT = 8
 _BRIGHTEST = 1e10
@@ -115,7 +116,7 @@ def irradiance_tile(radiance: np.ndarray, side: int = TILE) -> np.ndarray:
 
     The exact sum over a coarse picture, at 32 x 32 normals, then resampled: irradiance is smooth.
     """
-    coarse = _blocks(radiance, 32, 64)
+    coarse = _blocks(radiance, *_COARSE)
     directions, areas = equirect_directions(*coarse.shape[:2])
     small = 34
     normals = octahedral_directions(small)
@@ -182,6 +183,8 @@ class EnvironmentLight(NamedTuple):
     atlas: moderngl.Texture
     suns: tuple[LightSource, ...]
     """In the environment's own directions, not part of the atlas."""
+    coarse: np.ndarray
+    """(32, 64, 3) float32 linear radiance of the atlas, as an equirectangular picture."""
 
 
 class EnvironmentCache:
@@ -202,15 +205,15 @@ class EnvironmentCache:
             radiance, found = equirect_radiance(name), ()
             if suns:
                 radiance, found = extract_suns(radiance, *equirect_directions(*radiance.shape[:2]))
-            return EnvironmentLight(self._filtered(radiance), found)
+            return EnvironmentLight(self._filtered(radiance), found, _blocks(radiance, *_COARSE))
 
         return self._kept((name, _changed(name), suns), make)
 
-    def picture(self, radiance: np.ndarray | None, key: Hashable) -> moderngl.Texture:
-        """The atlas of (H, W, 3) float32 `radiance`, or of darkness for None; `key` is equal for equal pictures."""
+    def picture(self, radiance: np.ndarray | None, key: Hashable) -> EnvironmentLight:
+        """(H, W, 3) float32 `radiance`, or darkness for None; `key` is equal for equal pictures."""
         if radiance is None:
-            radiance, key = np.zeros((32, 64, 3), np.float32), None
-        return self._kept(key, lambda: EnvironmentLight(self._filtered(radiance), ())).atlas
+            radiance, key = np.zeros((*_COARSE, 3), np.float32), None
+        return self._kept(key, lambda: EnvironmentLight(self._filtered(radiance), (), _blocks(radiance, *_COARSE)))
 
     def _kept(self, key: Hashable, make: Callable[[], EnvironmentLight]) -> EnvironmentLight:
         self._lights[key] = self._lights.pop(key) if key in self._lights else make()  # last used comes last

@@ -6,13 +6,13 @@ One shadow map per direction, on the GPU; done once per identity.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import moderngl
 import numpy as np
 
 from engine.identity import Identity
 from engine.render.context import drawing_into
+from engine.render.environment import equirect_directions
 from engine.render.frame import FRAME, pack_frame
 from engine.render.passes import UNIT_SHADOW, HeadPass, ShadowMap, linked
 from engine.render.shaders import set_uniforms
@@ -23,15 +23,39 @@ _MAP_SIZE = 256
 _DIRECTIONS = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Visibility:
-    """What N vertices see."""
+_SHARPNESS = 24.0
+"""How quickly a direction's part in the light around it fades: exp(-x) at 1 - cos = x / _SHARPNESS."""
 
-    ambient: np.ndarray
-    """(N,) float32 0..1: share of the cosine-weighted sky above the surface."""
-    sky: np.ndarray
-    """(N, 4) float32: visibility in direction d is about w + xyz . d (spherical harmonics up to degree 1). An open
-    vertex sees its hemisphere: w = 1/2, xyz = 3/4 n."""
+
+class Visibility:
+    """What N vertices see: (N, D) shares 0..1 of D even directions that are `hidden`, for (N, 3) unit `normals`."""
+
+    def __init__(self, hidden: np.ndarray, normals: np.ndarray) -> None:
+        self._directions = sphere_directions(hidden.shape[1]).astype(np.float32)
+        self._open = np.maximum(normals.astype(np.float32) @ self._directions.T, 0.0)
+        self._seen = self._open * (1 - hidden)
+        self.ambient: np.ndarray = self._seen.sum(axis=1) / np.maximum(self._open.sum(axis=1), 1e-6)
+        """(N,) float32 0..1: share of the cosine-weighted sky above the surface."""
+        half = np.concatenate([0.75 * normals, np.full((len(normals), 1), 0.5)], axis=1, dtype=np.float32)
+        moments = np.concatenate([3 * self._directions, np.ones_like(self._directions[:, :1])], axis=1)
+        self.sky: np.ndarray = half - hidden @ moments / hidden.shape[1]
+        """(N, 4) float32: visibility in direction d is about w + xyz . d (spherical harmonics up to degree 1). An open
+        vertex sees its hemisphere: w = 1/2, xyz = 3/4 n."""
+
+    def reach(self, radiance: np.ndarray, rotation_rad: float) -> np.ndarray:
+        """(N, 3) float32 share of the irradiance of an environment, (H, W, 3) turned by `rotation_rad`, that gets to
+        each vertex, per channel.
+
+        Ng, Ramamoorthi and Hanrahan 2003, "All-Frequency Shadows Using Non-linear Wavelet Lighting Approximation",
+        eq. 4, with directions for wavelets; both sums have the same error, so their ratio has little.
+        """
+        directions, areas = equirect_directions(*radiance.shape[:2])
+        c, s = math.cos(rotation_rad), math.sin(rotation_rad)
+        world = directions.reshape(-1, 3) @ np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]], np.float32)
+        shares = np.exp(_SHARPNESS * (world @ self._directions.T - 1))
+        shares *= areas.reshape(-1, 1) / shares.sum(axis=1, keepdims=True)
+        light = shares.T @ radiance.reshape(-1, 3)
+        return (self._seen @ light) / np.maximum(self._open @ light, 1e-12)
 
 
 def sphere_directions(count: int) -> np.ndarray:
@@ -53,8 +77,8 @@ def bake_visibility(
     count = len(points[0])
     side = math.isqrt(count - 1) + 1
     inputs = [_texture_of(context, rows, side) for rows in points]
-    outputs = [context.texture((side, side), parts, dtype="f4") for parts in (4, 2)]
-    target = context.framebuffer(outputs)
+    output = context.texture((side, side), 1, dtype="f4")
+    target = context.framebuffer([output])
     shader = linked(context, "fullscreen.vert", "visibility.frag")
     array = context.vertex_array(shader, [])
     frame = context.buffer(reserve=FRAME.itemsize, dynamic=True)
@@ -65,24 +89,19 @@ def bake_visibility(
         texture.use(unit)
     for index in range(MOST_LIGHTS):
         shadow.texture.use(UNIT_SHADOW + index)
-    target.clear()
-    for x, y, z in sphere_directions(_DIRECTIONS):
+    hidden = np.empty((count, _DIRECTIONS), np.float32)
+    for number, (x, y, z) in enumerate(sphere_directions(_DIRECTIONS)):
         light = LightSource((x, y, z), (1.0, 1.0, 1.0))
         frame.write(pack_frame(Scene(), identity, (1, 1), ball, [(light, _MAP_SIZE)], False).tobytes())
         context.enable(moderngl.DEPTH_TEST)
         shadow.draw(head, 0)
         context.disable(moderngl.DEPTH_TEST)
-        context.enable(moderngl.BLEND)
-        context.blend_func = moderngl.ONE, moderngl.ONE
         with drawing_into(target):
             array.render(moderngl.TRIANGLES, 3)
-        context.disable(moderngl.BLEND)
-    sky, cosine = (np.frombuffer(each.read(), np.float32).reshape(side * side, -1)[:count].copy() for each in outputs)
-    for made in (array, shader, target, *outputs, *inputs, frame, shadow):
+        hidden[:, number] = np.frombuffer(output.read(), np.float32)[:count]
+    for made in (array, shader, target, output, *inputs, frame, shadow):
         made.release()
-    hidden = sky / _DIRECTIONS * np.array([3, 3, 3, 1], np.float32)
-    half = np.concatenate([0.75 * points[1], np.full((count, 1), 0.5)], axis=1, dtype=np.float32)
-    return Visibility(cosine[:, 0] / np.maximum(cosine[:, 1], 1e-6), half - hidden)
+    return Visibility(hidden, points[1])
 
 
 def _texture_of(context: moderngl.Context, rows: np.ndarray, side: int) -> moderngl.Texture:

@@ -33,6 +33,7 @@ _UNITS = {
     "t_corners": 24,
     "t_moving": 25,
     "t_still": 26,
+    "t_reach": 27,
 }
 UNIT_MAPS, UNIT_EYE, UNIT_ENVIRONMENT, UNIT_DFG, UNIT_SCATTER, UNIT_SHADOW, UNIT_LTC = 0, 3, 4, 5, 6, 7, 13
 UNIT_THICKNESS = UNIT_LTC + 1
@@ -255,9 +256,10 @@ class HeadPass:
         assert mesh is not None
         moving = [("3f", "a_position"), ("3f", "a_normal"), ("2f", "a_offset")]
         still = [("2f", "a_uv"), ("2f", "a_still"), ("4f", "a_sky")]
+        reach = [("4f", "a_reach")]
         content = []
-        buffers = self._square if square else (mesh.moving, mesh.still)
-        for buffer, fields in zip(buffers, (moving, still), strict=True):
+        buffers = self._square if square else (mesh.moving, mesh.still, mesh.reach)
+        for buffer, fields in zip(buffers, (moving, still, reach), strict=False):
             layout = " ".join(form if name in shader else f"{4 * int(form[0])}x" for form, name in fields)
             names = [name for _, name in fields if name in shader]
             if names:

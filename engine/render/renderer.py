@@ -29,7 +29,7 @@ from engine.render.compose import Blend, MapComposer
 from engine.render.context import is_software
 from engine.render.environment import EnvironmentCache, EnvironmentLight
 from engine.render.frame import FRAME, KIND_ORDER, light_ends, pack_frame
-from engine.render.occlusion import bake_visibility
+from engine.render.occlusion import Visibility, bake_visibility
 from engine.render.sampling import EnvironmentSampler, FrameSample
 from engine.render.scatter import LightTargets, Quality, ScatterPass, pixels_per_metre, reach_px
 from engine.render.sources import MOST_LIGHTS, LightSource, lamps_around, lights_of
@@ -89,6 +89,10 @@ class Renderer:
         self._shadows: list[passes.ShadowMap] = []
         self._shadows_of: list[tuple[object, ...] | None] = []
         self._box = np.zeros((2, 3))
+        self._outside: tuple[np.ndarray, Visibility] | None = None
+        """Vertices that see the sky, and what of it."""
+        self._reach_of: tuple[np.ndarray, float] | None = None
+        """Environment and rotation that the vertices are lit by."""
         self._thickness: passes.ThicknessMaps | None = None
         self._thickness_of: dict[int, tuple[object, bool]] = {}
         self._scatter_pass = ScatterPass(context)
@@ -119,21 +123,21 @@ class Renderer:
         The backdrop has alpha 1, or with `transparent` alpha 0 and no colour; the head has alpha 1. Sets all GL state
         it needs and leaves depth test, culling, blending and scissor off. FileFormatError for a broken light.
         """
-        atlas, suns = self._light_of(project.scene)
+        environment = self._light_of(project.scene)
         project = _lit(project)
         scene, part = project.scene, part or (0, 0, *size)
-        lights = _in_order(_lights(project, suns) if sample is None else sample.lights)
+        lights = _in_order(_lights(project, environment.suns) if sample is None else sample.lights)
         transparent = transparent or sample is not None
         spread: tuple[LightTargets, tuple[int, int]] | None = None
         if quality is not Quality.MOVING and _spreads(scene) and scene.channel in passes.SPREAD:
             samples = target.samples
-            lit = atlas, lights
+            lit = environment, lights
             spread = self._draw_light(project, lit, size, part, quality, sample, samples=samples, moving=moving)
         by_pixel = self.by_pixel and spread is None and not target.samples and _is_by_pixel(scene)
         pixels = self._pixel_target(part[2:], "f1" if sample is None else "f4") if by_pixel else None
         drawn = pixels.drawn if pixels else target
         blend = self._begin(project, drawn, size, lights, transparent, part, sample, clip=clip, moving=moving)
-        self._bind(blend, atlas)
+        self._bind(blend, scene, environment)
         self._draw_backdrop(scene, transparent)
         if spread is None:
             use = () if sample is None else ("SAMPLE",)
@@ -159,10 +163,10 @@ class Renderer:
         Of the rectangle `part` (left, bottom, width, height) of a picture of `size`, over nothing; the scene's exposure
         is left out. Errors and state as `draw`.
         """
-        atlas, suns = self._light_of(project.scene)
+        environment = self._light_of(project.scene)
         project = _lit(project)
         scene = replace(project.scene, channel=ViewChannel.SHADED)
-        lit = atlas, _in_order(_lights(project, suns))
+        lit = environment, _in_order(_lights(project, environment.suns))
         light, corner = self._draw_light(replace(project, scene=scene), lit, size, part, Quality.FULL, layers=True)
         found = []
         for attachment in range(len(light.textures)):
@@ -188,7 +192,7 @@ class Renderer:
         if not scene.stage.enabled:
             return self._environments.light(scene.environment.name, scene.environment.suns)
         lamps = stage_light(scene)
-        return EnvironmentLight(self._environments.picture(lamps.radiance, stage_key(scene)), lamps.lights)
+        return self._environments.picture(lamps.radiance, stage_key(scene))._replace(suns=lamps.lights)
 
     def show(
         self,
@@ -205,13 +209,13 @@ class Renderer:
 
         With `presence` below 1 it is blended over what `target` holds.
         """
-        atlas, suns = self._light_of(project.scene)
+        environment = self._light_of(project.scene)
         project = _lit(project)
         scene, context = project.scene, self.context
         keep = target if presence < 1.0 else None
-        lights = _in_order(_lights(project, suns))
+        lights = _in_order(_lights(project, environment.suns))
         blend = self._begin(project, target, size, lights, transparent, part, kept=keep)
-        self._bind(blend, atlas)
+        self._bind(blend, scene, environment)
         if keep is None:
             self._draw_backdrop(scene, transparent)
         if not transparent:
@@ -278,7 +282,7 @@ class Renderer:
     def _draw_light(
         self,
         project: Project,
-        lit: tuple[moderngl.Texture, Sequence[LightSource]],
+        lit: tuple[EnvironmentLight, Sequence[LightSource]],
         size: tuple[int, int],
         part: Part4,
         quality: Quality,
@@ -293,7 +297,7 @@ class Renderer:
 
         They reach as far beyond `part` as light comes from, so that parts fit together without a seam.
         """
-        scene, (atlas, lights) = project.scene, lit
+        scene, (environment, lights) = project.scene, lit
         self._take_pose(project, self._take_identity(project.identity))
         scale = pixels_per_metre(scene.camera, size)
         centre, radius = self._ball
@@ -305,7 +309,7 @@ class Renderer:
         light = self._light_targets(outer[2:], samples, layers)
         light.drawn.use()
         light.drawn.clear(depth=1.0)
-        self._bind(blend, atlas)
+        self._bind(blend, scene, environment)
         use = ("PASSES", *(("LAYERS",) if layers else ()), *(("SAMPLE",) if sample is not None else ()))
         self._draw_head(scene, lights, use, blend)
         light.resolve()
@@ -357,14 +361,15 @@ class Renderer:
         (self._head.draw_flat if scene.uv_view else self._head.draw)(manner)
         self.context.disable(moderngl.DEPTH_TEST)
 
-    def _bind(self, blend: Blend, atlas: moderngl.Texture) -> None:
+    def _bind(self, blend: Blend, scene: Scene, light: EnvironmentLight) -> None:
+        self._light_vertices(light, scene.environment.rotation_rad)
         assert self._eye is not None
         blend.maps.use(passes.UNIT_MAPS)
         for unit, (texture, _) in enumerate(blend.layers, start=passes.UNIT_CHANGE):
             texture.use(unit)
         self._composer.neutral.use(passes.UNIT_NEUTRAL)
         self._eye.use(passes.UNIT_EYE)
-        atlas.use(passes.UNIT_ENVIRONMENT)
+        light.atlas.use(passes.UNIT_ENVIRONMENT)
         self._dfg.use(passes.UNIT_DFG)
         self._scatter.use(passes.UNIT_SCATTER)
         self._ltc.use(passes.UNIT_LTC)
@@ -402,6 +407,7 @@ class Renderer:
         context = self.context
         context.depth_func = "<="
         normals = identity.topology.vertex_normals(identity.positions_m)
+        self._outside = self._reach_of = None
         outside = mesh.vertices_of(Part.SKIN, Part.EYE_LEFT, Part.EYE_RIGHT)
         if not len(outside):
             return
@@ -409,6 +415,17 @@ class Renderer:
         points = identity.positions_m[vertices], normals[vertices]
         seen = bake_visibility(context, self._head, identity, points, self._ball)
         mesh.shade(outside, seen.ambient, seen.sky)
+        self._outside = outside, seen
+
+    def _light_vertices(self, light: EnvironmentLight, rotation_rad: float) -> None:
+        """Work out anew how much of the environment gets to each vertex, where it or its rotation is another."""
+        known = self._reach_of
+        if self._outside is None or (known and known[0] is light.coarse and known[1] == rotation_rad):
+            return
+        assert self._mesh is not None
+        outside, seen = self._outside
+        self._mesh.light(outside, seen.reach(light.coarse, rotation_rad))
+        self._reach_of = light.coarse, rotation_rad
 
     def _take_pose(self, project: Project, mesh: MeshBuffers) -> None:
         """Morph on the CPU when an active expression or its weight is a new one."""

@@ -96,15 +96,16 @@ class VertexTables:
     corners: VertexTable
     moving: VertexTable
     still: VertexTable
+    reach: VertexTable
 
     def use(self, first: int) -> None:
-        """Bind to three texture units from `first`."""
-        for unit, table in enumerate((self.corners, self.moving, self.still), start=first):
+        """Bind to four texture units from `first`."""
+        for unit, table in enumerate((self.corners, self.moving, self.still, self.reach), start=first):
             table.texture.use(unit)
 
     def release(self) -> None:
         """Give the textures back."""
-        for table in (self.corners, self.moving, self.still):
+        for table in (self.corners, self.moving, self.still, self.reach):
             table.texture.release()
 
 
@@ -127,6 +128,8 @@ class MeshBuffers:
         self.still = context.buffer(still.tobytes())
         if self.tables:
             self.tables.still.write(still)
+        self._reach_data = np.repeat(still["occlusion"][:, None], 4, axis=1)
+        self.reach = context.buffer(self._reach_data.tobytes(), dynamic=True)
         self.moving = context.buffer(reserve=count * MOVING.itemsize, dynamic=True)
         self.elements = context.buffer(split.elements.tobytes())
         self.pose(identity.positions_m, normals)
@@ -142,6 +145,13 @@ class MeshBuffers:
         self.still.write(still.tobytes())
         if self.tables:
             self.tables.still.write(still)
+
+    def light(self, chosen: np.ndarray, reach: np.ndarray) -> None:
+        """Take the (N, 3) shares of the environment's light that get to N `chosen` GL vertices, per channel."""
+        self._reach_data[chosen, :3] = reach
+        self.reach.write(self._reach_data)
+        if self.tables:
+            self.tables.reach.write(self._reach_data)
 
     def vertices_of(self, *parts: Part) -> np.ndarray:
         """GL vertices of `parts`, sorted."""
@@ -165,14 +175,16 @@ class MeshBuffers:
 
     def release(self) -> None:
         """Give the buffers back."""
-        for made in (self.still, self.moving, self.elements, self.tables):
+        for made in (self.still, self.moving, self.reach, self.elements, self.tables):
             if made is not None:
                 made.release()
 
 
 def _tables(context: moderngl.Context, split: SplitMesh) -> VertexTables:
     texels = len(split.vertex) * MOVING.itemsize // 16
-    tables = VertexTables(*(VertexTable(context, count) for count in (len(split.elements), texels, texels)))
+    tables = VertexTables(
+        *(VertexTable(context, count) for count in (len(split.elements), texels, texels, len(split.vertex)))
+    )
     corners = np.zeros((len(split.elements), 4), np.float32)
     corners[:, :3] = split.elements
     tables.corners.write(corners)
@@ -198,7 +210,7 @@ class MapTextures:
         self.nbytes = round(height * width * _TEXEL_BYTES / 2)
 
     def use(self, first: int) -> None:
-        """Bind to three texture units from `first`."""
+        """Bind to four texture units from `first`."""
         for number, texture in enumerate(self.textures):
             texture.use(first + number)
 

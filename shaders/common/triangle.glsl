@@ -8,6 +8,7 @@ uniform sampler2D t_triangles;     // triangles.frag; 0 where nothing is seen
 uniform sampler2D t_corners;       // the three vertices of each triangle
 uniform sampler2D t_moving;        // two texels a vertex, as MOVING of engine/render/upload.py
 uniform sampler2D t_still;         // two texels a vertex, as STILL
+uniform sampler2D t_reach;         // one texel a vertex
 
 const int TABLE_WIDTH = 1024;      // upload.py
 
@@ -17,6 +18,7 @@ struct Point {
     vec2 uv;
     vec2 still;                    // occlusion, curvature
     vec4 sky;
+    vec3 reach;                    // share of the environment's light
     bool front;
     vec3 edge_a, edge_b;           // of the triangle, m
     vec2 uv_a, uv_b;               // along them
@@ -69,6 +71,7 @@ Point point_here(int number) {
     p.uv = s0.xy + at.x * p.uv_a + at.y * p.uv_b;
     p.still = rest * s0.zw + at.x * s1.zw + at.y * s2.zw;
     p.sky = rest * k0 + at.x * k1 + at.y * k2;
+    p.reach = rest * table(t_reach, corners.x).rgb + at.x * table(t_reach, corners.y).rgb + at.y * table(t_reach, corners.z).rgb;
     p.front = s.facing > 0.0;
     p.step_x = s.dx.x * p.edge_a + s.dx.y * p.edge_b;
     p.step_y = s.dy.x * p.edge_a + s.dy.y * p.edge_b;

@@ -33,9 +33,9 @@ float specular_occlusion(float NoV, float occlusion, float alpha) {
 
 // Jimenez, Wu, Pesce and Jarabo 2016, "Practical Real-Time Strategies for Accurate Indirect Occlusion": light that
 // bounces inside a crevice takes the crevice's colour.
-vec3 colored_occlusion(float occlusion, vec3 albedo) {
+vec3 colored_occlusion(vec3 occlusion, vec3 albedo) {
     vec3 a = 2.0404 * albedo - 0.3324;
     vec3 b = -4.7951 * albedo + 0.6417;
     vec3 c = 2.7552 * albedo + 0.6903;
-    return max(vec3(occlusion), ((occlusion * a + b) * occlusion + c) * occlusion);
+    return max(occlusion, ((occlusion * a + b) * occlusion + c) * occlusion);
 }

@@ -15,6 +15,7 @@ struct Surface {
     vec3 smoothing;                // share of the smooth normal in the diffuse light, per channel
     float curvature;               // 1/m; 0 for no scattering
     float occlusion;
+    vec3 reach;                    // share of the environment's light that others do not keep from it, per channel
     vec4 sky;                      // visibility in direction d is about w + xyz . d
 };
 
@@ -75,18 +76,13 @@ float reflection_visibility(Surface s, vec3 r) {
     return saturate((s.sky.w + dot(s.sky.xyz, r)) / open);
 }
 
-// The normal turned to where the sky is open, the more so the less of it there is: Landis 2002, "Production-Ready
-// Global Illumination".
-vec3 bent(Surface s, vec3 n) { return normalize(n * s.occlusion + s.sky.xyz * (1.34 * (1.0 - s.occlusion)) + n * 1e-3); }
-
 // Image-based light. What enters the skin from all directions together is what all of it does not reflect: the rule of
 // light_from, with the light's direction averaged out.
 Light light_environment(Surface s, vec3 v, float NoV, float alpha, vec4 dfg) {
-    vec3 irradiance = mix(environment_diffuse(bent(s, s.normal)), environment_diffuse(bent(s, s.smooth_normal)),
-                          s.smoothing);
+    vec3 irradiance = mix(environment_diffuse(s.normal), environment_diffuse(s.smooth_normal), s.smoothing);
     vec3 reflected = specular_albedo(s.f0, dfg.xy);
     Light light;
-    light.scattered = irradiance * (1.0 - reflected) * colored_occlusion(s.occlusion, s.albedo);
+    light.scattered = irradiance * (1.0 - reflected) * colored_occlusion(s.reach, s.albedo);
     // Lagarde and de Rousiers 2014: the lobe of a rough surface leans towards the normal.
     vec3 r = mix(reflect(-v, s.normal), s.normal, alpha * alpha);
     // A normal from the map may send the ray into the head; the mesh would be in the way.
@@ -103,10 +99,16 @@ Light light_environment(Surface s, vec3 v, float NoV, float alpha, vec4 dfg) {
     return light;
 }
 
-// The part of a light that its shadow leaves, and what of it scattered light shows: scattering softens a shadow's edge in
-// red first (Penner and Borshukov 2011, section 1.4), by no more than it travels.
+// The part of a light that its shadow leaves. A shadow map is too coarse for the depth of nostrils, and for the mouth: only
+// there occlusion takes part. What of it scattered light shows: scattering softens a shadow's edge in red first (Penner
+// and Borshukov 2011, section 1.4), by no more than it travels.
 float light_reaches(int index, Surface s, vec3 position) {
-    return shadow_visibility(index, position, s.smooth_normal) * s.occlusion;
+    #if defined(SKIN)
+    float inside = saturate(4.0 * s.occlusion);
+    #else
+    float inside = s.occlusion;
+    #endif
+    return shadow_visibility(index, position, s.smooth_normal) * inside;
 }
 vec3 scattered_shadow(int index, Surface s, float lit) {
     float fringe = s.curvature > 0.0 ? u_light_irradiance[index].w : 0.0;

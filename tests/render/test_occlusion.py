@@ -11,6 +11,7 @@ import pytest
 from engine.identity import Identity
 from engine.mesh import vertex_normals
 from engine.render.camera import bounding_ball
+from engine.render.environment import equirect_directions
 from engine.render.occlusion import Visibility, bake_visibility, sphere_directions
 from engine.render.passes import HeadPass
 from engine.render.upload import MeshBuffers, split_mesh, vertex_curvature
@@ -46,6 +47,35 @@ def test_under_a_roof_it_is_dark_and_light_comes_from_the_side(context: moderngl
     seen = baked(context, head, points)
     assert seen.ambient[0] < 0.25
     assert seen.ambient[1] > 0.99
+
+
+def test_light_that_is_hidden_does_not_reach() -> None:
+    """Half of the directions hidden, those with x > 0: red light comes from there, green from the other side."""
+    directions = sphere_directions(400)
+    hidden = np.broadcast_to(directions[:, 0] > 0, (2, 400)).astype(np.float32)
+    seen = Visibility(hidden, np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]))
+    world, _ = equirect_directions(32, 64)
+    radiance = np.zeros((32, 64, 3), np.float32)
+    radiance[..., 0] = world[..., 0] > 0.3
+    radiance[..., 1] = world[..., 0] < -0.3
+    radiance[..., 2] = 1.0
+    np.testing.assert_allclose(seen.reach(radiance, 0.0), [[0, 1, 0.5]] * 2, atol=0.03)
+    np.testing.assert_allclose(seen.reach(radiance, np.pi), [[1, 0, 0.5]] * 2, atol=0.03)
+
+
+def test_reach_against_the_integral() -> None:
+    """A cap of the sky hidden under a sky that grows brighter to one side, turned: the ratio of two integrals."""
+    turn = 0.8
+    world, areas = equirect_directions(64, 128)
+    radiance = (1.5 + world[..., :1] + 0.3 * world[..., 1:2]) * np.array([1.0, 0.5, 2.0], np.float32)
+    normal, axis = np.array([0.6, 0.0, 0.8]), np.array([1.0, 0.0, 0.0])
+    seen = Visibility((sphere_directions(600) @ axis > 0.5)[None].astype(np.float32), normal[None])
+    c, s = np.cos(turn), np.sin(turn)
+    turned = world @ np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
+    weight = np.maximum(turned @ normal, 0) * areas
+    visible = weight * (turned @ axis <= 0.5)
+    expected = (visible[..., None] * radiance).sum((0, 1)) / (weight[..., None] * radiance).sum((0, 1))
+    np.testing.assert_allclose(seen.reach(radiance, turn)[0], expected, atol=0.015)
 
 
 def test_directions_are_even() -> None:

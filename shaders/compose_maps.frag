@@ -9,7 +9,7 @@ uniform sampler2D t_neutral_slope;
 in vec2 v_square;
 layout(location = 0) out vec4 o_diffuse;
 layout(location = 1) out vec4 o_specular;
-layout(location = 2) out vec2 o_slope;
+layout(location = 2) out vec4 o_slope;          // b its square, for mip levels: see slope_variance
 void main() {
     ivec2 texel = ivec2(gl_FragCoord.xy);
     Change change = change_at(v_square);
@@ -17,5 +17,6 @@ void main() {
     vec4 specular = texelFetch(t_neutral_specular, texel, 0);
     o_diffuse = vec4(srgb_from_linear(changed(albedo, change.log_diffuse.rgb)), 1.0);
     o_specular = vec4(changed(specular.rgb, change.log_specular), saturate(specular.a + change.log_diffuse.a));
-    o_slope = texelFetch(t_neutral_slope, texel, 0).rg + change.slope;
+    vec2 slope = texelFetch(t_neutral_slope, texel, 0).rg + change.slope;
+    o_slope = vec4(slope, min(dot(slope, slope), 6e4), 1.0);
 }

@@ -97,10 +97,12 @@ struct Maps {
     vec3 albedo;                   // linear
     vec4 specular;                 // a perceptual roughness
     vec2 slope;
+    float variance;                // of the slopes that the fetch averaged
 };
 
 Maps maps_here() {
-    Maps maps = Maps(linear_from_srgb(MAP(t_diffuse).rgb), MAP(t_specular), MAP(t_slope).rg);
+    vec3 moments = MAP(t_slope).rgb;
+    Maps maps = Maps(linear_from_srgb(MAP(t_diffuse).rgb), MAP(t_specular), moments.rg, slope_variance(moments));
     #if defined(CHANGES)
     Change change = change_at(v_uv);
     maps.albedo = changed(maps.albedo, change.log_diffuse.rgb);
@@ -115,12 +117,17 @@ Surface part_surface(vec3 n) {
     Maps maps = maps_here();
     vec3 f0 = min(maps.specular.rgb * u_material.x, vec3(1.0));
     vec3 mapped = mapped_normal(n, maps.slope);
+    #if defined(SAMPLE)
+    float roughness = maps.specular.a;
+    #else
+    float roughness = roughness_with_slopes(maps.specular.a, maps.variance);
+    #endif
     #if defined(PASSES)
     float scatters = 0.0;          // light is spread on the screen instead
     #else
     float scatters = u_material.z;
     #endif
-    return Surface(maps.albedo, f0, maps.specular.a, mapped, n, scatters * SCATTER_SMOOTHING, scatters * max(v_still.y, 1.0),
+    return Surface(maps.albedo, f0, roughness, mapped, n, scatters * SCATTER_SMOOTHING, scatters * max(v_still.y, 1.0),
                    v_still.x, v_reach, v_sky);
 }
 #elif defined(EYE)
@@ -254,7 +261,12 @@ void main() {
     o_albedo = vec4(s.albedo * spreads, s.roughness);
     #else
     o_reflected = vec4(light.specular, 1.0);
-    o_albedo = vec4(s.albedo, s.roughness);
+    #if defined(SKIN)
+    float roughness = maps_here().specular.a;   // without what slopes add to it
+    #else
+    float roughness = s.roughness;
+    #endif
+    o_albedo = vec4(s.albedo, roughness);
     o_diffuse = vec4(stays, 1.0);
     o_specular = vec4(s.f0, 1.0);
     o_normal = vec4(s.normal, 1.0);

@@ -18,8 +18,11 @@ DRAWN: tuple[Part, ...] = (Part.SKIN, Part.MOUTH, Part.TEETH, Part.SOCKET, Part.
 
 MAP_MEMORY_BYTES = 2**30
 """For the maps of one head, neutral and composed, half of a small graphics card: 4096 a side are half a GiB."""
-_TEXEL_BYTES = 2 * 12 * 4 / 3
+_TEXEL_BYTES = 2 * 16 * 4 / 3
 """Two sets of `MapTextures` with their mip levels."""
+
+_HALF_FLOAT = 60000.0
+"""Half floats end at 65504."""
 
 MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32, 2)])
 STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32), ("sky", np.float32, 4)])
@@ -192,12 +195,13 @@ def _tables(context: moderngl.Context, split: SplitMesh) -> VertexTables:
 
 
 class MapTextures:
-    """The maps of one head: sRGB-encoded albedo RGBA8, specular and roughness RGBA8, slope RG16F, with mip levels.
+    """The maps of one head: sRGB-encoded albedo RGBA8, specular and roughness RGBA8, slope and its square RGBA16F, with
+    mip levels, which so know how slopes scatter (slope_variance of shaders/lighting/ggx.glsl).
 
     Texture row 0 is image row 0, so the engine's UVs (origin top-left) are used as they are.
     """
 
-    FORMATS = ((4, "f1"), (4, "f1"), (2, "f2"))
+    FORMATS = ((4, "f1"), (4, "f1"), (4, "f2"))
     """Components and type of each."""
 
     def __init__(self, context: moderngl.Context, size: tuple[int, int]) -> None:
@@ -226,7 +230,11 @@ class MapTextures:
         packed[0, ..., :3] = maps.diffuse_srgb
         packed[1, ..., :3] = maps.specular_data
         packed[1, ..., 3] = maps.roughness_data
-        for texture, data in zip(self.textures, (packed[0], packed[1], maps.slope), strict=True):
+        moments = np.ones((height, width, 4), np.float16)
+        moments[..., :2] = maps.slope
+        squares = np.square(maps.slope, dtype=np.float32).sum(axis=2)
+        moments[..., 2] = np.minimum(squares, _HALF_FLOAT)
+        for texture, data in zip(self.textures, (packed[0], packed[1], moments), strict=True):
             texture.write(data.tobytes())
         self.build_mipmaps()
 

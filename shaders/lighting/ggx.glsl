@@ -36,6 +36,17 @@ vec3 multiscatter_gain(vec3 f0, vec2 dfg) { return 1.0 + f0 * (1.0 / max(dfg.x +
 // Share of the light from one direction that the surface sends back: of all light for the means of a row.
 vec3 specular_albedo(vec3 f0, vec2 dfg) { return (f0 * dfg.x + dfg.y) * multiscatter_gain(f0, dfg); }
 
+// Variance of the slopes that a fetch averaged, of one direction; rg is their mean, b the mean of their squares. Olano and
+// Baker 2010, "LEAN Mapping", eq. 15, the same in all directions.
+float slope_variance(vec3 moments) { return 0.5 * max(moments.b - dot(moments.rg, moments.rg), 0.0); }
+
+// Perceptual roughness of a surface whose facets also follow slopes of that variance: the distribution of slopes is as if
+// Beckmann's, whose alpha^2 is twice its variance, and variances add.
+float roughness_with_slopes(float perceptual_roughness, float variance) {
+    float alpha = alpha_from_roughness(perceptual_roughness);
+    return sqrt(sqrt(saturate(alpha * alpha + 2.0 * variance)));
+}
+
 // Tokuyoshi and Kaplanyan 2019, "Improved Geometric Specular Antialiasing", eq. 1 with sigma^2 = 0.25, kappa = 0.18.
 // dx, dy: change of the normal from a pixel to the next.
 float widened_alpha(float alpha, vec3 dx, vec3 dy) {

@@ -202,3 +202,18 @@ def test_what_widens_the_map_widens_each_lobe(evaluate: Evaluate) -> None:
             :, 0
         ]
         np.testing.assert_allclose(found, np.sqrt(np.minimum((roughness * scale) ** 4 + extra, 1)), rtol=1e-3)
+
+
+def test_slopes_that_a_mip_level_averages_make_the_surface_rougher(evaluate: Evaluate) -> None:
+    """Facets that follow random slopes as well as their own: the sum of two normal distributions."""
+    slopes = RNG.normal(0.1, 0.2, (2, 200000))
+    moments = np.array([[slopes[0].mean(), slopes[1].mean(), (slopes**2).sum(axis=0).mean(), 0.4]])
+    variance = evaluate("lighting/ggx.glsl", "vec4(slope_variance(x.rgb))", moments)[0, 0]
+    assert variance == pytest.approx(0.04, rel=0.02)
+    alpha = 0.4**2
+    facets = slopes[0] - slopes[0].mean() + RNG.normal(0, alpha / math.sqrt(2), slopes.shape[1])
+    text = "vec4(roughness_with_slopes(x.a, slope_variance(x.rgb)))"
+    rougher = evaluate("lighting/ggx.glsl", text, moments)[0, 0]
+    assert rougher**4 == pytest.approx(2 * facets.var(), rel=0.03)
+    even = np.array([[0.3, -0.2, 0.13, 0.5]])
+    assert evaluate("lighting/ggx.glsl", text, even)[0, 0] == pytest.approx(0.5, abs=1e-3)

@@ -476,3 +476,29 @@ def test_downsample_is_linear_light() -> None:
     assert downsample(pixels, 2)[0, 0].tolist() == [188, 188, 188, 255]
     pixels[1, :, 3] = 0
     assert downsample(pixels, 2)[0, 0].tolist() == [255, 255, 255, 128]
+
+
+def test_pores_seen_from_afar_make_skin_rougher_not_glittering(renderer: Renderer, head: Identity) -> None:
+    """Many texels a pixel, one sample a pixel, against 64 samples; without the squares of slopes it is far brighter."""
+    rng = np.random.default_rng(5)
+    slope = rng.normal(0, 0.25, (512, 512, 2)).astype(np.float16)
+    shape = (512, 512)
+    maps = ReflectanceMaps(
+        np.full((*shape, 3), 90, np.uint8), np.full((*shape, 3), 255, np.uint8), np.full(shape, 80, np.uint8), slope
+    )
+    rough = replace(head, maps=maps, known_maps=frozenset({"diffuse", "specular", "roughness", "normal"}))
+    lamp = Lamp(irradiance=3.0, yaw_rad=0.2, pitch_rad=0.2)
+    dark = Environment("Even", exposure_ev=-60.0)
+    scene = {"channel": ViewChannel.SPECULAR_LIGHT, "tone_curve": ToneCurve.LINEAR, "scattering": False}
+
+    def seen(identity: Identity, supersample: int) -> np.ndarray:
+        project = scened(new_project(identity), environment=dark, key_light=lamp, **scene)
+        project = replace(project, scene=replace(project.scene, camera=replace(project.scene.camera, distance_m=0.9)))
+        return render_layers(project, 32, 32, supersample=supersample, renderer=renderer)["specular light"][..., 0]
+
+    found, true = seen(rough, 1), seen(rough, 16)
+    flat = seen(replace(rough, maps=replace(maps, slope=np.zeros_like(slope))), 1)
+    bright = true > 0.2 * true.max()
+    assert bright.sum() > 10
+    off = np.abs(found - true)[bright].mean()
+    assert off < 0.35 * np.abs(flat - true)[bright].mean()

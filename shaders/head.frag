@@ -270,7 +270,7 @@ void main() {
     o_diffuse = vec4(stays, 1.0);
     o_specular = vec4(s.f0, 1.0);
     o_normal = vec4(s.normal, 1.0);
-    o_position = vec4(v_position, 1.0 / gl_FragCoord.w);
+    o_position = vec4(v_position, (u_clip_from_world * vec4(v_position, 1.0)).w);
     #endif
     #else
     o_color = vec4(final_color(s), 1.0);

@@ -82,7 +82,7 @@ def pack_frame(
     for index, (one, side) in enumerate(lights):
         _pack_light(frame, index, one)
         _pack_shadow(frame, index, one, side, ball)
-    frame["lights"][:2] = light_ends([one for one, _ in lights])[:2]
+    frame["lights"] = *light_ends([one for one, _ in lights])[:2], *drawn
     light = scene.environment
     turn = light.rotation_rad
     frame["environment"] = math.cos(turn), math.sin(turn), 2.0**light.exposure_ev, float(backdrop)

@@ -12,7 +12,7 @@ from engine.mesh import Part
 from engine.render.context import drawing_into
 from engine.render.shaders import program, set_array, set_uniforms
 from engine.render.sources import LightSource
-from engine.render.triangles import PixelTarget
+from engine.render.triangles import TriangleNumbers
 from engine.render.upload import MOVING, STILL, MeshBuffers
 from engine.scene import LampKind, Scene, ViewChannel
 
@@ -134,8 +134,8 @@ class Manner:
     """As from `lamp_defines`."""
     weights: Sequence[float] = ()
     """Of the changes that are bound from `UNIT_CHANGE` for the skin to apply."""
-    pixels: PixelTarget | None = None
-    """What is drawn into, where skin is to be shaded a pixel, not a triangle at a time; lit channels alone."""
+    numbers: TriangleNumbers | None = None
+    """Of what is drawn into, where skin is to be shaded a pixel, not a triangle at a time; lit channels alone."""
     fixed: tuple[str, ...] = ()
     """What else the skin is compiled with there, for this very frame: a software rasteriser walks through both sides
     of every branch, and a loop whose end it does not know costs it a tenth of a frame."""
@@ -171,28 +171,31 @@ class HeadPass:
         assert self._mesh is not None
         whole = self._mesh.split.ranges
         rest = {part: span for part, span in whole.items() if part is not Part.SKIN}
-        if manner.pixels is not None and Part.SKIN in whole:
-            self._draw_pixels(manner, manner.pixels, *whole[Part.SKIN])
+        if manner.numbers is not None and Part.SKIN in whole:
+            self._draw_pixels(manner, manner.numbers, *whole[Part.SKIN])
         self._context.enable(moderngl.CULL_FACE)
         for culled in ("back", "front"):
             self._context.cull_face = culled
-            for part, (first, count) in (whole if manner.pixels is None else rest).items():
+            for part, (first, count) in (whole if manner.numbers is None else rest).items():
                 self._array_for(part, manner).render(moderngl.TRIANGLES, count, first=first)
         self._context.disable(moderngl.CULL_FACE)
 
-    def _draw_pixels(self, manner: Manner, target: PixelTarget, first: int, count: int) -> None:
+    def _draw_pixels(self, manner: Manner, numbers: TriangleNumbers, first: int, count: int) -> None:
         """The skin, `count` indices from `first`, both of its sides, each pixel once."""
-        assert self._mesh is not None
-        assert self._mesh.tables is not None
+        context, mesh = self._context, self._mesh
+        assert mesh is not None
+        assert mesh.tables is not None
         assert self._numbered_array is not None
-        target.number(self._numbered_array, first, count)
-        target.numbers.use(UNIT_TRIANGLES)
-        self._mesh.tables.use(UNIT_TRIANGLES + 1)
-        self._context.depth_func = ">"  # the array lies at the far end: pixels that something stands before
-        target.drawn.depth_mask = False
+        target = context.fbo
+        assert target is not None
+        numbers.draw(self._numbered_array, first, count, target.viewport[2:])
+        numbers.texture.use(UNIT_TRIANGLES)
+        mesh.tables.use(UNIT_TRIANGLES + 1)
+        context.depth_func = ">"  # the array lies at the far end: pixels that something stands before
+        target.depth_mask = False
         self._array_for(Part.SKIN, manner, "BY_TRIANGLE").render(moderngl.TRIANGLES, 3)
-        target.drawn.depth_mask = True
-        self._context.depth_func = "<="
+        target.depth_mask = True
+        context.depth_func = "<="
 
     def draw_flat(self, manner: Manner) -> None:
         """The skin laid out in texture coordinates, in the frame's UV view; what maps alone decide, over the square."""

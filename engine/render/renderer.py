@@ -35,7 +35,7 @@ from engine.render.scatter import LightTargets, Quality, ScatterPass, pixels_per
 from engine.render.sources import MOST_LIGHTS, LightSource, lamps_around, lights_of
 from engine.render.stage import stage_key, stage_light, stage_radiance
 from engine.render.tables import dfg_texture, ltc_texture, scatter_texture
-from engine.render.triangles import PixelTarget
+from engine.render.triangles import TriangleNumbers
 from engine.render.upload import MAP_MEMORY_BYTES, MeshBuffers, byte_texture, fitted, split_mesh
 from engine.scene import LampKind, Scene, ViewChannel, staged
 from engine.sides import Weight
@@ -96,7 +96,7 @@ class Renderer:
         self._thickness: passes.ThicknessMaps | None = None
         self._thickness_of: dict[int, tuple[object, bool]] = {}
         self._scatter_pass = ScatterPass(context)
-        self._pixels: tuple[tuple[tuple[int, int], str], PixelTarget] | None = None
+        self._numbers: TriangleNumbers | None = None
         self._light: tuple[tuple[tuple[int, int], int, bool], LightTargets] | None = None
 
     def draw(
@@ -133,15 +133,12 @@ class Renderer:
             samples = target.samples
             lit = environment, lights
             spread = self._draw_light(project, lit, size, part, quality, sample, samples=samples, moving=moving)
-        by_pixel = self.by_pixel and spread is None and not target.samples and _is_by_pixel(scene)
-        pixels = self._pixel_target(part[2:], "f1" if sample is None else "f4") if by_pixel else None
-        drawn = pixels.drawn if pixels else target
-        blend = self._begin(project, drawn, size, lights, transparent, part, sample, clip=clip, moving=moving)
+        blend = self._begin(project, target, size, lights, transparent, part, sample, clip=clip, moving=moving)
         self._bind(blend, scene, environment)
         self._draw_backdrop(scene, transparent)
         if spread is None:
             use = () if sample is None else ("SAMPLE",)
-            self._draw_head(scene, lights, use, blend, pixels)
+            self._draw_head(scene, lights, use, blend, target)
         else:
             light, corner = spread
             scattered, reflected, albedo = light.textures
@@ -151,11 +148,7 @@ class Renderer:
             self.context.depth_func = "<="
             self._head.draw_wires(scene.uv_view)
             self.context.disable(moderngl.DEPTH_TEST)
-        if pixels:
-            target.use()
-            target.scissor = clip  # pyright: ignore[reportAttributeAccessIssue]
-            pixels.copy_into(target)
-        drawn.scissor = target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]
+        target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]
 
     def layers(self, project: Project, size: tuple[int, int], part: Part4) -> list[np.ndarray]:
         """What head.frag writes with LAYERS, (height, width, 4) float32 each, row 0 on top, light spread in the skin.
@@ -311,7 +304,7 @@ class Renderer:
         light.drawn.clear(depth=1.0)
         self._bind(blend, scene, environment)
         use = ("PASSES", *(("LAYERS",) if layers else ()), *(("SAMPLE",) if sample is not None else ()))
-        self._draw_head(scene, lights, use, blend)
+        self._draw_head(scene, lights, use, blend, light.drawn)
         light.resolve()
         if _spreads(scene):
             clip = part_of_picture(size, outer) @ clip_from_world(scene.camera, size, centre, radius)
@@ -329,15 +322,17 @@ class Renderer:
             self._light = key, LightTargets(self.context, size, samples, count, dtype)
         return self._light[1]
 
-    def _pixel_target(self, size: tuple[int, int], dtype: str) -> PixelTarget:
-        """Kept until another size or type is wanted."""
-        key = size, dtype
-        if self._pixels is None or self._pixels[0] != key:
-            if self._pixels is not None:
-                self._pixels[1].release()
-                self._pixels = None
-            self._pixels = key, PixelTarget(self.context, size, dtype)
-        return self._pixels[1]
+    def _numbers_for(self, scene: Scene, target: moderngl.Framebuffer) -> TriangleNumbers | None:
+        """What skin is shaded by a pixel at a time in `target`; None where that is not done. Kept for one target."""
+        depth = target.depth_attachment
+        if not self.by_pixel or scene.uv_view or scene.channel not in passes.LIT or depth is None or target.samples:
+            return None
+        if self._numbers is None or self._numbers.depth is not depth:
+            if self._numbers is not None:
+                self._numbers.release()
+            self._numbers = TriangleNumbers(self.context, depth)
+            target.use()
+        return self._numbers
 
     def _draw_backdrop(self, scene: Scene, transparent: bool) -> None:
         if _has_backdrop(scene, transparent):
@@ -350,12 +345,14 @@ class Renderer:
         lights: Sequence[LightSource],
         use: tuple[str, ...],
         blend: Blend,
-        pixels: PixelTarget | None = None,
+        target: moderngl.Framebuffer,
     ) -> None:
-        """The head into what is bound; where that is `pixels`, skin is shaded a pixel at a time."""
+        """The head into `target`, which is bound."""
         lamps = passes.lamp_defines(lights, self._penumbra)
         fixed = f"TONE TONE_{scene.tone_curve.name}", f"LIGHTS ivec3{light_ends(lights)}"
-        manner = passes.Manner(scene, use, lamps, [weight for _, weight in blend.layers], pixels, fixed)
+        manner = passes.Manner(
+            scene, use, lamps, [weight for _, weight in blend.layers], self._numbers_for(scene, target), fixed
+        )
         self.context.enable(moderngl.DEPTH_TEST)
         self.context.depth_func = "<="
         (self._head.draw_flat if scene.uv_view else self._head.draw)(manner)
@@ -498,7 +495,7 @@ class Renderer:
         for made in (*owned, self._dfg, self._scatter, self._ltc, self._frame):
             made.release()
         self._scatter_pass.release()
-        for made in (*self._shadows, self._thickness, self._light and self._light[1], self._pixels and self._pixels[1]):
+        for made in (*self._shadows, self._thickness, self._light and self._light[1], self._numbers):
             if made is not None:
                 made.release()
         self._shadows, self._shadows_of = [], []
@@ -507,11 +504,6 @@ class Renderer:
 
 def _has_backdrop(scene: Scene, transparent: bool) -> bool:
     return scene.environment.visible and not transparent and not scene.uv_view
-
-
-def _is_by_pixel(scene: Scene) -> bool:
-    """Is it worth the while to shade skin a pixel at a time? Where there is no light to compute it is not."""
-    return scene.channel in passes.LIT and not scene.uv_view
 
 
 def _lit(project: Project) -> Project:

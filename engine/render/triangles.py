@@ -6,35 +6,30 @@ import moderngl
 
 from engine.render.context import drawing_into
 
+Depth = moderngl.Texture | moderngl.Renderbuffer
 
-class PixelTarget:
-    """A picture of (width, height) pixels in the making, colours of `dtype`, and the numbers of its triangles.
 
-    Both share their depth, so that where the skin is hidden, or is not, no pixel is shaded.
+class TriangleNumbers:
+    """The number of the triangle, from 1, that each pixel of a target shows.
+
+    Shares the target's depth, so that where nothing is, or something else stands before the skin, no pixel is shaded.
     """
 
-    def __init__(self, context: moderngl.Context, size: tuple[int, int], dtype: str) -> None:
-        self.size = size
-        self.numbers = context.texture(size, 1, dtype="f4")
-        """Of the triangle that a pixel shows, from 1."""
-        self.numbers.filter = moderngl.NEAREST, moderngl.NEAREST
-        self._color = context.renderbuffer(size, 4, dtype=dtype)
-        self._depth = context.depth_renderbuffer(size)
-        self.drawn = context.framebuffer([self._color], self._depth)
-        """Where the picture is drawn."""
-        self._numbered = context.framebuffer([self.numbers], self._depth)
+    def __init__(self, context: moderngl.Context, depth: Depth) -> None:
+        self.depth = depth
+        """Attached to the target; (width, height) pixels, one sample."""
+        self.texture = context.texture(depth.size, 1, dtype="f4")
+        self.texture.filter = moderngl.NEAREST, moderngl.NEAREST
+        self._target = context.framebuffer([self.texture], depth)
 
-    def number(self, array: moderngl.VertexArray, first: int, count: int) -> None:
-        """Draw `count` indices from `first` of `array`, a vertex array of triangles.vert and .frag."""
-        with drawing_into(self._numbered):
+    def draw(self, array: moderngl.VertexArray, first: int, count: int, size: tuple[int, int]) -> None:
+        """Draw `count` indices from `first` of `array`, a vertex array of triangles.vert and .frag, into the lower-left
+        `size` pixels; what lies behind the target's depth stays as it was."""
+        self._target.viewport = (0, 0, *size)
+        with drawing_into(self._target):
             array.render(moderngl.TRIANGLES, count, first=first)
 
-    def copy_into(self, target: moderngl.Framebuffer) -> None:
-        """The finished picture over the lower left of `target`, within its scissor."""
-        context = target.ctx
-        context.copy_framebuffer(target, self.drawn)
-
     def release(self) -> None:
-        """Give the target back."""
-        for made in (self._numbered, self.drawn, self._depth, self._color, self.numbers):
-            made.release()
+        """Give the texture back."""
+        self._target.release()
+        self.texture.release()

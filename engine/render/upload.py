@@ -17,7 +17,7 @@ DRAWN: tuple[Part, ...] = (Part.SKIN, Part.MOUTH, Part.TEETH, Part.SOCKET, Part.
 """Parts in drawing order; OVERLAY is kept and exported but not drawn."""
 
 MAP_MEMORY_BYTES = 2**30
-"""For the maps of one head, neutral and composed, half of a small graphics card: 4096 a side are half a GiB."""
+"""For the maps of one head, neutral and composed, half of a small graphics card: 4096 a side are 0.7 GiB."""
 _TEXEL_BYTES = 2 * 16 * 4 / 3
 """Two sets of `MapTextures` with their mip levels."""
 

@@ -13,7 +13,7 @@ layout(std140) uniform Frame {
     vec4 u_light_up[MOST_LIGHTS];           // xyz side of a rectangle (m), 1 for a point of a flat lamp
     vec4 u_shadow[MOST_LIGHTS];    // map size (texels), offset along the normal (m), depth bias, 1 in perspective
     vec4 u_penumbra[MOST_LIGHTS];  // near and far (m), half width and height of the light for penumbra_size
-    vec4 u_lights;                 // first point or spot, first rectangle: they come in this order; unused
+    vec4 u_lights;                 // first point or spot, first rectangle: they come in this order; width and height of the picture (px)
     vec4 u_environment;            // cos and sin of the rotation, scale of the light, 1 when it is the backdrop
     vec4 u_display;                // scale of the whole picture, tone curve, channel, unused
     vec4 u_material;               // F0 per unit of specular map, number of lights, 1 when skin scatters, unused

@@ -49,7 +49,7 @@ Shares shares_on(vec3 t, vec3 a, vec3 b, vec3 d, vec3 dx, vec3 dy) {
 // Of the triangle `number`, from 1, in the pixel that is shaded.
 Point point_here(int number) {
     ivec3 corners = ivec3(table(t_corners, number - 1).xyz);
-    vec2 size = vec2(textureSize(t_triangles, 0));
+    vec2 size = u_lights.zw;
     vec4 h = u_world_from_clip * vec4(gl_FragCoord.xy / size * 2.0 - 1.0, 1.0, 1.0);
     vec3 d = h.xyz / h.w - u_eye_m.xyz;
     vec3 dx = u_world_from_clip[0].xyz * (2.0 / (size.x * h.w)), dy = u_world_from_clip[1].xyz * (2.0 / (size.y * h.w));

@@ -382,8 +382,8 @@ def test_maps_are_halved_until_they_fit() -> None:
     np.testing.assert_allclose(half.diffuse_srgb, blocks, atol=0.51)
     slopes = maps.slope.reshape(32, 2, 32, 2, 2).astype(float).mean((1, 3))
     np.testing.assert_allclose(half.slope, slopes, atol=1e-3)
-    assert fitted(maps, 16384, memory_bytes=64 * 64 * 32).size == (64, 64)
-    assert fitted(maps, 16384, memory_bytes=64 * 64 * 32 - 1).size == (32, 32)
+    assert fitted(maps, 16384, memory_bytes=64 * 64 * 43).size == (64, 64)
+    assert fitted(maps, 16384, memory_bytes=64 * 64 * 42).size == (32, 32)
     assert fitted(maps, 1).size == (1, 1)
     wide = flat_maps(100, 50, 25)
     wide = replace(wide, **{name: getattr(wide, name)[:1] for name in wide.__slots__})
@@ -395,7 +395,7 @@ def test_a_head_with_too_large_maps_is_drawn_and_says_so(
     context: moderngl.Context, renderer: Renderer, caplog: pytest.LogCaptureFixture
 ) -> None:
     large, small = make_head(size=256), make_head(size=64)
-    tight = Renderer(context, map_memory_bytes=64 * 64 * 32)
+    tight = Renderer(context, map_memory_bytes=64 * 64 * 43)
     with caplog.at_level(logging.INFO, "engine.render"):
         found = render_image(new_project(large), 48, 48, renderer=tight)
     assert tight.notice == "maps of 256 x 256 are shown at 64 x 64; exports keep their size"

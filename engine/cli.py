@@ -195,6 +195,7 @@ def _render(options: argparse.Namespace) -> int:
     if layered:
         save_layers(render_layers(project, *options.size), options.out)
         return 0
+    _note_samples(project.scene, options.samples)
     image = render_image(project, *options.size, transparent=options.transparent, samples=options.samples)
     save_screenshot(image, options.out)
     if scale := color_scale(project):
@@ -266,6 +267,7 @@ def _video(options: argparse.Namespace) -> int:
     check_video(Path(options.out).expanduser(), options.size, options.fps)
     project = open_project(options.path)
     project = replace(_with_weights(project, options), scene=_scene(project.scene, options))
+    _note_samples(project.scene, options.samples)
     names = tuple(name for name in parse_names(options.expressions or "") if name != "Neutral")
     project = _with_expressions(project, names, options)
     still = not (options.light_turn or options.olat or names)
@@ -307,6 +309,14 @@ def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
         scene, camera = replace(scene, uv_view=True), replace(camera, uv_center=(0.5, 0.5), uv_span=1.0)
     scene = replace(scene, environment=environment, camera=camera)
     return replace(scene, stage=_stage(scene, options, options.stage))
+
+
+def _note_samples(scene: Scene, samples: int) -> None:
+    """Say so where --samples changes nothing."""
+    from engine.render.accumulate import converges
+
+    if samples and not converges(scene):
+        LOG.info("samples: drawn at once, because channels without light, the UV view and wires do not converge")
 
 
 def _camera(camera: Camera, options: argparse.Namespace) -> Camera:

@@ -90,7 +90,8 @@ def _add_render(commands: Commands) -> None:
         type=_whole,
         default=0,
         metavar="N",
-        help="converge over N frames, 256 for a still: the environment casts shadows (default: drawn at once)",
+        help="converge over N frames, 256 for a still: the environment casts shadows (default: drawn at once, as "
+        "channels without light always are)",
     )
     parser.add_argument("--reference", metavar="PNG", help="compare with this picture; exit code 1 where it differs")
     parser.add_argument(

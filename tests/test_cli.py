@@ -191,6 +191,18 @@ def test_every_channel_is_found_by_its_name_and_its_label(
         assert str(scale) == "Offset along normal: -3 to 3 mm, blue to red"
 
 
+def test_render_says_that_a_channel_without_light_does_not_converge(
+    saved: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, asked = (tmp_path / name for name in ("a.png", "b.png"))
+    common = ["--size", "48x48", "--channel", "roughness"]
+    assert main(["render", saved, "--out", str(plain), *common]) == 0
+    assert "samples" not in capsys.readouterr().err
+    assert main(["render", saved, "--out", str(asked), *common, "--samples", "4"]) == 0
+    assert "samples: drawn at once" in capsys.readouterr().err
+    assert plain.read_bytes() == asked.read_bytes()
+
+
 def test_render_lays_the_maps_out_flat(saved: str, head: Identity, tmp_path: Path) -> None:
     out, (height, width) = str(tmp_path / "a.png"), head.maps.size
     assert main(["render", saved, "--out", out, "--size", f"{width}x{height}", "--channel", "diffuse", "--uv"]) == 0

@@ -23,8 +23,8 @@ from engine.errors import GraphicsError
 from engine.expression import ExpressionSet
 from engine.mesh import Part
 from engine.project import Project
+from engine.render.accumulate import converges
 from engine.render.offscreen import render_image, render_layers
-from engine.render.passes import LIT
 from engine.render.renderer import Renderer
 from engine.render.sampling import SAMPLES
 from engine.scene import Camera
@@ -171,8 +171,8 @@ class Viewport(QOpenGLWidget):
             if self._frames == 0 or self._frames_size != size:
                 self._canvas.draw(shown, framebuffer, size, moving=self._moving, left=left, line=line)
                 self._frames, self._frames_size = 0, size
-            still = not self._moving and left is None and shown.scene.channel in LIT and not shown.scene.uv_view
-            if self.converges and still:
+            still = not self._moving and left is None
+            if self.converges and still and converges(shown.scene):
                 self._frames = self._canvas.converge(shown, framebuffer, size, again=self._frames == 0)
                 if self._frames < SAMPLES:
                     self._next.start()

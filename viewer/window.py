@@ -13,7 +13,6 @@ from PySide6.QtWidgets import QDialog, QDockWidget, QFileDialog, QLabel, QMainWi
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.mesh import Part
 from engine.project import Project
-from engine.render.color_scale import color_scale
 from viewer import dialogs, files
 from viewer.compare import Comparison
 from viewer.document import Document
@@ -21,7 +20,7 @@ from viewer.generation import Generation, Generator
 from viewer.jobs import JobRunner
 from viewer.menus import Menus
 from viewer.notify import Notifier, describe
-from viewer.overlays import ColorBar, WipeLine, with_color_bar
+from viewer.overlays import ColorBar, WipeLine
 from viewer.panels.expressions import ExpressionsPanel
 from viewer.panels.generate import GeneratePanel
 from viewer.panels.light import LightPanel
@@ -271,12 +270,15 @@ class MainWindow(QMainWindow):
         self.file_jobs.start(files.exporting_folder(self.document.project, folder))
 
     def save_picture(self, path: str, settings: dialogs.PictureSettings) -> None:
-        """Draw the project at the chosen size and write it as a PNG, or with all its layers as an OpenEXR file."""
+        """Draw what the viewport shows at the chosen size, both sides of a comparison too, and write it as a PNG, or
+        with all its layers as an OpenEXR file."""
         if Path(path).suffix.casefold() == ".exr":
             job = files.saving_layers(self.viewport.layers(settings.width, settings.height), path)
         else:
             image = self.viewport.picture(settings.width, settings.height, transparent=settings.transparent)
-            job = files.saving_picture(with_color_bar(image, color_scale(self.document.project)), path)
+            for bar in (self.left_color_bar, self.color_bar):
+                image = bar.painted_on(image)
+            job = files.saving_picture(image, path)
         self.file_jobs.start(job)
 
     def ask_screenshot(self) -> None:

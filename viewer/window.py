@@ -99,6 +99,7 @@ class MainWindow(QMainWindow):
         self.left_color_bar = ColorBar(self.viewport, left=True)
         self.notifier = Notifier(self.viewport)
         self.light, self.stage = LightPanel(self.document), StagePanel(self.document)
+        self.look = LookPanel(self.document, self.comparison)
         self._docks: list[QDockWidget] = []
         expressions = ExpressionsPanel(self.document, self.generation)
         self._dock("Expressions", expressions, Qt.DockWidgetArea.LeftDockWidgetArea)
@@ -108,7 +109,7 @@ class MainWindow(QMainWindow):
             ("Generate", generate),
             ("Light", self.light),
             ("Light Stage", self.stage),
-            ("View", LookPanel(self.document, self.comparison)),
+            ("View", self.look),
         ):
             self._dock(title, PanelScroll(panel), Qt.DockWidgetArea.RightDockWidgetArea)
         for dock in self.docks()[1:-1]:  # the last one takes the height that is left

@@ -97,7 +97,11 @@ class ColorButton(QToolButton):
     def show_value(self, value: Color) -> None:
         """Show `value` without emitting."""
         self._color = value
-        self.setStyleSheet(f"background: {QColor.fromRgbF(*value).name()}; border: 1px solid #555; border-radius: 3px;")
+        red, green, blue, _ = QColor.fromRgbF(*value).getRgb()
+        self.setStyleSheet(
+            f"QToolButton {{ background: rgb({red}, {green}, {blue}); border: 1px solid #555; border-radius: 3px; }}"
+            f"QToolButton:disabled {{ background: rgba({red}, {green}, {blue}, 20%); }}"
+        )
 
     def _ask(self) -> None:
         chosen = QColorDialog.getColor(QColor.fromRgbF(*self._color), self, self._title)

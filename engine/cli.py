@@ -7,7 +7,7 @@ import logging
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -75,17 +75,17 @@ def _notes_on_stderr() -> Iterator[None]:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    return _window(f"builtin:{options.seed}", "")
+    return _window(f"builtin:{options.seed}")
 
 
 def _view(options: argparse.Namespace) -> int:
-    return _window(options.path, options.maps)
+    return _window(options.path, options.maps, dict(options.map))
 
 
-def _window(path: str | None, maps: str) -> int:
+def _window(path: str | None, conventions: str = "", maps: Mapping[str, str] | None = None) -> int:
     from viewer.app import run
 
-    return run(path, parse_conventions(maps))
+    return run(path, parse_conventions(conventions), maps)
 
 
 def _run_lazy(name: str, arguments: list[str]) -> int:
@@ -281,7 +281,7 @@ def _video(options: argparse.Namespace) -> int:
 
 
 def _open(options: argparse.Namespace) -> Project:
-    return open_project(options.path, parse_conventions(options.maps))
+    return open_project(options.path, parse_conventions(options.maps), dict(options.map))
 
 
 def _scene(scene: Scene, options: argparse.Namespace) -> Scene:

@@ -7,6 +7,7 @@ import math
 import re
 
 from engine.diffusion.request import DEFAULT_STEPS, LOCKS
+from engine.io.map_names import MAPS, NONE
 from engine.io.open import KINDS
 
 Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
@@ -50,6 +51,15 @@ def _add_path(parser: argparse.ArgumentParser, nargs: str | None = None) -> None
         help="how map files of others are to be read: diffuse=albedo|measured, specular=intensity|mean|f0|unreal, "
         "encoding=linear|srgb (of specular), roughness=roughness|gloss|alpha, "
         "normal=opengl|directx; the first of each is what is assumed",
+    )
+    parser.add_argument(
+        "--map",
+        type=_map,
+        action="append",
+        default=[],
+        metavar="KIND=FILE",
+        help=f"which file is the {', '.join(MAPS[:-1])} or {MAPS[-1]} map of an OBJ, where names do not say it; "
+        f"again for each, KIND={NONE} for no such map",
     )
 
 
@@ -212,6 +222,13 @@ def _size(text: str) -> tuple[int, int]:
     if match is None:
         raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1024x768, found '{text}'")
     return int(match[1]), int(match[2])
+
+
+def _map(text: str) -> tuple[str, str]:
+    kind, _, file = (part.strip() for part in text.partition("="))
+    if kind.lower() not in MAPS or not file:
+        raise argparse.ArgumentTypeError(f"expected {'|'.join(MAPS)}=FILE, found '{text}'")
+    return kind.lower(), file
 
 
 def _angles(text: str) -> tuple[float, float]:

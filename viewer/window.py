@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QDockWidget, QFileDialog, QLabel, QMainWindow, QScrollArea, QWidget
 
 from engine.io.map_conventions import PUBLISHED, MapConventions
+from engine.io.map_names import images_of
+from engine.io.open import mesh_with_maps
 from engine.mesh import Part
 from engine.project import Project
 from viewer import dialogs, files
@@ -195,17 +198,20 @@ class MainWindow(QMainWindow):
 
     # Opening and saving
 
-    def open_path(self, path: str, conventions: MapConventions = PUBLISHED) -> None:
-        """Open a folder, a saved project or `builtin:SEED` beside the GUI thread; a failure leaves what is open."""
+    def open_path(
+        self, path: str, conventions: MapConventions = PUBLISHED, maps: Mapping[str, str] | None = None
+    ) -> None:
+        """Open what `open_project` takes beside the GUI thread; a failure leaves what is open."""
         if self.may_discard():
             self._opening = path
-            self.file_jobs.start(files.opening(path, conventions))
+            self.file_jobs.start(files.opening(path, conventions, maps))
 
     def ask_maps(self, path: str) -> None:
-        """Ask how the map files in the folder `path` are to be read, and open it so."""
-        dialog = dialogs.MapsDialog(self)
+        """Ask which file in the folder `path` is which map and how they are to be read, and open it so."""
+        mesh = mesh_with_maps(Path(path))
+        dialog = dialogs.MapsDialog(images_of(Path(path)) if mesh else (), self)
         if dialog.exec() == QDialog.DialogCode.Accepted:
-            self.open_path(path, dialog.conventions)
+            self.open_path(path, dialog.conventions, dialog.maps)
         dialog.deleteLater()
 
     def _file_finished(self, number: int, result: object) -> None:
@@ -213,6 +219,7 @@ class MainWindow(QMainWindow):
             path = self._opening
             self.document.open(result, os.path.abspath(path) if path.endswith(files.PROJECT_SUFFIX) else None)
             self.remember(path)
+            self.notifier.hide()  # what it said was of the head before
             self.statusBar().showMessage(f"Opened {files.shown(path)}")
         else:
             self.notifier.info(f"Wrote {result}")

@@ -11,15 +11,14 @@ import pytest
 from engine.color import linear_from_srgb, srgb_from_linear
 from engine.errors import FileFormatError
 from engine.face.builtin import builtin_identity
-from engine.identity import SKIN_F0, Identity
+from engine.identity import SKIN_F0
 from engine.image import normal_bytes_from_slope
 from engine.io.images import read_rgb, write_png
 from engine.io.map_conventions import Finish, MapConventions, Normal, parse_conventions
 from engine.io.map_names import NONE, PACKED, candidates, map_files, map_name
-from engine.io.obj import ObjMesh, write_obj
 from engine.io.open import open_project
 from engine.mesh import Part
-from tests.heads import make_head
+from tests.heads import make_head, write_mesh
 
 RNG = np.random.default_rng(5)
 SIZE = 24
@@ -87,17 +86,6 @@ def write(path: Path, pixels: np.ndarray) -> None:
     assert output.open(str(path), spec)
     assert output.write_image(np.ascontiguousarray(pixels))
     output.close()
-
-
-def write_mesh(path: Path, head: Identity | None = None) -> Identity:
-    """The head file's own part of `head`, an egg unless given, as an OBJ in centimetres."""
-    head = head or make_head(8)
-    topology, count = head.topology, head.topology.head_vertex_count
-    own = (topology.faces < count).all(axis=1)
-    faces, uv_faces = topology.faces[own], topology.uv_faces[own]
-    materials = np.zeros(len(faces), np.int32)
-    write_obj(path, ObjMesh(head.positions_m[:count] * 100, topology.uvs, faces, uv_faces, materials, ("",)))
-    return head
 
 
 @pytest.fixture

@@ -97,10 +97,11 @@ class ColorButton(QToolButton):
     def show_value(self, value: Color) -> None:
         """Show `value` without emitting."""
         self._color = value
-        red, green, blue, _ = QColor.fromRgbF(*value).getRgb()
+        color = QColor.fromRgbF(*value)
+        faint = f"rgba({color.red()}, {color.green()}, {color.blue()}, 20%)"
         self.setStyleSheet(
-            f"QToolButton {{ background: rgb({red}, {green}, {blue}); border: 1px solid #555; border-radius: 3px; }}"
-            f"QToolButton:disabled {{ background: rgba({red}, {green}, {blue}, 20%); }}"
+            f"QToolButton {{ background: {color.name()}; border: 1px solid #555; border-radius: 3px; }}"
+            f"QToolButton:disabled {{ background: {faint}; }}"
         )
 
     def _ask(self) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.errors import FileFormatError
 from engine.face import layout
 from engine.face.assemble import Piece, assemble
 from engine.face.eyes import paint_eye
@@ -20,9 +19,8 @@ from engine.image import normal_bytes_from_slope, resize_bilinear
 from engine.io.images import read_grey, read_rgb
 from engine.io.map_conventions import PUBLISHED, MapConventions, f0_scale, maps_from_files, with_note
 from engine.io.map_names import PACKED, by_names, map_files, map_name
-from engine.io.obj import ObjMesh, read_obj
+from engine.io.obj import read_textured_obj
 from engine.io.units import metres_per_unit
-from engine.mesh import PARTS, Part
 
 LOG = logging.getLogger(__name__)
 
@@ -36,17 +34,12 @@ def read(path: Path, conventions: MapConventions = PUBLISHED, given: Mapping[str
     All of the mesh wears one set of maps, each brought to the size of the diffuse one. What has no file is completed:
     from the diffuse map in the FFHQ-UV texture layout, else evenly. `given` as in `engine.io.map_names.map_files`.
     """
-    mesh = read_obj(path)
-    if not np.ptp(mesh.uvs, axis=0).all():
-        raise FileFormatError(
-            f"{path}: expected texture coordinates (vt) on every face, found none, so no map has a place; "
-            "export it with its UVs"
-        )
+    mesh = read_textured_obj(path)
     files = map_files(path.parent, given or {})
     conventions = by_names(conventions, files)
     scale = metres_per_unit(mesh.positions, path)
     parts = layout.canonical_parts(mesh.uvs, mesh.uv_faces)
-    head = Piece(mesh.positions * scale, mesh.faces, mesh.uvs, mesh.uv_faces, _parts(mesh) if parts is None else parts)
+    head = Piece(mesh.positions * scale, mesh.faces, mesh.uvs, mesh.uv_faces, mesh.parts if parts is None else parts)
     maps = _read_maps(files, conventions, canonical=parts is not None)
     which = ", ".join(f"{kind} {file.name}{_green(file) and ' (green)'}" for kind, file in files.items())
     LOG.info("%s: %s", path, which)
@@ -61,12 +54,6 @@ def read(path: Path, conventions: MapConventions = PUBLISHED, given: Mapping[str
     )
     stated = f0_scale(maps.specular_data, conventions)
     return identity if stated is None else replace(identity, specular_f0_scale=stated)
-
-
-def _parts(mesh: ObjMesh) -> np.ndarray:
-    """(F,) uint8: skin, but for materials that have the names of parts."""
-    parts = [PARTS.index(Part(name if name in set(Part) else Part.SKIN)) for name in mesh.materials]
-    return np.array(parts, np.uint8)[mesh.face_materials]
 
 
 def _read_maps(files: Mapping[str, Path], conventions: MapConventions, canonical: bool) -> ReflectanceMaps:

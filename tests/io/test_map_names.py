@@ -83,6 +83,7 @@ def write(path: Path, pixels: np.ndarray) -> None:
     spec = oiio.ImageSpec(pixels.shape[1], pixels.shape[0], pixels.shape[2], str(pixels.dtype))
     spec.attribute("compression", "lossless" if path.suffix == ".tif" else "zip")
     output = oiio.ImageOutput.create(str(path))
+    assert output is not None
     assert output.open(str(path), spec)
     assert output.write_image(np.ascontiguousarray(pixels))
     output.close()
@@ -121,7 +122,7 @@ def test_meaning_and_file_can_be_told(folder: Path) -> None:
     identity = open_project(str(folder), conventions, {"normal": "green_up.png", "roughness": NONE}).identity
     assert identity.specular_f0_scale == 1.0
     assert identity.known_maps == {"diffuse", "specular", "normal"}
-    expected = normal_bytes_from_slope(SLOPE[::-1] * np.float32([1, -1]))
+    expected = normal_bytes_from_slope(SLOPE[::-1] * np.array([1, -1], np.float32))
     found = normal_bytes_from_slope(identity.maps.slope)
     assert np.abs(found.astype(int) - expected)[..., :2].max() <= 1
     assert len(np.unique(identity.maps.roughness_data)) == 1
@@ -149,7 +150,7 @@ def test_floats_are_linear_and_colours_are_encoded(folder: Path) -> None:
     np.testing.assert_array_equal(open_project(str(folder)).identity.maps.diffuse_srgb, DIFFUSE)
     write(path, np.full((4, 4, 3), 0.25, np.float32))
     assert (read_rgb(path) == 64).all()
-    assert (read_rgb(path, srgb=True) == round(255 * float(srgb_from_linear(np.float32(0.25))))).all()
+    assert (read_rgb(path, srgb=True) == np.rint(255 * srgb_from_linear(np.array(0.25)))).all()
     write(path, RNG.normal(0, 1, (4, 4, 3)).astype(np.float32))
     with pytest.raises(FileFormatError, match="from 0 to 1"):
         read_rgb(path)

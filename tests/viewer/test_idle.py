@@ -22,7 +22,7 @@ Case = tuple[str, QWidget, Callable[[Scene], Scene]]
 
 def _lit(**changes: Any) -> Scene:
     """A sunset and a key light, with `changes`."""
-    return Scene(**({"environment": Environment("Sunset")} | changes))
+    return replace(Scene(environment=Environment("Sunset")), **changes)
 
 
 def _stage(mode: StageMode) -> LightStage:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def _is_other(words: list[str]) -> bool:
 
 def images_of(folder: Path) -> tuple[Path, ...]:
     """Image files in `folder` and the folders directly in it, by name."""
-    inside = [folder, *(child for child in sorted(folder.iterdir()) if child.is_dir())]
+    inside = [folder, *(child for child in sorted(folder.iterdir()) if child.is_dir() and os.access(child, os.R_OK))]
     return tuple(file for place in inside for file in sorted(place.iterdir()) if file.suffix.casefold() in IMAGES)
 
 
@@ -107,15 +108,13 @@ def map_files(folder: Path, given: Mapping[str, str]) -> dict[str, Path]:
         if kind in given:
             files |= {} if given[kind] == NONE else {kind: _given(folder, kind, given[kind])}
         elif len(found) > 1:
-            names = ", ".join(path.name for path in found)
-            raise FileFormatError(f"{folder}: expected one {kind} map, found {names}; {_say(kind)}")
+            raise FileFormatError(f"{folder}: expected one {kind} map, found {_listed(found)}; {_say(kind)}")
         elif found:
             files[kind] = found[0]
     if "diffuse" not in files:
-        names = ", ".join(path.name for path in images[:12]) or "no image"
         raise FileFormatError(
             f"{folder}: expected a diffuse map, whose name ends in such as diffuse, albedo, BaseColor or COL; "
-            f"found {names}; {_say('diffuse')}"
+            f"found {_listed(images)}; {_say('diffuse')}"
         )
     return files
 
@@ -125,6 +124,11 @@ def _given(folder: Path, kind: str, name: str) -> Path:
         if path.is_file():
             return path
     raise FileFormatError(f"{name}: expected the file of the {kind} map, found none of that name here or in {folder}")
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    """The first names, for people."""
+    return ", ".join([path.name for path in paths[:8]] + ["..."] * (len(paths) > 8)) or "no image"
 
 
 def _say(kind: str) -> str:

@@ -7,7 +7,7 @@ import logging
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -75,17 +75,17 @@ def _notes_on_stderr() -> Iterator[None]:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    return _window(f"builtin:{options.seed}", "")
+    return _window(f"builtin:{options.seed}")
 
 
 def _view(options: argparse.Namespace) -> int:
-    return _window(options.path, options.maps)
+    return _window(options.path, options.maps, dict(options.map))
 
 
-def _window(path: str | None, maps: str) -> int:
+def _window(path: str | None, conventions: str = "", maps: Mapping[str, str] | None = None) -> int:
     from viewer.app import run
 
-    return run(path, parse_conventions(maps))
+    return run(path, parse_conventions(conventions), maps)
 
 
 def _run_lazy(name: str, arguments: list[str]) -> int:
@@ -195,6 +195,7 @@ def _render(options: argparse.Namespace) -> int:
     if layered:
         save_layers(render_layers(project, *options.size), options.out)
         return 0
+    _note_samples(project.scene, options.samples)
     image = render_image(project, *options.size, transparent=options.transparent, samples=options.samples)
     save_screenshot(image, options.out)
     if scale := color_scale(project):
@@ -266,6 +267,7 @@ def _video(options: argparse.Namespace) -> int:
     check_video(Path(options.out).expanduser(), options.size, options.fps)
     project = open_project(options.path)
     project = replace(_with_weights(project, options), scene=_scene(project.scene, options))
+    _note_samples(project.scene, options.samples)
     names = tuple(name for name in parse_names(options.expressions or "") if name != "Neutral")
     project = _with_expressions(project, names, options)
     still = not (options.light_turn or options.olat or names)
@@ -279,7 +281,7 @@ def _video(options: argparse.Namespace) -> int:
 
 
 def _open(options: argparse.Namespace) -> Project:
-    return open_project(options.path, parse_conventions(options.maps))
+    return open_project(options.path, parse_conventions(options.maps), dict(options.map))
 
 
 def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
@@ -307,6 +309,14 @@ def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
         scene, camera = replace(scene, uv_view=True), replace(camera, uv_center=(0.5, 0.5), uv_span=1.0)
     scene = replace(scene, environment=environment, camera=camera)
     return replace(scene, stage=_stage(scene, options, options.stage))
+
+
+def _note_samples(scene: Scene, samples: int) -> None:
+    """Say so where --samples changes nothing."""
+    from engine.render.accumulate import converges
+
+    if samples and not converges(scene):
+        LOG.info("samples: drawn at once, because channels without light, the UV view and wires do not converge")
 
 
 def _camera(camera: Camera, options: argparse.Namespace) -> Camera:

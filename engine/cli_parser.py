@@ -7,6 +7,7 @@ import math
 import re
 
 from engine.diffusion.request import DEFAULT_STEPS, LOCKS
+from engine.io.map_names import MAPS, NONE
 from engine.io.open import KINDS
 
 Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
@@ -51,6 +52,15 @@ def _add_path(parser: argparse.ArgumentParser, nargs: str | None = None) -> None
         "encoding=linear|srgb (of specular), roughness=roughness|gloss|alpha, "
         "normal=opengl|directx; the first of each is what is assumed",
     )
+    parser.add_argument(
+        "--map",
+        type=_map,
+        action="append",
+        default=[],
+        metavar="KIND=FILE",
+        help=f"which file is the {', '.join(MAPS[:-1])} or {MAPS[-1]} map of an OBJ, where names do not say it; "
+        f"again for each, KIND={NONE} for no such map",
+    )
 
 
 def _add_generate(commands: Commands) -> None:
@@ -90,7 +100,8 @@ def _add_render(commands: Commands) -> None:
         type=_whole,
         default=0,
         metavar="N",
-        help="converge over N frames, 256 for a still: the environment casts shadows (default: drawn at once)",
+        help="converge over N frames, 256 for a still: the environment casts shadows (default: drawn at once, as "
+        "channels without light always are)",
     )
     parser.add_argument("--reference", metavar="PNG", help="compare with this picture; exit code 1 where it differs")
     parser.add_argument(
@@ -211,6 +222,13 @@ def _size(text: str) -> tuple[int, int]:
     if match is None:
         raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1024x768, found '{text}'")
     return int(match[1]), int(match[2])
+
+
+def _map(text: str) -> tuple[str, str]:
+    kind, _, file = (part.strip() for part in text.partition("="))
+    if kind.lower() not in MAPS or not file:
+        raise argparse.ArgumentTypeError(f"expected {'|'.join(MAPS)}=FILE, found '{text}'")
+    return kind.lower(), file
 
 
 def _angles(text: str) -> tuple[float, float]:

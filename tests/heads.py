@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.identity import Identity, Provenance, ReflectanceMaps
+from engine.io.obj import ObjMesh, write_obj
 from engine.mesh import PARTS, Part, Topology
 
 
@@ -82,3 +85,13 @@ def make_expressions(
         )
         made.append(Expression(name, offsets, change, provenance=Provenance("tests.heads", "Apache-2.0")))
     return ExpressionSet(identity.hash, tuple(made))
+
+
+def write_mesh(path: Path, head: Identity | None = None) -> None:
+    """The head file's own part of `head`, an egg unless given, as an OBJ in centimetres."""
+    head = head or make_head(8)
+    topology, count = head.topology, head.topology.head_vertex_count
+    own = (topology.faces < count).all(axis=1)
+    faces, uv_faces = topology.faces[own], topology.uv_faces[own]
+    materials = np.zeros(len(faces), np.int32)
+    write_obj(path, ObjMesh(head.positions_m[:count] * 100, topology.uvs, faces, uv_faces, materials, ("",)))

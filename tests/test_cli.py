@@ -28,7 +28,7 @@ from engine.project import Project, new_project
 from engine.render.color_scale import color_scale
 from engine.scene import Environment, Scene, ViewChannel
 from engine.sides import Sides, Weight
-from tests.heads import make_expressions, make_head
+from tests.heads import make_expressions, make_head, write_mesh
 
 ROOT = Path(__file__).parents[1]
 
@@ -189,6 +189,37 @@ def test_every_channel_is_found_by_its_name_and_its_label(
     assert capsys.readouterr().out == (f"{scale}\n" * 2 if scale else "")
     if channel is ViewChannel.OFFSET_NORMAL:
         assert str(scale) == "Offset along normal: -3 to 3 mm, blue to red"
+
+
+def test_render_says_that_a_channel_without_light_does_not_converge(
+    saved: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, asked = (tmp_path / name for name in ("a.png", "b.png"))
+    common = ["--size", "48x48", "--channel", "roughness"]
+    assert main(["render", saved, "--out", str(plain), *common]) == 0
+    assert "samples" not in capsys.readouterr().err
+    assert main(["render", saved, "--out", str(asked), *common, "--samples", "4"]) == 0
+    assert "samples: drawn at once" in capsys.readouterr().err
+    assert plain.read_bytes() == asked.read_bytes()
+
+
+def test_maps_of_a_mesh_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_mesh(tmp_path / "egg.obj")
+    for name in ("a_COL.png", "b_COL.png", "shiny.png"):
+        write_png(tmp_path / name, np.full((8, 8), 90, np.uint8))
+    mesh = str(tmp_path / "egg.obj")
+    assert "a_COL.png, b_COL.png" in fails(capsys, "info", mesh)
+    named = ["--map", "diffuse=b_COL.png", "--map", "Roughness=shiny.png", "--map", "normal=none"]
+    assert main(["info", mesh, *named, "--maps", "roughness=gloss"]) == 0
+    out, err = capsys.readouterr()
+    assert "given: diffuse, roughness" in out
+    assert "diffuse b_COL.png, roughness shiny.png; maps read as roughness=gloss" in out
+    assert "diffuse b_COL.png" in err
+    for wrong in ("gloss=shiny.png", "diffuse", "diffuse="):
+        with pytest.raises(SystemExit) as stopped:
+            main(["info", mesh, "--map", wrong])
+        assert stopped.value.code == 2
+        assert "diffuse|specular|roughness|normal=FILE" in capsys.readouterr().err
 
 
 def test_render_lays_the_maps_out_flat(saved: str, head: Identity, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 from PySide6.QtCore import QCoreApplication, QSettings, Qt
 from PySide6.QtWidgets import QApplication
@@ -19,12 +20,12 @@ from viewer.window import APPLICATION, MainWindow
 DEFAULT = "builtin"
 
 
-def run(path: str | None = None, conventions: MapConventions = PUBLISHED) -> int:
+def run(path: str | None = None, conventions: MapConventions = PUBLISHED, maps: Mapping[str, str] | None = None) -> int:
     """Open the window on `path` (the built-in head without one) and stay until it is closed; the exit code.
 
-    Both are what `engine.io.open.open_project` takes; its EngineErrors pass through, before any window is seen.
+    All three are what `engine.io.open.open_project` takes; its EngineErrors pass through, before any window is seen.
     """
-    project = open_project(path or DEFAULT, conventions)
+    project = open_project(path or DEFAULT, conventions, maps)
     application = make_application()
     window = make_window(project, QSettings("ExpDiff", "Studio"), path)
     restore = install_hook(lambda message: _in_front(window).notifier.error(message))

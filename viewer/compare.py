@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from engine.project import Project
@@ -63,6 +65,18 @@ class Comparison(QObject):
         if self.against is Against.STORED and self.stored is not None:
             return replace(self.stored, scene=_seen_as(self.stored.scene, scene))
         return None
+
+    def sides(self, project: Project) -> tuple[Project, ...]:
+        """What is drawn, from left to right: `project` alone, or after what stands left of the line."""
+        left = self.left_of(project)
+        return (project,) if left is None else (left, project)
+
+    def joined(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """(H, W[, C]) of one picture for each of `sides`: the last one, left of the line the first."""
+        picture = pictures[-1].copy()
+        edge = round(self.position * picture.shape[1])
+        picture[:, :edge] = pictures[0][:, :edge]
+        return picture
 
 
 def _seen_as(stored: Scene, now: Scene) -> Scene:

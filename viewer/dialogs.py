@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.io.map_conventions import Diffuse, Encoding, Finish, MapConventions, Normal, Specular
+from engine.io.map_names import NONE, candidates
 from engine.render.offscreen import LARGEST_SIDE
 from viewer.panels.form import form
 from viewer.widgets.controls import Choice
@@ -143,11 +145,12 @@ _MEANINGS: tuple[tuple[str, str, tuple[tuple[str, StrEnum], ...]], ...] = (
 
 
 class MapsDialog(QDialog):
-    """How a folder's maps are to be read."""
+    """Which of a folder's images is which map, where no layout says it, and how the maps are to be read."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, images: Sequence[Path] = (), parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("What the maps mean")
+        self.files = {kind: self._file_of(kind, named, images) for kind, named in candidates(images).items() if images}
         self.choices = {name: Choice(items, self) for _, name, items in _MEANINGS}
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel, self)
         buttons.accepted.connect(self.accept)
@@ -155,8 +158,25 @@ class MapsDialog(QDialog):
         layout = form(self)
         layout.setContentsMargins(14, 14, 14, 12)
         for label, name, _ in _MEANINGS:
-            layout.addRow(label, self.choices[name])
+            file = self.files.get(name)
+            if file is not None:
+                layout.addRow(label, file)
+            layout.addRow(label if file is None else "", self.choices[name])
         layout.addRow(buttons)
+
+    def _file_of(self, kind: str, named: Sequence[Path], images: Sequence[Path]) -> Choice:
+        """The files to choose from: the one whose name says it, or which of several."""
+        found = " or ".join(path.name for path in named)
+        first = f"By name: {found or 'none'}{'?' if len(named) > 1 else ''}"
+        none = [] if kind == "diffuse" else [("None", NONE)]
+        choice = Choice([(first, ""), *none, *((path.name, str(path)) for path in images)], self)
+        choice.setMinimumContentsLength(34)
+        return choice
+
+    @property
+    def maps(self) -> dict[str, str]:
+        """The files that are chosen now, as `open_project` takes them."""
+        return {kind: choice.value() for kind, choice in self.files.items() if choice.value()}
 
     @property
     def conventions(self) -> MapConventions:

@@ -37,10 +37,12 @@ class FileStep:
     result: Any = None
 
 
-def opening(path: str, conventions: MapConventions = PUBLISHED) -> Iterator[FileStep]:
-    """Job: read `path` (a folder, a saved project, builtin[:SEED]); the result is a Project."""
+def opening(
+    path: str, conventions: MapConventions = PUBLISHED, maps: Mapping[str, str] | None = None
+) -> Iterator[FileStep]:
+    """Job: read `path` (a folder, a file, builtin[:SEED]) as `open_project` does; the result is a Project."""
     yield FileStep(0, 1, f"Opening {shown(path)}")
-    yield FileStep(1, 1, f"Opened {shown(path)}", open_project(path, conventions))
+    yield FileStep(1, 1, f"Opened {shown(path)}", open_project(path, conventions, maps))
 
 
 def exporting_glb(project: Project, path: str) -> Iterator[FileStep]:

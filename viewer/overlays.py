@@ -49,8 +49,9 @@ def paint_color_bar(painter: QPainter, scale: ColorScale, corner: QPointF, facto
     painter.restore()
 
 
-def with_color_bar(image: np.ndarray, scale: ColorScale | None) -> np.ndarray:
-    """(H, W, 3 or 4) uint8 sRGB `image` with the bar of `scale` at its right edge, where there is one and room."""
+def with_color_bar(image: np.ndarray, scale: ColorScale | None, *, left: bool = False) -> np.ndarray:
+    """(H, W, 3 or 4) uint8 sRGB `image` with the bar of `scale` at its right edge, or its `left` one, where there is
+    one and room."""
     height, width, channels = image.shape
     factor = height / 640
     if scale is None or _BAR[0] * factor > width / 3:
@@ -59,8 +60,8 @@ def with_color_bar(image: np.ndarray, scale: ColorScale | None) -> np.ndarray:
     kind = QImage.Format.Format_RGB888 if channels == 3 else QImage.Format.Format_RGBA8888
     picture = QImage(pixels.data, width, height, width * channels, kind).copy()
     painter = QPainter(picture)
-    corner = QPointF(width - (_BAR[0] + _MARGIN) * factor, (height - _BAR[1] * factor) / 2)
-    paint_color_bar(painter, scale, corner, factor)
+    x = _MARGIN * factor if left else width - (_BAR[0] + _MARGIN) * factor
+    paint_color_bar(painter, scale, QPointF(x, (height - _BAR[1] * factor) / 2), factor)
     painter.end()
     rows = np.frombuffer(picture.constBits(), np.uint8).reshape(height, picture.bytesPerLine())
     return rows[:, : width * channels].reshape(image.shape).copy()
@@ -90,6 +91,10 @@ class ColorBar(QWidget):
         self.setVisible(self.scale is not None)
         self._place()
         self.update()
+
+    def painted_on(self, image: np.ndarray) -> np.ndarray:
+        """(H, W, 3 or 4) uint8 sRGB `image` with this bar at its edge (`with_color_bar`)."""
+        return with_color_bar(image, self.scale, left=self._left)
 
     def _place(self) -> None:
         x = _MARGIN if self._left else self._viewport.width() - _BAR[0] - _MARGIN

@@ -69,8 +69,10 @@ QComboBox QAbstractItemView {{ background: {_BASE}; border: 1px solid {_LINE}; s
 QCheckBox {{ spacing: 7px; }}
 QCheckBox::indicator {{ width: 13px; height: 13px; border: 1px solid #6a6c72; border-radius: 3px;
   background: {_BASE}; }}
+QCheckBox::indicator:disabled {{ border-color: {_LINE}; }}
 QCheckBox::indicator:hover {{ border-color: {ACCENT}; }}
 QCheckBox::indicator:checked {{ background: {ACCENT}; border-color: {ACCENT}; image: url("{_TICK}"); }}
+QCheckBox::indicator:checked:disabled {{ background: {_LINE}; border-color: {_LINE}; }}
 QPushButton {{ background: {_RAISED}; border: 1px solid {_LINE}; border-radius: 3px; padding: 5px 12px; }}
 QPushButton:hover {{ background: #3e4046; }}
 QPushButton:pressed {{ background: {_BASE}; }}

@@ -23,8 +23,8 @@ from engine.errors import GraphicsError
 from engine.expression import ExpressionSet
 from engine.mesh import Part
 from engine.project import Project
+from engine.render.accumulate import converges
 from engine.render.offscreen import render_image, render_layers
-from engine.render.passes import LIT
 from engine.render.renderer import Renderer
 from engine.render.sampling import SAMPLES
 from engine.scene import Camera
@@ -171,8 +171,8 @@ class Viewport(QOpenGLWidget):
             if self._frames == 0 or self._frames_size != size:
                 self._canvas.draw(shown, framebuffer, size, moving=self._moving, left=left, line=line)
                 self._frames, self._frames_size = 0, size
-            still = not self._moving and left is None and shown.scene.channel in LIT and not shown.scene.uv_view
-            if self.converges and still:
+            still = not self._moving and left is None
+            if self.converges and still and converges(shown.scene):
                 self._frames = self._canvas.converge(shown, framebuffer, size, again=self._frames == 0)
                 if self._frames < SAMPLES:
                     self._next.start()
@@ -194,17 +194,22 @@ class Viewport(QOpenGLWidget):
         return max(round(self.width() * ratio), 1), max(round(self.height() * ratio), 1)
 
     def picture(self, width: int, height: int, *, transparent: bool = False) -> np.ndarray:
-        """(height, width, 3 or 4) uint8 sRGB of the project at any size, row 0 on top; drawn with the same renderer.
+        """(height, width, 3 or 4) uint8 sRGB of the project at any size, row 0 on top, with both sides of a comparison;
+        drawn with the same renderer.
 
         GraphicsError when there is no renderer, or beyond the largest size of `render_image`.
         """
         with self._drawing() as renderer:
-            return render_image(self.document.project, width, height, transparent=transparent, renderer=renderer)
+            sides = self.comparison.sides(self.document.project)
+            drawn = [render_image(each, width, height, transparent=transparent, renderer=renderer) for each in sides]
+        return self.comparison.joined(drawn)
 
     def layers(self, width: int, height: int) -> dict[str, np.ndarray]:
-        """What the project's picture is made of (`render_layers`); errors as `picture`."""
+        """What such a picture is made of (`render_layers`); errors as `picture`."""
         with self._drawing() as renderer:
-            return render_layers(self.document.project, width, height, renderer=renderer)
+            sides = self.comparison.sides(self.document.project)
+            drawn = [render_layers(each, width, height, renderer=renderer) for each in sides]
+        return {name: self.comparison.joined([layers[name] for layers in drawn]) for name in drawn[0]}
 
     @contextmanager
     def _drawing(self) -> Iterator[Renderer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QDockWidget, QFileDialog, QLabel, QMainWindow, QScrollArea, QWidget
 
 from engine.io.map_conventions import PUBLISHED, MapConventions
+from engine.io.map_names import images_of
+from engine.io.open import mesh_with_maps
 from engine.mesh import Part
 from engine.project import Project
-from engine.render.color_scale import color_scale
 from viewer import dialogs, files
 from viewer.compare import Comparison
 from viewer.document import Document
@@ -21,7 +23,7 @@ from viewer.generation import Generation, Generator
 from viewer.jobs import JobRunner
 from viewer.menus import Menus
 from viewer.notify import Notifier, describe
-from viewer.overlays import ColorBar, WipeLine, with_color_bar
+from viewer.overlays import ColorBar, WipeLine
 from viewer.panels.expressions import ExpressionsPanel
 from viewer.panels.generate import GeneratePanel
 from viewer.panels.light import LightPanel
@@ -100,6 +102,7 @@ class MainWindow(QMainWindow):
         self.left_color_bar = ColorBar(self.viewport, left=True)
         self.notifier = Notifier(self.viewport)
         self.light, self.stage = LightPanel(self.document), StagePanel(self.document)
+        self.look = LookPanel(self.document, self.comparison)
         self._docks: list[QDockWidget] = []
         expressions = ExpressionsPanel(self.document, self.generation)
         self._dock("Expressions", expressions, Qt.DockWidgetArea.LeftDockWidgetArea)
@@ -109,7 +112,7 @@ class MainWindow(QMainWindow):
             ("Generate", generate),
             ("Light", self.light),
             ("Light Stage", self.stage),
-            ("View", LookPanel(self.document, self.comparison)),
+            ("View", self.look),
         ):
             self._dock(title, PanelScroll(panel), Qt.DockWidgetArea.RightDockWidgetArea)
         for dock in self.docks()[1:-1]:  # the last one takes the height that is left
@@ -195,17 +198,20 @@ class MainWindow(QMainWindow):
 
     # Opening and saving
 
-    def open_path(self, path: str, conventions: MapConventions = PUBLISHED) -> None:
-        """Open a folder, a saved project or `builtin:SEED` beside the GUI thread; a failure leaves what is open."""
+    def open_path(
+        self, path: str, conventions: MapConventions = PUBLISHED, maps: Mapping[str, str] | None = None
+    ) -> None:
+        """Open what `open_project` takes beside the GUI thread; a failure leaves what is open."""
         if self.may_discard():
             self._opening = path
-            self.file_jobs.start(files.opening(path, conventions))
+            self.file_jobs.start(files.opening(path, conventions, maps))
 
     def ask_maps(self, path: str) -> None:
-        """Ask how the map files in the folder `path` are to be read, and open it so."""
-        dialog = dialogs.MapsDialog(self)
+        """Ask which file in the folder `path` is which map and how they are to be read, and open it so."""
+        mesh = mesh_with_maps(Path(path))
+        dialog = dialogs.MapsDialog(images_of(Path(path)) if mesh else (), self)
         if dialog.exec() == QDialog.DialogCode.Accepted:
-            self.open_path(path, dialog.conventions)
+            self.open_path(path, dialog.conventions, dialog.maps)
         dialog.deleteLater()
 
     def _file_finished(self, number: int, result: object) -> None:
@@ -213,6 +219,7 @@ class MainWindow(QMainWindow):
             path = self._opening
             self.document.open(result, os.path.abspath(path) if path.endswith(files.PROJECT_SUFFIX) else None)
             self.remember(path)
+            self.notifier.hide()  # what it said was of the head before
             self.statusBar().showMessage(f"Opened {files.shown(path)}")
         else:
             self.notifier.info(f"Wrote {result}")
@@ -271,12 +278,15 @@ class MainWindow(QMainWindow):
         self.file_jobs.start(files.exporting_folder(self.document.project, folder))
 
     def save_picture(self, path: str, settings: dialogs.PictureSettings) -> None:
-        """Draw the project at the chosen size and write it as a PNG, or with all its layers as an OpenEXR file."""
+        """Draw what the viewport shows at the chosen size, both sides of a comparison too, and write it as a PNG, or
+        with all its layers as an OpenEXR file."""
         if Path(path).suffix.casefold() == ".exr":
             job = files.saving_layers(self.viewport.layers(settings.width, settings.height), path)
         else:
             image = self.viewport.picture(settings.width, settings.height, transparent=settings.transparent)
-            job = files.saving_picture(with_color_bar(image, color_scale(self.document.project)), path)
+            for bar in (self.left_color_bar, self.color_bar):
+                image = bar.painted_on(image)
+            job = files.saving_picture(image, path)
         self.file_jobs.start(job)
 
     def ask_screenshot(self) -> None:

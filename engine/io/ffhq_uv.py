@@ -22,11 +22,6 @@ from engine.mesh import Part
 LICENCE = "FFHQ-UV: code MIT; the faces are real people of Flickr-Faces-HQ (CC BY-NC-SA 4.0): do not publish"
 
 
-def is_head_folder(folder: Path) -> bool:
-    """Whether `folder` looks like an FFHQ-UV head."""
-    return (folder / "mesh_head.obj").is_file()
-
-
 def read(folder: Path, conventions: MapConventions = PUBLISHED) -> Identity:
     """Read the head of `folder` into metres, with its eyeballs and added teeth, or raise FileFormatError.
 

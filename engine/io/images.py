@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import OpenImageIO as oiio
 
+from engine.color import bytes_from_unit, srgb_from_linear
 from engine.errors import FileFormatError
 from engine.io.files import read_bytes, replacing
 
@@ -18,17 +19,20 @@ LOG = logging.getLogger(__name__)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LARGEST_SIDE = 16384
+_SIGNED = -0.1
+"""Values below are no filter's overshoot: floating-point normals, say, that were not brought to 0..1."""
 _EXR_LETTERS = {"normal": "XYZ", "position": "XYZ", "depth": "Z"}
 _KEPT_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
-def read_rgb(path: Path) -> np.ndarray:
+def read_rgb(path: Path, *, srgb: bool = False) -> np.ndarray:
     """(H, W, 3) uint8 of an image file, in the file's own encoding (sRGB for colours, linear for data maps).
 
-    Grey is repeated, alpha dropped, 16 bits rounded to 8; each is said in the log. FileFormatError when the file is
-    missing, cut, empty, larger than 16384 a side, floating point, or no image.
+    Grey is repeated, alpha dropped, 16 bits rounded to 8; each is said in the log. Floating point, which holds linear
+    values, is clipped to 0..1, and encoded with `srgb`. FileFormatError when the file is missing, cut, empty, larger
+    than 16384 a side, or no image.
     """
-    pixels = _read(Path(path))
+    pixels = _read(Path(path), srgb)
     channels = pixels.shape[2]
     if channels < 3:
         LOG.info("%s: grey image, used for all three channels", path)
@@ -39,7 +43,7 @@ def read_rgb(path: Path) -> np.ndarray:
 def read_grey(path: Path) -> np.ndarray:
     """(H, W) uint8 of an image file: its first channel, which must be the others' equal within 2/255.
 
-    16 bits are rounded to 8, which the log says. Errors as `read_rgb`, and FileFormatError for a coloured image.
+    More than 8 bits are brought to 8, which the log says. Errors as `read_rgb`, and for a coloured image.
     """
     pixels = _read(Path(path))
     if pixels.shape[2] >= 3:
@@ -116,8 +120,8 @@ def _encode(path: Path, pixels: np.ndarray) -> None:
     path.write_bytes(_PNG + kept)
 
 
-def _read(path: Path) -> np.ndarray:
-    """(H, W, C) uint8, C 1 to 4."""
+def _read(path: Path, srgb: bool = False) -> np.ndarray:
+    """(H, W, C) uint8, C 1 to 4; from linear floating point, sRGB-encoded where that is wanted."""
     data = read_bytes(path)
     if not data:
         raise FileFormatError(f"{path}: expected an image, found an empty file")
@@ -131,13 +135,14 @@ def _read(path: Path) -> np.ndarray:
     try:
         spec = source.spec()
         depth = str(spec.format)
-        if depth not in ("uint8", "uint16"):
-            raise FileFormatError(f"{path}: expected 8 or 16 bits a channel, found {depth}; save it as an 8-bit PNG")
+        if depth not in ("uint8", "uint16", "half", "float"):
+            raise FileFormatError(f"{path}: expected 8 or 16 bits or floats, found {depth}; save it as an 8-bit PNG")
         if max(spec.width, spec.height) > _LARGEST_SIDE:
             raise FileFormatError(
                 f"{path}: expected at most {_LARGEST_SIDE} a side, found {spec.width} x {spec.height}"
             )
-        pixels = source.read_image(0, 0, 0, min(spec.nchannels, 4), depth)
+        exact = depth if depth.startswith("uint") else "float"
+        pixels = source.read_image(0, 0, 0, min(spec.nchannels, 4), exact)
         if pixels is None:
             raise FileFormatError(f"{path}: expected a whole image, found: {_first_line(source.geterror())}")
     finally:
@@ -145,6 +150,11 @@ def _read(path: Path) -> np.ndarray:
     if depth == "uint16":
         LOG.info("%s: 16 bits a channel, rounded to 8", path)
         pixels = np.rint(pixels / np.float32(257)).astype(np.uint8)
+    elif exact == "float":
+        LOG.info("%s: linear floating point, brought to 8 bits%s", path, " sRGB" if srgb else "")
+        if not np.isfinite(pixels).all() or pixels.min() < _SIGNED:
+            raise FileFormatError(f"{path}: expected values from 0 to 1, found {pixels.min():g}; save it as a PNG")
+        pixels = bytes_from_unit(srgb_from_linear(np.clip(pixels, 0, 1)) if srgb else pixels)
     return pixels.reshape(spec.height, spec.width, -1)
 
 

@@ -32,9 +32,9 @@ from engine.identity import Identity, Provenance, ReflectanceMaps
 from engine.io.files import check_vertices, read_json, read_npy, write_json
 from engine.io.images import read_grey, read_rgb
 from engine.io.map_conventions import PUBLISHED, MapConventions, f0_scale, maps_from_files, with_note
-from engine.io.obj import ObjMesh, read_obj
+from engine.io.obj import ObjMesh, read_textured_obj
 from engine.io.units import metres_per_unit
-from engine.mesh import PARTS, Part, Topology
+from engine.mesh import Topology
 from engine.vocabulary import EXPRESSIONS
 
 LOG = logging.getLogger(__name__)
@@ -95,12 +95,7 @@ def read(folder: Path, conventions: MapConventions = PUBLISHED) -> tuple[Identit
         raise FileFormatError(f"{folder}: expected the neutral face in exp1, found {found}; add exp1 (Neutral)")
     person = read_person(folder / IDENTITY)
     template_path = _template(folder)
-    mesh = read_obj(template_path)
-    if not np.ptp(mesh.uvs, axis=0).all():
-        raise FileFormatError(
-            f"{template_path}: expected texture coordinates (vt) on every face, found none, so no map has a place; "
-            "export the template with its UVs"
-        )
+    mesh = read_textured_obj(template_path)
     positions, head = _read_positions(folder / "exp1", len(mesh.positions), template_path)
     scale = _scale(person, positions[:head], folder)
     identity = _identity(folder, person, mesh, positions * np.float32(scale), head, conventions)
@@ -192,10 +187,7 @@ def _scale(person: dict[str, Any], head: np.ndarray, folder: Path) -> float:
 def _identity(
     folder: Path, person: dict[str, Any], mesh: ObjMesh, positions_m: np.ndarray, head: int, conventions: MapConventions
 ) -> Identity:
-    parts = [PARTS.index(Part(name)) if name in set(Part) else 0 for name in mesh.materials]
-    topology = Topology(
-        mesh.faces, mesh.uvs, mesh.uv_faces, np.array(parts, np.uint8)[mesh.face_materials], len(positions_m), head
-    )
+    topology = Topology(mesh.faces, mesh.uvs, mesh.uv_faces, mesh.parts, len(positions_m), head)
     maps, extra = _read_maps(folder / "exp1", conventions), {}
     scale = f0_scale(maps.specular_data, conventions) or person.get("specular_f0_scale")
     if scale is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import FileFormatError
+from engine.mesh import PARTS, Part
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -28,6 +29,12 @@ class ObjMesh:
     """(F,) int32 indices into `materials`."""
     materials: tuple[str, ...]
     """Names by `usemtl` (or `g` where a file has no usemtl), in order of appearance; '' before the first."""
+
+    @property
+    def parts(self) -> np.ndarray:
+        """(F,) uint8 indices into `PARTS`: skin, but where a material has the name of another part."""
+        parts = [PARTS.index(Part(name) if name in set(Part) else Part.SKIN) for name in self.materials]
+        return np.array(parts, np.uint8)[self.face_materials]
 
 
 def read_obj(path: Path) -> ObjMesh:
@@ -80,6 +87,17 @@ def read_obj(path: Path) -> ObjMesh:
     return ObjMesh(
         xyz, uv, faces.astype(np.int32), uv_faces.astype(np.int32), np.array(owner, np.int32), tuple(materials)
     )
+
+
+def read_textured_obj(path: Path) -> ObjMesh:
+    """`read_obj` of a mesh that maps are laid on: FileFormatError too where it has no texture coordinates."""
+    mesh = read_obj(path)
+    if not np.ptp(mesh.uvs, axis=0).all():
+        raise FileFormatError(
+            f"{path}: expected texture coordinates (vt) on every face, found none, so no map has a place; "
+            "export it with its UVs"
+        )
+    return mesh
 
 
 def write_obj(path: Path, mesh: ObjMesh) -> None:

@@ -8,11 +8,19 @@ import numpy as np
 from engine.project import Project
 from engine.render.camera import Part4
 from engine.render.context import drawing_into
+from engine.render.passes import LIT
 from engine.render.renderer import Renderer
 from engine.render.sampling import frame_sample
 from engine.render.scatter import Quality
 from engine.render.shaders import program, set_uniforms
 from engine.render.sources import lamps_around
+from engine.scene import Scene
+
+
+def converges(scene: Scene) -> bool:
+    """Is a picture of `scene` one of light on a head, which more frames make truer? Channels that need no light, the UV
+    view and wires are drawn at once."""
+    return scene.channel in LIT and not scene.uv_view and not scene.wireframe
 
 
 class Accumulator:

@@ -12,7 +12,7 @@ import numpy as np
 from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
 from engine.errors import GraphicsError
 from engine.project import Project
-from engine.render.accumulate import Accumulator
+from engine.render.accumulate import Accumulator, converges
 from engine.render.camera import Part4
 from engine.render.context import standalone_context
 from engine.render.renderer import Renderer
@@ -40,10 +40,10 @@ def render_image(
     """(height, width, 3) uint8 sRGB, row 0 on top; (height, width, 4) with straight alpha when `transparent`.
 
     Each pixel is the mean, in linear light, of `supersample`^2 samples; or, with `samples`, of so many frames of a
-    picture that converges (`engine.render.sampling`), in which the environment too casts shadows. Uses `renderer` (its
-    context current) when given, as a window does for its screenshots; else a context of its own, released at the end.
-    Drawn in tiles, so that neither memory nor driver sets the size. GraphicsError where there is no OpenGL, or beyond
-    `LARGEST_SIDE`.
+    picture that converges (`engine.render.sampling`), in which the environment too casts shadows, unless there is
+    nothing to converge (`engine.render.accumulate.converges`). Uses `renderer` (its context current) when given, as a
+    window does for its screenshots; else a context of its own, released at the end. Drawn in tiles, so that neither
+    memory nor driver sets the size. GraphicsError where there is no OpenGL, or beyond `LARGEST_SIDE`.
     """
     _check(width, height, supersample)
     channels = 4 if transparent else 3
@@ -78,7 +78,7 @@ def render_image(
             for made in (target, color, depth):
                 made.release()
 
-    _with_renderer(renderer, converge if samples else draw)
+    _with_renderer(renderer, converge if samples and converges(project.scene) else draw)
     return image
 
 

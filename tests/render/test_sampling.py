@@ -18,7 +18,7 @@ from engine.render.offscreen import render_image, render_layers, render_light
 from engine.render.renderer import Renderer
 from engine.render.sampling import EnvironmentSampler, frame_sample
 from engine.render.sources import MOST_LIGHTS
-from engine.scene import Camera, Environment, Lamp, Scene, ToneCurve
+from engine.scene import Camera, Environment, Lamp, Scene, ToneCurve, ViewChannel
 from tests.heads import make_head
 
 from .test_environment import write_hdr
@@ -137,3 +137,21 @@ def test_tiles_and_transparency(renderer: Renderer, head: Identity, monkeypatch:
     np.testing.assert_allclose(clear[inside][:, :3], whole[inside], atol=1)
     assert set(np.unique(clear[0, 0])) == {0}
     assert ((clear[..., 3] > 0) & ~inside).any()  # edges are soft
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"channel": channel} for channel in (ViewChannel.DIFFUSE, ViewChannel.NORMAL, ViewChannel.CURVATURE)),
+        {"uv_view": True},
+        {"wireframe": True},
+    ],
+    ids=str,
+)
+def test_what_light_does_not_make_is_drawn_at_once(renderer: Renderer, head: Identity, changes: dict) -> None:
+    project = scened(new_project(head), environment=Environment("Studio", visible=True), **changes)
+    at_once, asked = (render_image(project, 48, 48, samples=count, renderer=renderer) for count in (0, 4))
+    np.testing.assert_array_equal(asked, at_once)
+    lit = scened(project, channel=ViewChannel.SHADED, uv_view=False, wireframe=False)
+    at_once, asked = (render_image(lit, 48, 48, samples=count, renderer=renderer) for count in (0, 4))
+    assert (asked != at_once).mean() > 0.1

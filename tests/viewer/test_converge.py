@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.render.offscreen import render_image
+from engine.scene import ViewChannel
 from viewer import canvas, viewport
 
 from .test_window import _seen
@@ -47,3 +48,15 @@ def test_a_picture_at_rest_converges_when_asked(qtbot, open_window, expressive, 
     window.document.edit("x", weights={})
     back = _seen(qtbot, window)
     assert (np.abs(back.astype(int) - at_once).max(axis=2) > 3).mean() < 0.01
+
+
+@pytest.mark.parametrize("changes", [{"channel": ViewChannel.ROUGHNESS}, {"wireframe": True}], ids=str)
+def test_what_light_does_not_make_stays_as_it_is(qtbot, open_window, expressive, few, changes) -> None:
+    window = open_window(expressive)
+    window.set_scene("x", **changes)
+    at_once = _seen(qtbot, window)
+    window.menus.converging.trigger()
+    np.testing.assert_array_equal(_seen(qtbot, window), at_once)
+    assert window.viewport._frames == 0
+    window.set_scene("y", channel=ViewChannel.SHADED, wireframe=False)
+    _converged(qtbot, window)

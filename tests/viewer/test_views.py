@@ -70,6 +70,55 @@ def test_left_of_the_line_is_one_picture_and_right_of_it_the_other(qtbot, open_w
     assert _difference(_seen(qtbot, window), right) == 0.0
 
 
+def _saved(qtbot, window: MainWindow, path: Path, size: tuple[int, int], transparent: bool = False) -> np.ndarray:
+    """(H, W, 4) uint8 of the screenshot that the window writes."""
+    with qtbot.waitSignal(window.file_jobs.finished, timeout=10000):
+        window.save_picture(str(path), PictureSettings(*size, transparent))
+    shot = QImage(str(path)).convertToFormat(QImage.Format.Format_RGBA8888)
+    return np.frombuffer(shot.constBits(), np.uint8).reshape(size[1], size[0], 4).copy()
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_a_screenshot_has_both_sides_and_no_line(qtbot, open_window, expressive, tmp_path: Path, transparent) -> None:
+    window, size = open_window(replace(expressive, weights={"Jaw Open": 1.0})), (430, 310)
+
+    def shot() -> np.ndarray:
+        return _saved(qtbot, window, tmp_path / "shot.png", size, transparent)
+
+    right = shot()
+    window.document.edit("x", weights={})
+    left = shot()
+    assert (left != right).any()
+    window.document.undo()
+    window.comparison.compare(Against.NEUTRAL)
+    for position in (0.4, 0.0, 1.0):
+        window.comparison.move(position)
+        found, edge = shot(), round(position * size[0])
+        np.testing.assert_array_equal(found[:, :edge], left[:, :edge])
+        np.testing.assert_array_equal(found[:, edge:], right[:, edge:])
+    window.comparison.move(0.4)
+    seen = _seen(qtbot, window)
+    window.comparison.compare(Against.NOTHING)
+    np.testing.assert_array_equal(shot(), right)
+    window.comparison.compare(Against.NEUTRAL)
+    assert _difference(_seen(qtbot, window), seen) == 0.0  # the viewport draws on as before
+
+
+def test_layers_have_both_sides(qtbot, open_window, expressive) -> None:
+    window = open_window(replace(expressive, weights={"Jaw Open": 1.0}))
+    right = window.viewport.layers(64, 48)
+    window.document.edit("x", weights={})
+    left = window.viewport.layers(64, 48)
+    window.document.undo()
+    window.comparison.compare(Against.NEUTRAL)
+    found = window.viewport.layers(64, 48)
+    assert found.keys() == right.keys()
+    for name, layer in found.items():
+        np.testing.assert_array_equal(layer[:, 32:], right[name][:, 32:])
+        np.testing.assert_array_equal(layer[:, :32], left[name][:, :32])
+    assert (found["position"] != right["position"]).any()
+
+
 def test_the_line_is_dragged_and_the_camera_stays(qtbot, open_window, expressive) -> None:
     window = open_window(expressive)
     assert not window.wipe.isVisible()
@@ -141,6 +190,17 @@ def test_the_colour_bar_comes_with_channels_that_show_numbers(qtbot, open_window
     window.comparison.compare_channel(ViewChannel.CURVATURE)
     assert window.left_color_bar.isVisible()
     assert window.left_color_bar.geometry().left() < 20
+
+
+def test_each_side_has_its_colour_bar_in_the_screenshot(qtbot, open_window, expressive, tmp_path: Path) -> None:
+    window, size = open_window(expressive), (640, 480)
+    _show(window, ViewChannel.CURVATURE)
+    window.comparison.compare_channel(ViewChannel.DEPTH)
+    plain = window.viewport.picture(*size)
+    differs = (_saved(qtbot, window, tmp_path / "shot.png", size)[..., :3] != plain).any(axis=2)
+    assert differs[:, :100].mean() > 0.2
+    assert differs[:, 540:].mean() > 0.2
+    assert not differs[:, 100:540].any()
 
 
 def test_the_colour_bar_is_in_the_screenshot(qtbot, open_window, expressive, tmp_path: Path) -> None:

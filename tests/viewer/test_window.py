@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
-from PySide6.QtWidgets import QLabel, QPushButton, QToolButton
+from PySide6.QtWidgets import QDialog, QLabel, QPushButton, QToolButton
 
 from engine.errors import GraphicsError
 from engine.export import export_jreflectance
+from engine.io.images import write_png
 from engine.io.map_conventions import PUBLISHED, Finish, Specular
+from engine.io.map_names import NONE
 from engine.io.project import save_project
 from engine.project import new_project
 from engine.render.offscreen import render_image
 from engine.scene import ToneCurve, ViewChannel
-from tests.heads import make_expressions, make_head
+from tests.heads import make_expressions, make_head, write_mesh
 from tests.viewer.work import USUAL_STEPS, Gate, make_step_by_step
 from viewer import orbit
 from viewer.dialogs import Answer, MapsDialog, PictureSettings, ScreenshotDialog, ShortcutSheet
@@ -386,10 +388,47 @@ def test_screenshot_dialog_presets_and_own_sizes(dark, qtbot) -> None:
     assert dialog.preset.currentText() == "Custom"
 
 
+def test_which_map_is_which_is_chosen_in_a_dialog(
+    dark, qtbot, open_window, expressive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_mesh(tmp_path / "egg.obj")
+    colors = {"a_COL.png": 60, "b_COL.png": 160, "shiny.png": 200}
+    for name, value in colors.items():
+        write_png(tmp_path / name, np.full((8, 8), value, np.uint8))
+    window = open_window(expressive)
+    window.open_path(str(tmp_path))
+    qtbot.waitUntil(lambda: "a_COL.png, b_COL.png" in window.notifier.message, timeout=10000)
+    assert "Open Folder with Other Maps" in window.notifier.message
+
+    def choose(dialog: MapsDialog) -> int:
+        assert {kind: choice.itemText(0) for kind, choice in dialog.files.items()} == {
+            "diffuse": "By name: a_COL.png or b_COL.png?",
+            "specular": "By name: none",
+            "roughness": "By name: none",
+            "normal": "By name: none",
+        }
+        assert dialog.maps == {}
+        for kind, name in (("diffuse", "b_COL.png"), ("roughness", "shiny.png")):
+            dialog.files[kind].show_value(str(tmp_path / name))
+        dialog.files["normal"].show_value(NONE)
+        dialog.choices["roughness"].show_value(Finish.GLOSS)
+        return QDialog.DialogCode.Accepted
+
+    monkeypatch.setattr(MapsDialog, "exec", choose)
+    window.ask_maps(str(tmp_path))
+    qtbot.waitUntil(lambda: window.document.project.identity.name == "egg", timeout=10000)
+    identity = window.document.project.identity
+    assert (identity.maps.diffuse_srgb == 160).all()
+    assert (identity.maps.roughness_data == 55).all()
+    assert identity.known_maps == {"diffuse", "roughness"}
+    assert not window.notifier.isVisible()
+
+
 def test_maps_that_mean_something_else_are_chosen_in_a_dialog(qtbot, open_window, expressive, tmp_path) -> None:
     dialog = MapsDialog()
     qtbot.addWidget(dialog)
     assert dialog.conventions == PUBLISHED
+    assert dialog.maps == {}
     dialog.choices["roughness"].show_value(Finish.GLOSS)
     dialog.choices["specular"].show_value(Specular.F0)
     assert str(dialog.conventions) == "specular=f0,roughness=gloss"

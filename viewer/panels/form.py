@@ -1,4 +1,4 @@
-"""How the forms of the docks look: labels on the left in one column, controls on the right."""
+"""How the forms of the docks look: labels left in one column, controls right, greyed out where they change nothing."""
 
 from __future__ import annotations
 
@@ -40,3 +40,13 @@ def form(panel: QWidget) -> Form:
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     panel.setMinimumWidth(300)
     return layout
+
+
+def set_idle(control: QWidget, why: str = "") -> None:
+    """Grey `control` out where `why` says why it changes nothing now, which is its tool tip then; '' brings it back."""
+    own = control.property("tip")
+    if own is None:
+        own = control.toolTip()
+        control.setProperty("tip", own)
+    control.setEnabled(not why)
+    control.setToolTip(why or own)

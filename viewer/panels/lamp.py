@@ -23,13 +23,14 @@ from engine.project import Project
 from engine.scene import MOST_FILL_LIGHTS, Lamp, LampKind, Scene
 from viewer.bind import bind_scene
 from viewer.document import Document
-from viewer.panels.form import Form
+from viewer.panels.form import Form, set_idle
 from viewer.widgets.controls import Choice, Color, ColorButton, Toggle
 from viewer.widgets.slider import FloatSlider
 
 DEGREE = math.pi / 180.0
 FILL = Lamp(yaw_rad=math.radians(-45.0), pitch_rad=math.radians(10.0), color_linear=(1.0, 1.0, 1.0), irradiance=0.6)
 """A lamp that has just been added."""
+STAGED = "The light stage takes the place of environment and lamps; switch it off in its tab"
 
 
 class LampControls(QObject):
@@ -140,7 +141,8 @@ class LampControls(QObject):
         bind_scene(self.document, control, label, lambda scene: read(self._lamp(scene)), write)
 
     def _changed(self, old: Project, new: Project) -> None:
-        if old is new or old.scene.lamps != new.scene.lamps:
+        before, after = old.scene, new.scene
+        if old is new or before.lamps != after.lamps or before.stage.enabled != after.stage.enabled:
             self._show()
 
     def _append(self, label: str, lamp: Lamp) -> None:
@@ -154,16 +156,20 @@ class LampControls(QObject):
         self.document.edit("Remove lamp", scene=scene.with_lamps([*scene.lamps[:index], *scene.lamps[index + 1 :]]))
 
     def _show(self) -> None:
-        """The chosen lamp, and only the rows that its kind has."""
+        """The chosen lamp, and only the rows that its kind has; greyed out what changes nothing."""
         lamps = self.document.project.scene.lamps
         self._index = min(self._index, len(lamps) - 1)
-        lamp, full = lamps[self._index], len(lamps) > MOST_FILL_LIGHTS
+        lamp = lamps[self._index]
         self.choice.set_items([("Key light", 0), *((f"Lamp {at + 1}", at) for at in range(1, len(lamps)))])
         self.choice.show_value(self._index)
-        for button, usable in ((self.add, not full), (self.copy, not full), (self.remove, self._index > 0)):
-            button.setEnabled(usable)
+        staged = STAGED if self.document.project.scene.stage.enabled else ""
+        full = f"{MOST_FILL_LIGHTS + 1} lamps are the most" if len(lamps) > MOST_FILL_LIGHTS else ""
+        key = "" if self._index else "The key light stays; switch it off instead"
+        for control, why in ((self.choice, ""), (self.add, full), (self.copy, full), (self.remove, key)):
+            set_idle(control, staged or why)
         for control, read in self._shows:
             control.show_value(read(lamp))
+            set_idle(control, staged or ("" if lamp.enabled or control is self.enabled else "This lamp is off"))
         if self._form is not None:
             for row, kinds in (
                 (self.distance, {LampKind.POINT, LampKind.SPOT, LampKind.RECTANGLE}),

@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 from engine.project import Project
 from engine.render.environment import BUILT_IN, equirect_radiance
 from engine.render.presets import PRESETS, preset_of, with_preset
-from engine.scene import Scene, ToneCurve
+from engine.scene import Scene, StageMode, ToneCurve
 from viewer.bind import bind_scene, environment_changed
 from viewer.document import Document
-from viewer.panels.form import form
-from viewer.panels.lamp import LampControls, angle_slider
+from viewer.panels.form import form, set_idle
+from viewer.panels.lamp import STAGED, LampControls, angle_slider
 from viewer.widgets.controls import Choice, Toggle
 from viewer.widgets.slider import FloatSlider
 
@@ -89,12 +89,18 @@ class LightPanel(QWidget):
         bind_scene(document, self.tone, "Tone curve", lambda scene: scene.tone_curve, _with_tone)
 
     def _show_environment(self, project: Project) -> None:
-        """A file in use is an item of the list as long as it is in use."""
-        name = project.scene.environment.name
+        """A file in use is an item of the list as long as it is in use. On a light stage the environment is off, except
+        for what the lamps show of it."""
+        name, stage = project.scene.environment.name, project.scene.stage
         if self.environment.position(name) < 0:
             built_in = [(each, each) for each in BUILT_IN]
             self.environment.set_items([*built_in, (Path(name).name, name)])
             self.environment.show_value(name)
+        off = STAGED if stage.enabled else ""
+        for control in (self.visible_background, self.suns):
+            set_idle(control, off)
+        for control in (self.environment, self.load, self.rotation, self.environment_exposure):
+            set_idle(control, "" if stage.mode is StageMode.ENVIRONMENT else off)
 
     def _ask_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Environment image", "", IMAGE_FILTER)

@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from engine.project import Project
 from engine.render.color_scale import color_scale
-from engine.scene import ViewChannel, with_channel
+from engine.scene import ViewChannel, staged, with_channel
 from viewer.bind import bind_scene
 from viewer.compare import Against, Comparison
 from viewer.document import Document
-from viewer.panels.form import form
+from viewer.panels.form import form, set_idle
 from viewer.widgets.controls import Choice, ColorButton, Toggle
 from viewer.widgets.slider import Number
 
@@ -72,8 +72,8 @@ class LookPanel(QWidget):
         self.store.setToolTip("Keep how it looks now, to compare with")
         self._lay_out()
         self._bind()
-        document.changed.connect(self._show_scale)
-        self._show_scale(None, document.project)
+        document.changed.connect(lambda old, new: self._show(new))
+        self._show(document.project)
         self.against.edited.connect(self._compare)
         self.other.edited.connect(comparison.compare_channel)
         self.store.clicked.connect(lambda: comparison.store(document.project))
@@ -115,10 +115,13 @@ class LookPanel(QWidget):
                 lambda scene, value, name=name: _changed(scene, name, value),
             )
 
-    def _show_scale(self, old: Project | None, new: Project) -> None:
-        scale = color_scale(new)
+    def _show(self, project: Project) -> None:
+        """Follow the channel's colour scale, and whether the backdrop is seen."""
+        scale, scene = color_scale(project), project.scene
         self._rows.setRowVisible(self.scale, scale is not None)
         self.scale.setSuffix(f" {scale.unit}" if scale and scale.unit else "")
+        hidden = staged(scene).environment.visible and not scene.uv_view
+        set_idle(self.background, "The environment is visible in its place" if hidden else "")
 
     def _compare(self, against: Against) -> None:
         if against is Against.STORED and self._comparison.stored is None:

@@ -19,7 +19,7 @@ from engine.render.stage import LAMP_IRRADIANCE, lamp_directions, lamp_irradianc
 from engine.scene import LightStage, Scene, StageMode
 from viewer.bind import Control, bind_scene
 from viewer.document import Document
-from viewer.panels.form import form
+from viewer.panels.form import form, set_idle
 from viewer.widgets.controls import Choice, Toggle
 from viewer.widgets.rig_map import RigMap
 from viewer.widgets.slider import FloatSlider
@@ -109,10 +109,11 @@ class StagePanel(QWidget):
             directions, light = np.zeros((0, 3)), np.zeros((0, 3))
         self.lamp.set_range(0.0, float(max(len(directions) - 1, 0)))
         self.map.show_rig(directions, light if stage.enabled else np.zeros_like(light))
+        off = "" if stage.enabled else "The light stage is off"
         for control in (self.rig, self.load, self.mode, self.rotation, self.exposure):
-            control.setEnabled(stage.enabled)
+            set_idle(control, off)
         for control in (self.lamp, self.play):
-            control.setEnabled(stage.enabled and stage.mode is StageMode.ONE)
+            set_idle(control, off or ("" if stage.mode is StageMode.ONE else f"For '{StageMode.ONE.value}'"))
 
     # The user's doing
 

@@ -97,7 +97,12 @@ class ColorButton(QToolButton):
     def show_value(self, value: Color) -> None:
         """Show `value` without emitting."""
         self._color = value
-        self.setStyleSheet(f"background: {QColor.fromRgbF(*value).name()}; border: 1px solid #555; border-radius: 3px;")
+        color = QColor.fromRgbF(*value)
+        faint = f"rgba({color.red()}, {color.green()}, {color.blue()}, 20%)"
+        self.setStyleSheet(
+            f"QToolButton {{ background: {color.name()}; border: 1px solid #555; border-radius: 3px; }}"
+            f"QToolButton:disabled {{ background: {faint}; }}"
+        )
 
     def _ask(self) -> None:
         chosen = QColorDialog.getColor(QColor.fromRgbF(*self._color), self, self._title)

@@ -1,0 +1,150 @@
+"""Which file is which map: programs and scanners say it in the last words of a file's name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.errors import FileFormatError
+from engine.io.map_conventions import Finish, MapConventions, Normal
+
+MAPS = ("diffuse", "specular", "roughness", "normal")
+IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".tga", ".exr", ".bmp", ".webp")
+NONE = "none"
+"""In place of a file: there is no such map, whatever the names say."""
+PACKED = "packed"
+"""Roughness in green, beside occlusion in red and metallic in blue, as in Unreal and glTF."""
+
+_NAMES: tuple[tuple[str, str, str], ...] = (
+    ("diffuse", "", "diffuse diff dif diffusecolor diffusecolour albedo alb albedocolor albedotransparency base bc"),
+    ("diffuse", "", "basecolor basecolour color colour col skincolor"),
+    ("specular", "", "specular spec spc specularity specularcolor specularlevel specularsmoothness speccolor f0"),
+    ("roughness", "", "roughness rough rgh specularroughness"),
+    ("roughness", Finish.GLOSS, "gloss glossy glossiness smoothness gls"),
+    ("roughness", PACKED, "orm arm occlusionroughnessmetallic metallicroughness roughnessmetallic"),
+    ("normal", "", "normal normals norm nrm nrml nor nml"),
+    ("normal", Normal.OPENGL, "normalopengl normalogl normalgl nrmgl"),
+    ("normal", Normal.DIRECTX, "normaldirectx normaldx nrmdx"),
+    ("", "", "displacement disp height bump cavity ao occlusion metallic metalness opacity scatter sss transmission"),
+    ("", "", "ssscolor scattercolor subsurfacecolor transmissioncolor emissioncolor emissivecolor coatcolor"),
+    ("", "", "diffuseroughness coatroughness metallicsmoothness coatnormal detailnormal micronormal bentnormal"),
+)
+"""Map ('' for those that are not read), what else the words say of it, and the words, written together: those of
+Substance, Arnold, Marmoset, Unreal, Reallusion, 3DScanStore and TexturingXYZ."""
+_LETTERS = {"d": "diffuse", "s": "specular", "r": "roughness", "n": "normal"}
+"""In names that begin with T_, as Unreal's do; elsewhere an R may as well be a right eye."""
+_TABLE = {word: (kind, form) for kind, form, words in _NAMES for word in words.split()}
+_LONGEST = 3
+"""Words of the table are made of so many at most."""
+_BESIDE = "map maps tex texture udim main final v lod srgb linear lin raw utility aces acescg"
+"""Words that may follow them, as may numbers: of a tile, a version, a size."""
+_OTHERS = "eye eyes eyeball cornea iris tearline lash lashes eyelash eyelashes hair beard teeth tongue mouth gums "
+_OTHERS += "body torso arm arms leg legs hand hands nail nails cloth"
+"""Parts whose maps are not the head's, where there are the head's beside them."""
+_WORD = re.compile(r"sRGB|ACEScg|\d+[kK]?(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+@dataclass(frozen=True, slots=True)
+class MapName:
+    """What a file's name says."""
+
+    kind: str
+    """One of `MAPS`, '' for none of them."""
+    form: str = ""
+    """`Finish.GLOSS`, `PACKED` or a `Normal`, '' where the name says no more."""
+    other: bool = False
+    """Is it named after another part than the head?"""
+
+
+def map_name(path: Path) -> MapName:
+    """What the last words of the name of `path` say: face_COL.png, T_Head_BC.tga, HeadBaseColor_4k.1001.exr."""
+    words = [word.casefold() for word in _WORD.findall(path.stem)]
+    while words and (words[-1] in _BESIDE.split() or words[-1][0].isdecimal()):
+        words.pop()
+    if words and words[-1] not in _TABLE:
+        words[-1] = words[-1].removesuffix("map")
+    for count in range(min(_LONGEST, len(words)), 0, -1):
+        found = _TABLE.get("".join(words[-count:]))
+        if found is not None:
+            return MapName(*found, other=_is_other(words[:-count]))
+    if len(words) > 1 and words[0] == "t":
+        return MapName(_LETTERS.get(words[-1], ""), other=_is_other(words))
+    return MapName("")
+
+
+def _is_other(words: list[str]) -> bool:
+    return not set(_OTHERS.split()).isdisjoint(words)
+
+
+def images_of(folder: Path) -> tuple[Path, ...]:
+    """Image files in `folder` and the folders directly in it, by name."""
+    inside = [folder, *(child for child in sorted(folder.iterdir()) if child.is_dir() and os.access(child, os.R_OK))]
+    return tuple(file for place in inside for file in sorted(place.iterdir()) if file.suffix.casefold() in IMAGES)
+
+
+def candidates(images: Iterable[Path]) -> dict[str, list[Path]]:
+    """For each of `MAPS` the files whose names say that they are it; of other parts only where none is the head's."""
+    named = [(path, map_name(path)) for path in images]
+    found = {}
+    for kind in MAPS:
+        each = [(path, name) for path, name in named if name.kind == kind]
+        found[kind] = [path for path, name in each if not name.other] or [path for path, _ in each]
+    return found
+
+
+def map_files(folder: Path, given: Mapping[str, str]) -> dict[str, Path]:
+    """The file of each map: as `given` (a path, one inside `folder`, or `NONE`), else by its name in `folder`.
+
+    FileFormatError where two names say the same, a given file is not there, or there is no diffuse map.
+    """
+    if unknown := sorted(set(given) - set(MAPS)):
+        raise FileFormatError(f"maps: expected {', '.join(MAPS)}, found '{unknown[0]}'")
+    files: dict[str, Path] = {}
+    images = images_of(folder)
+    for kind, found in candidates(images).items():
+        if kind in given:
+            files |= {} if given[kind] == NONE else {kind: _given(folder, kind, given[kind])}
+        elif len(found) > 1:
+            raise FileFormatError(f"{folder}: expected one {kind} map, found {_listed(found)}; {_say(kind)}")
+        elif found:
+            files[kind] = found[0]
+    if "diffuse" not in files:
+        raise FileFormatError(
+            f"{folder}: expected a diffuse map, whose name ends in such as diffuse, albedo, BaseColor or COL; "
+            f"found {_listed(images)}; {_say('diffuse')}"
+        )
+    return files
+
+
+def _given(folder: Path, kind: str, name: str) -> Path:
+    for path in (Path(name).expanduser(), folder / name):
+        if path.is_file():
+            return path
+    raise FileFormatError(f"{name}: expected the file of the {kind} map, found none of that name here or in {folder}")
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    """The first names, for people."""
+    return ", ".join([path.name for path in paths[:8]] + ["..."] * (len(paths) > 8)) or "no image"
+
+
+def _say(kind: str) -> str:
+    return f"say which it is: --map {kind}=FILE, or in the window File, Open Folder with Other Maps"
+
+
+def by_names(conventions: MapConventions, files: Mapping[str, Path]) -> MapConventions:
+    """`conventions` with what the names of `files` say of roughness and normals, where those leave it at the default,
+    and with nothing of maps that are not there."""
+    forms = {kind: map_name(path).form for kind, path in files.items()}
+    if forms.get("roughness") == Finish.GLOSS and conventions.roughness is Finish.ROUGHNESS:
+        conventions = replace(conventions, roughness=Finish.GLOSS)
+    if forms.get("normal") == Normal.DIRECTX:
+        conventions = replace(conventions, normal=Normal.DIRECTX)
+    default = MapConventions()
+    if "specular" not in files:
+        conventions = replace(conventions, specular=default.specular, encoding=default.encoding)
+    absent = {kind: getattr(default, kind) for kind in ("roughness", "normal") if kind not in files}
+    return replace(conventions, **absent)

@@ -37,7 +37,7 @@ from engine.render.stage import stage_key, stage_light, stage_radiance
 from engine.render.tables import dfg_texture, ltc_texture, scatter_texture
 from engine.render.triangles import TriangleNumbers
 from engine.render.upload import MAP_MEMORY_BYTES, MeshBuffers, byte_texture, fitted, split_mesh
-from engine.scene import LampKind, Scene, ViewChannel, staged
+from engine.scene import Scene, ViewChannel, staged
 from engine.sides import Weight
 
 LOG = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class Renderer:
         self._reach_of: tuple[np.ndarray, float] | None = None
         """Environment and rotation that the vertices are lit by."""
         self._thickness: passes.ThicknessMaps | None = None
-        self._thickness_of: dict[int, tuple[object, bool]] = {}
+        self._thickness_of: dict[int, tuple[object, ...]] = {}
         self._scatter_pass = ScatterPass(context)
         self._numbers: TriangleNumbers | None = None
         self._light: tuple[tuple[tuple[int, int], int, bool], LightTargets] | None = None
@@ -473,8 +473,8 @@ class Renderer:
         self.context.enable(moderngl.DEPTH_TEST)
         self.context.depth_func = "<="
         for index, light in enumerate(lights):
-            drawn = light.towards, light.shadow
-            if light.kind is LampKind.DIRECTIONAL and self._thickness_of.get(index) != drawn:
+            drawn = light.kind, light.towards, light.position_m, light.shadow
+            if self._thickness_of.get(index) != drawn:
                 self._thickness.draw(self._head if light.shadow else None, index)
                 self._thickness_of[index] = drawn
 

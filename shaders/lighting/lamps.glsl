@@ -1,10 +1,38 @@
 #include "common/math.glsl"
+#include "common/frame.glsl"
 
 uniform sampler2D t_ltc;           // engine/render/ltc.npy, see ltc_fit.py
 
 // Khronos Group 2018, "KHR_lights_punctual": 1 within the inner cone, 0 beyond the outer one. `cosine` is that of the
 // angle from the axis, `scale` is 1 / (cos inner - cos outer), `offset` is -scale cos outer; 0 and 1 for a point.
 float spot_cone(float cosine, float scale, float offset) { return square(saturate(cosine * scale + offset)); }
+
+// What comes from a lamp to a point in space.
+struct Beam {
+    vec3 towards;                  // the lamp
+    vec3 irradiance;               // on a surface that faces it
+};
+
+Beam beam_directional(int index) { return Beam(u_light_direction[index].xyz, u_light_irradiance[index].rgb); }
+
+// A point or a spot: light falls off with the square of the distance.
+Beam beam_point(int index, vec3 position) {
+    vec3 to_lamp = u_light_position[index].xyz - position;
+    float distance2 = dot(to_lamp, to_lamp);
+    vec3 l = to_lamp * inversesqrt(distance2);
+    float cosine = dot(l, u_light_direction[index].xyz);
+    float cone = spot_cone(cosine, u_light_position[index].w, u_light_right[index].w);
+    float flatness = mix(1.0, max(cosine, 0.0), u_light_up[index].w);
+    return Beam(l, u_light_irradiance[index].rgb * (cone * flatness / distance2));
+}
+
+// Corners of a rectangle, seen from a point.
+void rectangle_corners(int index, vec3 position, out vec3 a, out vec3 b, out vec3 c, out vec3 d) {
+    a = u_light_position[index].xyz - position;
+    b = a + u_light_right[index].xyz;
+    c = b + u_light_up[index].xyz;
+    d = a + u_light_up[index].xyz;
+}
 
 // The share of one edge in the vector form factor of a polygon: across the edge, as long as its angle over 2 pi. For
 // unit vectors to its ends. Lambert 1760, "Photometria"; the angle over its sine is a fit of Hill and Heitz 2016,
@@ -22,6 +50,15 @@ vec3 edge_form(vec3 a, vec3 b) {
 vec3 vector_form_factor(vec3 a, vec3 b, vec3 c, vec3 d) {
     a = normalize(a), b = normalize(b), c = normalize(c), d = normalize(d);
     return edge_form(a, b) + edge_form(b, c) + edge_form(c, d) + edge_form(d, a);
+}
+
+// A rectangle as if all its light came from where it comes from in the mean.
+Beam beam_rectangle(int index, vec3 position) {
+    vec3 a, b, c, d;
+    rectangle_corners(index, position, a, b, c, d);
+    vec3 vector = vector_form_factor(a, b, c, d);
+    float size = max(length(vector), 1e-6);
+    return Beam(vector / size, u_light_irradiance[index].rgb * size);
 }
 
 // The part of an edge above the plane of n; where the outline goes below it and comes back is remembered.

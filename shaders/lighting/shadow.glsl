@@ -11,13 +11,6 @@ vec3 shadow_map_place(int light, vec3 position_m, vec3 normal) {
     return at.xyz - vec3(0.0, 0.0, u_shadow[light].z);
 }
 
-#if defined(PCSS)
-uniform sampler2D t_shadow[MOST_LIGHTS];
-
-const int BLOCKER_TAPS = 24, PENUMBRA_TAPS = 24;
-const float REACH_M = 0.1;         // nothing on a head shades what lies further behind it
-const float STEEPEST = 8.0;        // slope of a receiver against the map: beyond, it faces away
-
 // Metres from the lamp; from the map's near side for a directional light.
 float shadow_distance(int light, float depth) {
     vec2 range = u_penumbra[light].xy;
@@ -25,6 +18,13 @@ float shadow_distance(int light, float depth) {
     float perspective = range.x * range.y / mix(range.y, range.x, depth);
     return u_shadow[light].w > 0.5 ? perspective : even;
 }
+
+#if defined(PCSS)
+uniform sampler2D t_shadow[MOST_LIGHTS];
+
+const int BLOCKER_TAPS = 24, PENUMBRA_TAPS = 24;
+const float REACH_M = 0.1;         // nothing on a head shades what lies further behind it
+const float STEEPEST = 8.0;        // slope of a receiver against the map: beyond, it faces away
 
 // How large, in the map, the lamp's image through a pinhole at `blocker` is when it falls on the receiver (both metres
 // from the lamp): Fernando 2005, "Percentage-Closer Soft Shadows". Half width and half height.

@@ -149,16 +149,9 @@ Light light_directional(int index, Surface s, vec3 v, vec3 position, float NoV, 
 }
 
 #if defined(POINT_LAMPS)
-// A point or a spot: light falls off with the square of the distance.
 Light light_point(int index, Surface s, vec3 v, vec3 position, float NoV, float alpha, vec4 dfg) {
-    vec3 to_lamp = u_light_position[index].xyz - position;
-    float distance2 = dot(to_lamp, to_lamp);
-    vec3 l = to_lamp * inversesqrt(distance2);
-    float cosine = dot(l, u_light_direction[index].xyz);
-    float cone = spot_cone(cosine, u_light_position[index].w, u_light_right[index].w);
-    float flatness = mix(1.0, max(cosine, 0.0), u_light_up[index].w);
-    vec3 irradiance = u_light_irradiance[index].rgb * (cone * flatness / distance2);
-    return light_from(l, irradiance, index, s, v, position, NoV, alpha, dfg);
+    Beam beam = beam_point(index, position);
+    return light_from(beam.towards, beam.irradiance, index, s, v, position, NoV, alpha, dfg);
 }
 #endif
 
@@ -167,9 +160,8 @@ Light light_point(int index, Surface s, vec3 v, vec3 position, float NoV, float 
 // the diffuse part by the plain cosine, and where it scatters by the cosine of the direction the light comes from in the
 // mean. What that leaves out at the horizon, where a part of the lamp is seen, is added as it is without scattering.
 Light light_rectangle(int index, Surface s, vec3 v, vec3 position, float NoV, float alpha, vec4 dfg) {
-    vec3 a = u_light_position[index].xyz - position;
-    vec3 b = a + u_light_right[index].xyz, d = a + u_light_up[index].xyz;
-    vec3 c = b + u_light_up[index].xyz;
+    vec3 a, b, c, d;
+    rectangle_corners(index, position, a, b, c, d);
     vec3 vector = vector_form_factor(a, b, c, d);
     float size = max(length(vector), 1e-6);
     vec3 l = vector / size;

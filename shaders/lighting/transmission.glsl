@@ -1,5 +1,7 @@
 #include "common/frame.glsl"
 #include "common/math.glsl"
+#include "lighting/lamps.glsl"
+#include "lighting/shadow.glsl"
 
 uniform sampler2D t_thickness;     // where each light enters, a square of an atlas each: engine/render/passes.py
 
@@ -20,17 +22,18 @@ vec3 transmittance(float thickness_m) {
 // How far light travels inside before it reaches a point just below the surface, from what the light sees first there
 // (Jimenez, Whelan, Sundstedt and Gutierrez 2010, "Real-Time Realistic Skin Translucency"). Four look-ups a texel
 // apart, since the share of light is what should be smooth.
-vec3 light_through(int light, vec3 position_m, vec3 normal) {
-    mat4 to_map = u_shadow_from_world[light];
-    vec3 at = (to_map * vec4(position_m - normal * THICKNESS_LEAST_M, 1.0)).xyz;
-    float metres = 1.0 / length(vec3(to_map[0].z, to_map[1].z, to_map[2].z));
+vec3 light_through(int light, vec3 position_m, vec3 normal, vec3 towards) {
+    vec4 clip = u_shadow_from_world[light] * vec4(position_m - normal * THICKNESS_LEAST_M, 1.0);
+    vec3 at = clip.xyz / clip.w;
+    float here_m = shadow_distance(light, at.z);
+    float slant = 1.0 / max(abs(dot(towards, u_light_direction[light].xyz)), 0.1);  // of the ray against the axis
     vec2 texel = THICKNESS_TILES / vec2(textureSize(t_thickness, 0));
     vec2 tile = vec2(mod(float(light), THICKNESS_TILES.x), floor(float(light) / THICKNESS_TILES.x));
     vec3 sum = vec3(0.0);
     for (int index = 0; index < 4; ++index) {
         vec2 off = vec2(float(index & 1), float(index >> 1)) * 2.0 - 1.0;
         vec2 uv = (clamp(at.xy + off * texel, texel, 1.0 - texel) + tile) / THICKNESS_TILES;
-        float inside_m = (at.z - textureLod(t_thickness, uv, 0.0).r) * metres;
+        float inside_m = (here_m - shadow_distance(light, textureLod(t_thickness, uv, 0.0).r)) * slant;
         // Nothing before it: light came in by a hole of the mesh, such as a neck.
         if (inside_m > 0.0) sum += transmittance(inside_m + THICKNESS_LEAST_M);
     }
@@ -38,13 +41,23 @@ vec3 light_through(int light, vec3 position_m, vec3 normal) {
 }
 
 // Light that enters where the surface looks away from here. Ears are about as flat on both sides, so the far normal is
-// taken as the near one turned around, a little wrapped: Jimenez et al. 2010. Directional lights only.
+// taken as the near one turned around, a little wrapped: Jimenez et al. 2010.
+vec3 transmitted(int light, Beam beam, vec3 position_m, vec3 normal) {
+    float entering = saturate(0.3 - dot(normal, beam.towards));
+    return beam.irradiance * (entering / PI) * light_through(light, position_m, normal, beam.towards);
+}
+
 vec3 transmitted_light(vec3 position_m, vec3 normal) {
     vec3 light = vec3(0.0);
-    for (int index = 0; index < int(u_lights.x); ++index) {
-        float entering = saturate(0.3 - dot(normal, u_light_direction[index].xyz));
-        vec3 through = light_through(index, position_m, normal);
-        light += u_light_irradiance[index].rgb * (entering / PI) * through;
-    }
+    for (int index = 0; index < int(u_lights.x); ++index)
+        light += transmitted(index, beam_directional(index), position_m, normal);
+    #if defined(POINT_LAMPS)
+    for (int index = int(u_lights.x); index < int(u_lights.y); ++index)
+        light += transmitted(index, beam_point(index, position_m), position_m, normal);
+    #endif
+    #if defined(RECTANGLE_LAMPS)
+    for (int index = int(u_lights.y); index < int(u_material.y); ++index)
+        light += transmitted(index, beam_rectangle(index, position_m), position_m, normal);
+    #endif
     return light;
 }

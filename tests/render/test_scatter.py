@@ -20,7 +20,7 @@ from engine.render.offscreen import render_image, render_layers, render_light
 from engine.render.renderer import Renderer
 from engine.render.scatter import LightTargets, Quality, ScatterPass
 from engine.render.tables import SCATTER_REACH_M, SKIN_GAUSSIANS, scatter_kernel
-from engine.scene import Camera, Environment, Lamp, Scene, ToneCurve, ViewChannel
+from engine.scene import Camera, Environment, Lamp, LampKind, Scene, ToneCurve, ViewChannel
 from tests.heads import make_head
 
 from .conftest import Evaluate
@@ -183,6 +183,19 @@ def test_thin_parts_glow_when_lit_from_behind(renderer: Renderer, thickness_mm: 
     np.testing.assert_allclose(found, np.exp(-d2) @ SKIN_GAUSSIANS[:, 1:], rtol=0.02, atol=1e-4)
     if thickness_mm < 10:
         assert found[0] > 5 * found[1]
+
+
+@pytest.mark.parametrize("kind", [LampKind.POINT, LampKind.SPOT, LampKind.RECTANGLE])
+def test_thin_parts_glow_before_any_lamp(renderer: Renderer, kind: LampKind) -> None:
+    """In the middle of the plate light comes straight from a lamp, as strong as it says there."""
+    lamp = Lamp(kind=kind, yaw_rad=math.pi, pitch_rad=0.0, color_linear=(1.0, 1.0, 1.0), irradiance=math.pi)
+    lamp = replace(lamp, distance_m=0.5, width_m=0.02, height_m=0.02)
+    scene = Scene(camera=Camera(distance_m=0.3), key_light=lamp, environment=DARK)
+    layers = render_layers(new_project(make_slab(0.0015), scene), 48, 48, supersample=1, renderer=renderer)
+    d2 = 1.5**2 / (2 * SKIN_GAUSSIANS[:, 0])
+    np.testing.assert_allclose(
+        layers["diffuse light"][24, 24], np.exp(-d2) @ SKIN_GAUSSIANS[:, 1:], rtol=0.04, atol=1e-3
+    )
 
 
 def test_a_whole_head_stays_dark_when_lit_from_behind(renderer: Renderer) -> None:

@@ -212,8 +212,9 @@ def trace(project: Project, size: tuple[int, int], light: Light, samples: int, f
     integrator = mi.load_dict({"type": "direct", "emitter_samples": 1, "bsdf_samples": 0, "hide_emitters": True})
     total = np.zeros((size[1], size[0], 3), np.float64)
     passes = max(samples // at_once, 1)
-    for number in range(passes):
-        total += np.array(mi.render(scene, integrator=integrator, spp=at_once, seed=number))
+    seeds = np.random.default_rng(0).integers(2**31, size=passes)  # with 0, 1, 2 .. pixels in a row share their noise
+    for seed in seeds.tolist():
+        total += np.array(mi.render(scene, integrator=integrator, spp=at_once, seed=seed))
     skin, lit = _coverage(mi, scene, size, light)
     return Truth((total / passes).astype(np.float32), skin, lit)
 

@@ -6,8 +6,7 @@ Prints one table in Markdown, a line for each comparison with its figure and its
 where one does not hold. HEAD is anything the program opens (default builtin:7). Needs `pip install
 ".[truth]"` and a libLLVM of 15 or newer: see README.md here.
 
-PSNR is that of display values (sRGB, clipped at 1), over the pixels that count; bias that of linear light; FLIP
-(Andersson et al. 2020) the mean over those pixels, at 67 pixels a degree.
+PSNR, bias and FLIP are those of `benchmarks.difference`, over the pixels that count.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import binary_erosion
 
+from benchmarks.difference import compare
 from benchmarks.peers.path_tracer import Faults, Light, trace, version
 from engine.color import bytes_from_unit, srgb_from_linear
 from engine.errors import EngineError
@@ -59,29 +59,6 @@ class Line:
     figure: str
     wanted: str
     holds: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Of a picture against the truth."""
-
-    psnr_db: float
-    bias: float
-    flip: float
-
-    def __str__(self) -> str:
-        return f"{self.psnr_db:.1f} dB, bias {100 * self.bias:+.2f} %, FLIP {self.flip:.4f}"
-
-
-def compare(found: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> Difference:
-    """Of linear (H, W, 3) pictures over the pixels (H, W) that count."""
-    from flip_evaluator import evaluate  # pyright: ignore[reportMissingImports]
-
-    shown = [srgb_from_linear(np.clip(image, 0, 1)).astype(np.float32) * counts[..., None] for image in (truth, found)]
-    error = ((shown[0] - shown[1])[counts] ** 2).mean()
-    flip, _, _ = evaluate(shown[0], shown[1], "LDR", inputsRGB=True, applyMagma=False)
-    bias = (np.mean(found[counts]) - np.mean(truth[counts])) / truth[counts].mean()
-    return Difference(-10 * math.log10(max(error, 1e-12)), float(bias), float(np.asarray(flip)[..., 0][counts].mean()))
 
 
 class Judge:
@@ -194,7 +171,7 @@ class Judge:
             ball = _ball(0.45, SKIN_F0, 150, Environment(name, rotation_rad=0.7))
             found = self.drawn(ball, 4)
             truth = trace(ball, self.size, Light((), _turned(equirect_radiance(name), 0.7)), 1024)
-            inside = binary_erosion(truth.skin == 1, iterations=2)
+            inside = truth.inside
             result = compare(found, truth.light, inside)
             self.keep(f"ball_{name}", found, truth.light)
             yield Line(f"Environment {name} ({kind}), ball", str(result), "40 dB", result.psnr_db >= 40)
@@ -216,7 +193,7 @@ class Judge:
         head = replace(self.head, scene=scene)
         light = Light(lights_of(scene, ()), equirect_radiance(scene.environment.name))
         truth = trace(head, self.size, light, 4096)
-        inside = binary_erosion(truth.skin == 1, iterations=2)
+        inside = truth.inside
         errors = {}
         for count in (16, 64, 256):
             found = render_light(head, *self.size, samples=count, renderer=self.renderer)[..., :3]

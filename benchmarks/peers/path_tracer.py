@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import maximum_filter, minimum_filter
+from scipy.ndimage import binary_erosion, maximum_filter, minimum_filter
 
 from engine.composer import compose_positions
 from engine.identity import Identity
@@ -33,8 +33,8 @@ _FINER = 8
 """Texels of an environment for each of ours."""
 _OUTLINE_M = 0.004
 """A larger step in depth within a pixel is an outline."""
-_AT_ONCE = 64
-"""Samples a pixel in one pass: memory."""
+_AT_ONCE = 16_000_000
+"""Samples in one pass, and 64 a pixel at most: memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,11 @@ class Truth:
     """(H, W) float32 share of a pixel that skin fills; 0 where one part of it stands before another."""
     lit: np.ndarray
     """(H, W) float32 share of a pixel that all directional lights reach."""
+
+    @property
+    def inside(self) -> np.ndarray:
+        """(H, W) bool, pixels that count: skin fills them, and all around them up to two away."""
+        return binary_erosion(self.skin == 1, iterations=2)
 
 
 def mitsuba() -> Any:
@@ -197,6 +202,9 @@ def trace(
     positions = compose_positions(identity, project.expressions, project.active())
     shapes = _shapes(mi, identity, positions, faults or Faults())
     camera = project.scene.camera
+    at_once = min(samples, 64)
+    while at_once > 1 and at_once * size[0] * size[1] > _AT_ONCE:
+        at_once //= 4  # a square and a power of two: what the sampler takes
     origin = eye_position(camera)
     target = origin - direction(camera.yaw_rad, camera.pitch_rad)
     sensor = {
@@ -212,16 +220,17 @@ def trace(
             "pixel_format": "rgb",
             "rfilter": {"type": "box"},
         },
-        "sampler": {"type": "ldsampler", "sample_count": min(samples, _AT_ONCE)},
+        "sampler": {"type": "ldsampler", "sample_count": at_once},
     }
     scene = mi.load_dict({"type": "scene", "sensor": sensor, **shapes, **_emitters(mi, light)})
     once = {"type": "direct", "emitter_samples": 1, "bsdf_samples": 0}
     often = {"type": "path", "max_depth": bounces + 1}
     integrator = mi.load_dict({**(once if bounces == 1 else often), "hide_emitters": True})
     total = np.zeros((size[1], size[0], 3), np.float64)
-    passes = max(samples // _AT_ONCE, 1)
-    for number in range(passes):
-        total += np.array(mi.render(scene, integrator=integrator, spp=min(samples, _AT_ONCE), seed=number))
+    passes = max(samples // at_once, 1)
+    seeds = np.random.default_rng(0).integers(2**31, size=passes)  # with 0, 1, 2 .. pixels in a row share their noise
+    for seed in seeds.tolist():
+        total += np.array(mi.render(scene, integrator=integrator, spp=at_once, seed=seed))
     skin, lit = _coverage(mi, scene, size, light)
     return Truth((total / passes).astype(np.float32), skin, lit)
 

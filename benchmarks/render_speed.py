@@ -52,10 +52,11 @@ from engine.render.context import standalone_context
 from engine.render.environment import equirect_radiance
 from engine.render.renderer import Renderer
 from engine.render.sources import lights_of
-from engine.scene import Scene, ToneCurve
+from engine.scene import Environment, Scene, ToneCurve
 
 STEP_RAD = math.radians(2.0)
 HERE = Path(__file__).parent / "peers"
+BOUNCES = 5
 TRUTH_SAMPLES = 2048
 """A pixel: its noise is a FLIP of about 0.01."""
 VTK_GAMMA = 2.2
@@ -83,6 +84,8 @@ class Times:
     driver: str
     drag_ms: list[float] = field(default_factory=list)
     """With four expressions on: the camera still, one slider moving."""
+    new_light_s: float | None = None
+    """From another environment, a file of 4096 x 2048, to its first picture in the same renderer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +102,25 @@ class Entrant:
     """What the picture is encoded with; None for sRGB's curve."""
 
 
-def prepare(head: str, folder: Path, size: tuple[int, int], frames: int) -> Job:
-    """Open `head` and write what the peers read."""
+def write_hdr(path: Path, radiance: np.ndarray) -> None:
+    """(H, W, 3) float32 linear radiance as a Radiance file."""
     import OpenImageIO as oiio
 
+    output = oiio.ImageOutput.create(str(path))
+    assert output is not None
+    output.open(str(path), oiio.ImageSpec(radiance.shape[1], radiance.shape[0], 3, oiio.FLOAT))
+    output.write_image(np.ascontiguousarray(radiance))
+    output.close()
+
+
+def prepare(head: str, folder: Path, size: tuple[int, int], frames: int) -> Job:
+    """Open `head` and write what the peers read."""
     opened = open_project(head)
     camera = replace(opened.scene.camera, yaw_rad=0.0, pitch_rad=0.0)
     project = replace(opened, weights={}, scene=Scene(camera))
     export_glb(project, folder / "head.glb")
     radiance = as_peers_turn(equirect_radiance(project.scene.environment.name))
-    output = oiio.ImageOutput.create(str(folder / "light.hdr"))
-    assert output is not None
-    output.open(str(folder / "light.hdr"), oiio.ImageSpec(radiance.shape[1], radiance.shape[0], 3, oiio.FLOAT))
-    output.write_image(np.ascontiguousarray(radiance))
-    output.close()
+    write_hdr(folder / "light.hdr", radiance)
     key, maps = project.scene.key_light, project.identity.maps
     root = math.sqrt(maps.specular_data.mean() / 255 * project.identity.specular_f0_scale)
     job = {
@@ -154,7 +162,7 @@ def run_here(job: Job, picture: str = "", *, scattering: bool = True) -> Times:
         frames.append((time.perf_counter() - begin) * 1000)
         if number == 0:
             first = time.perf_counter() - start
-    drag = []
+    drag, new_light_s = [], None
     if picture:
         scene = replace(still, tone_curve=ToneCurve.LINEAR)
         renderer.draw(replace(job.project, scene=scene), target, job.size, transparent=True)
@@ -168,12 +176,18 @@ def run_here(job: Job, picture: str = "", *, scattering: bool = True) -> Times:
             renderer.draw(dragged(project, number), target, job.size, moving=True)
             context.finish()
             drag.append((time.perf_counter() - begin) * 1000)
+        write_hdr(job.folder / "new.hdr", np.repeat(np.repeat(equirect_radiance("Overcast"), 8, axis=0), 8, axis=1))
+        begin = time.perf_counter()
+        scene = replace(still, environment=Environment(str(job.folder / "new.hdr")))
+        renderer.draw(replace(job.project, scene=scene), target, job.size)
+        context.finish()
+        new_light_s = time.perf_counter() - begin
     driver = context.info["GL_RENDERER"]
     renderer.idle.use()
     for made in (target, color, depth, renderer):
         made.release()
     context.release()
-    return Times(first, frames[2:], driver, drag[2:])
+    return Times(first, frames[2:], driver, drag[2:], new_light_s)
 
 
 def run_python_peer(script: str, python: str, job: Job, *arguments: str) -> Times | str:
@@ -293,7 +307,7 @@ def judged(job: Job, entrants: Sequence[Entrant]) -> tuple[dict[str, Difference]
         return {}, f"not measured: {error}; pip install '.[truth]'"
     scene = job.project.scene
     light = Light(lights_of(scene, ()), equirect_radiance(scene.environment.name))
-    truth = trace(job.project, job.size, light, TRUTH_SAMPLES)
+    truth = trace(job.project, job.size, light, TRUTH_SAMPLES, bounces=BOUNCES)
     shown = np.clip(truth.light, 0, 1)  # as the pictures are
     write_png(job.folder / "truth.png", bytes_from_unit(srgb_from_linear(shown)))
     found = {}
@@ -301,7 +315,7 @@ def judged(job: Job, entrants: Sequence[Entrant]) -> tuple[dict[str, Difference]
         picture = job.folder / entrant.picture
         if picture.is_file():
             found[entrant.name] = compare(linear_light(read_rgb(picture), entrant.gamma), shown, truth.inside)
-    return found, f"{name}, {TRUTH_SAMPLES} samples a pixel, {truth.inside.sum()} pixels of skin"
+    return found, f"{name}, {BOUNCES} bounces, {TRUTH_SAMPLES} samples a pixel, {truth.inside.sum()} pixels of skin"
 
 
 def linear_light(encoded: np.ndarray, gamma: float | None) -> np.ndarray:
@@ -343,6 +357,9 @@ def print_table(results: dict[str, list[Times | str]], job: Job) -> None:
         drags = [drag for times in good for drag in times.drag_ms]
         ratio = f"{statistics.median(drags) / statistics.median(frames):.2f} x" if drags else "-"
         print(f"{name:16}{statistics.median(frames):10.1f}{late:10.1f}{first:10.2f}{ratio:>8}  {good[-1].driver}")
+        new_light = [times.new_light_s for times in good if times.new_light_s is not None]
+        if new_light:
+            print(f"{'':16}first picture from a new environment of 4096 x 2048: {statistics.median(new_light):.2f} s")
 
 
 if __name__ == "__main__":

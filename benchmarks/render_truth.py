@@ -221,10 +221,9 @@ class Judge:
             head = replace(self.head, scene=replace(self.head.scene, environment=environment, key_light=lamp))
             light = Light(lights_of(head.scene, ()), equirect_radiance(environment.name))
             truth = trace(head, self.size, light, 4096, bounces=BOUNCES)
-            inside = binary_erosion(truth.skin == 1, iterations=2)
             found = self.drawn(head, 4)
             self.keep(f"at_once_{name}", found, truth.light)
-            result, limit = compare(found, truth.light, inside), FLIP_DRAWN_AT_ONCE[name]
+            result, limit = compare(found, truth.light, truth.inside), FLIP_DRAWN_AT_ONCE[name]
             yield Line(f"Drawn at once, head, {name} (ratchet)", str(result), f"FLIP {limit}", result.flip <= limit)
 
     def keep(self, name: str, found: np.ndarray, truth: np.ndarray) -> None:

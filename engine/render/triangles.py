@@ -24,9 +24,10 @@ class TriangleNumbers:
 
     def draw(self, array: moderngl.VertexArray, first: int, count: int, size: tuple[int, int]) -> None:
         """Draw `count` indices from `first` of `array`, a vertex array of triangles.vert and .frag, into the lower-left
-        `size` pixels; what lies behind the target's depth stays as it was."""
+        `size` pixels; 0 where there is none. Depth begins anew."""
         self._target.viewport = (0, 0, *size)
         with drawing_into(self._target):
+            self._target.clear(depth=1.0, viewport=self._target.viewport)
             array.render(moderngl.TRIANGLES, count, first=first)
 
     def release(self) -> None:

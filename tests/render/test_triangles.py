@@ -93,6 +93,13 @@ def test_a_dragged_slider_is_drawn_alike(both: Renderer, person: Project) -> Non
     assert (np.abs(found - neutral).max(axis=2) > 2).mean() > 0.02
 
 
+def test_a_picture_does_not_depend_on_the_one_before(both: Renderer, person: Project) -> None:
+    """To the last bit: beside outlines, pixels are compared with neighbours that nothing covers now."""
+    first = drawn(both, person, True)
+    drawn(both, replace(person, weights={"Jaw Open": 1.0}), True)
+    np.testing.assert_array_equal(drawn(both, person, True), first)
+
+
 def test_parts_fit_together(both: Renderer, person: Project) -> None:
     """A picture that is drawn in pieces: rays go through the pixels of the whole."""
     whole = drawn(both, person, True).astype(int)

@@ -413,7 +413,7 @@ def test_an_odd_environment_lights(qtbot, open_window, expressive, tmp_path: Pat
 
 def test_maps_too_large_for_the_card_are_shown_smaller(qtbot, open_window, expressive, monkeypatch) -> None:
     large = new_project(make_head(size=256))
-    monkeypatch.setattr(Renderer.__init__, "__defaults__", (64 * 64 * 32,))  # bytes for maps
+    monkeypatch.setattr(Renderer.__init__, "__defaults__", (64 * 64 * 43,))  # bytes for maps
     window = open_window(large)
     seen = _seen(qtbot, window)
     assert window.notifier.message == "maps of 256 x 256 are shown at 64 x 64; exports keep their size"

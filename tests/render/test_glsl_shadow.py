@@ -134,14 +134,15 @@ def test_what_hides_a_part_of_the_lamp(evaluate: Evaluate, upload: Upload) -> No
     depth = 0.4
     frame = lit_by(SUN)
     texture = upload(np.full((8, 8), depth), nearest=True, depth="")
-    aside, height, slope = RNG.uniform(-0.02, 0.02, 400), RNG.uniform(0.3, 0.7, 400), RNG.uniform(-8, 8, 400)
+    aside, height, slope = RNG.uniform(-0.02, 0.02, 400), RNG.uniform(0.3, 0.7, 400), RNG.uniform(-30, 30, 400)
     receiver = height * 2 * RADIUS
     call = f"vec4(blocker_at(0, vec3(0.5, 0.5, x.y), vec2(x.x, 0), vec2(x.z, 0), x.y * {2 * RADIUS:.9f}), 0, 1)"
     found = evaluate(SHADOW, call, rows(aside, height, slope), {"t_shadow": texture}, ("PCSS",), frame=frame)[:, :2]
     before_plane = depth <= height + slope * aside
     image = (receiver - 2 * RADIUS * depth) * SUN.angular_size[0] / 2 / (2 * RADIUS)
     within = np.abs(aside) <= np.maximum(image, 1e-6)
-    np.testing.assert_array_equal(found[:, 0], before_plane & within)
+    clear = (np.abs(depth - height - slope * aside) > 1e-5) & (np.abs(np.abs(aside) - image) > 1e-5)  # of rounding
+    np.testing.assert_array_equal(found[clear, 0], (before_plane & within)[clear])
     np.testing.assert_allclose(found[:, 1], depth * 2 * RADIUS, rtol=1e-4)
     assert (before_plane & within).any()
     assert (before_plane & ~within).any()

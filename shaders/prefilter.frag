@@ -50,7 +50,7 @@ void main() {
         float sine = 2.0 * NoH * sqrt(max(1.0 - NoH2, 0.0));
         vec3 l = (side * cos(phi) + up * sin(phi)) * sine + n * NoL;
         float pdf = ggx_distribution(NoH, alpha) * 0.25;
-        float lod = 0.5 * log2(1.0 / (float(u_samples) * pdf * texel)) + 1.0;
+        float lod = 0.5 * log2(1.0 / (float(u_samples) * pdf * texel));
         sum += source(l, max(lod, 0.0)) * NoL;
         weights += NoL;
     }

@@ -28,7 +28,7 @@ TILE, COLUMNS, ROWS, LEVELS = 128, 4, 2, 6
 _MAX_SIZE = (512, 1024)
 _BUILT_IN_SIZE = (256, 512)
 _COARSE = (32, 64)
-_SAMPLES = 40
+_SAMPLES = 128
 _KEPT = 8
 _BRIGHTEST = 1e10
 """Radiance that no file has honestly: six times the sun in cd/m2."""

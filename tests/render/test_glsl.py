@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import moderngl
 import numpy as np
@@ -12,13 +13,16 @@ from engine.color import linear_from_srgb, srgb_from_linear
 from engine.errors import GraphicsError
 from engine.expression import LOG_FLOOR
 from engine.render import shaders
-from engine.render.environment import octahedral_directions
+from engine.render.environment import equirect_directions, octahedral_directions
+from engine.render.frame import FRAME, TONES
 from engine.render.tables import dfg_texture
+from engine.scene import ToneCurve
 
 from .conftest import Evaluate
 
 RNG = np.random.default_rng(1)
 UNIT = RNG.uniform(0.02, 1.0, (400, 4)).astype(np.float32)
+COLORS = (RNG.uniform(0, 1, (500, 4)) ** 3 * 20).astype(np.float32)
 
 
 def test_ggx_distribution(evaluate: Evaluate) -> None:
@@ -57,9 +61,48 @@ def test_fresnel_schlick(evaluate: Evaluate) -> None:
     np.testing.assert_allclose(found, UNIT[:, 1] + (1 - UNIT[:, 1]) * (1 - UNIT[:, 0]) ** 5, rtol=1e-4)
 
 
+def test_schlick_weight_is_the_fifth_power_between_its_ends(evaluate: Evaluate) -> None:
+    cosine = np.linspace(-0.5, 1.5, 201)
+    found = evaluate("lighting/ggx.glsl", "vec4(schlick_weight(x.x))", np.repeat(cosine[:, None], 4, 1))[:, 0]
+    np.testing.assert_allclose(found, np.clip(1 - cosine, 0, 1) ** 5, atol=1e-5)
+
+
+def test_many_bounces_give_back_what_one_loses(evaluate: Evaluate) -> None:
+    """A white mirror of any table reflects all light; a black one no more than its table says; x, y are the table."""
+    table = UNIT * (0.6, 0.3, 1, 1)
+    white = evaluate("lighting/ggx.glsl", "vec4(specular_albedo(vec3(1), x.xy), 1)", table)[:, 0]
+    np.testing.assert_allclose(white, 1, rtol=1e-4)
+    black = evaluate("lighting/ggx.glsl", "vec4(specular_albedo(vec3(0), x.xy), 1)", table)[:, 0]
+    np.testing.assert_allclose(black, table[:, 1], rtol=1e-5)
+    found = evaluate("lighting/ggx.glsl", "vec4(multiscatter_gain(vec3(x.z, 0, 1), x.xy), 1)", table)
+    lost = 1 - table[:, 0] - table[:, 1]
+    expected = 1 + table[:, 2] * lost / (1 - lost)  # Turquin's gain: F0 times what is lost over what is left
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-4)
+    np.testing.assert_allclose(found[:, 1:3], np.stack([np.ones(400), 1 / (1 - lost)], -1), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("slope", "alpha"), [(0.0, 0.3), (0.1, 0.01), (0.3, 0.2), (0.9, 0.05), (0.9, 0.95)])
+def test_normals_that_turn_inside_a_pixel_widen_the_lobe(evaluate: Evaluate, slope: float, alpha: float) -> None:
+    """By the variance of the normal over a pixel filter of sigma 1/2 on both axes, twice, at most by 0.18."""
+    y, x = np.mgrid[:6, :8] * slope
+    inputs = np.stack([x, 0.5 * y, 0.2 * x - 0.1 * y, np.full_like(x, alpha)], -1)
+    found = evaluate("lighting/ggx.glsl", "vec4(antialiased_alpha(x.w, x.xyz))", inputs)[..., 0]
+    variance = 0.25 * slope**2 * (1 + 0.5**2 + 0.2**2 + 0.1**2)
+    np.testing.assert_allclose(found, min(alpha**2 + min(2 * variance, 0.18), 1) ** 0.5, rtol=1e-3)
+
+
 def test_alpha_has_a_floor(evaluate: Evaluate) -> None:
     found = evaluate("lighting/ggx.glsl", "vec4(alpha_from_roughness(x.x))", np.array([[0, 0, 0, 0], [0.5, 0, 0, 0]]))
     np.testing.assert_allclose(found[:, 0], [0.045**2, 0.25], rtol=1e-4)
+
+
+def test_small_mathematics(evaluate: Evaluate) -> None:
+    values = RNG.normal(0, 2, (200, 4)).astype(np.float32)
+    found = evaluate("common/math.glsl", "vec4(saturate(x.xyz), saturate(x.w))", values)
+    np.testing.assert_array_equal(found, values.clip(0, 1))
+    found = evaluate("common/math.glsl", "vec4(square(x.x), max_component(x.xyz), max_component(x.zxy), 0)", values)
+    np.testing.assert_allclose(found[:, 0], values[:, 0].astype(float) ** 2, rtol=1e-6)
+    np.testing.assert_array_equal(found[:, 1:3], np.repeat(values[:, :3].max(1)[:, None], 2, 1))
 
 
 def test_srgb_both_ways(evaluate: Evaluate) -> None:
@@ -94,31 +137,125 @@ def neutral_tone(color: np.ndarray) -> np.ndarray:
 
 
 def test_tone_curve(evaluate: Evaluate) -> None:
-    colors = (RNG.uniform(0, 1, (500, 4)) ** 3 * 20).astype(np.float32)
-    found = evaluate("common/color.glsl", "vec4(tone_neutral(x.rgb), 1)", colors)[:, :3]
-    expected = np.stack([neutral_tone(color) for color in colors[:, :3].astype(np.float64)])
+    found = evaluate("common/color.glsl", "vec4(tone_neutral(x.rgb), 1)", COLORS)[:, :3]
+    expected = np.stack([neutral_tone(color) for color in COLORS[:, :3].astype(np.float64)])
     np.testing.assert_allclose(found, expected, atol=2e-3)
     assert found.max() <= 1.0
 
 
-@pytest.mark.parametrize(("tone", "grey"), [("agx", 0.18 ** (2.2 / 2.4)), ("aces", 0.10)])
+@pytest.mark.parametrize(("tone", "grey"), [("tone_agx", 0.18 ** (2.2 / 2.4)), ("tone_aces", 0.10)])
 def test_filmic_curves_keep_greys_grey_rise_and_bring_every_light_into_range(
     evaluate: Evaluate, tone: str, grey: float
 ) -> None:
     light = np.concatenate([[0.0, 0.18], np.geomspace(1e-4, 300, 400)]).astype(np.float32)
-    greys = evaluate("common/color.glsl", f"vec4(tone_{tone}(x.rgb), 1)", np.repeat(light[:, None], 4, 1))[:, :3]
+    greys = evaluate("common/color.glsl", f"vec4({tone}(x.rgb), 1)", np.repeat(light[:, None], 4, 1))[:, :3]
     assert np.ptp(greys, axis=1).max() < 3e-3
     assert greys[0].max() < 1e-3
     assert greys[1].mean() == pytest.approx(grey, abs=0.01)  # where the makers put middle grey
     assert (np.diff(greys[2:].mean(1)) > -1e-4).all()
     assert greys[-1].min() > 0.97
-    colors = (RNG.uniform(0, 1, (500, 4)) ** 3 * 20).astype(np.float32)
-    found = evaluate("common/color.glsl", f"vec4(tone_{tone}(x.rgb), 1)", colors)[:, :3]
+    found = evaluate("common/color.glsl", f"vec4({tone}(x.rgb), 1)", COLORS)[:, :3]
     assert found.min() >= 0.0
     assert found.max() <= 1.0
     skin = np.array([[0.4, 0.15, 0.05, 1.0]], np.float32)
-    order = evaluate("common/color.glsl", f"vec4(tone_{tone}(x.rgb), 1)", skin)[0, :3]
+    order = evaluate("common/color.glsl", f"vec4({tone}(x.rgb), 1)", skin)[0, :3]
     assert order[0] > order[1] > order[2] > 0  # skin stays skin: no channel is swapped
+
+
+# x and y of primaries and white: ITU-R BT.709, BT.2020, SMPTE ST 2065-1 and S-2014-004 (AP1).
+D65, D60 = (0.3127, 0.3290), (0.32168, 0.33767)
+REC709, REC2020 = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046))
+AP1 = ((0.713, 0.293), (0.165, 0.830), (0.128, 0.044))
+
+
+def xyz_of(at: tuple[float, float]) -> np.ndarray:
+    """(3,) CIE XYZ of luminance 1."""
+    return np.array([at[0] / at[1], 1, (1 - at[0] - at[1]) / at[1]])
+
+
+def xyz_from_rgb(primaries: tuple[tuple[float, float], ...], white: tuple[float, float] = D65) -> np.ndarray:
+    """(3, 3) linear light with `primaries` to CIE XYZ."""
+    columns = np.stack([xyz_of(each) for each in primaries], 1)
+    return columns * np.linalg.solve(columns, xyz_of(white))
+
+
+def agx(light: np.ndarray) -> np.ndarray:
+    """AgX of (N, 3) linear light: Sobotka's inset and outset, Wrensch's polynomial, everything else derived."""
+    wide = np.linalg.solve(xyz_from_rgb(REC2020), xyz_from_rgb(REC709))
+    inset = [[0.856627153, 0.0951212405, 0.0482516061], [0.137318973, 0.761241991, 0.101439036]]
+    inset = np.array([*inset, [0.111898213, 0.0767994186, 0.811302369]])
+    outset = np.tile([0.11142099, 0.08719962, 0.01300342], (3, 1))
+    outset[np.diag_indices(3)] = 0.899796956, 0.875575586, 0.801379392  # of display to the curve's: its inverse is used
+    middle, stops = math.log2(0.18), np.log2(np.maximum(light @ (inset @ wide).T, 1e-10))
+    at = np.clip((stops - (middle - 10)) / 16.5, 0, 1)
+    curve = np.polynomial.Polynomial([-0.00232, 0.1191, 0.4298, -6.868, 31.96, -40.14, 15.5])(at)
+    encoded = np.maximum(curve @ np.linalg.inv(outset).T, 0)
+    return np.clip(encoded**2.2 @ np.linalg.inv(wide).T, 0, 1)
+
+
+def aces(light: np.ndarray) -> np.ndarray:
+    """Hill's curve of (N, 3) linear light in ACES' working space, less colourful by 0.96 before and 0.93 after."""
+    bradford = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+    cones = np.diag((bradford @ xyz_of(D60)) / (bradford @ xyz_of(D65)))
+    working = xyz_from_rgb(AP1, D60)
+    to_working = np.linalg.solve(working, np.linalg.solve(bradford, cones @ bradford) @ xyz_from_rgb(REC709))
+
+    def pale(share: float) -> np.ndarray:
+        return (1 - share) * np.ones((3, 1)) * working[1] + share * np.eye(3)
+
+    x = light @ (pale(0.96) @ to_working).T
+    film = (x * (x + 0.0245786) - 0.000090537) / (x * (0.983729 * x + 0.4329510) + 0.238081)
+    return np.clip(film @ (np.linalg.inv(to_working) @ pale(0.93)).T, 0, 1)
+
+
+@pytest.mark.parametrize(("call", "curve"), [("tone_agx(x.rgb)", agx), ("tone_aces(x.rgb)", aces)])
+def test_filmic_curves_of_colours(evaluate: Evaluate, call: str, curve: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Against matrices derived from the chromaticities of the spaces."""
+    found = evaluate("common/color.glsl", f"vec4({call}, 1)", COLORS)[:, :3]
+    np.testing.assert_allclose(found, curve(COLORS[:, :3].astype(float)), atol=3e-3)
+
+
+def test_five_stops_of_a_scale(evaluate: Evaluate) -> None:
+    stops = RNG.uniform(0, 1, (5, 3)).round(3)
+    t = np.linspace(-0.3, 1.3, 161)
+    listed = ", ".join(f"vec3({r}, {g}, {b})" for r, g, b in stops)
+    found = evaluate("common/color.glsl", f"vec4(scale_color(x.x, {listed}), 1)", np.repeat(t[:, None], 4, 1))
+    expected = np.stack([np.interp(t, np.linspace(0, 1, 5), each) for each in stops.T], -1)
+    np.testing.assert_allclose(found[:, :3], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("tone", ToneCurve)
+def test_light_to_display(evaluate: Evaluate, tone: ToneCurve) -> None:
+    """Exposure, tone curve, encoding, in this order; light below nothing is none."""
+    frame = np.zeros((), FRAME)
+    frame["display"][:2] = 2.0**-1.5, TONES.index(tone)
+    light = np.concatenate([COLORS, [[-1, -0.2, -3, 1], [-1, 0.5, 0.1, 1]]])
+    found = evaluate("common/display.glsl", "vec4(display_from_light(x.rgb), 1)", light, frame=frame)[:, :3]
+    exposed = np.maximum(light[:, :3].astype(float) * 2.0**-1.5, 0)
+    curves = {
+        ToneCurve.NEUTRAL: lambda rows: np.stack([neutral_tone(row) for row in rows]),
+        ToneCurve.LINEAR: lambda rows: rows,
+        ToneCurve.AGX: agx,
+        ToneCurve.ACES: aces,
+    }
+    np.testing.assert_allclose(found, srgb_from_linear(curves[tone](exposed).clip(0, 1)), atol=4e-3)
+
+
+def test_equirect_agrees_with_the_picture_of_an_environment(evaluate: Evaluate) -> None:
+    height, width = 16, 32
+    directions, _ = equirect_directions(height, width)
+    inputs = np.concatenate([directions, np.zeros((height, width, 1))], -1)
+    found = evaluate("common/equirect.glsl", "vec4(equirect_from_direction(x.xyz), 0, 1)", inputs)[..., :2]
+    row, column = np.mgrid[:height, :width]
+    np.testing.assert_allclose(found, np.stack([(column + 0.5) / width, (row + 0.5) / height], -1), atol=1e-4)
+
+
+def test_tiles_of_the_atlas(evaluate: Evaluate) -> None:
+    """The middle of texel (i, j) inside the border of a tile is the middle of that texel of the atlas."""
+    i, j, tile = RNG.integers(0, 126, 300), RNG.integers(0, 126, 300), RNG.integers(0, 7, 300)
+    inputs = np.stack([(i + 0.5) / 126, (j + 0.5) / 126, tile, tile], -1)
+    found = evaluate("common/octahedron.glsl", "vec4(atlas_uv(x.xy, x.z), 0, 1)", inputs)[:, :2] * (512, 256)
+    np.testing.assert_allclose(found, np.stack([tile % 4 * 128 + 1 + i, tile // 4 * 128 + 1 + j], -1) + 0.5, atol=1e-3)
 
 
 def test_octahedron_agrees_with_numpy_and_inverts(evaluate: Evaluate) -> None:
@@ -173,9 +310,8 @@ def test_lobes_keep_their_energy(evaluate: Evaluate, context: moderngl.Context, 
                 "lighting/surface.glsl", f"vec4(lobes(x.z, {alpha}, x.x, x.w, x.y))", inputs, defines=defines
             )
             albedo = float((found[:, 0] * light[:, 2] * weight).sum())
-            table.use(1)
             sampled = evaluate(
-                "lighting/surface.glsl", f"lobes_dfg(x.z, {alpha}, x.w)", inputs[:1], {"t_dfg": 1}, defines
+                "lighting/surface.glsl", f"lobes_dfg(x.z, {alpha}, x.w)", inputs[:1], {"t_dfg": table}, defines
             )[0]
             assert albedo == pytest.approx(sampled[0] + sampled[1], rel=0.01)
             assert albedo <= 1.0

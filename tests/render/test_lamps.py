@@ -115,8 +115,7 @@ def test_a_rectangle_in_the_lobe_agrees_with_integration(
     eye = "vec3(-sqrt(1.0 - x.x * x.x), 0.0, x.x)"
     call = f"vec4(lobe_form_factor(vec3(0, 0, 1), {eye}, cosine_from_lobe(x.x, x.y), {CORNERS}))"
     table = ltc_texture(context)
-    table.use(1)
-    found = evaluate("lighting/lamps.glsl", call, inputs, samplers={"t_ltc": 1}, **uniforms(corners))[:, 0]
+    found = evaluate("lighting/lamps.glsl", call, inputs, samplers={"t_ltc": table}, **uniforms(corners))[:, 0]
     table.release()
     error = np.abs(found * strength - expected)  # of a white mirror; skin reflects a thirtieth of it
     assert error[:3].max() < 0.05

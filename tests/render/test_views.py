@@ -56,10 +56,12 @@ def as_part(identity: Identity, part: Part) -> Identity:
 # --- functions --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "stops"), [("sequential", SEQUENTIAL_SRGB), ("diverging", DIVERGING_SRGB)])
+@pytest.mark.parametrize(
+    ("name", "stops"), [("sequential_color", SEQUENTIAL_SRGB), ("diverging_color", DIVERGING_SRGB)]
+)
 def test_colour_scales_are_those_of_the_colour_bar(evaluate: Evaluate, name: str, stops: np.ndarray) -> None:
     t = np.linspace(-0.2, 1.2, 300, dtype=np.float32)
-    found = evaluate("common/color.glsl", f"vec4({name}_color(x.x), 1)", np.repeat(t[:, None], 4, 1))[:, :3]
+    found = evaluate("common/color.glsl", f"vec4({name}(x.x), 1)", np.repeat(t[:, None], 4, 1))[:, :3]
     np.testing.assert_allclose(found, scale_colors(t, stops), atol=1e-5)
     np.testing.assert_allclose(scale_colors(np.linspace(0, 1, 5), stops), stops, atol=1e-6)
 

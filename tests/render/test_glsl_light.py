@@ -304,6 +304,27 @@ def test_light_through_a_slab(evaluate: Evaluate, upload: Upload) -> None:
         np.testing.assert_allclose(found[sure], expected[sure], rtol=0.02, atol=1e-4)
 
 
+@pytest.mark.parametrize(("right", "up", "entry"), [(0.8125, 0.4375, 0.47), (0.4375, 0.8125, 0.45)])
+def test_light_enters_above_the_place_that_is_looked_at(
+    evaluate: Evaluate, upload: Upload, right: float, up: float, entry: float
+) -> None:
+    """In the map of a light, 0..1 to the right and up."""
+    atlas = np.zeros((2, 8, 3, 8))
+    atlas[0, 5:, 0], atlas[0, :, 0, 5:] = 0.45, 0.47
+    texture = upload(atlas.reshape(16, 24), nearest=True, depth="")
+    centre, radius = BALL
+    towards = np.array(BEHIND[0].towards)
+    across = unit(np.cross([0.0, 1.0, 0.0], towards))
+    above = np.cross(towards, across)
+    point = centre + (right - 0.5) * 2 * radius * across + (up - 0.5) * 2 * radius * above
+    point -= ((entry - 0.5) * 2 * radius + 0.002) * towards  # 2 mm behind where light enters
+    call = f"vec4(light_through(0, x.xyz, {vec3(-towards)}), 1)"
+    found = evaluate(
+        "lighting/transmission.glsl", call, rows(*point[:, None]), {"t_thickness": texture}, frame=lit_by(BEHIND[0])
+    )
+    np.testing.assert_allclose(found[0, :3], through(np.array([0.002]))[0], rtol=0.03)
+
+
 def test_light_through_a_slab_from_all_directional_lights(evaluate: Evaluate, upload: Upload) -> None:
     """Where the surface looks away from a light, irradiance enters the far side as through a surface turned around."""
     thickness = 0.0015

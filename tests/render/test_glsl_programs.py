@@ -199,6 +199,9 @@ def test_the_maps_of_the_skin_with_and_without_a_change(evaluate: Evaluate, maps
     np.testing.assert_allclose(changed[0][:3], CHANGED_ALBEDO, atol=1e-3)
     np.testing.assert_allclose(changed[1], [*CHANGED_SPECULAR, SPECULAR[3] + 0.5 * CHANGE[0, 3]], atol=1e-3)
     np.testing.assert_allclose(changed[2][:2], MAPS["t_slope"] + 0.5 * CHANGE[2, :2], atol=1e-4)
+    samplers, defines = taken(maps, "t_change"), ("SKIN", "CHANGES 1")
+    rough = evaluate(HEAD, "maps.specular", inputs, samplers, defines, before=before, u_weight=20.0)[0, 3]
+    assert rough == 1
 
 
 # --- geometry

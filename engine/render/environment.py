@@ -83,13 +83,14 @@ def _read_equirect(path: str) -> np.ndarray:
     image = np.asarray(pixels, np.float32).reshape(spec.height, spec.width, -1)
     if image.shape[2] < 3:
         image = np.repeat(image[..., :1], 3, axis=2)
-    if not np.isfinite(image).all():
+    least, most = float(image.min()), float(image.max())  # NaN where there is one
+    if not np.isfinite((least, most)).all():
         raise FileFormatError(f"light '{path}': expected finite radiance, found NaN or infinity; repair the picture")
-    if image.min() < 0:
-        raise FileFormatError(f"light '{path}': expected radiance of 0 or more, found {image.min():.3g}; clip it at 0")
-    if image.max() > _BRIGHTEST:
+    if least < 0:
+        raise FileFormatError(f"light '{path}': expected radiance of 0 or more, found {least:.3g}; clip it at 0")
+    if most > _BRIGHTEST:
         raise FileFormatError(
-            f"light '{path}': expected radiance up to {_BRIGHTEST:.0e}, found {image.max():.3g}; repair the picture"
+            f"light '{path}': expected radiance up to {_BRIGHTEST:.0e}, found {most:.3g}; repair the picture"
         )
     return _shrunk(image)
 
@@ -107,8 +108,9 @@ def _shrunk(image: np.ndarray) -> np.ndarray:
     if down == across == 1:
         return image
     rows, columns = height // down, width // across
-    blocks = image[: rows * down, : columns * across].reshape(rows, down, columns, across, 3)
-    return np.ascontiguousarray(blocks.mean(axis=(1, 3), dtype=np.float64).astype(np.float32))
+    whole = image[: rows * down, : columns * across]
+    summed = whole.reshape(rows, down, -1).sum(axis=1)  # rows first: several times as fast as both at once
+    return summed.reshape(rows, columns, across, 3).sum(axis=2) / np.float32(down * across)
 
 
 def irradiance_tile(radiance: np.ndarray, side: int = TILE) -> np.ndarray:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import json
 import math
+import platform
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -201,8 +203,9 @@ class Tolerance:
     """... but for this share of the pixels."""
 
 
-SAME, ALIKE = Tolerance(flip=0.002, levels=3), Tolerance(flip=0.02)
-"""On the driver of the goldens; on any other."""
+SAME, ROUNDED, ALIKE = Tolerance(flip=0.002, levels=3), Tolerance(flip=0.02, levels=3), Tolerance(flip=0.02)
+"""On driver and processor of the goldens; with its approximate reciprocals on another make of processor; on any other
+driver."""
 
 
 def difference(found: np.ndarray, golden: np.ndarray, tolerance: Tolerance) -> str:
@@ -221,8 +224,24 @@ def difference(found: np.ndarray, golden: np.ndarray, tolerance: Tolerance) -> s
 
 
 def driver(context: moderngl.Context) -> dict[str, str]:
-    """What draws: the version strings that pictures depend on."""
-    return {name: context.info[name] for name in ("GL_RENDERER", "GL_VERSION")}
+    """What draws: the version strings that pictures depend on, and the make of the processor."""
+    return {name: context.info[name] for name in ("GL_RENDERER", "GL_VERSION")} | {"processor": processor()}
+
+
+def processor() -> str:
+    """Vendor, family and model on Linux; else what Python knows."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text("utf-8").splitlines() if about.is_file() else []
+    known = dict(re.split(r"\s*:\s*", line, maxsplit=1) for line in lines if ":" in line)
+    names = [known[name] for name in ("vendor_id", "cpu family", "model") if name in known]
+    return " ".join(names) or platform.processor()
+
+
+def tolerance(here: dict[str, str], there: dict[str, str]) -> Tolerance:
+    """What may differ where `here` draws and `there` drew."""
+    if here == there:
+        return SAME
+    return ROUNDED if {**here, "processor": ""} == {**there, "processor": ""} else ALIKE
 
 
 def kept() -> dict[str, dict[str, str]]:
@@ -233,7 +252,7 @@ def verdict(name: str, found: np.ndarray, here: dict[str, str], folder: Path) ->
     """What is wrong with `found`, drawn by the driver `here`, beside the golden `name`, and what to do about it; ''
     where it may pass. Where it may not, the picture and its difference go into `folder`."""
     known, golden = kept(), read_rgb(FOLDER / f"{name}.png")
-    problem = difference(found, golden, SAME if here == known["driver"] else ALIKE)
+    problem = difference(found, golden, tolerance(here, known["driver"]))
     if not problem:
         return ""
     write_png(folder / "found.png", found)
@@ -302,6 +321,7 @@ def test_who_finds_a_difference_is_told_where_it_is_and_what_to_do(tmp_path: Pat
     assert verdict("studio", golden, known, tmp_path) == ""
     assert verdict("studio", speck, {**known, "GL_VERSION": "another"}, tmp_path) == ""
     assert not list(tmp_path.iterdir())
+    assert verdict("studio", speck, {**known, "processor": "another"}, tmp_path)
     told = verdict("studio", speck, known, tmp_path)
     assert REDRAW in told
     assert str(tmp_path) in told

@@ -33,8 +33,10 @@ def assemble(
     eye_srgb: np.ndarray,
     known_maps: frozenset[str],
     provenance: Provenance,
+    own_vertices: int | None = None,
 ) -> Identity:
-    """An identity of `pieces`; the first is the head file's own mesh, the rest travel beside it."""
+    """An identity of `pieces`; the first is the head file's own mesh, of which `own_vertices` (default: all) are the
+    file's; the rest travel beside it."""
     vertex_start = np.cumsum([0] + [len(piece.positions_m) for piece in pieces])
     uv_start = np.cumsum([0] + [len(piece.uvs) for piece in pieces])
     topology = Topology(
@@ -43,7 +45,7 @@ def assemble(
         np.concatenate([piece.uv_faces + start for piece, start in zip(pieces, uv_start, strict=False)]),
         np.concatenate([piece.parts for piece in pieces]),
         int(vertex_start[-1]),
-        len(pieces[0].positions_m),
+        len(pieces[0].positions_m) if own_vertices is None else own_vertices,
     )
     positions = np.concatenate([piece.positions_m for piece in pieces])
     occlusion = inner_occlusion(topology, positions)

@@ -11,6 +11,7 @@ import numpy as np
 from engine.face import skin
 from engine.face.assemble import Piece, assemble, constant_parts
 from engine.face.eyes import eyeball, paint_eye
+from engine.face.seam import Seam, back_seam
 from engine.face.teeth import dental_arches
 from engine.identity import Identity, Provenance, ReflectanceMaps
 from engine.mesh import Part
@@ -45,7 +46,7 @@ def grow_identity(
     provenance: Provenance,
 ) -> Identity:
     """A whole head on the built-in skin mesh: (V, 3) skin positions and (2, 3) eye centres (left, right), metres, with
-    mouth bag, sockets, eyeballs and teeth grown to fit; `maps` in the canonical layout, all known."""
+    mouth bag, sockets, eyeballs and teeth grown to fit, the back closed; `maps` in the canonical layout, all known."""
     head = _head(skin_m)
     rims = _rims()[1:]  # the subject's right eye comes first, as on the image
     eyes = [
@@ -54,11 +55,12 @@ def grow_identity(
     ]
     return assemble(
         name=name,
-        pieces=[head, *eyes, *dental_arches(head)],
+        pieces=[_closed(head), *eyes, *dental_arches(head)],
         maps=maps,
         eye_srgb=paint_eye(eye_seed),
         known_maps=frozenset({"diffuse", "specular", "roughness", "normal"}),
         provenance=provenance,
+        own_vertices=len(head.positions_m),
     )
 
 
@@ -103,8 +105,8 @@ def _head(skin_m: np.ndarray) -> Piece:
     parts = [constant_parts(len(faces), Part.SKIN)]
     vertex_count, uv_count = len(skin_m), len(uvs[0])
     # texture places of the inner walls: mouth bag in the left corner chart, sockets in the small ones beside it
-    spots = ((0.055, 0.06), (0.142, 0.03), (0.858, 0.03))
-    for rim, part, spot in zip(_rims(), (Part.MOUTH, Part.SOCKET, Part.SOCKET), spots, strict=True):
+    spots = ((0.055, 0.06, 0.024), (0.134, 0.022, 0.016), (0.866, 0.022, 0.016))
+    for rim, part, (u, v, largest) in zip(_rims(), (Part.MOUTH, Part.SOCKET, Part.SOCKET), spots, strict=True):
         rings = _bag_rings(skin_m[rim]) if part is Part.MOUTH else _socket_rings(skin_m[rim])
         ids = np.concatenate(
             [rim[None], vertex_count + np.arange(rings[0].size // 3 * len(rings)).reshape(len(rings), -1)]
@@ -117,8 +119,8 @@ def _head(skin_m: np.ndarray) -> Piece:
         joined = np.concatenate([skin_m[rim], *rings])
         wall_faces = _facing_inside(joined, wall_faces)
         angle = np.linspace(0, 2 * np.pi, ids.shape[1], endpoint=False)
-        radius = np.linspace(0.024, 0.004, len(ids))[:, None]
-        ring_uv = np.stack([spot[0] + radius * np.cos(angle), spot[1] + radius * np.sin(angle)], -1).reshape(-1, 2)
+        radius = np.linspace(largest, 0.004, len(ids))[:, None]
+        ring_uv = np.stack([u + radius * np.cos(angle), v + radius * np.sin(angle)], -1).reshape(-1, 2)
         positions.append(np.concatenate(rings))
         all_faces.append(ids.ravel()[wall_faces])
         uv_faces.append(uv_count + wall_faces)
@@ -132,6 +134,31 @@ def _head(skin_m: np.ndarray) -> Piece:
         np.concatenate(uvs),
         np.concatenate(uv_faces),
         np.concatenate(parts),
+    )
+
+
+@lru_cache(maxsize=1)
+def _seam() -> Seam:
+    model = _model()
+    return back_seam(skin_uv(), model["faces"].astype(np.int64), model["mean_mm"][:-2].astype(np.float64) / 1000)
+
+
+def _closed(head: Piece) -> Piece:
+    """`head` with the two sides of its skin joined from the crown to the neck; the joining vertices come last.
+
+    They are not the head's own: they have no one place in the canonical layout, and follow what moves around them.
+    """
+    seam, skin = _seam(), len(skin_uv())
+
+    def placed(faces: np.ndarray, count: int) -> np.ndarray:
+        return np.where(faces >= skin, faces - skin + count, faces)
+
+    return Piece(
+        np.concatenate([head.positions_m, seam.positions_m(head.positions_m[:skin])]),
+        np.concatenate([head.faces, placed(seam.faces, len(head.positions_m))]),
+        np.concatenate([head.uvs, seam.uvs]),
+        np.concatenate([head.uv_faces, placed(seam.uv_faces, len(head.uvs))]),
+        np.concatenate([head.parts, constant_parts(len(seam.faces), Part.SKIN)]),
     )
 
 

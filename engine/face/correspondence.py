@@ -60,7 +60,8 @@ def _read_off(topology: Topology) -> Correspondence | None:
     parts = layout.canonical_parts(topology.uvs, topology.uv_faces[head])
     if parts is None:
         return None
-    skin = topology.face_parts == PARTS.index(Part.SKIN)
+    # a seam that was added has coordinates on both sides of the chart: it is not looked up but follows its neighbours
+    skin = head & (topology.face_parts == PARTS.index(Part.SKIN))
     vertex_uv = np.full((topology.vertex_count, 2), np.nan, np.float32)
     vertex_uv[topology.faces[skin].ravel()] = topology.uvs[topology.uv_faces[skin].ravel()]
     vertices = np.flatnonzero(np.isfinite(vertex_uv[:, 0]))

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from engine.color import bytes_from_unit, linear_from_srgb, luminance, srgb_from_linear
 from engine.face import regions
+from engine.face.layout import beyond_seam
 from engine.face.noise import band_noise, gaussian_blur
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
@@ -155,10 +157,26 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
         melanin = melanin + traits.freckles * (
             spots + np.clip(band_noise(rng, size, 80) - 1.7, 0, 1) * soft["nose_tip"]
         )
+    melanin, haemoglobin = _meeting(melanin), _meeting(haemoglobin)
     for _ in range(int(rng.poisson(5))):
         x, y = rng.uniform(0.25, 0.75), rng.uniform(0.2, 0.85)
         melanin = melanin + _spot(size, x, y, rng.uniform(0.0012, 0.0026)) * rng.uniform(0.6, 1.4)
     return np.maximum(melanin, 0.02), np.maximum(haemoglobin, 0.02)
+
+
+def _meeting(values: np.ndarray) -> np.ndarray:
+    """(size, size) `values` equal on both sides of the seam at the back: near it they go over into their mirror image
+    by half."""
+    return values + _seam_share(len(values)) * (values[:, ::-1] - values)
+
+
+@lru_cache(maxsize=4)
+def _seam_share(size: int) -> np.ndarray:
+    """(size, size) float32 0.5 on the seam at the back of the head and beyond it, falling to 0 over 0.06 inside."""
+    small = min(size, 128)
+    v, u = (np.mgrid[0:small, 0:small].reshape(2, -1) + 0.5) / small
+    outside = beyond_seam(np.stack([u, v], -1))[0].reshape(small, small)
+    return resize_bilinear(0.5 * np.exp(-((np.minimum(outside, 0) / 0.03) ** 2)), (size, size)).astype(np.float32)
 
 
 def _pores(size: int, rng: np.random.Generator) -> np.ndarray:
@@ -277,7 +295,10 @@ def inner_charts(size: int) -> np.ndarray:
     """(size, size) bool: the corners of the layout that hold the mouth bag and the eye sockets."""
     y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
     corner = ((y < 0.13) & (np.abs(x - 0.5) > 0.325)) & (regions.distance("hairless", size) > 0.05)
-    return corner & ((np.abs(x - 0.5) > 0.385) | (y < 0.06))
+    corner &= (np.abs(x - 0.5) > 0.385) | (y < 0.06)
+    # the skin ends at the seam; what lies a little beyond it is seen too
+    corner[corner] = beyond_seam(np.stack([x[corner], y[corner]], -1))[0] > 0.012
+    return corner
 
 
 def _gloss(size: int, rng: np.random.Generator, pores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -82,3 +82,14 @@ def test_blur_is_a_gaussian() -> None:
     wanted = np.exp(-((y - 32) ** 2 + (x - 24) ** 2) / 8) / (8 * np.pi)
     assert np.abs(blurred - wanted).max() < 1e-5
     assert blurred.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_places_along_the_seam_are_found_again() -> None:
+    along = np.linspace(0.05, 1.2, 40)
+    for outside in (-0.004, 0.004):
+        uv = layout.seam_uv(along, np.full(40, outside))
+        for side in (uv, uv * (-1, 1) + (1, 0)):
+            found, place = layout.beyond_seam(side)
+            np.testing.assert_allclose(found, outside, atol=2e-4)
+            np.testing.assert_allclose(place, along, atol=2e-3)
+    assert layout.beyond_seam(np.array([[0.5, 0.5]]))[0][0] == pytest.approx(-0.475, abs=0.02)

@@ -92,6 +92,10 @@ vec3 mapped_normal(vec3 n, vec2 slope) {
     return normalize(n + sides * (slope.x * grow_u * inversesqrt(u2) - slope.y * grow_v * inversesqrt(v2)));
 }
 
+// Where a sample lies alone at the edge of a triangle, these are read in the middle of the pixel, outside of the triangle.
+float occlusion_here() { return saturate(v_still.x); }
+vec3 reach_here() { return saturate(v_reach); }
+
 #if defined(SKIN)
 struct Maps {
     vec3 albedo;                   // linear
@@ -128,7 +132,7 @@ Surface part_surface(vec3 n) {
     float scatters = u_material.z;
     #endif
     return Surface(maps.albedo, f0, roughness, mapped, n, scatters * SCATTER_SMOOTHING, scatters * max(v_still.y, 1.0),
-                   v_still.x, v_reach, v_sky);
+                   occlusion_here(), reach_here(), v_sky);
 }
 #elif defined(EYE)
 // The cornea is a smaller ball (7.8 mm) on the eyeball (12 mm), the iris behind it a shallow bowl: highlights gather
@@ -141,13 +145,13 @@ Surface part_surface(vec3 n) {
     vec3 bowl = mapped_normal(n, off_axis * (-1.8 * cornea));
     const float lashes = 0.8;      // they are not drawn, but they shade
     // F0 of cornea and tears, n = 1.376
-    return Surface(albedo, vec3(0.025), 0.12, bulge, bowl, vec3(1.0), 40.0 * u_material.z, v_still.x * lashes, v_reach * lashes, v_sky);
+    return Surface(albedo, vec3(0.025), 0.12, bulge, bowl, vec3(1.0), 40.0 * u_material.z, occlusion_here() * lashes, reach_here() * lashes, v_sky);
 }
 #else
 // One material for a whole part that no map describes: gums and tongue, teeth, socket. See engine/render/passes.py.
 Surface part_surface(vec3 n) {
-    return Surface(u_tissue.rgb, vec3(u_tissue_depth.x), u_tissue.a, n, n, vec3(0.0), u_tissue_depth.y * u_material.z, v_still.x,
-                   v_reach, open_sky(n));
+    return Surface(u_tissue.rgb, vec3(u_tissue_depth.x), u_tissue.a, n, n, vec3(0.0), u_tissue_depth.y * u_material.z, occlusion_here(),
+                   reach_here(), open_sky(n));
 }
 #endif
 

@@ -502,3 +502,24 @@ def test_pores_seen_from_afar_make_skin_rougher_not_glittering(renderer: Rendere
     assert bright.sum() > 10
     off = np.abs(found - true)[bright].mean()
     assert off < 0.35 * np.abs(flat - true)[bright].mean()
+
+
+def test_a_sample_alone_at_an_edge_is_no_firefly(context: moderngl.Context, renderer: Renderer) -> None:
+    """The middle of its pixel lies outside of the triangle, where an occlusion that falls to 0 at a corner is below 0."""
+    identity = make_head(size=16, rings=8, segments=10)
+    rng = np.random.default_rng(2)
+    deep = np.where(rng.random(len(identity.occlusion)) < 0.5, 0.0, 1.0).astype(np.float32)
+    project = scened(new_project(replace(identity, occlusion=deep)), key_light=Lamp(irradiance=2.0, yaw_rad=0.8))
+    size = (160, 120)
+    color, depth = context.renderbuffer(size, 4, samples=4), context.depth_renderbuffer(size, samples=4)
+    target, whole = context.framebuffer([color], depth), context.simple_framebuffer(size)
+    for turn in range(8):
+        camera = replace(project.scene.camera, yaw_rad=0.2 * turn)
+        turned = replace(project, scene=replace(project.scene, camera=camera))
+        renderer.draw(turned, target, size, quality=Quality.STILL)
+        context.copy_framebuffer(whole, target)
+        shown = np.frombuffer(whole.read(components=3, alignment=1), np.uint8).reshape(-1, 3)
+        assert (shown.min(axis=1) > 240).sum() == 0
+    renderer.idle.use()
+    for made in (target, whole, color, depth):
+        made.release()

@@ -1,0 +1,49 @@
+"""The window with one head in an expression, as it stands on a screen.
+
+xvfb-run -s "-screen 0 1600x1100x24" python scripts/picture_of_window.py builtin:7 window.png
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import QSettings, QTimer
+
+from engine.diffusion.request import GenerateRequest
+from engine.expression_cache import generate_cached
+from engine.io.open import open_project
+from engine.render.presets import with_preset
+from engine.vocabulary import NAMES
+from viewer.app import make_application, make_window
+
+WEIGHTS = {"Brows Up": 0.55, "Lip Corner Puller": 0.8, "Jaw Open": 0.12}
+SIZE = (1500, 980)
+REST_MS = 6000
+
+
+def main() -> int:
+    """Grab the window of PATH into PNG once it stands still."""
+    path, out = sys.argv[1], Path(sys.argv[2])
+    project = open_project(path)
+    *_, last = generate_cached(GenerateRequest(project.identity, tuple(NAMES)))
+    assert last.result is not None
+    scene = with_preset(project.scene, "Three-Point")
+    camera = replace(scene.camera, distance_m=0.78 * scene.camera.distance_m, yaw_rad=math.radians(22))
+    project = replace(project, expressions=last.result, weights=WEIGHTS, scene=replace(scene, camera=camera))
+    application = make_application()
+    with tempfile.TemporaryDirectory() as folder:
+        window = make_window(project, QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat))
+        window.resize(*SIZE)
+        window.show()
+        QTimer.singleShot(REST_MS, lambda: (window.grab().save(str(out)), application.quit()))
+        application.exec()
+        window.finish()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

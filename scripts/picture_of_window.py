@@ -29,10 +29,10 @@ def main() -> int:
     """Grab the window of PATH into PNG once it stands still."""
     path, out = sys.argv[1], Path(sys.argv[2])
     project = open_project(path)
-    *_, last = generate_cached(GenerateRequest(project.identity, tuple(NAMES)))
+    *_, last = generate_cached(GenerateRequest(project.identity, tuple(NAMES[1:])))
     assert last.result is not None
     scene = with_preset(project.scene, "Three-Point")
-    camera = replace(scene.camera, distance_m=0.78 * scene.camera.distance_m, yaw_rad=math.radians(22))
+    camera = replace(scene.camera, distance_m=0.9 * scene.camera.distance_m, yaw_rad=math.radians(22))
     project = replace(project, expressions=last.result, weights=WEIGHTS, scene=replace(scene, camera=camera))
     application = make_application()
     with tempfile.TemporaryDirectory() as folder:

@@ -505,7 +505,7 @@ def test_pores_seen_from_afar_make_skin_rougher_not_glittering(renderer: Rendere
 
 
 def test_a_sample_alone_at_an_edge_is_no_firefly(context: moderngl.Context, renderer: Renderer) -> None:
-    """The middle of its pixel lies outside of the triangle, where an occlusion that falls to 0 at a corner is below 0."""
+    """The middle of its pixel is outside of the triangle: occlusion that falls to 0 at a corner is below 0 there."""
     identity = make_head(size=16, rings=8, segments=10)
     rng = np.random.default_rng(2)
     deep = np.where(rng.random(len(identity.occlusion)) < 0.5, 0.0, 1.0).astype(np.float32)

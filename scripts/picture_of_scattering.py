@@ -1,7 +1,7 @@
-"""Makes docs/pictures/scattering.png: light inside the skin off, pre-integrated, spread on the screen; an ear lit from
+"""Makes docs/pictures/scattering.jpg: light inside the skin off, pre-integrated, spread on the screen; an ear lit from
 behind without and with it.
 
-python scripts/picture_of_scattering.py builtin:7 docs/pictures/scattering.png
+python scripts/picture_of_scattering.py builtin:7 docs/pictures/scattering.jpg
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import OpenImageIO as oiio
+from PIL import Image
 
-from engine.io.images import write_png
 from engine.io.open import open_project
 from engine.render.context import standalone_context
 from engine.render.offscreen import render_image
@@ -27,7 +27,7 @@ LABEL_PX = 15
 
 
 def main() -> int:
-    """Write the strip of PATH to PNG."""
+    """Write the strip of PATH to a picture."""
     path, out = sys.argv[1], Path(sys.argv[2])
     project = open_project(path)
     face = _seen(project.scene, (0.012, -0.012), 2.6, 18, Lamp(True, math.radians(-52), 0.45, irradiance=2.8), -2.6)
@@ -45,7 +45,7 @@ def main() -> int:
         shown = replace(project, scene=scene)
         strip.append(_labelled(render_image(shown, WIDTH, HEIGHT, quality=quality, renderer=renderer), label))
     renderer.release()
-    write_png(out, np.concatenate(strip, axis=1))
+    Image.fromarray(np.concatenate(strip, axis=1)).save(out, quality=90)  # quality matters to JPEG alone
     return 0
 
 

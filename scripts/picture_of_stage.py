@@ -1,6 +1,6 @@
 """One head in the light stage: lamps one at a time, full-on, the three gradients.
 
-python scripts/picture_of_stage.py builtin:7 docs/pictures/olat.png
+python scripts/picture_of_stage.py builtin:7 docs/pictures/olat.jpg
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from engine.io.images import write_png
 from engine.io.open import open_project
 from engine.render.camera import direction
 from engine.render.offscreen import own_renderer, render_image
@@ -46,7 +46,7 @@ def main() -> None:
             for stage in stages
         ]
     rows = [np.concatenate(strip[first : first + COLUMNS], axis=1) for first in range(0, len(strip), COLUMNS)]
-    write_png(args.out, np.concatenate(rows, axis=0))
+    Image.fromarray(np.concatenate(rows, axis=0)).save(args.out, quality=90)  # quality matters to JPEG alone
 
 
 if __name__ == "__main__":

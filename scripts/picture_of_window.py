@@ -1,6 +1,6 @@
 """The window with one head in an expression, as it stands on a screen.
 
-xvfb-run -s "-screen 0 1600x1100x24" python scripts/picture_of_window.py builtin:7 window.png
+xvfb-run -s "-screen 0 1600x1100x24" python scripts/picture_of_window.py builtin:7 docs/pictures/window.jpg
 """
 
 from __future__ import annotations

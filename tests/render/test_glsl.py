@@ -91,6 +91,19 @@ def test_normals_that_turn_inside_a_pixel_widen_the_lobe(evaluate: Evaluate, slo
     np.testing.assert_allclose(found, min(alpha**2 + min(2 * variance, 0.18), 1) ** 0.5, rtol=1e-3)
 
 
+def test_steps_of_a_normal_widen_the_lobe(evaluate: Evaluate) -> None:
+    """From any two steps, whatever the neighbours in the picture are; x: alpha and how the steps are stretched."""
+    dx, dy = np.array([0.3, -0.1, 0.2]), np.array([0.0, 0.2, -0.1])
+    inputs = np.concatenate([RNG.uniform((0.002, 0, 0, 0), (1, 1, 1, 0), (300, 4)), [[0.3, 0, 0, 0], [0.98, 2, 2, 0]]])
+    call = "vec4(widened_alpha(x.x, x.y * vec3(0.3, -0.1, 0.2), x.z * vec3(0.0, 0.2, -0.1)))"
+    found = evaluate("lighting/ggx.glsl", call, inputs)[:, 0]
+    variance = 0.25 * (inputs[:, 1] ** 2 * (dx @ dx) + inputs[:, 2] ** 2 * (dy @ dy))
+    expected = np.sqrt(np.minimum(inputs[:, 0] ** 2 + np.minimum(2 * variance, 0.18), 1))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert found[-2] == pytest.approx(0.3, rel=1e-5)
+    assert found[-1] == 1
+
+
 def test_alpha_has_a_floor(evaluate: Evaluate) -> None:
     found = evaluate("lighting/ggx.glsl", "vec4(alpha_from_roughness(x.x))", np.array([[0, 0, 0, 0], [0.5, 0, 0, 0]]))
     np.testing.assert_allclose(found[:, 0], [0.045**2, 0.25], rtol=1e-4)

@@ -115,7 +115,7 @@ def sky(context: moderngl.Context) -> Iterator[moderngl.Texture]:
     """The atlas of SKY."""
     cache = EnvironmentCache(context)
     directions, _ = equirect_directions(128, 256)
-    yield cache.picture((SKY[0] + (directions @ AXIS)[..., None] * SKY[1]).astype(np.float32), "sky")
+    yield cache.picture((SKY[0] + (directions @ AXIS)[..., None] * SKY[1]).astype(np.float32), "sky").atlas
     cache.release()
 
 
@@ -196,20 +196,24 @@ def test_what_occluders_hide_of_the_lobe(evaluate: Evaluate) -> None:
     np.testing.assert_allclose(ends[:, :2], np.tile([1.0, 0.0], (400, 1)), atol=1e-5)
 
 
-def test_light_that_bounces_in_a_crevice(evaluate: Evaluate) -> None:
-    """The published cubic: at least what one bounce leaves, nothing more on black, and for skin near the
-    sum of a series of bounces that each leave the crevice with the same probability."""
-    occlusion, albedo = RNG.uniform(0, 1, (2, 400))
-    call = "vec4(colored_occlusion(x.x, vec3(x.y, 0, 1)), 1)"
-    found = evaluate("lighting/environment.glsl", call, rows(occlusion, albedo))
+def in_crevice(visibility: np.ndarray, albedo: np.ndarray) -> np.ndarray:
+    """The cubic of Jimenez et al. 2016, eq. 5."""
     a, b, c = 2.0404 * albedo - 0.3324, -4.7951 * albedo + 0.6417, 2.7552 * albedo + 0.6903
-    np.testing.assert_allclose(
-        found[:, 0], np.maximum(occlusion, a * occlusion**3 + b * occlusion**2 + c * occlusion), atol=1e-5
-    )
-    assert (found[:, :3] >= occlusion[:, None] - 1e-5).all()
-    np.testing.assert_allclose(found[:, 1], occlusion, atol=1e-5)
+    return np.maximum(visibility, a * visibility**3 + b * visibility**2 + c * visibility)
+
+
+def test_light_that_bounces_in_a_crevice(evaluate: Evaluate) -> None:
+    """The published cubic of each channel's own visibility: at least what one bounce leaves, nothing more on black, and
+    for skin near the sum of a series of bounces that each leave the crevice with the same probability."""
+    visibility, albedo = RNG.uniform(0, 1, (400, 3)), RNG.uniform(0, 1, 400)
+    call = "vec4(colored_occlusion(x.xyz, vec3(x.w, 0, 1)), 1)"
+    found = evaluate("lighting/environment.glsl", call, rows(*visibility.T, albedo))[:, :3]
+    albedos = np.stack([albedo, 0 * albedo, 0 * albedo + 1], -1)
+    np.testing.assert_allclose(found, in_crevice(visibility, albedos), atol=1e-5)
+    assert (found >= visibility - 1e-5).all()
+    np.testing.assert_allclose(found[:, 1], visibility[:, 1], atol=1e-5)
     skin = albedo < 0.8
-    series = occlusion / (1 - albedo * (1 - occlusion))
+    series = visibility[:, 0] / (1 - albedo * (1 - visibility[:, 0]))
     np.testing.assert_allclose(found[skin, 0], series[skin], atol=0.12)
 
 
@@ -293,7 +297,7 @@ def test_light_through_a_slab(evaluate: Evaluate, upload: Upload) -> None:
     for light, entry in ((0, 0.5), (5, 0.49)):
         found = evaluate(
             "lighting/transmission.glsl",
-            f"vec4(light_through({light}, x.xyz, {vec3(normal)}), 1)",
+            f"vec4(light_through({light}, x.xyz, {vec3(normal)}, {vec3(-normal)}), 1)",
             rows(*points.T),
             {"t_thickness": texture},
             frame=frame,
@@ -358,7 +362,7 @@ def test_light_through_a_slab_from_all_directional_lights(evaluate: Evaluate, up
 
 STRUCT = (
     "Surface s = Surface(vec3({albedo}), vec3({f0}), {roughness}, {normal}, {smooth}, vec3({smoothing}), "
-    "{curvature}, {occlusion}, {sky});"
+    "{curvature}, {occlusion}, vec3({reach}), {sky});"
 )
 
 
@@ -373,6 +377,7 @@ def surface(**changes: object) -> str:
         "smoothing": 0.0,
         "curvature": 0.0,
         "occlusion": 1.0,
+        "reach": 1.0,
         "sky": "vec4(0, 0, 0.75, 0.5)",
     }
     return STRUCT.format(**(values | changes))
@@ -409,24 +414,12 @@ def test_reflections_see_as_much_as_the_sky_lets_them(evaluate: Evaluate) -> Non
     np.testing.assert_allclose(one_side, seen, atol=1e-5)
 
 
-def test_normals_bend_to_the_open_sky(evaluate: Evaluate) -> None:
-    """Not at all in the open; in a crevice halfway between the normal and what is seen, by their weights."""
-    n = unit(RNG.normal(0, 1, (100, 3)))
-    still = evaluate(SURFACE, "vec4(bent(s, x.xyz), 1)", rows(*n.T), before=surface())[:, :3]
-    np.testing.assert_allclose(still, n, atol=1e-5)
-    crevice = surface(occlusion=0.25, sky="vec4(0.3, 0.1, 0.0, 0.2)")
-    found = evaluate(SURFACE, "vec4(bent(s, x.xyz), 1)", rows(*n.T), before=crevice)[:, :3]
-    np.testing.assert_allclose(found, unit(0.251 * n + 0.75 * 1.34 * np.array([0.3, 0.1, 0])), atol=1e-4)
-    half = evaluate(SURFACE, "vec4(bent(s, x.xyz), 1)", rows(0.0, 0.0, 1.0), before=surface(occlusion=0.0))[0, :3]
-    np.testing.assert_allclose(half, (0, 0, 1), atol=1e-5)
-
-
 def test_a_white_surface_under_an_even_sky_sends_back_all_of_it(
     evaluate: Evaluate, context: moderngl.Context, dfg: tuple[moderngl.Texture, np.ndarray]
 ) -> None:
     """The white furnace of one function, at any roughness, F0 and angle; x: F0, roughness, NoV."""
     cache = EnvironmentCache(context)
-    even = cache.picture(np.ones((64, 128, 3), np.float32), "even")
+    even = cache.picture(np.ones((64, 128, 3), np.float32), "even").atlas
     inputs = RNG.uniform((0, 0.05, 0.1, 0), (1, 1, 1, 0), (300, 4))
     before = (
         surface(f0="x.x", roughness="x.y")
@@ -451,15 +444,17 @@ def test_a_white_surface_under_an_even_sky_sends_back_all_of_it(
 def test_light_of_a_sky_in_a_crevice(
     evaluate: Evaluate, sky: moderngl.Texture, dfg: tuple[moderngl.Texture, np.ndarray]
 ) -> None:
-    """All that holds light back, together: channels with normals of their own, albedo, the horizon of the mesh."""
+    """All that holds light back, together: what reaches the vertex in each channel and bounces there, normals of each
+    channel, the horizon of the mesh. Reflections do not see what diffuse light reaches, nor the other way round."""
     n, smooth = unit(np.array([0.4, 0.1, 0.9])), np.array([0.0, 0.0, 1.0])
     v = unit(RNG.normal(0, 1, (200, 3)) * (1, 1, 0.2) + (0, 0, 0.5))
     v = v[v @ n > 0.05]
     occlusion, albedo, f0, roughness = 0.4, np.array([0.7, 0.4, 0.2]), 0.05, 0.5
     visible = np.array([0.2, -0.1, 0.3, 0.3])
+    reach = np.array([0.15, 0.5, 0.85])
     made = surface(
         albedo="0.7, 0.4, 0.2", f0=f0, roughness=roughness, normal=vec3(n), smoothing="0.75, 0.4, 0.2",
-        occlusion=occlusion, sky=f"vec4({vec3(visible[:3])}, {visible[3]})",
+        occlusion=occlusion, reach="0.15, 0.5, 0.85", sky=f"vec4({vec3(visible[:3])}, {visible[3]})",
     )  # fmt: skip
     before = (
         made
@@ -481,14 +476,11 @@ def test_light_of_a_sky_in_a_crevice(
     table = interpolated(dfg[1], NoV, np.full_like(NoV, roughness))[:, :2]
 
     def irradiance(normal: np.ndarray) -> np.ndarray:
-        bent = unit(normal * (occlusion + 1e-3) + visible[:3] * 1.34 * (1 - occlusion))
-        return SKY[0] + 2 / 3 * (bent @ AXIS) * SKY[1]
+        return SKY[0] + 2 / 3 * (normal @ AXIS) * SKY[1]
 
     share = np.array([0.75, 0.4, 0.2])
     mixed = irradiance(n) * (1 - share) + irradiance(smooth) * share
-    a, b, c = 2.0404 * albedo - 0.3324, -4.7951 * albedo + 0.6417, 2.7552 * albedo + 0.6903
-    crevice = np.maximum(occlusion, a * occlusion**3 + b * occlusion**2 + c * occlusion)
-    expected = (1 - reflected(f0, table))[:, None] * mixed * crevice
+    expected = (1 - reflected(f0, table))[:, None] * mixed * in_crevice(reach, albedo)
     np.testing.assert_allclose(found[0], expected, rtol=0.012)
     mirror = 2 * NoV[:, None] * n - v
     r = mirror * (1 - 0.25**2) + n * 0.25**2
@@ -506,15 +498,20 @@ def test_light_of_a_sky_in_a_crevice(
 
 
 def test_what_a_shadow_and_a_crevice_leave_of_a_lamp(evaluate: Evaluate, upload: Upload) -> None:
-    """Points at the middle of a ball, before and behind what a shadow map holds there."""
+    """Points at the middle of a ball, before and behind what a shadow map holds there. On skin, occlusion takes part
+    only where it is deep; x: its share in w."""
     half = upload(np.full((64, 64), 0.5), depth="<=")
     frame = lit_by(LightSource((0.0, 0.0, 1.0), WHITE))
-    points = BALL[0] + np.array([[0, 0, 0.05], [0, 0, -0.05]])
-    made = surface(occlusion=0.6)
-    found = evaluate(
-        SURFACE, "vec4(light_reaches(0, s, x.xyz))", rows(*points.T), {"t_shadow": half}, before=made, frame=frame
-    )
-    np.testing.assert_allclose(found[:, 0], (0.6, 0.0), atol=1e-5)
+    occlusion = np.array([0.0, 0.1, 0.2, 0.6, 1.0])
+    call, made = "vec4(light_reaches(0, s, x.xyz))", surface(occlusion="x.w")
+    for behind in (False, True):
+        inputs = rows(*(BALL[0] + (0, 0, -0.05 if behind else 0.05)), occlusion)
+        skin, other = (
+            evaluate(SURFACE, call, inputs, {"t_shadow": half}, defines, before=made, frame=frame)[:, 0]
+            for defines in (("SKIN",), ())
+        )
+        np.testing.assert_allclose(skin, [0] * 5 if behind else [0, 0.4, 0.8, 1, 1], atol=1e-5)
+        np.testing.assert_allclose(other, [0] * 5 if behind else occlusion, atol=1e-5)
 
 
 def test_skin_has_shadows_with_a_red_fringe(evaluate: Evaluate) -> None:
@@ -769,7 +766,7 @@ def test_shading_is_the_sum_over_environment_and_lamps_of_every_kind(
     samplers = {**lamp_samplers, "t_ltc": table}
     defines = ("POINT_LAMPS", "RECTANGLE_LAMPS")
     v = unit(eye - BALL[0])[None]
-    made = surface(normal=vec3(N), smooth=vec3(N), occlusion=0.5) + LOBES
+    made = surface(normal=vec3(N), smooth=vec3(N), occlusion=0.5, reach="0.3, 0.5, 0.7") + LOBES
     lamp_made = LIT if sample else made
     calls = [
         f"light_{kind}({index}, s, x.xyz, {POINT}, NoV, alpha, dfg)"

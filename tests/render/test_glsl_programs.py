@@ -277,7 +277,8 @@ def test_without_texture_coordinates_the_normal_stays(evaluate: Evaluate) -> Non
 def test_the_surface_of_skin(evaluate: Evaluate, maps: Samplers) -> None:
     """Maps in the scale of their identity, F0 at most 1; scattering where it is on and not spread on the screen."""
     inputs, before = on_plane(LAYOUTS["as maps lie"])
-    before += f"v_still = vec2(0.7, 50.0); v_sky = vec4(0.1, 0.2, 0.3, 0.4); Surface s = part_surface({vec3(PLANE)});"
+    before += "v_still = vec2(0.7, 50.0); v_sky = vec4(0.1, 0.2, 0.3, 0.4); v_reach = vec3(0.2, 0.4, 0.6);"
+    before += f"Surface s = part_surface({vec3(PLANE)});"
 
     def found(call: str, scale: float = 0.5, scatters: float = 1.0, defines: tuple[str, ...] = ()) -> np.ndarray:
         frame = lit_by(material=(scale, 0, scatters, 0))
@@ -293,6 +294,7 @@ def test_the_surface_of_skin(evaluate: Evaluate, maps: Samplers) -> None:
     )
     np.testing.assert_allclose(found("vec4(s.smooth_normal, 1)")[:3], PLANE, atol=1e-6)
     np.testing.assert_allclose(found("s.sky"), [0.1, 0.2, 0.3, 0.4], atol=1e-6)
+    np.testing.assert_allclose(found("vec4(s.reach, 1)")[:3], [0.2, 0.4, 0.6], atol=1e-6)
     np.testing.assert_allclose(found("vec4(s.smoothing, s.curvature)"), [0.75, 0.4, 0.2, 50], atol=1e-5)
     assert not found("vec4(s.smoothing, s.curvature)", scatters=0.0).any()
     assert not found("vec4(s.smoothing, s.curvature)", defines=("PASSES",)).any()
@@ -303,7 +305,7 @@ def test_the_surface_of_an_eye(evaluate: Evaluate, upload: Upload, middle: tuple
     """Over the iris the cornea bulges and the iris is a bowl, more so off the axis; the white is plain."""
     inputs, before = on_plane(np.array([[1e-2, 0.0], [0.0, -1e-2]]))
     before += f"v_uv += vec2({middle[0]}, {middle[1]}); v_still = vec2(0.5, 0); v_sky = vec4(0, 0, 0, 1);"
-    before += f"Surface s = part_surface({vec3(PLANE)});"
+    before += f"v_reach = vec3(0.2, 0.4, 0.6); Surface s = part_surface({vec3(PLANE)});"
     eye = upload(np.tile(np.array([90, 120, 160], np.uint8), (4, 4, 1)))
 
     def found(call: str) -> np.ndarray:
@@ -317,6 +319,7 @@ def test_the_surface_of_an_eye(evaluate: Evaluate, upload: Upload, middle: tuple
         found("vec4(s.f0, s.occlusion)"), [*[((1.376 - 1) / (1.376 + 1)) ** 2] * 3, 0.4], atol=1e-3
     )
     np.testing.assert_allclose(found("vec4(s.smoothing, s.curvature)"), [1, 1, 1, 40], atol=1e-5)
+    np.testing.assert_allclose(found("vec4(s.reach, 1)")[:3], [0.16, 0.32, 0.48], atol=1e-6)  # past the lashes
     off = np.array(middle) - 0.5
     cornea = 0.0 if math.hypot(*off) > 0.21 else 1.0
     outward = off[0] * ACROSS + -off[1] * np.cross(PLANE, ACROSS)  # v grows down
@@ -326,13 +329,15 @@ def test_the_surface_of_an_eye(evaluate: Evaluate, upload: Upload, middle: tuple
 
 
 def test_the_surface_of_a_part_without_maps(evaluate: Evaluate) -> None:
-    before = f"v_still = vec2(0.5, 9); v_sky = vec4(1); Surface s = part_surface({vec3(PLANE)});"
+    before = "v_still = vec2(0.5, 9); v_sky = vec4(1); v_reach = vec3(0.2, 0.4, 0.6);"
+    before += f"Surface s = part_surface({vec3(PLANE)});"
     uniforms = {"u_tissue": (0.3, 0.2, 0.1, 0.25), "u_tissue_depth": (0.045, 60.0)}
     expected = {
         "vec4(s.albedo, s.roughness)": (0.3, 0.2, 0.1, 0.25),
         "vec4(s.f0, s.curvature)": (0.045, 0.045, 0.045, 60),
         "vec4(s.normal, s.occlusion)": (*PLANE, 0.5),
         "vec4(s.smooth_normal, s.smoothing.x)": (*PLANE, 0),
+        "vec4(s.reach, 1)": (0.2, 0.4, 0.6, 1),
         "s.sky": (*(0.75 * PLANE), 0.5),
     }
     for call, values in expected.items():
@@ -456,7 +461,7 @@ def test_what_leaves_lit_skin(evaluate: Evaluate, upload: Upload) -> None:
     """Albedo times scattered light plus reflected light, to the display; its channels show one of both."""
     inputs, before = on_plane(LAYOUTS["as maps lie"])
     before += "v_still = vec2(1, 0); v_sky = vec4(0); Surface s = Surface(vec3(0.6, 0.4, 0.2), vec3(0.04), 0.5, "
-    before += f"{vec3(PLANE)}, {vec3(PLANE)}, vec3(0), 0.0, 1.0, vec4(0)); Light light = shade(s, v_position);"
+    before += f"{vec3(PLANE)}, {vec3(PLANE)}, vec3(0), 0.0, 1.0, vec3(1), vec4(0)); Light light = shade(s, v_position);"
     light = LightSource(tuple(unit(PLANE + 0.3 * ACROSS)), (2.0, 2.0, 2.0))
     frame = lit_by(light, eye_m=(*(0.5 * unit(PLANE - 0.3 * ACROSS)), 0))
     samplers = {

@@ -14,13 +14,16 @@ from engine.face.builtin import builtin_identity
 from engine.project import Project, new_project
 from engine.render.camera import Part4
 from engine.render.context import is_software
+from engine.render.frame import pack_frame
 from engine.render.renderer import Renderer
+from engine.render.upload import TABLE_WIDTH
 from engine.scene import Camera, Environment, Lamp, LampKind, Scene, ToneCurve, ViewChannel
-from tests.heads import make_expressions
+from tests.heads import make_expressions, make_head
 
-from .conftest import Evaluate
+from .conftest import Evaluate, Upload
 
 SIZE = (640, 480)
+TRIANGLE_GLSL = "common/triangle.glsl"
 RNG = np.random.default_rng(3)
 
 
@@ -148,8 +151,8 @@ def test_shares_on_a_triangle(evaluate: Evaluate) -> None:
 
         call = f"x.xyz, {call}"
         row = np.array([[*t, 0.0]], np.float32)
-        at = evaluate("common/triangle.glsl", f"vec4(shares_on({call}).at, shares_on({call}).dx)", row)[0]
-        dy = evaluate("common/triangle.glsl", f"vec4(shares_on({call}).dy, shares_on({call}).facing, 0)", row)[0]
+        at = evaluate(TRIANGLE_GLSL, f"vec4(shares_on({call}).at, shares_on({call}).dx)", row)[0]
+        dy = evaluate(TRIANGLE_GLSL, f"vec4(shares_on({call}).dy, shares_on({call}).facing, 0)", row)[0]
         facing = -np.dot(d, np.cross(a, b))
         if abs(facing) < 0.2 * np.linalg.norm(d) * np.linalg.norm(np.cross(a, b)):
             continue  # seen edge on, differences say little
@@ -161,10 +164,112 @@ def test_shares_on_a_triangle(evaluate: Evaluate) -> None:
         assert np.sign(dy[2]) == np.sign(facing)
 
 
+def test_tables_are_rows_one_after_the_other(evaluate: Evaluate, upload: Upload) -> None:
+    """Numbers go on in the next row where one ends."""
+    values = np.arange(3 * TABLE_WIDTH * 4, dtype=np.float32).reshape(3, TABLE_WIDTH, 4)
+    numbers = np.array([0, 1, 1023, 1024, 1025, 2047, 2048, 3071])
+    inputs = np.repeat(numbers[:, None], 4, axis=1)
+    found = evaluate(TRIANGLE_GLSL, "table(t_still, int(x.x))", inputs, {"t_still": upload(values, nearest=True)})
+    np.testing.assert_array_equal(found, values.reshape(-1, 4)[numbers])
+
+
+POINT_SIZE = 24, 16
+"""Width and height in pixels."""
+VERTICES = (511, 512, 1030)
+"""Their texels are in three rows; the first ends a row and the second begins one."""
+TRIANGLE = 1026
+"""Its number, from 1: the second texel of the second row."""
+
+
+def shares_at(clip: np.ndarray, x: np.ndarray, y: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(..., 3) shares of vertices (3, 4) in clip space, at window coordinates (`x`, `y`) in a picture of `size`.
+
+    Olano and Greer 1997, "Triangle Scan Conversion using 2D Homogeneous Coordinates": without rays, without an eye."""
+    ndc = 2 * x / size[0] - 1, 2 * y / size[1] - 1
+    rows = [clip[:, axis] - ndc[axis][..., None] * clip[:, 3] for axis in (0, 1)]
+    matrix = np.stack([*rows, np.ones_like(rows[0])], axis=-2)
+    return np.linalg.solve(matrix, np.broadcast_to([[0.0], [0.0], [1.0]], (*x.shape, 3, 1)))[..., 0]
+
+
+@pytest.mark.parametrize("part", [None, (300, 220, *POINT_SIZE)], ids=["whole", "part"])
+@pytest.mark.parametrize("front", [True, False])
+def test_a_point_of_a_triangle(evaluate: Evaluate, upload: Upload, part: Part4 | None, front: bool) -> None:
+    """What a rasteriser interpolates in each pixel, perspective included, and what changes from a pixel to the next."""
+    size = POINT_SIZE if part is None else SIZE
+    width, height = POINT_SIZE
+    camera = Camera(yaw_rad=0.4, pitch_rad=-0.2, distance_m=0.6)
+    head = make_head(8, rings=3, segments=4)
+    frame = pack_frame(Scene(camera), head, size, (np.zeros(3), 0.15), [], False, part)
+    to_clip = frame["clip_from_world"].T.astype(float)
+    corners = np.array([[-0.04, -0.05, 0.06], [0.06, -0.03, -0.05], [0.01, 0.07, 0.01]])
+    if not front:
+        corners = corners[::-1]
+    normals, uvs = RNG.normal(size=(3, 3)), RNG.uniform(size=(3, 2))
+    still, sky, reach = RNG.uniform(size=(3, 2)), RNG.normal(size=(3, 4)), RNG.uniform(size=(3, 3))
+    tables = {
+        name: np.full((3, TABLE_WIDTH, 4), 1e6, np.float32) for name in ("t_corners", "t_moving", "t_still", "t_reach")
+    }
+    flat = {name: table.reshape(-1, 4) for name, table in tables.items()}
+    flat["t_corners"][TRIANGLE - 1, :3] = VERTICES
+    for number, vertex in enumerate(VERTICES):
+        flat["t_moving"][2 * vertex] = *corners[number], normals[number, 0]
+        flat["t_moving"][2 * vertex + 1, :2] = normals[number, 1:]
+        flat["t_still"][2 * vertex] = *uvs[number], *still[number]
+        flat["t_still"][2 * vertex + 1] = sky[number]
+        flat["t_reach"][vertex, :3] = reach[number]
+    samplers = {name: upload(table, nearest=True) for name, table in tables.items()}
+
+    def found(call: str) -> np.ndarray:
+        before = f"Point p = point_here({TRIANGLE});"
+        return evaluate(TRIANGLE_GLSL, call, np.zeros((height, width, 4)), samplers, before=before, frame=frame)
+
+    clip = np.concatenate([corners, np.ones((3, 1))], axis=1) @ to_clip.T
+    j, i = np.mgrid[:height, :width] + 0.5
+
+    def steps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        small = 1e-3
+        ends = [
+            shares_at(clip, i + sign * dx * small, j + sign * dy * small, POINT_SIZE) @ values
+            for dx, dy in ((1, 0), (0, 1))
+            for sign in (1, -1)
+        ]
+        return (ends[0] - ends[1]) / (2 * small), (ends[2] - ends[3]) / (2 * small)
+
+    shares = shares_at(clip, i, j, POINT_SIZE)
+    seen = np.abs(shares).max(axis=-1) < 3  # far beside it nothing is asked
+    assert seen.mean() > 0.3
+    for call, values in {
+        "vec4(p.position, 0)": corners,
+        "vec4(p.normal, 0)": normals,
+        "vec4(p.uv, p.still)": np.concatenate([uvs, still], axis=1),
+        "p.sky": sky,
+        "vec4(p.reach, 0)": reach,
+    }.items():
+        expected = (shares @ values)[seen]
+        np.testing.assert_allclose(found(call)[seen][:, : values.shape[1]], expected, atol=2e-5, err_msg=call)
+    of_position, of_uv = steps(corners), steps(uvs)
+    for call, expected in {
+        "vec4(p.step_x, 0)": of_position[0],
+        "vec4(p.step_y, 0)": of_position[1],
+        "vec4(p.uv_x, 0, 0)": of_uv[0],
+        "vec4(p.uv_y, 0, 0)": of_uv[1],
+    }.items():
+        largest = np.abs(expected[seen]).max()
+        values = found(call)[seen][:, : expected.shape[-1]]
+        np.testing.assert_allclose(values, expected[seen], atol=1e-3 * largest, err_msg=call)
+    window = clip[:, :2] / clip[:, 3:]
+    (ax, ay), (bx, by) = window[1:] - window[0]
+    assert (ax * by - ay * bx > 0) == front  # OpenGL: counterclockwise is the front
+    np.testing.assert_array_equal(found("vec4(p.front)")[..., 0], float(front))
+    edges = found("vec4(p.edge_a, p.uv_a.x)"), found("vec4(p.edge_b, p.uv_b.y)")
+    np.testing.assert_allclose(edges[0][0, 0], [*(corners[1] - corners[0]), uvs[1, 0] - uvs[0, 0]], atol=1e-6)
+    np.testing.assert_allclose(edges[1][0, 0], [*(corners[2] - corners[0]), uvs[2, 1] - uvs[0, 1]], atol=1e-6)
+
+
 def test_level_of_detail(evaluate: Evaluate) -> None:
     """0 where a pixel is a texel, one more for each doubling, by the larger of the two directions."""
     steps = RNG.uniform(-0.01, 0.01, (200, 4)).astype(np.float32)
-    found = evaluate("common/triangle.glsl", "vec4(level_of_detail(x.xy, x.zw, vec2(512.0, 256.0)))", steps)[:, 0]
+    found = evaluate(TRIANGLE_GLSL, "vec4(level_of_detail(x.xy, x.zw, vec2(512.0, 256.0)))", steps)[:, 0]
     texels = steps.reshape(-1, 2, 2) * (512, 256)
     np.testing.assert_allclose(found, np.log2(np.linalg.norm(texels, axis=2).max(axis=1)), atol=2e-3)
 
@@ -172,7 +277,7 @@ def test_level_of_detail(evaluate: Evaluate) -> None:
 def test_same_surface(evaluate: Evaluate) -> None:
     """A jump of more than four steps in the plane is another surface."""
     inputs = np.array([[1.0, 0, 0, 0], [3.9, 0, 0, 0], [-4.1, 0, 0, 0], [0, 9.0, 0, 0]])
-    found = evaluate("common/triangle.glsl", "vec4(same_surface(x.xyz, vec3(0.0, 0.6, 0.8)))", inputs)[:, 0]
+    found = evaluate(TRIANGLE_GLSL, "vec4(same_surface(x.xyz, vec3(0.0, 0.6, 0.8)))", inputs)[:, 0]
     np.testing.assert_array_equal(found, [1, 1, 0, 0])
 
 

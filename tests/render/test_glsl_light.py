@@ -322,7 +322,7 @@ def test_light_enters_above_the_place_that_is_looked_at(
     above = np.cross(towards, across)
     point = centre + (right - 0.5) * 2 * radius * across + (up - 0.5) * 2 * radius * above
     point -= ((entry - 0.5) * 2 * radius + 0.002) * towards  # 2 mm behind where light enters
-    call = f"vec4(light_through(0, x.xyz, {vec3(-towards)}), 1)"
+    call = f"vec4(light_through(0, x.xyz, {vec3(-towards)}, {vec3(towards)}), 1)"
     found = evaluate(
         "lighting/transmission.glsl", call, rows(*point[:, None]), {"t_thickness": texture}, frame=lit_by(BEHIND[0])
     )

@@ -353,6 +353,14 @@ def test_the_surface_of_a_part_without_maps(evaluate: Evaluate) -> None:
         np.testing.assert_allclose(found[0], values, atol=1e-5)
 
 
+def test_what_is_read_outside_of_a_triangle_stays_a_share(evaluate: Evaluate) -> None:
+    """Where a sample lies alone at an edge, values at its corners go on in a straight line, below 0 and above 1."""
+    inputs = np.array([[-0.2, 0.3, 1.4, -0.5]], np.float32)
+    before = "v_still = x.xy; v_reach = x.yzw;"
+    found = evaluate(HEAD, "vec4(occlusion_here(), reach_here())", inputs, defines=("TISSUE",), before=before)
+    np.testing.assert_allclose(found[0], [0, 0.3, 1, 0], atol=1e-6)
+
+
 # --- channels
 
 

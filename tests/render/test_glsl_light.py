@@ -479,7 +479,7 @@ def test_light_through_a_slab_from_lamps_of_every_kind(evaluate: Evaluate, uploa
     kinds = LampKind.POINT, LampKind.SPOT, LampKind.RECTANGLE
     lamps = [near_lamp(kind, 0.4) for kind in kinds]
     axis = np.array(lamps[0].towards)
-    lights = LightSource(tuple(unit(axis + (0.02, 0.0, 0.0))), (0.4, 0.5, 0.6)), *lamps
+    lights = LightSource(tuple(unit(axis + np.array([0.02, 0.0, 0.0]))), (0.4, 0.5, 0.6)), *lamps
     entered_m = np.array([BALL[1] - 0.003, 0.4 - 0.003, 0.4 - 0.0035, 0.4 - 0.0025])  # from the eye of its map
     near, far = 0.4 - BALL[1], 0.4 + BALL[1]
     depths = (1 / near - 1 / entered_m) / (1 / near - 1 / far)

@@ -26,7 +26,9 @@ vec3 light_through(int light, vec3 position_m, vec3 normal, vec3 towards) {
     vec4 clip = u_shadow_from_world[light] * vec4(position_m - normal * THICKNESS_LEAST_M, 1.0);
     vec3 at = clip.xyz / clip.w;
     float here_m = shadow_distance(light, at.z);
-    float slant = 1.0 / max(abs(dot(towards, u_light_direction[light].xyz)), 0.1);  // of the ray against the axis
+    // Of the ray against the axis of the map: a point of a softbox looks at the head, not where the softbox looks.
+    vec3 axis = normalize(transpose(u_shadow_from_world[light])[2].xyz);
+    float slant = 1.0 / max(abs(dot(towards, axis)), 0.1);
     vec2 texel = THICKNESS_TILES / vec2(textureSize(t_thickness, 0));
     vec2 tile = vec2(mod(float(light), THICKNESS_TILES.x), floor(float(light) / THICKNESS_TILES.x));
     vec3 sum = vec3(0.0);

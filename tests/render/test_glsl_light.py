@@ -279,7 +279,7 @@ def near_lamp(kind: LampKind, distance_m: float = 0.5) -> LightSource:
     rectangle = {"corner_m": tuple(at - right / 2 - up / 2), "right_m": tuple(right), "up_m": tuple(up)}
     return LightSource(
         tuple(towards), (2.0, 1.0, 0.5), kind=kind, distance_m=distance_m, position_m=tuple(at), cone_rad=(0.05, 0.25),
-        **(rectangle if kind == LampKind.RECTANGLE else {}),
+        **(rectangle if kind == LampKind.RECTANGLE else {}),  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
 
 
@@ -470,6 +470,32 @@ def test_light_of_a_beam_that_enters_the_far_side(evaluate: Evaluate, upload: Up
     np.testing.assert_allclose(found, expected, rtol=0.02, atol=1e-4)
     assert (found[entering[:, 0] == 0] == 0).all()
     assert 0.2 < (found.max(1) > 0.01).mean() < 0.9
+
+
+def test_light_through_a_slab_from_a_point_of_a_softbox(evaluate: Evaluate, upload: Upload) -> None:
+    """The map of a corner looks from there to the middle, not the way the softbox does: depth is along the former."""
+    corner = point_of(near_lamp(LampKind.RECTANGLE, 0.4), 0.0, 0.0)
+    eye, lamp_axis = np.array(corner.position_m), np.array(corner.towards)
+    away = eye - BALL[0]
+    distance, axis = float(np.linalg.norm(away)), unit(away)
+    assert axis @ lamp_axis < 0.9
+    near, far, entered = distance - BALL[1], distance + BALL[1], distance - 0.003
+    depth = (1 / near - 1 / entered) / (1 / near - 1 / far)
+    aside = RNG.uniform(-0.06, 0.06, (200, 3))
+    points = BALL[0] + aside - (aside @ axis)[:, None] * axis
+    towards = unit(eye - points)
+    along = (distance - (points + 0.001 * axis - BALL[0]) @ axis - entered) / (towards @ axis)
+    found = evaluate(
+        "lighting/transmission.glsl",
+        f"vec4(transmitted(0, beam_point(0, x.xyz), x.xyz, {vec3(-axis)}), 1)",
+        rows(*points.T),
+        {"t_thickness": upload(np.full((16, 24), depth), nearest=True, depth="")},
+        ("POINT_LAMPS",),
+        frame=lit_by(corner),
+    )[:, :3]
+    falloff = 0.4**2 * (towards @ lamp_axis) / ((eye - points) ** 2).sum(1)
+    expected = (falloff * (0.3 + towards @ axis).clip(0, 1) / np.pi)[:, None] * through(along + 0.001)
+    np.testing.assert_allclose(found, expected * corner.irradiance_linear, rtol=2e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("lean", [0.0, 0.6])

@@ -187,7 +187,7 @@ def test_real_heads_are_measured_by_what_must_stay(fitted):
     assert scores.mean("still, 1 step", "still mm") == 0.0
     assert scores.mean("moved, 2 steps", "still mm") == pytest.approx(2.0, rel=1e-4)
     assert scores.mean("still, 1 step", "detail kept") == pytest.approx(1.0, abs=1e-4)
-    # welded at the back: a shift moves both sides of the seam alike, paint on one half of the layout is on one side alone
+    # welded at the back: a shift moves both sides of the seam alike, paint on half of the layout one side alone
     assert scores.mean("moved, 2 steps", "seam mm") == pytest.approx(0.0, abs=1e-6)
     assert scores.mean("moved, 2 steps", "seam change") == pytest.approx(0.5 * 3 / 7, rel=1e-3)  # three of seven
     assert f"*{head.name}*" in heads_table(measured)

@@ -20,6 +20,7 @@ from engine.render.lights import BUILT_IN, built_in_light
 from engine.render.sampling import EnvironmentSampler
 from engine.render.shaders import program, set_uniforms
 from engine.render.sources import LightSource, extract_suns
+from engine.render.upload import HALF_FLOAT
 
 __all__ = ["BUILT_IN", "EnvironmentCache", "equirect_directions", "equirect_radiance", "irradiance_tile"]
 
@@ -32,8 +33,6 @@ _SAMPLES = 128
 _KEPT = 8
 _BRIGHTEST = 1e10
 """Radiance that no file has honestly: six times the sun in cd/m2."""
-_HALF_FLOAT = 60000.0
-"""Half floats end at 65504."""
 _SUFFIXES = (".hdr", ".exr")
 
 
@@ -238,7 +237,7 @@ class EnvironmentCache:
         context = self._context
         height, width = radiance.shape[:2]
         rgba = np.ones((height, width, 4), np.float16)
-        rgba[..., :3] = np.minimum(radiance, _HALF_FLOAT)  # a sun may be brighter
+        rgba[..., :3] = np.minimum(radiance, HALF_FLOAT)  # a sun may be brighter
         source = context.texture((width, height), 4, rgba.tobytes(), dtype="f2")
         source.repeat_y = False
         source.build_mipmaps()
@@ -252,7 +251,7 @@ class EnvironmentCache:
             for level in range(LEVELS):
                 self._draw_level(target, level)
         tile = np.ones((TILE, TILE, 4), np.float16)
-        tile[..., :3] = np.minimum(irradiance_tile(radiance), _HALF_FLOAT)
+        tile[..., :3] = np.minimum(irradiance_tile(radiance), HALF_FLOAT)
         atlas.write(tile.tobytes(), (LEVELS % COLUMNS * TILE, LEVELS // COLUMNS * TILE, TILE, TILE))
         target.release()
         source.release()

@@ -169,14 +169,13 @@ class HeadPass:
         Two rounds, so that the far side of the head is never shaded to be drawn over.
         """
         assert self._mesh is not None
-        whole = self._mesh.split.ranges
-        rest = {part: span for part, span in whole.items() if part is not Part.SKIN}
-        if manner.numbers is not None and Part.SKIN in whole:
-            self._draw_pixels(manner, manner.numbers, *whole[Part.SKIN])
+        spans = dict(self._mesh.split.ranges)
+        if manner.numbers is not None and Part.SKIN in spans:
+            self._draw_pixels(manner, manner.numbers, *spans.pop(Part.SKIN))
         self._context.enable(moderngl.CULL_FACE)
         for culled in ("back", "front"):
             self._context.cull_face = culled
-            for part, (first, count) in (whole if manner.numbers is None else rest).items():
+            for part, (first, count) in spans.items():
                 self._array_for(part, manner).render(moderngl.TRIANGLES, count, first=first)
         self._context.disable(moderngl.CULL_FACE)
 

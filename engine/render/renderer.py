@@ -350,9 +350,8 @@ class Renderer:
         """The head into `target`, which is bound."""
         lamps = passes.lamp_defines(lights, self._penumbra)
         fixed = f"TONE TONE_{scene.tone_curve.name}", f"LIGHTS ivec3{light_ends(lights)}"
-        manner = passes.Manner(
-            scene, use, lamps, [weight for _, weight in blend.layers], self._numbers_for(scene, target), fixed
-        )
+        weights = [weight for _, weight in blend.layers]
+        manner = passes.Manner(scene, use, lamps, weights, self._numbers_for(scene, target), fixed)
         self.context.enable(moderngl.DEPTH_TEST)
         self.context.depth_func = "<="
         (self._head.draw_flat if scene.uv_view else self._head.draw)(manner)

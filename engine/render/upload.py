@@ -21,8 +21,8 @@ MAP_MEMORY_BYTES = 2**30
 _TEXEL_BYTES = 2 * 16 * 4 / 3
 """Two sets of `MapTextures` with their mip levels."""
 
-_HALF_FLOAT = 60000.0
-"""Half floats end at 65504."""
+HALF_FLOAT = 60000.0
+"""Largest value that is kept in half floats, which end at 65504."""
 
 MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32, 2)])
 STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32), ("sky", np.float32, 4)])
@@ -129,10 +129,11 @@ class MeshBuffers:
         still["sky"][:, :3] = 0.75 * normals[split.vertex]  # an open hemisphere: w = 1/2, xyz = 3/4 n
         still["sky"][:, 3] = 0.5
         self.still = context.buffer(still.tobytes())
-        if self.tables:
-            self.tables.still.write(still)
         self._reach_data = np.repeat(still["occlusion"][:, None], 4, axis=1)
         self.reach = context.buffer(self._reach_data.tobytes(), dynamic=True)
+        if self.tables:
+            self.tables.still.write(still)
+            self.tables.reach.write(self._reach_data)
         self.moving = context.buffer(reserve=count * MOVING.itemsize, dynamic=True)
         self.elements = context.buffer(split.elements.tobytes())
         self.pose(identity.positions_m, normals)
@@ -233,7 +234,7 @@ class MapTextures:
         moments = np.ones((height, width, 4), np.float16)
         moments[..., :2] = maps.slope
         squares = np.square(maps.slope, dtype=np.float32).sum(axis=2)
-        moments[..., 2] = np.minimum(squares, _HALF_FLOAT)
+        moments[..., 2] = np.minimum(squares, HALF_FLOAT)
         for texture, data in zip(self.textures, (packed[0], packed[1], moments), strict=True):
             texture.write(data.tobytes())
         self.build_mipmaps()

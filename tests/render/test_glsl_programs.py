@@ -17,7 +17,7 @@ from engine.render.sources import LightSource
 from engine.scene import Camera, ViewChannel
 
 from .conftest import Evaluate, Samplers, Upload
-from .test_glsl_light import BALL, lit_by, rows, unit, vec3
+from .glsl import BALL, lit_by, rows, unit, vec3
 
 RNG = np.random.default_rng(13)
 

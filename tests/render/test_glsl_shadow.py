@@ -12,7 +12,7 @@ from engine.render.sources import LightSource
 from engine.scene import LampKind
 
 from .conftest import Evaluate, Upload
-from .test_glsl_light import BALL, WHITE, lit_by, rows, unit, vec3
+from .glsl import BALL, WHITE, lit_by, rows, unit, vec3
 
 RNG = np.random.default_rng(12)
 SHADOW = "lighting/shadow.glsl"

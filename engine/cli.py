@@ -22,8 +22,9 @@ from engine.io.open import open_project
 if TYPE_CHECKING:
     import numpy as np
 
-    from engine.diffusion.request import GenerateRequest, Step
+    from engine.diffusion.request import GenerateRequest
     from engine.expression import ExpressionSet
+    from engine.jobs import Step
     from engine.project import Project
     from engine.scene import Camera, LightStage, Scene
     from engine.sides import Weight

@@ -20,11 +20,12 @@ from pathlib import Path
 import platformdirs
 
 from engine.diffusion.generate import generate
-from engine.diffusion.request import GenerateRequest, Step
+from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError, FileFormatError
 from engine.expression import Expression, ExpressionSet
 from engine.identity import Identity
 from engine.io.archive import THREADS, get_expressions, put_expressions, reading, writing
+from engine.jobs import Step
 from engine.vocabulary import find
 
 LOG = logging.getLogger(__name__)

@@ -41,6 +41,10 @@ MOUSE = (
 )
 
 
+SHOWN_LABELS = 6
+"""Of unfinished work in a question; more is hinted at."""
+
+
 class Answer(Enum):
     """What to do with unsaved changes."""
 
@@ -60,6 +64,33 @@ def ask_unsaved(parent: QWidget, name: str) -> Answer:
     box.setDefaultButton(buttons.Save)
     pressed = box.exec()
     return {buttons.Save.value: Answer.SAVE, buttons.Discard.value: Answer.DISCARD}.get(pressed, Answer.CANCEL)
+
+
+class Unfinished(Enum):
+    """What to do with work that closing would end."""
+
+    FINISH = "finish"
+    CANCEL = "cancel"
+    STAY = "stay"
+
+
+AskUnfinished = Callable[[QWidget, Sequence[str]], Unfinished]
+
+
+def ask_unfinished(parent: QWidget, labels: Sequence[str]) -> Unfinished:
+    """Ask whether the work called `labels` shall be finished or cancelled before the window closes."""
+    text = "\n".join([*labels[:SHOWN_LABELS], *(["…"] if len(labels) > SHOWN_LABELS else [])])
+    box = QMessageBox(QMessageBox.Icon.Question, "Not finished", text, parent=parent)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setInformativeText("Close when this is finished?")
+    finish = box.addButton("Finish, Then Close", QMessageBox.ButtonRole.AcceptRole)
+    cancel = box.addButton("Cancel It and Close", QMessageBox.ButtonRole.DestructiveRole)
+    stay = box.addButton("Stay", QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(finish)
+    box.setEscapeButton(stay)
+    box.exec()
+    pressed = box.clickedButton()
+    return Unfinished.FINISH if pressed == finish else Unfinished.CANCEL if pressed == cancel else Unfinished.STAY
 
 
 @dataclass(frozen=True, slots=True)

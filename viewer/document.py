@@ -42,6 +42,8 @@ class Document(QObject):
         self.project = project
         self.path = path
         """Where it was saved or opened as a saved project; None for a head that was never saved."""
+        self.edits = 0
+        """Counts edits, undone and redone ones too, of this and of earlier heads."""
         self._saved = project
         self._undo: list[Step] = []
         self._redo: list[Step] = []
@@ -59,6 +61,7 @@ class Document(QObject):
             self._undo.append(Step(label, old))
         self._merge = merge
         self._redo.clear()
+        self.edits += 1
         self._trim(new)
         self._show(new)
 
@@ -143,6 +146,7 @@ class Document(QObject):
         step = source.pop()
         target.append(Step(step.label, self.project))
         self._merge = None
+        self.edits += 1
         self._show(_with_camera(step.project, self.project.scene.camera))
 
     def _show(self, new: Project) -> None:

@@ -1,11 +1,10 @@
-"""Reading and writing as jobs: slow work on files goes beside the GUI thread, and never stops a generation."""
+"""Reading and writing as work for the job queue: `engine.jobs.Step` by step, beside the GUI thread."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,6 +19,7 @@ from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.open import open_project
 from engine.io.project import load_project, save_project
 from engine.io.video import check_video
+from engine.jobs import Step
 from engine.project import Project
 from engine.render.motion import Motion
 
@@ -27,53 +27,43 @@ PROJECT_SUFFIX = ".expdiff"
 IMAGE_SUFFIXES = (".hdr", ".exr")
 
 
-@dataclass(frozen=True, slots=True)
-class FileStep:
-    """One report of a file job; see `viewer.jobs.Progress`."""
-
-    index: int
-    total: int
-    label: str
-    result: Any = None
-
-
 def opening(
     path: str, conventions: MapConventions = PUBLISHED, maps: Mapping[str, str] | None = None
-) -> Iterator[FileStep]:
-    """Job: read `path` (a folder, a file, builtin[:SEED]) as `open_project` does; the result is a Project."""
-    yield FileStep(0, 1, f"Opening {shown(path)}")
-    yield FileStep(1, 1, f"Opened {shown(path)}", open_project(path, conventions, maps))
+) -> Iterator[Step]:
+    """Work: read `path` (a folder, a file, builtin[:SEED]) as `open_project` does; the result is a Project."""
+    yield Step(0, 1, f"Opening {shown(path)}")
+    yield Step(1, 1, f"Opened {shown(path)}", result=open_project(path, conventions, maps))
 
 
-def exporting_glb(project: Project, path: str) -> Iterator[FileStep]:
-    """Job: write a GLB; the result is the path."""
+def exporting_glb(project: Project, path: str) -> Iterator[Step]:
+    """Work: write a GLB; the result is the path."""
     return _writing(export_glb, project, path)
 
 
-def exporting_folder(project: Project, folder: str) -> Iterator[FileStep]:
-    """Job: write a J-Reflectance person folder; the result is the path."""
+def exporting_folder(project: Project, folder: str) -> Iterator[Step]:
+    """Work: write a J-Reflectance person folder; the result is the path."""
     for step in jreflectance_steps(project, folder):
-        yield FileStep(step.index, step.total, f"Writing {step.label}")
-    yield FileStep(1, 1, f"Wrote {shown(folder)}", folder)
+        yield Step(step.index, step.total, f"Writing {step.label}")
+    yield Step(1, 1, f"Wrote {shown(folder)}", result=folder)
 
 
-def saving_picture(image: np.ndarray, path: str) -> Iterator[FileStep]:
-    """Job: write a PNG of (H, W, 3 or 4) uint8 sRGB; the result is the path."""
+def saving_picture(image: np.ndarray, path: str) -> Iterator[Step]:
+    """Work: write a PNG of (H, W, 3 or 4) uint8 sRGB; the result is the path."""
     return _writing(save_screenshot, image, path)
 
 
-def saving_layers(layers: Mapping[str, np.ndarray], path: str) -> Iterator[FileStep]:
-    """Job: write an OpenEXR file of `render_layers`; the result is the path."""
+def saving_layers(layers: Mapping[str, np.ndarray], path: str) -> Iterator[Step]:
+    """Work: write an OpenEXR file of `render_layers`; the result is the path."""
     return _writing(save_layers, layers, path)
 
 
-def exporting_video(project: Project, motion: Motion, size: tuple[int, int], path: str) -> Iterator[FileStep]:
-    """Job: write a film of (width, height) `size` to an .mp4 or a folder of PNG files; the result is the path.
+def exporting_video(project: Project, motion: Motion, size: tuple[int, int], path: str) -> Iterator[Step]:
+    """Work: write a film of (width, height) `size` to an .mp4 or a folder of PNG files; the result is the path.
 
     In a process of its own: compiling, drawing and reading back hold the interpreter's lock for a second or more, which
     no thread beside the window may do.
     """
-    yield FileStep(0, 1, "getting ready")
+    yield Step(0, 1, "getting ready")
     check_video(Path(path), size, motion.fps)
     shown_names = dict.fromkeys((*project.active(), *motion.expressions))
     spawn = get_context("spawn")
@@ -89,7 +79,7 @@ def exporting_video(project: Project, motion: Motion, size: tuple[int, int], pat
                 if isinstance(message, Exception):
                     raise message
                 yield message
-            yield FileStep(1, 1, f"Wrote {shown(path)}", path)
+            yield Step(1, 1, f"Wrote {shown(path)}", result=path)
         except EOFError:
             raise ExportError(f"{path}: expected a whole film, found that its process ended; try again") from None
         finally:
@@ -104,7 +94,7 @@ def _write_video(saved: str, motion: Motion, size: tuple[int, int], path: str, s
     try:
         with closing(video_steps(load_project(saved), motion, path, size)) as steps:
             for step in steps:
-                sender.send(FileStep(step.index, step.total, f"{step.label} of {step.total}"))
+                sender.send(Step(step.index, step.total, f"{step.label} of {step.total}"))
         sender.send(None)
     except BrokenPipeError:
         pass
@@ -120,10 +110,10 @@ def save(project: Project, path: str) -> str:
     return path
 
 
-def _writing(write: Callable[[Any, str], Any], value: Any, path: str) -> Iterator[FileStep]:
-    yield FileStep(0, 1, f"Writing {shown(path)}")
+def _writing(write: Callable[[Any, str], Any], value: Any, path: str) -> Iterator[Step]:
+    yield Step(0, 1, f"Writing {shown(path)}")
     write(value, path)
-    yield FileStep(1, 1, f"Wrote {shown(path)}", path)
+    yield Step(1, 1, f"Wrote {shown(path)}", result=path)
 
 
 def shown(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Generation: asks the diffusion model for expressions on the job thread and brings them into the document."""
+"""Generation: asks the diffusion model for expressions on the queue's lane and brings them into the document."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.diffusion.request import DEFAULT_STEPS, GenerateRequest
 from engine.expression import Expression, ExpressionSet
+from engine.jobs import Job, Lane, Progress, State
 from engine.project import Project
+from engine.sides import Weight
 from engine.vocabulary import NAMES, NEUTRAL, find, nearest_first
 from viewer.document import Document
-from viewer.jobs import JobRunner, Progress
+from viewer.jobs import Jobs
+from viewer.notify import describe
 
 Generator = Callable[[GenerateRequest], Iterator[Progress]]
 
 OTHERS = tuple(name for name in NAMES if name != NEUTRAL)
 AT_ONCE = 4
 """Expressions of one request that nobody waits for: it is over soon, and so is what it costs to give way."""
+ON = 1.0
+"""Weight of an expression that is asked for by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +70,10 @@ class Order:
 
 
 class Generation(QObject):
-    """One order at a time, the newest first; what it pushes aside goes on after it.
+    """Orders of the document's head on the queue, the newest first; what it pushes aside goes on after it.
 
     When nobody waits for anything: expressions of this head that `finder` has on disk, then, where `fills` is on, the
-    others of the vocabulary, nearest to the last one asked for first. Both give way at their next step.
+    others of the vocabulary, nearest to the last one asked for first. Both end where somebody asks for something.
     """
 
     changed = Signal()
@@ -83,7 +88,7 @@ class Generation(QObject):
     def __init__(
         self,
         document: Document,
-        jobs: JobRunner,
+        jobs: Jobs,
         generator: Generator,
         finder: Generator | None = None,
         parent: QObject | None = None,
@@ -93,42 +98,69 @@ class Generation(QObject):
         self.settings = Settings()
         self.fills = False
         """Make the other expressions too once one was asked for; set by `fill`."""
-        self.label = ""
-        self.fraction = 0.0
-        """0..1 of the order under way."""
-        self.stopping = False
-        self._order: Order | None = None
-        self._waiting: tuple[Order, ...] = ()
-        self._number = 0
+        self._orders: dict[int, Order] = {}
+        """By the number of their job; without those whose result was taken and those that were dropped."""
+        self._cancelled: set[int] = set()
+        """Of the orders, those that a person cancelled and that have not ended yet."""
         self._preview: ExpressionSet | None = None
         self._to_find = False
-        self._last: tuple[GenerateRequest, Mapping[str, float]] | None = None
-        """What was asked for last and the units of its expression: where filling starts."""
-        jobs.stepped.connect(self._stepped)
-        jobs.finished.connect(self._finished)
-        jobs.failed.connect(self._failed)
-        jobs.stopped.connect(self._stopped)
+        self._last: tuple[Settings, Mapping[str, float]] | None = None
+        """How something was asked for last and the units of its expression: where filling starts."""
+        self._put_on = ""
+        """What was put on the face because it was asked for, until its slider is moved."""
+        jobs.changed.connect(self._job_changed)
         document.changed.connect(self._document_changed)
 
     @property
     def busy(self) -> bool:
         """Is something under way (or being stopped) that somebody waits for?"""
-        return self._order is not None and self._order.seen
+        return any(order.seen for order in self._orders.values())
+
+    @property
+    def stopping(self) -> bool:
+        """Is everything that somebody waited for being stopped?"""
+        return self.busy and not self._seen()
 
     @property
     def making(self) -> tuple[str, ...]:
         """Names (or the prompt) under way that somebody waits for."""
-        return self._order.names if self._order is not None and self._order.seen else ()
+        seen = self._seen()
+        return self._orders[seen[0].number].names if seen else ()
 
     @property
     def waiting(self) -> tuple[str, ...]:
         """Names whose turn comes later, next one first."""
-        return tuple(name for order in self._waiting for name in order.names)
+        return tuple(name for job in self._seen()[1:] for name in self._orders[job.number].names)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Of both, what was asked for by name or prompt, and so is lost when it ends before it is made."""
+        orders = [self._orders[job.number] for job in self._seen()]
+        return tuple(name for order in orders if order.kind is Kind.ASKED for name in order.names)
 
     @property
     def filling(self) -> bool:
         """Are the others being made?"""
-        return self._order is not None and self._order.kind is Kind.OTHERS
+        return any(order.kind is Kind.OTHERS for order in self._orders.values())
+
+    @property
+    def label(self) -> str:
+        """What is being done for somebody who waits, for people."""
+        seen = self._seen()
+        if not seen:
+            return "Stopping" if self.busy else ""
+        return seen[0].step.label if seen[0].step is not None else "Starting"
+
+    @property
+    def fraction(self) -> float:
+        """0..1 of the order under way."""
+        step = self._seen()[0].step if self._seen() else None
+        return step.index / max(step.total, 1) if step is not None else 0.0
+
+    def _seen(self) -> tuple[Job, ...]:
+        """Jobs that somebody waits for, in the order of their turn."""
+        jobs = self.jobs.waiting(Lane.MODEL)
+        return tuple(job for job in jobs if job.number in self._orders and self._orders[job.number].seen)
 
     # What can be asked
 
@@ -137,7 +169,7 @@ class Generation(QObject):
 
         What is locked stays where all of them are there; what is not there yet is made whole.
         """
-        request, there = self._request(names, prompt), self.document.project.expressions
+        request, there = self._request(names, prompt, self.settings), self.document.project.expressions
         if self.settings.lock and all(name in there for name in ((prompt,) if prompt else names)):
             request = replace(request, lock=self.settings.lock, made=there)
         self._run(Order(request, Kind.ASKED))
@@ -145,171 +177,184 @@ class Generation(QObject):
     def want(self, name: str) -> None:
         """Make `name` now, unless it is there."""
         if name not in self.document.project.expressions:
-            self._run(Order(self._request((name,)), Kind.WANTED))
+            self._run(Order(self._request((name,), "", self.settings), Kind.WANTED))
+
+    def put_on(self, name: str) -> Mapping[str, Weight]:
+        """The document's weights with `name`, which was asked for by name, on the face; unchanged where it is on.
+
+        It takes the place of what was put there so before: every expression made from a prompt, and one of the
+        vocabulary whose slider nobody has moved since. What was set with a slider stays.
+        """
+        weights, there = self.document.project.weights, self.document.project.expressions
+        if weights.get(name):
+            return weights
+        gone = {each for each in there.names if each not in NAMES or each == self._put_on}
+        self._put_on = name
+        return {each: weight for each, weight in weights.items() if each not in gone} | {name: ON}
 
     def cancel(self) -> None:
         """Stop at the sampler's next step, forget what waits, and rest until the next request."""
-        if self.busy:
-            self._waiting, self._last = (), None
-            self.stopping, self.label = True, "Stopping"
-            self.jobs.stop()
+        stopped = [number for number, order in self._orders.items() if order.seen]
+        if stopped:
+            self._last = None
+            self._cancelled.update(stopped)
+            for number in stopped:
+                self.jobs.cancel(number)
             self.changed.emit()
 
     def look_on_disk(self) -> None:
         """Bring in what the disk has of this head, as soon as nobody waits for anything else."""
         self._to_find = self.finder is not None
-        if not self.jobs.busy:
-            self._next()
+        self._next()
 
     def fill(self, on: bool) -> None:
         """Make the others too, or leave that; what is under way of it stops at its next step."""
         self.fills = on
-        if not on and self.filling:
-            self._drop()
-        if not self.jobs.busy:
-            self._next()
+        if not on:
+            self._drop(lambda order: order.kind is Kind.OTHERS)
+        self._next()
         self.changed.emit()
 
     # What is done
 
-    def _request(self, names: tuple[str, ...], prompt: str = "") -> GenerateRequest:
-        identity, settings = self.document.project.identity, self.settings
+    def _request(self, names: tuple[str, ...], prompt: str, settings: Settings) -> GenerateRequest:
+        """Without a lock: that is asked for by `start` alone, of what is there."""
+        identity = self.document.project.identity
         return GenerateRequest(identity, names, prompt, steps=settings.steps, seed=settings.seed)
 
     def _run(self, order: Order) -> None:
         """Do `order` now, unless just that is under way; what somebody waits for meanwhile comes right after it."""
-        running = self._order
-        if running is not None and running.seen and not self.stopping:
-            if running.asks == order.asks:
-                return
-            self._waiting = (running, *self._waiting)
-        self._waiting = tuple(each for each in self._waiting if each.names != order.names)  # `order` stands for it
+        seen = self._seen()
+        if seen and self._orders[seen[0].number].asks == order.asks:
+            return
+        self._drop(lambda other: not other.seen or other.names == order.names)
         self._begin(order)
 
     def _begin(self, order: Order) -> None:
-        self._order, self.stopping = order, False
-        self.label, self.fraction = "Starting" if order.seen else "", 0.0
         work = self.finder if order.kind is Kind.FOUND and self.finder is not None else self.generator
-        self._number = self.jobs.start(work(order.request))
+        label = _listed(order.names)
+        job = self.jobs.add(Lane.MODEL, label, lambda: work(order.request), idle=not order.seen, first=order.seen)
+        self._orders[job.number] = order
         self.changed.emit()
 
     def _next(self) -> None:
-        """Begin what comes next, if there is anything."""
-        there = self.document.project.expressions
-        self._waiting = tuple(
-            each for each in self._waiting if each.kind is Kind.ASKED or any(name not in there for name in each.names)
-        )
-        if self._waiting:
-            order, *rest = self._waiting
-            self._waiting = tuple(rest)
-            self._begin(order)
-        elif self._to_find and (missing := self._missing()):
-            self._begin(Order(self._request(missing), Kind.FOUND))
-        elif self.fills and self._last is not None and (missing := self._missing()):
-            request, units = self._last
+        """Begin what nobody waits for, where nobody waits for anything and there is something."""
+        if self._orders or not (missing := self._missing()):
+            return
+        if self._to_find:
+            self._begin(Order(self._request(missing, "", self.settings), Kind.FOUND))
+        elif self.fills and self._last is not None:
+            settings, units = self._last
             near = nearest_first(units, missing)[:AT_ONCE]
-            self._begin(Order(replace(request, names=near, prompt=""), Kind.OTHERS))
+            self._begin(Order(self._request(near, "", settings), Kind.OTHERS))
 
     def _missing(self) -> tuple[str, ...]:
         return tuple(name for name in OTHERS if name not in self.document.project.expressions)
 
-    def _drop(self) -> None:
-        """Let go of the order under way; its reports are not heard any more."""
-        self._number = 0
-        self.jobs.stop()
-        self._rest()
+    def _drop(self, which: Callable[[Order], bool]) -> None:
+        """Let go of orders; their reports are not heard any more."""
+        for number in [number for number, order in self._orders.items() if which(order)]:
+            del self._orders[number]
+            self._cancelled.discard(number)
+            self.jobs.cancel(number)
 
     def _rest(self) -> None:
-        """The order is over; coarse expressions stay as long as their order waits."""
-        self._order, self.label, self.fraction, self.stopping = None, "", 0.0, False
+        """An order is over; coarse expressions stay as long as somebody waits for their own."""
         if self._preview is not None:
-            kept = tuple(each for each in self._preview.expressions if each.name in self.waiting)
+            awaited = (*self.making, *self.waiting)
+            kept = tuple(each for each in self._preview.expressions if each.name in awaited)
             self._preview = ExpressionSet(self._preview.identity_hash, kept) if kept else None
         self.previewed.emit(self._preview)
         self.changed.emit()
 
     # What comes back
 
-    def _stepped(self, number: int, step: Progress) -> None:
+    def _job_changed(self, job: Job) -> None:
+        order = self._orders.get(job.number)
+        if order is not None:
+            if job.over:
+                del self._orders[job.number]
+                self._over(order, job)
+            elif job.number not in self._cancelled and job.step is not None:
+                self._stepped(job.number, order, job.step)
+        self._next()
+
+    def _stepped(self, number: int, order: Order, step: Progress) -> None:
         """A result is taken as it comes: the job may still be writing it to disk."""
-        order = self._order
-        if number != self._number or order is None:
-            return
         if step.result is not None:
-            self._take(order, step.result)
+            self._take(number, order, step.result)
         elif order.seen:
-            self.label, self.fraction = step.label, step.index / max(step.total, 1)
             preview = getattr(step, "preview", None)
             if preview is not None:
                 self._preview = preview if self._preview is None else self._preview.merged(preview)
                 self.previewed.emit(self._preview)
             self.changed.emit()
 
-    def _take(self, order: Order, result: ExpressionSet) -> None:
+    def _take(self, number: int, order: Order, result: ExpressionSet) -> None:
         """Bring `result` into the document; a set made for another person is never applied."""
+        if order.seen:
+            del self._orders[number]
         fits = result.identity_hash == self.document.project.identity.hash
         if fits and order.kind is Kind.ASKED:
             self._edit(result)
         elif fits:
             self.document.complete(result)
+        there = self.document.project.expressions
+        self._drop(lambda other: other.kind is Kind.WANTED and all(name in there for name in other.names))
         if order.seen:
-            self._last = (order.request, _units(result.expressions[-1])) if fits else None
+            settings = Settings(order.request.steps, order.request.seed)
+            self._last = (settings, _units(result.expressions[-1])) if fits else None
             self._rest()
             what = _listed(result.names)
             self.told.emit(f"Generated {what}" if fits else f"{what} was made for another head and is set aside")
 
     def _edit(self, result: ExpressionSet) -> None:
         project = self.document.project
-        weights = dict(project.weights)
-        if len(result.names) == 1 and not weights.get(result.names[0]):
-            weights[result.names[0]] = 1.0  # one expression asked for by name is wanted on the face
+        one = len(result.names) == 1
+        weights = self.put_on(result.names[0]) if one else project.weights
         label = f"Generate {_listed(result.names)}"
         self.document.edit(label, expressions=project.expressions.merged(result), weights=weights)
 
-    def _finished(self, number: int, result: ExpressionSet | None) -> None:
-        order = self._order
-        if number != self._number:
-            return
-        if order is not None:  # else its result was taken
-            self._rest()
-            self._ended(order)
-        self._next()
-
-    def _ended(self, order: Order) -> None:
-        missing = self._missing()
-        if order.seen:
-            self.failed.emit(f"Generating {_listed(order.names)} ended without a result")
-        elif order.kind is Kind.FOUND:
-            self._to_find = False
-        elif any(name in missing for name in order.names):
-            self._last = None  # asking again would bring nothing again
-        elif not missing:
-            self.told.emit(f"All {len(OTHERS)} expressions are there")
-
-    def _failed(self, number: int, error: Exception) -> None:
-        order = self._order
-        if number != self._number or order is None:
-            return
-        self._waiting, self._last = (), None
+    def _over(self, order: Order, job: Job) -> None:
+        """An order has ended, and nothing of it was taken, or it was nobody's."""
+        cancelled = job.number in self._cancelled
+        self._cancelled.discard(job.number)
         self._to_find = self._to_find and order.kind is not Kind.FOUND
         self._rest()
-        if order.seen:
-            self.failed.emit(str(error))
-        else:
-            self.told.emit(f"The others are not made: {error}")
-        self._next()
+        if cancelled:
+            if not self.busy:
+                self.told.emit("Generation cancelled")
+        elif job.state is State.FAILED:
+            self._failed(order, job.error)
+        elif order.seen:
+            self.failed.emit(f"Generating {_listed(order.names)} ended without a result")
+        elif order.kind is Kind.OTHERS:
+            missing = self._missing()
+            if any(name in missing for name in order.names):
+                self._last = None  # asking again would bring nothing again
+            elif not missing:
+                self.told.emit(f"All {len(OTHERS)} expressions are there")
 
-    def _stopped(self, number: int) -> None:
-        if number == self._number:
-            self._rest()
-            self.told.emit("Generation cancelled")
-            self._next()
+    def _failed(self, order: Order, error: Exception | None) -> None:
+        assert error is not None
+        if order.seen:
+            self.failed.emit(describe(error))
+        else:
+            self._last = None
+            self.told.emit(f"The others are not made: {describe(error)}")
 
     def _document_changed(self, old: Project, new: Project) -> None:
         """Another head was opened: what is under way is of no use any more."""
+        if new.weights.get(self._put_on) != ON:
+            self._put_on = ""
         if old.identity is not new.identity:
-            self._waiting, self._last = (), None
-            self._drop()
+            asked = [order for order in self._orders.values() if order.kind is Kind.ASKED]
+            self._drop(lambda order: True)
+            self._last = None
+            self._rest()
+            if asked:
+                names = tuple(name for order in asked for name in order.names)
+                self.told.emit(f"{_listed(names)} of the head before: not made any more")
             self.look_on_disk()
 
 

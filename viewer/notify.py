@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 INFO_MS = 6000
 """How long good news stays; errors stay until they are closed or replaced."""
+MOST_ERRORS = 4
 _MARGIN = 12
 
 
@@ -33,30 +34,55 @@ class Notifier(QFrame):
         close = QToolButton(self)
         close.setText("✕")
         close.setToolTip("Dismiss")
-        close.clicked.connect(self.hide)
+        close.clicked.connect(self._dismiss)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 6, 6, 6)
         layout.addWidget(self.text, 1)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.hide)
+        self._timer.timeout.connect(self._rest)
+        self._errors: list[tuple[str, bool]] = []
         self.message = ""
         self.hide()
 
-    def error(self, message: str) -> None:
-        """Say what went wrong; stays until closed."""
+    def error(self, message: str, of_head: bool = False) -> None:
+        """Say what went wrong. It stays until closed: no later message hides that a file was not written. One that is
+        `of_head` goes with the head, or when the next one comes."""
+        if of_head:
+            self._forget()
+        self._errors = [*(error for error in self._errors if error[0] != message), (message, of_head)][-MOST_ERRORS:]
         self._timer.stop()
-        self._say(message, "error")
+        self._say(message, "")
 
     def info(self, message: str) -> None:
-        """Say what is done; goes by itself."""
-        self._say(message, "info")
+        """Say what is done, below what went wrong; goes by itself."""
+        self._say(message, message)
         self._timer.start(INFO_MS)
 
-    def _say(self, message: str, kind: str) -> None:
+    def forget_head(self) -> None:
+        """Another head is there: what was said of the one before goes."""
+        self._forget()
+        self._rest()
+
+    def _forget(self) -> None:
+        self._errors = [error for error in self._errors if not error[1]]
+
+    def _dismiss(self) -> None:
+        self._errors.clear()
+        self.hide()
+
+    def _rest(self) -> None:
+        """Only what went wrong is left to be said."""
+        if self._errors:
+            self._say(self._errors[-1][0], "")
+        else:
+            self.hide()
+
+    def _say(self, message: str, info: str) -> None:
         self.message = message
-        self.text.setText(message)
+        self.text.setText("\n".join([*(error for error, _ in self._errors), *filter(None, [info])]))
+        kind = "error" if self._errors else "info"
         if self.property("kind") != kind:
             self.setProperty("kind", kind)
             self.style().unpolish(self)

@@ -1,28 +1,22 @@
-"""Films from the window: what shall move, and the export beside the GUI thread with its progress in the status bar."""
+"""Films from the window: what shall move, how long, and how large."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
     QDialogButtonBox,
     QDoubleSpinBox,
     QHBoxLayout,
-    QLabel,
-    QProgressBar,
     QSpinBox,
-    QToolButton,
     QWidget,
 )
 
 from engine.project import Project
 from engine.render.motion import DEFAULT_SECONDS, Motion
 from engine.render.stage import lamp_directions
-from viewer import files
-from viewer.jobs import JobRunner, Progress
 from viewer.panels.form import form
 from viewer.widgets.controls import Choice
 
@@ -105,54 +99,3 @@ class VideoDialog(QDialog):
             self.fps.value(),
         )
         return VideoSettings(motion, self.size_choice.value())
-
-
-class VideoExport(QWidget):
-    """Runs one export at a time and shows how far it is; hidden while there is none."""
-
-    told = Signal(str)
-    """A film is there, or was cancelled."""
-    failed = Signal(object)
-    """(Exception): why there is none."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.jobs = JobRunner(self)
-        self._path = ""
-        self.label, self.bar, self.cancel_button = QLabel(self), QProgressBar(self), QToolButton(self)
-        self.bar.setFixedWidth(120)
-        self.bar.setTextVisible(False)
-        self.cancel_button.setText("Cancel")
-        self.cancel_button.setToolTip("Stop the video; nothing is left of it")
-        self.cancel_button.clicked.connect(self.jobs.stop)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(8, 0, 8, 0)
-        for widget in (self.label, self.bar, self.cancel_button):
-            layout.addWidget(widget)
-        self.jobs.stepped.connect(self._stepped)
-        self.jobs.finished.connect(lambda number, path: self._ended(f"Wrote {path}"))
-        self.jobs.stopped.connect(lambda number: self._ended(f"Cancelled {files.shown(self._path)}"))
-        self.jobs.failed.connect(self._failed)
-        self.hide()
-
-    def start(self, project: Project, settings: VideoSettings, path: str) -> None:
-        """Write a film of `project` as it is now; one under way is cancelled."""
-        self._path = path
-        self.bar.setRange(0, 0)
-        self.label.setText(f"Writing {files.shown(path)}")
-        self.show()
-        self.jobs.start(files.exporting_video(project, settings.motion, settings.size, path))
-
-    def _stepped(self, number: int, step: Progress) -> None:
-        self.bar.setRange(0, step.total if step.index else 0)
-        self.bar.setValue(step.index)
-        self.label.setText(f"{files.shown(self._path)}: {step.label}")
-
-    def _ended(self, message: str) -> None:
-        if not self.jobs.busy:
-            self.hide()
-            self.told.emit(message)
-
-    def _failed(self, number: int, error: Exception) -> None:
-        self.hide()
-        self.failed.emit(error)

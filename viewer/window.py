@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QSettings, QSize, Qt, Signal
@@ -14,13 +14,15 @@ from PySide6.QtWidgets import QDialog, QDockWidget, QFileDialog, QLabel, QMainWi
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.map_names import images_of
 from engine.io.open import mesh_with_maps
+from engine.jobs import Job, Lane, State, Step
 from engine.mesh import Part
 from engine.project import Project
 from viewer import dialogs, files
 from viewer.compare import Comparison
 from viewer.document import Document
 from viewer.generation import Generation, Generator
-from viewer.jobs import JobRunner
+from viewer.job_bar import JobBar
+from viewer.jobs import Jobs
 from viewer.menus import Menus
 from viewer.notify import Notifier, describe
 from viewer.overlays import ColorBar, WipeLine
@@ -29,7 +31,7 @@ from viewer.panels.generate import GeneratePanel
 from viewer.panels.light import LightPanel
 from viewer.panels.look import LookPanel
 from viewer.panels.stage import StagePanel
-from viewer.video import KINDS, VideoDialog, VideoExport
+from viewer.video import KINDS, VideoDialog, VideoSettings
 from viewer.viewport import Viewport
 
 APPLICATION = "ExpDiff Studio"
@@ -73,8 +75,17 @@ class PanelScroll(QScrollArea):
         return self._panel.sizeHint()
 
 
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """The job that reads a head, where that lies, and how many edits the document had when it was asked for."""
+
+    number: int
+    path: str
+    edits: int
+
+
 class MainWindow(QMainWindow):
-    """Owns the document, the two job threads (model, files), the viewport and the panels."""
+    """Owns the document, the job queue, the viewport and the panels."""
 
     def __init__(
         self,
@@ -85,15 +96,16 @@ class MainWindow(QMainWindow):
         ask: dialogs.Ask = dialogs.ask_unsaved,
         finder: Generator | None = None,
         windows: list[MainWindow] | None = None,
+        ask_unfinished: dialogs.AskUnfinished = dialogs.ask_unfinished,
     ) -> None:
         super().__init__()
-        self.settings, self._ask = settings, ask
+        self.settings, self._ask, self._ask_unfinished = settings, ask, ask_unfinished
         self._generator, self._finder = generator, finder
         self.windows = [] if windows is None else windows
         """All windows of the process, this one too; those opened from another leave when they are closed."""
         self.windows.append(self)
         self.document = Document(project, path if path and path.endswith(files.PROJECT_SUFFIX) else None)
-        self.jobs, self.file_jobs = JobRunner(self), JobRunner(self)
+        self.jobs = Jobs(self)
         self.generation = Generation(self.document, self.jobs, generator, finder, self)
         self.comparison = Comparison(self)
         self.viewport = Viewport(self.document, self.comparison, self)
@@ -125,14 +137,14 @@ class MainWindow(QMainWindow):
         light.raise_()
         self.facts = QLabel(self)
         self.facts.setContentsMargins(0, 0, 10, 0)
-        self.video = VideoExport(self)
-        self.statusBar().addPermanentWidget(self.video)
+        self.job_bar = JobBar(self.jobs, self)
+        self.statusBar().addPermanentWidget(self.job_bar)
         self.statusBar().addPermanentWidget(self.facts)
         self.statusBar().setSizeGripEnabled(False)
         self.menus = Menus(self)
         self.setAcceptDrops(True)
-        self._closed = False
-        self._opening = ""
+        self._closed = self._closes = False
+        self._opening = _Opening(0, "", 0)
         self._connect()
         self._show_project(None, self.document.project)
         self._restore()
@@ -157,18 +169,14 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.document.changed.connect(self._show_project)
-        self.generation.failed.connect(self.notifier.error)
+        self.generation.failed.connect(lambda message: self.notifier.error(message, of_head=True))
         self.generation.previewed.connect(self.viewport.set_preview)
-        self.viewport.failed.connect(lambda error: self.notifier.error(describe(error)))
+        self.viewport.failed.connect(lambda error: self.notifier.error(describe(error), of_head=True))
         self.viewport.told.connect(self.notifier.info)
         self.viewport.resized.connect(self.notifier.place)
         # the first picture before anything else
         self.viewport.painted.connect(self.generation.look_on_disk, Qt.ConnectionType.SingleShotConnection)
-        self.file_jobs.stepped.connect(lambda number, step: self.statusBar().showMessage(step.label))
-        self.file_jobs.failed.connect(self._file_failed)
-        self.file_jobs.finished.connect(self._file_finished)
-        self.video.told.connect(self.notifier.info)
-        self.video.failed.connect(lambda error: self.notifier.error(describe(error)))
+        self.jobs.changed.connect(self._job_changed)
 
     def _restore(self) -> None:
         self.generation.fill(bool(self.settings.value(FILL, True, type=bool)))
@@ -189,7 +197,8 @@ class MainWindow(QMainWindow):
         """Show what this window shows in a window of its own, which goes its own way from there."""
         project, windows = self.document.project, self.windows
         path = None if self.document.modified else self.document.path
-        other = MainWindow(project, self.settings, self._generator, path, self._ask, self._finder, windows)
+        asks = self._ask, self._finder, windows, self._ask_unfinished
+        other = MainWindow(project, self.settings, self._generator, path, *asks)
         other.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         other.destroyed.connect(lambda: windows.remove(other))
         other.move(self.pos() + QPoint(40, 40))
@@ -203,8 +212,9 @@ class MainWindow(QMainWindow):
     ) -> None:
         """Open what `open_project` takes beside the GUI thread; a failure leaves what is open."""
         if self.may_discard():
-            self._opening = path
-            self.file_jobs.start(files.opening(path, conventions, maps))
+            label = f"Opening {files.shown(path)}"
+            job = self.jobs.add(Lane.OPENING, label, lambda: files.opening(path, conventions, maps), key=Lane.OPENING)
+            self._opening = _Opening(job.number, path, self.document.edits)
 
     def ask_maps(self, path: str) -> None:
         """Ask which file in the folder `path` is which map and how they are to be read, and open it so."""
@@ -214,19 +224,41 @@ class MainWindow(QMainWindow):
             self.open_path(path, dialog.conventions, dialog.maps)
         dialog.deleteLater()
 
-    def _file_finished(self, number: int, result: object) -> None:
-        if isinstance(result, Project):
-            path = self._opening
-            self.document.open(result, os.path.abspath(path) if path.endswith(files.PROJECT_SUFFIX) else None)
-            self.remember(path)
-            self.notifier.hide()  # what it said was of the head before
-            self.statusBar().showMessage(f"Opened {files.shown(path)}")
-        else:
-            self.notifier.info(f"Wrote {result}")
+    def _job_changed(self, job: Job) -> None:
+        """Tell how a job on files ended; what the model does is told by `generation`."""
+        if job.state is State.FAILED and not job.idle:
+            self._closes = False  # the person is to read why
+        if job.over and job.lane is Lane.OPENING:
+            self._opening_over(job)
+        elif job.over and job.lane is not Lane.MODEL:
+            self._writing_over(job)
+        if self._closes and not self._unfinished():
+            self.close()
 
-    def _file_failed(self, number: int, error: Exception) -> None:
-        self.statusBar().clearMessage()
-        self.notifier.error(describe(error))
+    def _writing_over(self, job: Job) -> None:
+        if job.error is not None:
+            self.notifier.error(describe(job.error))
+        else:
+            self.notifier.info(f"Wrote {job.result}" if job.state is State.DONE else f"Cancelled: {job.label}")
+
+    def _opening_over(self, job: Job) -> None:
+        if job.error is not None:
+            self.notifier.error(describe(job.error), of_head=True)
+        elif job.state is State.DONE and not job.stopping and job.number == self._opening.number:
+            self._opened(job.result, self._opening)
+        elif job.state is not State.REPLACED and not self._closed:
+            self.notifier.info(f"Cancelled: {job.label}")
+
+    def _opened(self, project: Project, opening: _Opening) -> None:
+        """Show a head that was read, unless it would replace edits made meanwhile that the person wants to keep."""
+        path, name = opening.path, files.shown(opening.path)
+        if self.document.edits != opening.edits and not self.may_discard():
+            self.notifier.info(f"{name} was not opened: {self.document.project.identity.name} stays")
+            return
+        self.document.open(project, os.path.abspath(path) if path.endswith(files.PROJECT_SUFFIX) else None)
+        self.remember(path)
+        self.notifier.forget_head()
+        self.statusBar().showMessage(f"Opened {name}")
 
     def remember(self, path: str) -> None:
         """Put `path` on top of the recent files."""
@@ -269,25 +301,33 @@ class MainWindow(QMainWindow):
 
     # Exports
 
+    def _write(self, path: str, work: Iterator[Step], lane: Lane = Lane.FILES) -> None:
+        self.jobs.add(lane, f"Writing {files.shown(path)}", lambda: work)
+
     def export_glb_to(self, path: str) -> None:
-        """Write a GLB beside the GUI thread."""
-        self.file_jobs.start(files.exporting_glb(self.document.project, path))
+        """Write a GLB of the project as it is now beside the GUI thread, after what is being written."""
+        self._write(path, files.exporting_glb(self.document.project, path))
 
     def export_folder_to(self, folder: str) -> None:
-        """Write a J-Reflectance person folder beside the GUI thread."""
-        self.file_jobs.start(files.exporting_folder(self.document.project, folder))
+        """Write a J-Reflectance person folder of the project as it is now, as `export_glb_to`."""
+        self._write(folder, files.exporting_folder(self.document.project, folder))
+
+    def export_video_to(self, path: str, settings: VideoSettings) -> None:
+        """Write a film of the project as it is now, beside the GUI thread and other files, after films before it."""
+        self._write(
+            path, files.exporting_video(self.document.project, settings.motion, settings.size, path), Lane.VIDEO
+        )
 
     def save_picture(self, path: str, settings: dialogs.PictureSettings) -> None:
         """Draw what the viewport shows at the chosen size, both sides of a comparison too, and write it as a PNG, or
         with all its layers as an OpenEXR file."""
         if Path(path).suffix.casefold() == ".exr":
-            job = files.saving_layers(self.viewport.layers(settings.width, settings.height), path)
+            self._write(path, files.saving_layers(self.viewport.layers(settings.width, settings.height), path))
         else:
             image = self.viewport.picture(settings.width, settings.height, transparent=settings.transparent)
             for bar in (self.left_color_bar, self.color_bar):
                 image = bar.painted_on(image)
-            job = files.saving_picture(image, path)
-        self.file_jobs.start(job)
+            self._write(path, files.saving_picture(image, path))
 
     def ask_screenshot(self) -> None:
         """Ask for size, then for the file."""
@@ -301,12 +341,12 @@ class MainWindow(QMainWindow):
 
     def ask_video(self) -> None:
         """Ask what shall move, then for the file or folder."""
-        project = self.document.project
-        dialog = VideoDialog(project, self)
+        dialog = VideoDialog(self.document.project, self)
         if dialog.exec() == QDialog.DialogCode.Accepted:
-            path, _ = QFileDialog.getSaveFileName(self, "Export video", project.identity.name + ".mp4", KINDS)
+            name = self.document.project.identity.name + ".mp4"
+            path, _ = QFileDialog.getSaveFileName(self, "Export video", name, KINDS)
             if path:
-                self.video.start(project, dialog.settings, path)
+                self.export_video_to(path, dialog.settings)
         dialog.deleteLater()
 
     # Events
@@ -325,8 +365,8 @@ class MainWindow(QMainWindow):
             self.open_path(paths[0])
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Ask about unsaved changes; then stop the jobs, wait for them, and release OpenGL."""
-        if not self._closed and not self.may_discard():
+        """Ask about unfinished work and unsaved changes; then stop the jobs, wait for them, and release OpenGL."""
+        if not self._closed and not (self._may_end_jobs() and self.may_discard()):
             event.ignore()
             return
         self.settings.setValue("geometry", self.saveGeometry())
@@ -335,14 +375,30 @@ class MainWindow(QMainWindow):
         self.finish()
         event.accept()
 
+    def _unfinished(self) -> list[str]:
+        """What would be lost if the jobs ended now: files, and expressions that were asked for, for people."""
+        jobs = self.jobs.waiting(Lane.FILES, Lane.VIDEO)
+        return [job.label for job in jobs] + [f"Making {name}" for name in self.generation.asked]
+
+    def _may_end_jobs(self) -> bool:
+        """True when no work would be lost, or the person lets it go; closes later where they let it finish."""
+        self._closes = False
+        if not (labels := self._unfinished()):
+            return True
+        answer = self._ask_unfinished(self, labels)
+        self._closes = answer is dialogs.Unfinished.FINISH
+        if self._closes and not self._unfinished():
+            return True  # it ended while the question stood
+        if self._closes:
+            self.statusBar().showMessage("Closes when this is done")
+        return answer is dialogs.Unfinished.CANCEL
+
     def finish(self) -> None:
         """Stop the jobs, wait for them, and release OpenGL with its context current. May be called twice."""
         if not self._closed:
             self._closed = True
             self.stage.stop()
             self.jobs.close()
-            self.file_jobs.close()
-            self.video.jobs.close()
             self.viewport.release()
 
     def reset_weights(self) -> None:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from engine.diffusion.prompts import parse_prompt
-from engine.diffusion.request import GenerateRequest, Step
+from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError, WeightsError
 from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.identity import Identity, Provenance
+from engine.jobs import Step
 from engine.vocabulary import EXPRESSIONS, NEUTRAL, find
 
 if TYPE_CHECKING:

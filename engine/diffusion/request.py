@@ -1,4 +1,4 @@
-"""What is asked of the model, and what it answers while it works. Imports no torch."""
+"""What is asked of the model. Imports no torch."""
 
 from __future__ import annotations
 
@@ -60,18 +60,3 @@ class GenerateRequest:
                 raise EngineError(
                     f"generate: expected '{name}' to keep its {self.lock}, found {there}; make it or bring it in first"
                 )
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Step:
-    """One sign of life from a generation."""
-
-    index: int
-    """Steps done, 0 to `total`."""
-    total: int
-    label: str
-    """What comes next, for people."""
-    preview: ExpressionSet | None = None
-    """Coarse estimates of the expressions being made."""
-    result: ExpressionSet | None = None
-    """Everything asked for; only with the last step."""

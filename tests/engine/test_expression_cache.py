@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from engine import expression_cache
-from engine.diffusion.request import GenerateRequest, Step
+from engine.diffusion.request import GenerateRequest
 from engine.expression import ExpressionSet
 from engine.expression_cache import AT_ONCE, generate_cached, load, recall, store
 from engine.identity import Identity
+from engine.jobs import Step
 from engine.vocabulary import NAMES
 from tests.heads import make_expressions, make_head
 

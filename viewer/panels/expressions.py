@@ -231,8 +231,10 @@ class ExpressionsPanel(QWidget):
 
     def _wanted(self, name: str) -> None:
         """'generate' was clicked: one expression asked for by name is wanted on the face."""
-        self._moved(name, self.document.project.weights.get(name) or USUAL)
-        self.document.seal()
+        weights = self.generation.put_on(name)
+        if weights is not self.document.project.weights:
+            self.document.edit(name, weights=weights)
+        self.generation.want(name)
 
     def _reset_all(self) -> None:
         self.document.edit("Reset all expressions", weights={})

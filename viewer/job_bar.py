@@ -1,0 +1,64 @@
+"""What is being read and written, in the status bar: how far, what waits behind it, and a way to cancel each."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QProgressBar, QToolButton, QWidget
+
+from engine.jobs import Job, Lane, State
+from viewer.jobs import Jobs
+
+WORK_ON_FILES = (Lane.FILES, Lane.VIDEO, Lane.OPENING)
+
+
+class JobBar(QWidget):
+    """Shows the first job of `WORK_ON_FILES`; hidden while there is none. Cancel ends that one, its menu any."""
+
+    def __init__(self, jobs: Jobs, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._jobs, self._shown = jobs, 0
+        self.label, self.bar, self.cancel = QLabel(self), QProgressBar(self), QToolButton(self)
+        self.bar.setFixedWidth(120)
+        self.bar.setTextVisible(False)
+        self.cancel.setText("Cancel")
+        self.cancel.setToolTip("Stop this; nothing is left of it")
+        self.cancel.clicked.connect(self._cancel_shown)
+        self.list = QMenu(self)
+        self.list.aboutToShow.connect(self._list_all)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(8, 0, 8, 0)
+        for widget in (self.label, self.bar, self.cancel):
+            layout.addWidget(widget)
+        jobs.added.connect(self._show)
+        jobs.changed.connect(self._show)
+        self.hide()
+
+    def waiting(self) -> tuple[Job, ...]:
+        """The jobs it stands for: those under way first."""
+        jobs = self._jobs.waiting(*WORK_ON_FILES)
+        return tuple(sorted(jobs, key=lambda job: job.state is State.WAITING))
+
+    def _show(self) -> None:
+        jobs = self.waiting()
+        self.setVisible(bool(jobs))
+        if not jobs:
+            return
+        self._shown = jobs[0].number
+        step, others = jobs[0].step, len(jobs) - 1
+        text = f"{jobs[0].label}: {step.label}" if step is not None else jobs[0].label
+        self.label.setText(text + f"  ·  {others} more" * bool(others))
+        self.bar.setRange(0, step.total if step is not None and step.index else 0)
+        self.bar.setValue(step.index if step is not None else 0)
+        mode = QToolButton.ToolButtonPopupMode
+        if bool(others) != (self.cancel.menu() is not None):
+            self.cancel.setMenu(self.list if others else None)  # type: ignore[arg-type]
+            self.cancel.setPopupMode(mode.MenuButtonPopup if others else mode.DelayedPopup)
+
+    def _cancel_shown(self) -> None:
+        self._jobs.cancel(self._shown)  # what the person saw, though the next one may be under way by now
+        self._show()
+
+    def _list_all(self) -> None:
+        self.list.clear()
+        for job in self.waiting():
+            action = self.list.addAction(f"Cancel {job.label} ({job.state.value})".replace("&", "&&"))
+            action.triggered.connect(lambda checked=False, number=job.number: self._jobs.cancel(number))

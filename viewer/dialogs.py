@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMessageBox,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -27,6 +26,7 @@ from engine.io.map_names import NONE, candidates
 from engine.render.offscreen import LARGEST_SIDE
 from viewer.panels.form import form
 from viewer.widgets.controls import Choice
+from viewer.widgets.number import Number
 
 SIZES = (("1024 × 1024", (1024, 1024)), ("1920 × 1080", (1920, 1080)), ("2048 × 2048", (2048, 2048)))
 SIZES += (("3840 × 2160", (3840, 2160)), ("4096 × 4096", (4096, 4096)))
@@ -110,7 +110,7 @@ class ScreenshotDialog(QDialog):
         self.setWindowTitle("Screenshot")
         current = f"Viewport, {viewport_size[0]} × {viewport_size[1]}"
         self.preset = Choice([(current, viewport_size), *SIZES, ("Custom", None)], self)
-        self.width_box, self.height_box = self._size_box(), self._size_box()
+        self.width_box, self.height_box = (Number(16, LARGEST_SIDE, decimals=0, parent=self) for _ in range(2))
         self.transparent = QCheckBox("Transparent background", self)
         row = QHBoxLayout()
         row.addWidget(self.width_box, 1)
@@ -131,17 +131,12 @@ class ScreenshotDialog(QDialog):
         for box in (self.width_box, self.height_box):
             box.valueChanged.connect(self._typed)
 
-    def _size_box(self) -> QSpinBox:
-        box = QSpinBox(self)
-        box.setRange(16, LARGEST_SIDE)
-        box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        return box
-
     def _preset_chosen(self, size: tuple[int, int] | None) -> None:
+        """Show the size; one's own is typed now."""
         for box, value in zip((self.width_box, self.height_box), size or (), strict=False):
-            blocked = box.blockSignals(True)
-            box.setValue(value)
-            box.blockSignals(blocked)
+            box.show_value(value)
+        if size is None:
+            self.width_box.setFocus()
 
     def _typed(self) -> None:
         self.preset.show_value(None)
@@ -149,7 +144,7 @@ class ScreenshotDialog(QDialog):
     @property
     def settings(self) -> PictureSettings:
         """What is chosen now."""
-        return PictureSettings(self.width_box.value(), self.height_box.value(), self.transparent.isChecked())
+        return PictureSettings(int(self.width_box.value()), int(self.height_box.value()), self.transparent.isChecked())
 
 
 _MEANINGS: tuple[tuple[str, str, tuple[tuple[str, StrEnum], ...]], ...] = (

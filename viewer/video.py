@@ -8,9 +8,7 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
     QDialogButtonBox,
-    QDoubleSpinBox,
     QHBoxLayout,
-    QSpinBox,
     QWidget,
 )
 
@@ -19,6 +17,7 @@ from engine.render.motion import DEFAULT_SECONDS, Motion
 from engine.render.stage import lamp_directions
 from viewer.panels.form import form
 from viewer.widgets.controls import Choice
+from viewer.widgets.number import Number
 
 KINDS = "MP4, H.264 (*.mp4);;Folder of PNG files (*)"
 SIZES = ((720, 720), (1080, 1080), (1280, 720), (1920, 1080), (3840, 2160))
@@ -51,14 +50,8 @@ class VideoDialog(QDialog):
         )
         self.expressions.setEnabled(bool(there))
         self.size_choice = Choice([(f"{width} × {height}", (width, height)) for width, height in SIZES], self)
-        self.seconds, self.fps = QDoubleSpinBox(self), QSpinBox(self)
-        self.seconds.setRange(0.1, 600.0)
-        self.seconds.setDecimals(1)
-        self.seconds.setSuffix(" s")
-        self.seconds.setValue(DEFAULT_SECONDS)
-        self.fps.setRange(1, 120)
-        self.fps.setSuffix(" frames / s")
-        self.fps.setValue(30)
+        self.seconds = Number(0.1, 600.0, decimals=1, suffix=" s", value=DEFAULT_SECONDS, parent=self)
+        self.fps = Number(1, 120, decimals=0, suffix=" frames / s", value=30, parent=self)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel, self)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
@@ -96,6 +89,6 @@ class VideoDialog(QDialog):
             self.olat.isChecked(),
             self.expressions.value(),
             self.seconds.value(),
-            self.fps.value(),
+            int(self.fps.value()),
         )
         return VideoSettings(motion, self.size_choice.value())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QWidget
 
 from engine.diffusion.prompts import understand
 from engine.errors import VocabularyError
@@ -11,6 +11,7 @@ from viewer.document import Document
 from viewer.generation import OTHERS, Generation, Settings
 from viewer.panels.form import form
 from viewer.widgets.controls import Choice, Elided, Toggle
+from viewer.widgets.number import Number
 
 MISSING, ALL = "missing", "all"
 MAX_SEED = 2**31 - 1
@@ -27,8 +28,10 @@ class GeneratePanel(QWidget):
         self.prompt.setClearButtonEnabled(True)
         self.prompt.setToolTip("Free text makes one new expression of that name; empty uses the list below")
         self.which = Choice(parent=self)
-        self.steps = self._number(1, 50, generation.settings.steps, "Sampler steps: more is slower and finer")
-        self.seed = self._number(0, MAX_SEED, generation.settings.seed, "Same seed, same result")
+        self.steps = Number(1, 50, decimals=0, value=generation.settings.steps, parent=self)
+        self.steps.setToolTip("Sampler steps: more is slower and finer")
+        self.seed = Number(0, MAX_SEED, decimals=0, value=generation.settings.seed, parent=self)
+        self.seed.setToolTip("Same seed, same result")
         self.lock = Choice([("nothing", ""), ("their shapes", "shape"), ("their skin", "skin")], parent=self)
         self.lock.setToolTip("Of expressions that are there, keep this and make the rest to go with it")
         self.fill = Toggle("Then make the others too", self)
@@ -57,14 +60,6 @@ class GeneratePanel(QWidget):
         generation.told.connect(self.status.set_full)
         generation.failed.connect(lambda message: self.status.set_full(f"Failed: {message}"))
         self._fill()
-
-    def _number(self, low: int, high: int, value: int, tip: str) -> QSpinBox:
-        box = QSpinBox(self)
-        box.setRange(low, high)
-        box.setValue(value)
-        box.setToolTip(tip)
-        box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        return box
 
     def _lay_out(self) -> None:
         layout: QFormLayout = form(self)
@@ -114,7 +109,7 @@ class GeneratePanel(QWidget):
             self._fill()
 
     def _settings_changed(self) -> None:
-        self.generation.settings = Settings(self.steps.value(), self.seed.value(), self.lock.value())
+        self.generation.settings = Settings(int(self.steps.value()), int(self.seed.value()), self.lock.value())
 
     def _clicked(self) -> None:
         if self.generation.busy:

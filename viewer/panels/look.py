@@ -16,7 +16,7 @@ from viewer.compare import Against, Comparison
 from viewer.document import Document
 from viewer.panels.form import form, set_idle
 from viewer.widgets.controls import Choice, ColorButton, Toggle
-from viewer.widgets.slider import Number
+from viewer.widgets.number import Number
 
 _NAMES = [(channel.value, channel) for channel in ViewChannel]
 
@@ -28,17 +28,9 @@ class ScaleEnd(Number):
     settled = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setRange(0.0, 1e6)
-        self.setDecimals(3)
+        super().__init__(0.0, 1e6, decimals=3, parent=parent)
         self.setSpecialValueText("Fits")
         self.valueChanged.connect(self._changed)
-
-    def show_value(self, value: float) -> None:
-        """Show `value` without emitting."""
-        blocked = self.blockSignals(True)
-        self.setValue(value)
-        self.blockSignals(blocked)
 
     def textFromValue(self, value: float) -> str:
         """No more figures than there are."""

@@ -173,9 +173,8 @@ def _lit_by_one(scene: Scene, lamp: int) -> Scene:
     return _changed(scene, enabled=True, mode=StageMode.ONE, lamp=lamp)
 
 
-def _with_mode(scene: Scene, name: str) -> Scene:
-    """Qt gives an enum of strings back as its text. A mixture that was never made starts from what is lit."""
-    mode = StageMode(name)
+def _with_mode(scene: Scene, mode: StageMode) -> Scene:
+    """A mixture that was never made starts from what is lit."""
     if mode is StageMode.MIXTURE and not scene.stage.mixture_linear:
         return _changed(scene, mode=mode, mixture_linear=_mixture(lamp_irradiance(scene) / LAMP_IRRADIANCE))
     return _changed(scene, mode=mode)

@@ -13,13 +13,17 @@ Color = tuple[float, float, float]
 
 
 class Choice(QComboBox):
-    """One of several values, each with a label."""
+    """One of several values, each with a label.
+
+    The values stay in Python: Qt gives item data back as its own types, an enum of strings as a plain text.
+    """
 
     edited = Signal(object)
     settled = Signal()
 
     def __init__(self, items: Iterable[tuple[str, Any]] = (), parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._values: list[Any] = []
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -29,17 +33,17 @@ class Choice(QComboBox):
     def set_items(self, items: Iterable[tuple[str, Any]]) -> None:
         """Replace the list, keeping the current value where it is still there; the same list again is left alone."""
         items, current = list(items), self.value()
-        if items == [(self.itemText(at), self.itemData(at)) for at in range(self.count())]:
+        if items == [(self.itemText(at), value) for at, value in enumerate(self._values)]:
             return
         self.clear()
-        for label, value in items:
-            self.addItem(label, value)
+        self._values = [value for _, value in items]
+        self.addItems([label for label, _ in items])
         if current is not None:
             self.show_value(current)
 
     def value(self) -> Any:
         """The chosen value, None in an empty list."""
-        return self.currentData()
+        return self._values[self.currentIndex()] if self._values else None
 
     def show_value(self, value: Any) -> None:
         """Choose `value` without emitting; unknown values leave the choice as it is."""
@@ -49,14 +53,14 @@ class Choice(QComboBox):
 
     def position(self, value: Any) -> int:
         """Index of `value`, -1 where it is not in the list."""
-        return next((at for at in range(self.count()) if self.itemData(at) == value), -1)
+        return self._values.index(value) if value in self._values else -1
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Leave the wheel to what lies around."""
         event.ignore()
 
     def _chosen(self, index: int) -> None:
-        self.edited.emit(self.itemData(index))
+        self.edited.emit(self._values[index])
         self.settled.emit()
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPalette, QWheelEvent
-from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QSizePolicy, QSlider, QWidget
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette, QWheelEvent
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QWidget
+
+from viewer.widgets.number import Number
 
 OVER_RANGE = QColor(0xE0, 0xA0, 0x4A)
 _HANDLE = 5.0  # radius in device-independent pixels
@@ -91,28 +93,6 @@ class Groove(QSlider):
         event.ignore()
 
 
-class Number(QDoubleSpinBox):
-    """A plain number field: no arrows, wheel ignored, commits on Return or focus out."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        self.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.setKeyboardTracking(False)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Leave the wheel to the scroll area."""
-        event.ignore()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Escape gives the keyboard back to the window."""
-        if event.key() == Qt.Key.Key_Escape:
-            self.clearFocus()
-        else:
-            super().keyPressEvent(event)
-
-
 class FloatSlider(QWidget):
     """Groove and number side by side for one float.
 
@@ -143,10 +123,7 @@ class FloatSlider(QWidget):
         self.groove = Groove(None if usual is None else usual * self._ticks, self)
         self.groove.setRange(round(soft[0] * self._ticks), round(soft[1] * self._ticks))
         self.groove.setPageStep(max((self.groove.maximum() - self.groove.minimum()) // 10, 1))
-        self.number = Number(self)
-        self.number.setDecimals(decimals)
-        self.number.setRange(low, high)
-        self.number.setSuffix(suffix)
+        self.number = Number(low, high, decimals=decimals, suffix=suffix, parent=self)
         self.number.setFixedWidth(58)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -100,6 +100,8 @@ class Generation(QObject):
         """Make the other expressions too once one was asked for; set by `fill`."""
         self._orders: dict[int, Order] = {}
         """By the number of their job; without those whose result was taken and those that were dropped."""
+        self._steps: dict[int, Progress] = {}
+        """The latest of an order, by the number of its job."""
         self._cancelled: set[int] = set()
         """Of the orders, those that a person cancelled and that have not ended yet."""
         self._preview: ExpressionSet | None = None
@@ -125,18 +127,17 @@ class Generation(QObject):
     def making(self) -> tuple[str, ...]:
         """Names (or the prompt) under way that somebody waits for."""
         seen = self._seen()
-        return self._orders[seen[0].number].names if seen else ()
+        return seen[0][1].names if seen else ()
 
     @property
     def waiting(self) -> tuple[str, ...]:
         """Names whose turn comes later, next one first."""
-        return tuple(name for job in self._seen()[1:] for name in self._orders[job.number].names)
+        return tuple(name for _, order in self._seen()[1:] for name in order.names)
 
     @property
     def asked(self) -> tuple[str, ...]:
         """Of both, what was asked for by name or prompt, and so is lost when it ends before it is made."""
-        orders = [self._orders[job.number] for job in self._seen()]
-        return tuple(name for order in orders if order.kind is Kind.ASKED for name in order.names)
+        return tuple(name for _, order in self._seen() if order.kind is Kind.ASKED for name in order.names)
 
     @property
     def filling(self) -> bool:
@@ -146,21 +147,21 @@ class Generation(QObject):
     @property
     def label(self) -> str:
         """What is being done for somebody who waits, for people."""
-        seen = self._seen()
-        if not seen:
+        if not (seen := self._seen()):
             return "Stopping" if self.busy else ""
-        return seen[0].step.label if seen[0].step is not None else "Starting"
+        number = seen[0][0]
+        return self._steps[number].label if number in self._steps else "Starting"
 
     @property
     def fraction(self) -> float:
         """0..1 of the order under way."""
-        step = self._seen()[0].step if self._seen() else None
+        step = self._steps.get(self._seen()[0][0]) if self._seen() else None
         return step.index / max(step.total, 1) if step is not None else 0.0
 
-    def _seen(self) -> tuple[Job, ...]:
-        """Jobs that somebody waits for, in the order of their turn."""
-        jobs = self.jobs.waiting(Lane.MODEL)
-        return tuple(job for job in jobs if job.number in self._orders and self._orders[job.number].seen)
+    def _seen(self) -> list[tuple[int, Order]]:
+        """Orders that somebody waits for, in the order of their turn."""
+        orders = [(number, order) for number, order in self._orders.items() if number not in self._cancelled]
+        return [each for each in reversed(orders) if each[1].seen]
 
     # What can be asked
 
@@ -225,7 +226,7 @@ class Generation(QObject):
     def _run(self, order: Order) -> None:
         """Do `order` now, unless just that is under way; what somebody waits for meanwhile comes right after it."""
         seen = self._seen()
-        if seen and self._orders[seen[0].number].asks == order.asks:
+        if seen and seen[0][1].asks == order.asks:
             return
         self._drop(lambda other: not other.seen or other.names == order.names)
         self._begin(order)
@@ -254,9 +255,13 @@ class Generation(QObject):
     def _drop(self, which: Callable[[Order], bool]) -> None:
         """Let go of orders; their reports are not heard any more."""
         for number in [number for number, order in self._orders.items() if which(order)]:
-            del self._orders[number]
-            self._cancelled.discard(number)
+            self._forget(number)
             self.jobs.cancel(number)
+
+    def _forget(self, number: int) -> None:
+        del self._orders[number]
+        self._steps.pop(number, None)
+        self._cancelled.discard(number)
 
     def _rest(self) -> None:
         """An order is over; coarse expressions stay as long as somebody waits for their own."""
@@ -273,8 +278,9 @@ class Generation(QObject):
         order = self._orders.get(job.number)
         if order is not None:
             if job.over:
-                del self._orders[job.number]
-                self._over(order, job)
+                cancelled = job.number in self._cancelled
+                self._forget(job.number)
+                self._over(order, job, cancelled)
             elif job.number not in self._cancelled and job.step is not None:
                 self._stepped(job.number, order, job.step)
         self._next()
@@ -284,6 +290,7 @@ class Generation(QObject):
         if step.result is not None:
             self._take(number, order, step.result)
         elif order.seen:
+            self._steps[number] = step
             preview = getattr(step, "preview", None)
             if preview is not None:
                 self._preview = preview if self._preview is None else self._preview.merged(preview)
@@ -293,7 +300,7 @@ class Generation(QObject):
     def _take(self, number: int, order: Order, result: ExpressionSet) -> None:
         """Bring `result` into the document; a set made for another person is never applied."""
         if order.seen:
-            del self._orders[number]
+            self._forget(number)
         fits = result.identity_hash == self.document.project.identity.hash
         if fits and order.kind is Kind.ASKED:
             self._edit(result)
@@ -315,10 +322,8 @@ class Generation(QObject):
         label = f"Generate {_listed(result.names)}"
         self.document.edit(label, expressions=project.expressions.merged(result), weights=weights)
 
-    def _over(self, order: Order, job: Job) -> None:
+    def _over(self, order: Order, job: Job, cancelled: bool) -> None:
         """An order has ended, and nothing of it was taken, or it was nobody's."""
-        cancelled = job.number in self._cancelled
-        self._cancelled.discard(job.number)
         self._to_find = self._to_find and order.kind is not Kind.FOUND
         self._rest()
         if cancelled:

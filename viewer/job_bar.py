@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QProgressBar, QToolButton, QWidget
 
 from engine.jobs import Job, Lane, State
@@ -11,7 +12,7 @@ WORK_ON_FILES = (Lane.FILES, Lane.VIDEO, Lane.OPENING)
 
 
 class JobBar(QWidget):
-    """Shows the first job of `WORK_ON_FILES`; hidden while there is none. Cancel ends that one, its menu any."""
+    """Shows the first job of `WORK_ON_FILES`; hidden while there is none. Cancel ends it, or of several asks which."""
 
     def __init__(self, jobs: Jobs, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -19,11 +20,8 @@ class JobBar(QWidget):
         self.label, self.bar, self.cancel = QLabel(self), QProgressBar(self), QToolButton(self)
         self.bar.setFixedWidth(120)
         self.bar.setTextVisible(False)
-        self.cancel.setText("Cancel")
-        self.cancel.setToolTip("Stop this; nothing is left of it")
-        self.cancel.clicked.connect(self._cancel_shown)
+        self.cancel.clicked.connect(self._cancel)
         self.list = QMenu(self)
-        self.list.aboutToShow.connect(self._list_all)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(8, 0, 8, 0)
         for widget in (self.label, self.bar, self.cancel):
@@ -48,17 +46,16 @@ class JobBar(QWidget):
         self.label.setText(text + f"  ·  {others} more" * bool(others))
         self.bar.setRange(0, step.total if step is not None and step.index else 0)
         self.bar.setValue(step.index if step is not None else 0)
-        mode = QToolButton.ToolButtonPopupMode
-        if bool(others) != (self.cancel.menu() is not None):
-            self.cancel.setMenu(self.list if others else None)  # type: ignore[arg-type]
-            self.cancel.setPopupMode(mode.MenuButtonPopup if others else mode.DelayedPopup)
+        self.cancel.setText("Cancel…" if others else "Cancel")
+        self.cancel.setToolTip("Choose what to stop" if others else "Stop this")
 
-    def _cancel_shown(self) -> None:
-        self._jobs.cancel(self._shown)  # what the person saw, though the next one may be under way by now
-        self._show()
-
-    def _list_all(self) -> None:
+    def _cancel(self) -> None:
+        jobs = self.waiting()
+        if len(jobs) < 2:
+            self._jobs.cancel(self._shown)  # what the person saw, though it may be over by now
+            return
         self.list.clear()
-        for job in self.waiting():
-            action = self.list.addAction(f"Cancel {job.label} ({job.state.value})".replace("&", "&&"))
+        for job in jobs:
+            action = self.list.addAction(f"{job.label} ({job.state.value})".replace("&", "&&"))
             action.triggered.connect(lambda checked=False, number=job.number: self._jobs.cancel(number))
+        self.list.popup(self.cancel.mapToGlobal(QPoint(0, -self.list.sizeHint().height())))

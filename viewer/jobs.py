@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
 
 from PySide6.QtCore import QObject, Qt, Signal
 
@@ -21,6 +22,8 @@ class Jobs(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._closed = False
+        self._jobs: dict[int, Job] = {}
+        """Those whose end has not arrived here yet, as they were last reported."""
         self._reported.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         self.queue = JobQueue(self._reported.emit)
 
@@ -36,27 +39,37 @@ class Jobs(QObject):
     ) -> Job:
         """As `JobQueue.add`."""
         job = self.queue.add(lane, label, begin, key=key, idle=idle, first=first)
+        self._jobs[job.number] = job  # before any report of it, which arrives through the event loop
         self.added.emit(job)
         return job
 
     def cancel(self, number: int) -> None:
-        """As `JobQueue.cancel`."""
+        """As `JobQueue.cancel`; from now on it does not count as waited for."""
+        if number in self._jobs:
+            self._jobs[number] = replace(self._jobs[number], stopping=True)
         self.queue.cancel(number)
 
     def waiting(self, *lanes: Lane) -> tuple[Job, ...]:
-        """What is under way or waits for its turn on `lanes`, save what is about to stop."""
-        return tuple(job for job in self.queue.jobs(*lanes) if not job.stopping)
+        """What is under way or waits for its turn on `lanes` (all without any), oldest first, save what is to stop."""
+        return tuple(job for job in self._jobs.values() if not job.stopping and job.lane in (lanes or Lane))
 
     @property
     def busy(self) -> bool:
         """Is anything under way or waiting?"""
-        return bool(self.queue.jobs())
+        return bool(self._jobs)
 
     def close(self) -> None:
         """Cancel everything and wait for the threads; reports still under way are dropped. May be called twice."""
         self._closed = True
         self.queue.close()
+        self._jobs.clear()
 
     def _deliver(self, job: Job) -> None:
-        if not self._closed:  # what was posted before still arrives
-            self.changed.emit(job)
+        if self._closed:  # what was posted before still arrives
+            return
+        if job.over:
+            self._jobs.pop(job.number, None)
+        else:
+            stopping = self._jobs[job.number].stopping
+            self._jobs[job.number] = replace(job, stopping=stopping)
+        self.changed.emit(job)

@@ -15,10 +15,10 @@ from engine.project import Project, new_project
 from tests.heads import make_expressions, make_head
 from tests.viewer.work import make_step_by_step
 from viewer import style
-from viewer.dialogs import Answer
+from viewer.dialogs import Answer, Unfinished
 from viewer.document import Document
 from viewer.generation import Generation
-from viewer.jobs import JobRunner
+from viewer.jobs import Jobs
 from viewer.viewport import set_default_format
 from viewer.window import FILL, MainWindow
 
@@ -69,14 +69,14 @@ def document(expressive: Project) -> Document:
 
 
 @pytest.fixture
-def jobs() -> Iterator[JobRunner]:
-    runner = JobRunner()
-    yield runner
-    runner.close()
+def jobs() -> Iterator[Jobs]:
+    queue = Jobs()
+    yield queue
+    queue.close()
 
 
 @pytest.fixture
-def generation(document: Document, jobs: JobRunner) -> Generation:
+def generation(document: Document, jobs: Jobs) -> Generation:
     return Generation(document, jobs, make_step_by_step)
 
 
@@ -93,7 +93,10 @@ def open_window(dark, qtbot, settings) -> Iterator[Callable[..., MainWindow]]:
     made: list[MainWindow] = []
 
     def make(project: Project, answer: Answer = Answer.DISCARD, generator=make_step_by_step) -> MainWindow:
-        window = MainWindow(project, settings, generator, ask=lambda parent, name: answer)
+        cancel = Unfinished.CANCEL
+        window = MainWindow(
+            project, settings, generator, ask=lambda parent, name: answer, ask_unfinished=lambda parent, labels: cancel
+        )
         made.append(window)
         with qtbot.waitSignal(window.viewport.painted, timeout=20000):
             window.show()

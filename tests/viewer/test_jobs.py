@@ -1,90 +1,92 @@
+"""What the queue reports arrives on the GUI thread, and what is read and written is shown and can be cancelled."""
+
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
-import pytest
-
-from engine.diffusion.request import GenerateRequest
-from engine.errors import WeightsError
-from engine.project import Project
-from tests.viewer.work import Gate, Report, make_step_by_step
-from viewer.jobs import JobRunner
+from engine.jobs import Lane, State
+from tests.viewer import hand
+from tests.viewer.work import Gate
+from viewer.jobs import Jobs
 
 
-def _request(project: Project, *names: str, steps: int = 2) -> GenerateRequest:
-    return GenerateRequest(project.identity, names, steps=steps)
+def _steps(gate: Gate, project):
+    from engine.diffusion.request import GenerateRequest
+
+    request = GenerateRequest(project.identity, ("Jaw Open",), steps=3)
+    return lambda: gate(request)
 
 
-def test_steps_come_in_order_on_this_thread_and_work_is_done_on_another(qtbot, jobs: JobRunner, project) -> None:
+def test_reports_arrive_on_this_thread_from_work_done_on_another(qtbot, jobs: Jobs, project) -> None:
     gate, here, seen = Gate(), threading.current_thread(), []
     gate.let(100)
-    jobs.stepped.connect(lambda number, step: seen.append((number, step.index, threading.current_thread())))
-    with qtbot.waitSignal(jobs.finished, timeout=5000) as done:
-        number = jobs.start(gate(_request(project, "Jaw Open", "Brows Up")))
+    jobs.changed.connect(lambda job: seen.append((job.number, job.state, threading.current_thread())))
+    with qtbot.waitSignal(jobs.changed, timeout=5000, check_params_cb=lambda job: job.over) as done:
+        job = jobs.add(Lane.MODEL, "Jaw Open", _steps(gate, project))
         assert jobs.busy
-    assert [entry[:2] for entry in seen] == [(number, index) for index in range(5)]
+    assert [entry[:2] for entry in seen] == [(job.number, State.RUNNING)] * 4 + [(job.number, State.DONE)]
     assert {entry[2] for entry in seen} == {here}
     assert here not in gate.threads
-    assert len(set(gate.threads)) == 1
-    assert done.args[0] == number
-    assert done.args[1].names == ("Jaw Open", "Brows Up")
+    assert done.args[0].result.names == ("Jaw Open",)
     assert not jobs.busy
 
 
-def test_cancel_ends_at_the_next_yield_and_runs_the_generators_finally(qtbot, jobs: JobRunner, project) -> None:
-    gate, seen = Gate(), []
-    jobs.finished.connect(lambda *args: seen.append("finished"))
-    jobs.failed.connect(lambda *args: seen.append("failed"))
-    gate.let()
-    with qtbot.waitSignal(jobs.stepped, timeout=5000):
-        number = jobs.start(gate(_request(project, "Jaw Open", steps=50)))
-    with qtbot.waitSignal(jobs.stopped, timeout=5000) as stopped:
-        jobs.stop()
-        gate.let()
-    assert stopped.args == [number]
-    assert gate.closed.is_set()
-    assert seen == []
-    assert not jobs.busy
-
-
-def test_a_new_job_replaces_the_old_whose_reports_are_dropped(qtbot, jobs: JobRunner, project) -> None:
-    first, second, steps, finished = Gate(), Gate(), [], []
-    jobs.stepped.connect(lambda number, step: steps.append(number))
-    jobs.finished.connect(lambda number, result: finished.append((number, result.names)))
-    one = jobs.start(first(_request(project, "Jaw Open")))
-    two = jobs.start(second(_request(project, "Brows Up")))
-    with qtbot.waitSignals([jobs.stopped, jobs.finished], timeout=5000):
-        second.let(100)
-        first.let(100)
-    assert set(steps) == {two}
-    assert one != two
-    assert finished == [(two, ("Brows Up",))]
-
-
-def test_a_failure_is_told_once_and_the_next_job_runs(qtbot, jobs: JobRunner, project, caplog) -> None:
-    def breaks() -> Iterator[Report]:
-        yield Report(0, 2, "half way")
-        raise WeightsError("model: expected a checkpoint, found none; reinstall")
-
-    with qtbot.waitSignal(jobs.failed, timeout=5000) as failed:
-        jobs.start(breaks())
-    assert str(failed.args[1]).startswith("model: expected")
-    assert "WeightsError" in caplog.text
-    with qtbot.waitSignal(jobs.finished, timeout=5000):
-        jobs.start(make_step_by_step(_request(project, "Jaw Open")))
-
-
-def test_closing_waits_for_the_thread_and_drops_what_is_late(qtbot, project) -> None:
-    jobs, gate, seen = JobRunner(), Gate(), []
-    for signal in (jobs.stepped, jobs.stopped):
-        signal.connect(lambda *args: seen.append(args))
-    jobs.start(gate(_request(project, "Jaw Open", steps=50)))
+def test_closing_drops_what_is_late(qtbot, project) -> None:
+    jobs, gate, seen = Jobs(), Gate(), []
+    jobs.changed.connect(seen.append)
+    jobs.add(Lane.FILES, "a", _steps(gate, project))
     gate.let(3)
     jobs.close()
-    jobs.close()
-    assert gate.closed.is_set() or not gate.threads
     qtbot.wait(20)
     assert seen == []
-    with pytest.raises(ValueError, match="closed"):
-        jobs.start(gate(_request(project, "Jaw Open")))
+
+
+def test_the_bar_shows_what_is_under_way_and_what_waits_and_cancels_either(qtbot, open_window, expressive) -> None:
+    window = open_window(expressive)
+    bar, gates, ends = window.job_bar, [Gate(), Gate(), Gate()], {}
+    window.jobs.changed.connect(lambda job: ends.update({job.label: job.state}) if job.over else None)
+    assert not bar.isVisible()
+    for name, gate in zip(("a.glb", "b.glb", "c.glb"), gates, strict=True):
+        window.jobs.add(Lane.FILES, f"Writing {name}", _steps(gate, expressive))
+    gates[0].let()
+    qtbot.waitUntil(lambda: "step 1" in bar.label.text(), timeout=5000)
+    assert bar.isVisible()
+    assert bar.label.text().startswith("Writing a.glb: ")
+    assert bar.label.text().endswith("2 more")
+    hand.click(bar.cancel)
+    qtbot.waitUntil(bar.list.isVisible, timeout=5000)
+    assert [action.text() for action in bar.list.actions()] == [
+        "Writing a.glb (under way)",
+        "Writing b.glb (waiting)",
+        "Writing c.glb (waiting)",
+    ]
+    hand.click(bar.list, bar.list.actionGeometry(bar.list.actions()[1]).center())
+    qtbot.waitUntil(lambda: ends == {"Writing b.glb": State.CANCELLED}, timeout=5000)
+    assert window.notifier.text.text() == "Cancelled: Writing b.glb"
+    gates[0].let()
+    qtbot.waitUntil(lambda: bar.label.text().endswith("1 more"), timeout=5000)
+    hand.click(bar.cancel)
+    hand.click(bar.list, bar.list.actionGeometry(bar.list.actions()[0]).center())
+    gates[0].let()
+    qtbot.waitUntil(lambda: ends.get("Writing a.glb") is State.CANCELLED, timeout=5000)
+    gates[2].let()
+    qtbot.waitUntil(lambda: bar.label.text() == "Writing c.glb: Jaw Open, step 1 of 3", timeout=5000)
+    gates[2].let(100)
+    qtbot.waitUntil(lambda: ends.get("Writing c.glb") is State.DONE, timeout=5000)
+    assert not bar.isVisible()
+    assert gates[1].requests == []
+
+
+def test_an_error_stays_until_it_is_closed_whatever_is_told_after_it(qtbot, open_window, expressive, tmp_path) -> None:
+    window = open_window(expressive)
+    window.export_glb_to(str(tmp_path / "head.txt"))
+    window.export_glb_to(str(tmp_path / "head.glb"))
+    qtbot.waitUntil(lambda: window.notifier.message.startswith("Wrote"), timeout=20000)
+    lines = window.notifier.text.text().splitlines()
+    assert "head.txt: expected" in lines[0]
+    assert lines[1] == f"Wrote {tmp_path / 'head.glb'}"
+    window.document.open(expressive)
+    assert "head.txt" in window.notifier.text.text()
+    close = window.notifier.findChild(type(window.job_bar.cancel))
+    hand.click(close)
+    assert not window.notifier.isVisible()

@@ -14,6 +14,7 @@ from engine.diffusion.generate import generate
 from engine.project import new_project
 from tests.data import DATA
 from tests.heads import make_head
+from tests.viewer.work import file_work_over
 from viewer import orbit
 from viewer.dialogs import PictureSettings
 from viewer.document import with_weight
@@ -30,7 +31,7 @@ pytestmark = [
 
 def test_open_generate_drag_cancel_relight_screenshot_export(qtbot, open_window, tmp_path: Path) -> None:
     window = open_window(new_project(make_head()), generator=generate)
-    with qtbot.waitSignal(window.file_jobs.finished, timeout=60000):
+    with qtbot.waitSignal(window.jobs.changed, timeout=60000, check_params_cb=file_work_over()):
         window.open_path(str(HEAD))
     document, frames = window.document, []
     window.viewport.painted.connect(lambda: frames.append(window.generation.busy))
@@ -54,11 +55,11 @@ def test_open_generate_drag_cancel_relight_screenshot_export(qtbot, open_window,
     pictures = []
     for yaw in (0.7, -1.0):
         window.set_scene("light", key_light=replace(document.project.scene.key_light, yaw_rad=yaw, irradiance=3.0))
-        with qtbot.waitSignal(window.file_jobs.finished, timeout=20000):
+        with qtbot.waitSignal(window.jobs.changed, timeout=20000, check_params_cb=file_work_over()):
             window.save_picture(str(tmp_path / f"{yaw}.png"), PictureSettings(480, 480, True))
         pictures.append(QImage(str(tmp_path / f"{yaw}.png")))
     assert pictures[0].hasAlphaChannel()
     assert pictures[0] != pictures[1]
-    with qtbot.waitSignal(window.file_jobs.finished, timeout=60000):
+    with qtbot.waitSignal(window.jobs.changed, timeout=60000, check_params_cb=file_work_over()):
         window.export_glb_to(str(tmp_path / "head.glb"))
     assert (tmp_path / "head.glb").stat().st_size > 1_000_000

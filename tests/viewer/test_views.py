@@ -15,11 +15,13 @@ from PySide6.QtWidgets import QMainWindow, QWidget
 from engine.errors import FileFormatError
 from engine.io.images import write_png
 from engine.io.jreflectance_writer import write
+from engine.jobs import State
 from engine.project import Project, new_project
 from engine.render.renderer import Renderer
 from engine.scene import ViewChannel, with_channel
 from tests.heads import make_expressions, make_head
 from tests.render.test_environment import write_hdr
+from tests.viewer.work import file_work_over
 from viewer import orbit
 from viewer.compare import Against, Comparison
 from viewer.dialogs import PictureSettings
@@ -72,7 +74,7 @@ def test_left_of_the_line_is_one_picture_and_right_of_it_the_other(qtbot, open_w
 
 def _saved(qtbot, window: MainWindow, path: Path, size: tuple[int, int], transparent: bool = False) -> np.ndarray:
     """(H, W, 4) uint8 of the screenshot that the window writes."""
-    with qtbot.waitSignal(window.file_jobs.finished, timeout=10000):
+    with qtbot.waitSignal(window.jobs.changed, timeout=10000, check_params_cb=file_work_over()):
         window.save_picture(str(path), PictureSettings(*size, transparent))
     shot = QImage(str(path)).convertToFormat(QImage.Format.Format_RGBA8888)
     return np.frombuffer(shot.constBits(), np.uint8).reshape(size[1], size[0], 4).copy()
@@ -207,7 +209,7 @@ def test_the_colour_bar_is_in_the_screenshot(qtbot, open_window, expressive, tmp
     window = open_window(replace(expressive, weights={"Jaw Open": 1.0}))
     _show(window, ViewChannel.OFFSET_NORMAL)
     path = tmp_path / "shot.png"
-    with qtbot.waitSignal(window.file_jobs.finished, timeout=10000):
+    with qtbot.waitSignal(window.jobs.changed, timeout=10000, check_params_cb=file_work_over()):
         window.save_picture(str(path), PictureSettings(640, 480, False))
     plain, shot = window.viewport.picture(640, 480), QImage(str(path)).convertToFormat(QImage.Format.Format_RGB888)
     rows = np.frombuffer(shot.constBits(), np.uint8).reshape(480, shot.bytesPerLine())[:, : 640 * 3]
@@ -446,8 +448,8 @@ def test_a_damaged_head_is_told_or_shown_and_the_window_lives(
     window = open_window(expressive)
     before = _seen(qtbot, window)
     _damaged(tmp_path / "person", new_project(make_head(seed=3)), how)
-    signal = window.file_jobs.failed if says else window.file_jobs.finished
-    with qtbot.waitSignal(signal, timeout=20000):
+    over = file_work_over(State.FAILED if says else State.DONE)
+    with qtbot.waitSignal(window.jobs.changed, timeout=20000, check_params_cb=over):
         window.open_path(str(tmp_path / "person"))
     seen = _seen(qtbot, window)
     if says:

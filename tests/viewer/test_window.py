@@ -18,11 +18,12 @@ from engine.io.images import write_png
 from engine.io.map_conventions import PUBLISHED, Finish, Specular
 from engine.io.map_names import NONE
 from engine.io.project import save_project
+from engine.jobs import State
 from engine.project import new_project
 from engine.render.offscreen import render_image
 from engine.scene import ToneCurve, ViewChannel
 from tests.heads import make_expressions, make_head, write_mesh
-from tests.viewer.work import USUAL_STEPS, Gate, make_step_by_step
+from tests.viewer.work import USUAL_STEPS, Gate, file_work_over, make_step_by_step
 from viewer import orbit
 from viewer.dialogs import Answer, MapsDialog, PictureSettings, ScreenshotDialog, ShortcutSheet
 from viewer.document import with_weight
@@ -178,7 +179,7 @@ def test_mouse_orbits_pans_zooms_and_recentres(qtbot, open_window, expressive) -
 def test_screenshots_have_their_size_and_transparency(qtbot, open_window, expressive, tmp_path: Path) -> None:
     window = open_window(expressive)
     path = tmp_path / "shot.png"
-    with qtbot.waitSignal(window.file_jobs.finished, timeout=10000):
+    with qtbot.waitSignal(window.jobs.changed, timeout=10000, check_params_cb=file_work_over()):
         window.save_picture(str(path), PictureSettings(300, 200, True))
     image = QImage(str(path))
     assert (image.width(), image.height(), image.hasAlphaChannel()) == (300, 200, True)
@@ -186,7 +187,7 @@ def test_screenshots_have_their_size_and_transparency(qtbot, open_window, expres
     assert image.pixelColor(150, 100).alpha() == 255
     assert str(path) in window.notifier.message
     layers = path.with_suffix(".exr")
-    with qtbot.waitSignal(window.file_jobs.finished, timeout=10000):
+    with qtbot.waitSignal(window.jobs.changed, timeout=10000, check_params_cb=file_work_over()):
         window.save_picture(str(layers), PictureSettings(40, 30, True))
     assert layers.stat().st_size > 1000
     opaque = window.viewport.picture(64, 96)
@@ -210,7 +211,7 @@ def test_save_open_and_recent(qtbot, open_window, expressive, tmp_path: Path) ->
     other = tmp_path / "two.expdiff"
     save_project(new_project(make_head(seed=2)), other)
     for each, name in ((other, "test head 2"), (path, "test head 0")):
-        with qtbot.waitSignal(window.file_jobs.finished, timeout=10000):
+        with qtbot.waitSignal(window.jobs.changed, timeout=10000, check_params_cb=file_work_over()):
             window.open_path(str(each))
         assert window.document.project.identity.name == name
         assert window.windowTitle().startswith(name)
@@ -227,7 +228,7 @@ def test_bad_files_are_told_in_one_line_and_lose_nothing(qtbot, open_window, exp
     project, path = window.document.project, tmp_path / "bad.expdiff"
     if content is not None:
         path.write_bytes(content)
-    with qtbot.waitSignal(window.file_jobs.failed, timeout=10000):
+    with qtbot.waitSignal(window.jobs.changed, timeout=10000, check_params_cb=file_work_over(State.FAILED)):
         window.open_path(str(path))
     assert window.document.project is project
     assert window.document.undo_label == "Jaw Open"
@@ -239,13 +240,13 @@ def test_bad_files_are_told_in_one_line_and_lose_nothing(qtbot, open_window, exp
 
 def test_exports_are_written_beside_the_window(qtbot, open_window, expressive, tmp_path: Path) -> None:
     window = open_window(expressive)
-    with qtbot.waitSignal(window.file_jobs.finished, timeout=20000):
+    with qtbot.waitSignal(window.jobs.changed, timeout=20000, check_params_cb=file_work_over()):
         window.export_glb_to(str(tmp_path / "head.glb"))
     assert (tmp_path / "head.glb").read_bytes()[:4] == b"glTF"
-    with qtbot.waitSignal(window.file_jobs.finished, timeout=20000):
+    with qtbot.waitSignal(window.jobs.changed, timeout=20000, check_params_cb=file_work_over()):
         window.export_folder_to(str(tmp_path / "person"))
     assert (tmp_path / "person" / "exp1" / "shape.npy").is_file()
-    with qtbot.waitSignal(window.file_jobs.failed, timeout=20000):
+    with qtbot.waitSignal(window.jobs.changed, timeout=20000, check_params_cb=file_work_over(State.FAILED)):
         window.export_glb_to(str(tmp_path / "head.txt"))
     assert "expected" in window.notifier.message
 
@@ -266,7 +267,7 @@ def test_dropping_opens(qtbot, open_window, expressive, tmp_path: Path) -> None:
     window = open_window(expressive)
     other = tmp_path / "two.expdiff"
     save_project(new_project(make_head(seed=2)), other)
-    with qtbot.waitSignal(window.file_jobs.finished, timeout=10000):
+    with qtbot.waitSignal(window.jobs.changed, timeout=10000, check_params_cb=file_work_over()):
         assert _drop(window, other)
     assert window.document.project.identity.name == "test head 2"
 
@@ -277,7 +278,7 @@ def test_unsaved_changes_are_asked_about(qtbot, open_window, expressive, tmp_pat
     assert not window.close()
     assert window.isVisible()
     window.open_path(str(tmp_path / "any.expdiff"))
-    assert not window.file_jobs.busy
+    assert not window.jobs.busy
     window.document.path = str(tmp_path / "kept.expdiff")
     window._ask = lambda parent, name: Answer.SAVE
     assert window.close()

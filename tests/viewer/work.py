@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from engine.diffusion.request import GenerateRequest
 from engine.expression import Expression, ExpressionSet
 from engine.identity import Identity
+from engine.jobs import Job, Lane, State, Step
 from tests.heads import make_expressions
-
-
-@dataclass(frozen=True)
-class Report:
-    """One step of a job."""
-
-    index: int
-    total: int
-    label: str
-    result: Any = None
-    preview: Any = None
 
 
 def make_named(identity: Identity, request: GenerateRequest, name: str) -> Expression:
@@ -32,7 +21,7 @@ USUAL_STEPS = 4
 """Steps per expression where the request asks for the default of one, which is over before a test can look."""
 
 
-def make_step_by_step(request: GenerateRequest) -> Iterator[Report]:
+def make_step_by_step(request: GenerateRequest) -> Iterator[Step]:
     """The test head's expressions, several steps each with arithmetic in between."""
     names, made = request.names or (request.prompt,), []
     steps = request.steps if request.steps > 1 else USUAL_STEPS
@@ -40,12 +29,12 @@ def make_step_by_step(request: GenerateRequest) -> Iterator[Report]:
     for at, name in enumerate(names):
         for step in range(steps):
             made_now = make_named(request.identity, request, name)
-            yield Report(at * steps + step, total, f"{name}, step {step + 1} of {steps}")
+            yield Step(at * steps + step, total, f"{name}, step {step + 1} of {steps}")
         made.append(made_now)
-    yield Report(total, total, "Done", ExpressionSet(request.identity.hash, tuple(made)))
+    yield Step(total, total, "Done", result=ExpressionSet(request.identity.hash, tuple(made)))
 
 
-def make_with_previews(request: GenerateRequest) -> Iterator[Report]:
+def make_with_previews(request: GenerateRequest) -> Iterator[Step]:
     """As above, each expression's first step with a coarse set (of another seed, so that it can be told apart)."""
     for step in make_step_by_step(request):
         coarse = make_expressions(request.identity, (step.label.split(",")[0],), seed=99)
@@ -55,7 +44,7 @@ def make_with_previews(request: GenerateRequest) -> Iterator[Report]:
 class Gate:
     """A generator that pauses before each step until it is let through: makes the order of events certain."""
 
-    def __init__(self, work: Callable[[GenerateRequest], Iterator[Report]] = make_step_by_step) -> None:
+    def __init__(self, work: Callable[[GenerateRequest], Iterator[Step]] = make_step_by_step) -> None:
         self.work = work
         self.requests: list[GenerateRequest] = []
         self._open = threading.Semaphore(0)
@@ -66,11 +55,11 @@ class Gate:
         for _ in range(steps):
             self._open.release()
 
-    def __call__(self, request: GenerateRequest) -> Iterator[Report]:
+    def __call__(self, request: GenerateRequest) -> Iterator[Step]:
         self.requests.append(request)
         return self._steps(request)
 
-    def _steps(self, request: GenerateRequest) -> Iterator[Report]:
+    def _steps(self, request: GenerateRequest) -> Iterator[Step]:
         try:
             for step in self.work(request):
                 if not self._open.acquire(timeout=20):
@@ -79,3 +68,8 @@ class Gate:
                 yield step
         finally:
             self.closed.set()
+
+
+def file_work_over(state: State = State.DONE) -> Callable[[Job], bool]:
+    """For `waitSignal(window.jobs.changed, check_params_cb=...)`: something was read or written, or not."""
+    return lambda job: job.state is state and job.lane is not Lane.MODEL

@@ -13,6 +13,8 @@ from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.open import open_project
 from engine.project import Project
 from viewer import style
+from viewer.display import check_display, check_opengl
+from viewer.log import start_log, stop_log
 from viewer.notify import install_hook
 from viewer.viewport import set_default_format
 from viewer.window import APPLICATION, MainWindow
@@ -23,11 +25,21 @@ DEFAULT = "builtin"
 def run(path: str | None = None, conventions: MapConventions = PUBLISHED, maps: Mapping[str, str] | None = None) -> int:
     """Open the window on `path` (the built-in head without one) and stay until it is closed; the exit code.
 
-    All three are what `engine.io.open.open_project` takes; its EngineErrors pass through, before any window is seen.
+    All three are what `engine.io.open.open_project` takes; its EngineErrors pass through, and GraphicsError where there
+    is no display or no OpenGL on it, before any window is seen.
     """
-    project = open_project(path or DEFAULT, conventions, maps)
-    application = make_application()
-    window = make_window(project, QSettings("ExpDiff", "Studio"), path)
+    log = start_log()
+    try:
+        check_display()
+        project = open_project(path or DEFAULT, conventions, maps)
+        application = make_application()
+        check_opengl()
+        return _show(application, make_window(project, QSettings("ExpDiff", "Studio"), path))
+    finally:
+        stop_log(log)
+
+
+def _show(application: QApplication, window: MainWindow) -> int:
     restore = install_hook(lambda message: _in_front(window).notifier.error(message))
     try:
         window.show()

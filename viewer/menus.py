@@ -33,6 +33,7 @@ class Menus:
         self._fill_edit()
         self._fill_view()
         self._add(self.help, "Shortcuts", self.show_sheet, "F1", "?")
+        self._add(self.help, "Show &Log", window.show_log)
         self._document.changed.connect(self._show)
         self._show(None, self._document.project)
 

@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
 from engine.errors import EngineError
+from viewer.log import log_path
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def describe(error: BaseException) -> str:
         return text
     if isinstance(error, OSError):
         return f"{error.strerror or text}: {error.filename}" if error.filename else text
-    return f"Unexpected {type(error).__name__}: {text or 'no message'} (details are in the log)"
+    return f"Unexpected {type(error).__name__}: {text or 'no message'} (details are in {log_path()})"
 
 
 def install_hook(tell: Callable[[str], None]) -> Callable[[], None]:

@@ -23,6 +23,7 @@ from viewer.document import Document
 from viewer.generation import Generation, Generator
 from viewer.job_bar import JobBar
 from viewer.jobs import Jobs
+from viewer.log import LogDialog
 from viewer.menus import Menus
 from viewer.notify import Notifier, describe
 from viewer.overlays import ColorBar, WipeLine
@@ -347,6 +348,12 @@ class MainWindow(QMainWindow):
             path, _ = QFileDialog.getSaveFileName(self, "Export video", name, KINDS)
             if path:
                 self.export_video_to(path, dialog.settings)
+        dialog.deleteLater()
+
+    def show_log(self) -> None:
+        """The end of the log and where it lies."""
+        dialog = LogDialog(self)
+        dialog.exec()
         dialog.deleteLater()
 
     # Events

@@ -1,0 +1,344 @@
+"""What a person asked for is done, cancelled by them, or said to have failed; what they edited goes when they say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from engine.diffusion.request import GenerateRequest
+from engine.errors import VocabularyError
+from engine.io.open import open_project
+from engine.io.project import save_project
+from engine.jobs import Lane, State, Step
+from engine.project import Project, new_project
+from tests.heads import make_expressions, make_head
+from tests.viewer import hand
+from tests.viewer.work import Gate, make_step_by_step
+from viewer import dialogs, files
+from viewer.dialogs import Answer, PictureSettings
+from viewer.generation import OTHERS, Generation
+from viewer.panels.expressions import ExpressionsPanel
+from viewer.panels.generate import GeneratePanel
+from viewer.window import MainWindow
+
+WAIT_MS = 20000
+
+
+def _ask(window: MainWindow, prompt: str) -> None:
+    """Type a prompt and press Return."""
+    hand.replace_text(window.findChild(GeneratePanel).prompt, prompt, "Return")
+
+
+def _weights(window: MainWindow) -> dict[str, object]:
+    return dict(window.document.project.weights)
+
+
+def _type_weight(window: MainWindow, name: str, text: str) -> None:
+    hand.fill(window.findChild(ExpressionsPanel).rows[name].slider.number, text)
+
+
+def _asked_and_there(qtbot, window: MainWindow, *prompts: str) -> None:
+    for prompt in prompts:
+        _ask(window, prompt)
+        qtbot.waitUntil(lambda: not window.generation.busy, timeout=WAIT_MS)
+
+
+def _make_by_name(qtbot, window: MainWindow, name: str) -> None:
+    panel = window.findChild(GeneratePanel)
+    hand.replace_text(panel.prompt, "")
+    hand.pick(panel.which, name)
+    hand.click(panel.button)
+    qtbot.waitUntil(lambda: not window.generation.busy, timeout=WAIT_MS)
+
+
+# What a prompt puts on the face
+
+
+def test_a_second_prompt_takes_the_place_of_the_first_in_one_step_and_sliders_stay(qtbot, open_window, expressive):
+    window = open_window(expressive)
+    _type_weight(window, "Jaw Open", "0.5")
+    _asked_and_there(qtbot, window, "wink")
+    assert _weights(window) == {"Jaw Open": 0.5, "wink": 1.0}
+    _asked_and_there(qtbot, window, "very angry")
+    assert _weights(window) == {"Jaw Open": 0.5, "very angry": 1.0}
+    hand.choose(window, window.menus.undo)
+    assert _weights(window) == {"Jaw Open": 0.5, "wink": 1.0}
+    assert "very angry" not in window.document.project.expressions
+    hand.choose(window, window.menus.redo)
+    assert _weights(window) == {"Jaw Open": 0.5, "very angry": 1.0}
+
+
+def test_asking_again_for_what_is_on_leaves_the_mixture(qtbot, open_window, expressive):
+    window = open_window(expressive)
+    _asked_and_there(qtbot, window, "wink", "very angry")
+    _type_weight(window, "wink", "0.3")
+    _asked_and_there(qtbot, window, "very angry")
+    assert _weights(window) == {"wink": 0.3, "very angry": 1.0}
+
+
+def test_an_expression_made_by_name_takes_the_place_of_what_was_asked_for_before(qtbot, open_window, expressive):
+    window = open_window(expressive)
+    _type_weight(window, "Brows Up", "0.4")
+    _asked_and_there(qtbot, window, "wink")
+    _make_by_name(qtbot, window, "Jaw Left")
+    assert _weights(window) == {"Brows Up": 0.4, "Jaw Left": 1.0}
+    _make_by_name(qtbot, window, "Lip Suck")
+    assert _weights(window) == {"Brows Up": 0.4, "Lip Suck": 1.0}
+    _type_weight(window, "Lip Suck", "0.7")  # now it is the person's own
+    row = window.findChild(ExpressionsPanel).rows["Dimpler"]
+    hand.click(row.generate)
+    qtbot.waitUntil(lambda: row.state == "ready", timeout=WAIT_MS)
+    assert _weights(window) == {"Brows Up": 0.4, "Lip Suck": 0.7, "Dimpler": 1.0}
+    _asked_and_there(qtbot, window, "very angry")
+    assert _weights(window) == {"Brows Up": 0.4, "Lip Suck": 0.7, "very angry": 1.0}
+
+
+def test_many_at_once_leave_the_face_as_it_is(qtbot, open_window, expressive):
+    window = open_window(expressive)
+    _asked_and_there(qtbot, window, "wink")
+    window.generation.start(("Jaw Left", "Lip Suck"))
+    qtbot.waitUntil(lambda: not window.generation.busy, timeout=WAIT_MS)
+    assert _weights(window) == {"wink": 1.0}
+
+
+# The model's lane
+
+
+@pytest.mark.parametrize("kept", ["their shapes", "their skin"])
+def test_what_is_kept_is_kept_of_what_is_there_and_the_others_are_made_whole(qtbot, open_window, expressive, kept):
+    requests: list[GenerateRequest] = []
+
+    def generate(request: GenerateRequest) -> Iterator[Step]:
+        requests.append(request)
+        return make_step_by_step(request)
+
+    window = open_window(expressive, generator=generate)
+    panel = window.findChild(GeneratePanel)
+    hand.click(panel.fill)
+    hand.pick(panel.lock, kept)
+    hand.click(panel.button)
+    there = window.document.project
+    qtbot.waitUntil(lambda: set(OTHERS) <= set(window.document.project.expressions.names), timeout=2 * WAIT_MS)
+    assert (requests[0].lock, set(requests[0].names)) == (kept.split()[1].rstrip("s"), set(there.expressions.names))
+    assert {request.lock for request in requests[1:]} == {""}
+    assert "Failed" not in panel.status.text()
+    assert not window.notifier.isVisible()
+
+
+def test_a_failure_is_of_one_order_and_the_others_that_wait_are_made(qtbot, document, jobs):
+    def generate(request: GenerateRequest) -> Iterator[Step]:
+        if request.prompt:
+            raise VocabularyError("prompt: expected English words, found none; rephrase it")
+        yield from make_step_by_step(request)
+
+    gate, failed = Gate(generate), []
+    generation = Generation(document, jobs, gate)
+    generation.failed.connect(failed.append)
+    generation.start(("Jaw Left", "Lip Suck"))
+    gate.let()
+    generation.start(prompt="???")
+    gate.let(100)
+    qtbot.waitUntil(lambda: not generation.busy, timeout=WAIT_MS)
+    assert failed == ["prompt: expected English words, found none; rephrase it"]
+    assert {"Jaw Left", "Lip Suck"} <= set(document.project.expressions.names)
+
+
+def test_what_gave_way_goes_on_where_it_was(qtbot, document, jobs):
+    gate = Gate()
+    generation = Generation(document, jobs, gate)
+    generation.start(("Jaw Left", "Lip Suck"))
+    gate.let(5)
+    qtbot.waitUntil(lambda: generation.fraction == 0.5, timeout=WAIT_MS)
+    generation.want("Dimpler")
+    gate.let(100)
+    qtbot.waitUntil(lambda: not generation.busy, timeout=WAIT_MS)
+    assert [request.names for request in gate.requests] == [("Jaw Left", "Lip Suck"), ("Dimpler",)]
+
+
+def test_expressions_asked_for_of_the_head_before_are_said_to_be_given_up(qtbot, open_window, expressive):
+    window = open_window(expressive, generator=Gate())
+    window.generation.start(("Jaw Left",))
+    with qtbot.waitSignal(window.generation.told, timeout=WAIT_MS) as told:
+        window.document.open(new_project(make_head(seed=4)))
+    assert told.args == ["Jaw Left of the head before: not made any more"]
+
+
+# Edits while a head is read
+
+
+@pytest.mark.parametrize("answer", [Answer.CANCEL, Answer.DISCARD])
+def test_edits_made_while_a_head_is_read_are_asked_about_when_it_would_replace_them(
+    qtbot, open_window, expressive, monkeypatch: pytest.MonkeyPatch, answer: Answer
+):
+    window, questions = open_window(expressive), []
+    gate, other = Gate(lambda request: [Step(1, 1, "read", result=new_project(make_head(seed=4)))]), "test head 4"
+    monkeypatch.setattr(files, "opening", lambda *args: gate(args))
+    _type_weight(window, "Jaw Open", "0.5")
+    before = window.document.project
+    window._ask = lambda parent, name: Answer.DISCARD
+    window.open_path("four")  # these changes may go
+    window._ask = lambda parent, name: questions.append(name) or answer
+    _type_weight(window, "Brows Up", "0.25")
+    gate.let(5)
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
+    assert questions == [before.identity.name]
+    if answer is Answer.CANCEL:
+        assert _weights(window) == {"Jaw Open": 0.5, "Brows Up": 0.25}
+        assert window.notifier.message == "four was not opened: test head 0 stays"
+        assert window.recent() == []
+    else:
+        assert window.document.project.identity.name == other
+
+
+def test_nothing_is_asked_again_where_nothing_was_edited_meanwhile(qtbot, open_window, expressive, tmp_path: Path):
+    save_project(new_project(make_head(seed=4)), tmp_path / "four.expdiff")
+    window, questions = open_window(expressive), []
+    window._ask = lambda parent, name: questions.append(name) or Answer.DISCARD
+    _type_weight(window, "Jaw Open", "0.5")
+    window.open_path(str(tmp_path / "four.expdiff"))
+    hand.wheel(window.viewport, 1)  # the camera is no edit
+    qtbot.waitUntil(lambda: window.document.project.identity.name == "test head 4", timeout=WAIT_MS)
+    assert len(questions) == 1
+
+
+# Files
+
+
+def _rich() -> Project:
+    """A head with every expression, whose export takes many steps."""
+    head = make_head()
+    return Project(head, make_expressions(head, OTHERS), {}, new_project(head).scene)
+
+
+def _ends(window: MainWindow) -> dict[str, State]:
+    ends: dict[str, State] = {}
+    window.jobs.changed.connect(lambda job: ends.update({job.label: job.state}) if job.over else None)
+    return ends
+
+
+def _take_screenshot(window: MainWindow, path: Path) -> None:
+    with hand.answering(hand.pressing("Save"), hand.naming(path)):
+        hand.choose(window, hand.item(window.menuBar(), "Screenshot"))
+
+
+def test_an_export_is_whole_whatever_is_asked_for_beside_it(qtbot, open_window, tmp_path: Path):
+    window, project = open_window(_rich()), tmp_path / "other.expdiff"
+    save_project(new_project(make_head(seed=2)), project)
+    ends, person = _ends(window), tmp_path / "person"
+    window.export_folder_to(str(person))
+    _take_screenshot(window, tmp_path / "a.png")
+    window.open_path(str(project))
+    window.export_glb_to(str(tmp_path / "a.glb"))
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=2 * WAIT_MS)
+    assert ends == {f"Writing {name}": State.DONE for name in ("person", "a.png", "a.glb")} | {
+        "Opening other.expdiff": State.DONE
+    }
+    assert set(open_project(str(person)).expressions.names) >= set(OTHERS)
+    assert (tmp_path / "a.png").stat().st_size > 1000
+    assert (tmp_path / "a.glb").read_bytes()[:4] == b"glTF"
+
+
+def test_a_cancelled_export_is_said_and_nothing_looks_whole(qtbot, open_window, tmp_path: Path):
+    window, person = open_window(_rich()), tmp_path / "person"
+    ends = _ends(window)
+    window.export_folder_to(str(person))
+    qtbot.waitUntil(lambda: "Writing" in window.job_bar.label.text(), timeout=WAIT_MS)
+    hand.click(window.job_bar.cancel)
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
+    assert ends == {"Writing person": State.CANCELLED}
+    assert window.notifier.text.text() == "Cancelled: Writing person"
+
+
+def test_the_newer_of_two_heads_being_read_is_the_one_that_opens(qtbot, open_window, expressive, tmp_path: Path):
+    window, ends = open_window(expressive), []
+    window.jobs.changed.connect(lambda job: ends.append((job.label, job.state)) if job.over else None)
+    for seed in (2, 3):
+        save_project(new_project(make_head(seed=seed)), tmp_path / f"{seed}.expdiff")
+    for seed in (2, 3):
+        window.open_path(str(tmp_path / f"{seed}.expdiff"))
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
+    assert window.document.project.identity.name == "test head 3"
+    assert window.recent() == [str(tmp_path / "3.expdiff")]
+
+
+# Closing
+
+
+def _closing(window: MainWindow, button: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Close the window with a key and press `button` of the question; what that asks."""
+    monkeypatch.setattr(window, "_ask_unfinished", dialogs.ask_unfinished)
+    texts: list[str] = []
+
+    def answer(dialog) -> None:
+        texts.append(dialog.text())
+        hand.click(hand.button_of(dialog, button))
+
+    with hand.answering(answer):
+        hand.choose(window, hand.item(window.menuBar(), "Quit"))
+    return texts
+
+
+def _busy_with_a_file(qtbot, window: MainWindow, gate: Gate) -> None:
+    request = GenerateRequest(window.document.project.identity, ("Jaw Open",), steps=3)
+    window.jobs.add(Lane.FILES, "Writing a.glb", lambda: gate(request))
+    gate.let()
+    qtbot.waitUntil(lambda: "step 1" in window.job_bar.label.text(), timeout=WAIT_MS)
+
+
+def test_closing_asks_and_stays(qtbot, open_window, expressive, monkeypatch: pytest.MonkeyPatch):
+    gate, window = Gate(), open_window(expressive)
+    _busy_with_a_file(qtbot, window, gate)
+    window.generation.start(("Lip Suck",))
+    assert _closing(window, "Stay", monkeypatch) == ["Writing a.glb\nMaking Lip Suck"]
+    assert window.isVisible()
+    gate.let(100)
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
+    assert window.isVisible()
+
+
+def test_closing_waits_for_what_shall_be_finished(qtbot, open_window, expressive, monkeypatch: pytest.MonkeyPatch):
+    gate, window = Gate(), open_window(expressive)
+    ends = _ends(window)
+    _busy_with_a_file(qtbot, window, gate)
+    _closing(window, "Finish, Then Close", monkeypatch)
+    assert window.isVisible()
+    gate.let(100)
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=WAIT_MS)
+    assert ends == {"Writing a.glb": State.DONE}
+
+
+def test_closing_stays_where_what_was_to_be_finished_fails(qtbot, open_window, expressive, monkeypatch):
+    def breaks(request: GenerateRequest) -> Iterator[Step]:
+        yield Step(1, 3, "step 1")
+        yield Step(2, 3, "step 2")
+        raise OSError(28, "No space left on device", "/a.glb")
+
+    gate, window = Gate(breaks), open_window(expressive)
+    _busy_with_a_file(qtbot, window, gate)
+    _closing(window, "Finish, Then Close", monkeypatch)
+    gate.let(100)
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
+    assert window.isVisible()
+    assert window.notifier.message == "No space left on device: /a.glb"
+
+
+def test_closing_cancels_when_told_to(qtbot, open_window, expressive, monkeypatch: pytest.MonkeyPatch):
+    gate, window = Gate(), open_window(expressive)
+    _busy_with_a_file(qtbot, window, gate)
+    gate.let()
+    _closing(window, "Cancel It and Close", monkeypatch)
+    assert not window.isVisible()
+    assert gate.closed.is_set()
+    assert QApplication.activeModalWidget() is None
+
+
+def test_closing_asks_nothing_where_nothing_would_be_lost(qtbot, open_window, expressive, monkeypatch):
+    window, asked = open_window(expressive), []
+    monkeypatch.setattr(window, "_ask_unfinished", lambda *args: asked.append(args))
+    window.save_picture("/tmp/never.txt", PictureSettings(8, 8, False))
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
+    assert window.close()
+    assert asked == []

@@ -95,6 +95,7 @@ def open_window(dark, qtbot, settings) -> Iterator[Callable[..., MainWindow]]:
     def make(project: Project, answer: Answer = Answer.DISCARD, generator=make_step_by_step) -> MainWindow:
         window = MainWindow(project, settings, generator, ask=lambda parent, name: answer)
         made.append(window)
+        window.resize(1280, 800)
         with qtbot.waitSignal(window.viewport.painted, timeout=20000):
             window.show()
         return window

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QPoint, QPointF, QRect, Qt, QTimer
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QWindow
@@ -22,7 +22,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
-    QDockWidget,
     QFileDialog,
     QLineEdit,
     QMainWindow,
@@ -32,9 +31,12 @@ from PySide6.QtWidgets import (
     QSlider,
     QStyle,
     QStyleOptionButton,
-    QTabBar,
     QWidget,
 )
+
+from viewer.widgets.column import Section
+
+W = TypeVar("W", bound=QWidget)
 
 LEFT, RIGHT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton
 NO_KEYS, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
@@ -93,10 +95,10 @@ def _on_top(widget: QWidget, at: QPoint | QPointF | None = None) -> bool:
 
 
 def reach(widget: QWidget, at: QPoint | QPointF | None = None) -> None:
-    """Bring `widget` into view as a person would: raise the tab of its panel, turn the wheel over what scrolls."""
-    dock = _ancestor(widget, QDockWidget)
-    if dock is not None:
-        _raise_tab(dock)
+    """Bring `widget` into view as a person would: unfold its section, turn the wheel over what scrolls."""
+    section = _ancestor(widget, Section)
+    if section is not None and section.is_folded and widget is not section.header:
+        click(section.header)
     patience = 20  # a layout takes its place when events are next delivered
     while patience:
         if not widget.isVisible():
@@ -129,19 +131,11 @@ def _scroll_to(area: QScrollArea, widget: QWidget, at: QPoint | QPointF | None) 
     return area.verticalScrollBar().value() != before
 
 
-def _ancestor(widget: QWidget, kind: type[QDockWidget]) -> QDockWidget | None:
+def _ancestor(widget: QWidget, kind: type[W]) -> W | None:
     parent: QWidget | None = widget
     while parent is not None and not isinstance(parent, kind):
         parent = parent.parentWidget()
     return parent
-
-
-def _raise_tab(dock: QDockWidget) -> None:
-    for tabs in dock.window().findChildren(QTabBar):
-        for at in range(tabs.count()):
-            if tabs.tabText(at) == dock.windowTitle() and tabs.isVisible() and tabs.currentIndex() != at:
-                click(tabs, tabs.tabRect(at).center())
-                return
 
 
 # Mouse

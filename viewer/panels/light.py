@@ -44,7 +44,7 @@ class LightPanel(QWidget):
         self.tone = Choice(((curve.value, curve) for curve in ToneCurve), self)
         self._lay_out()
         self._show_environment(document.project)
-        document.changed.connect(lambda old, new: self._show_environment(new))
+        document.changed.connect(self._changed)
         self._bind_environment()
         self._bind_picture()
 
@@ -87,6 +87,11 @@ class LightPanel(QWidget):
         document = self.document
         bind_scene(document, self.exposure, "Exposure", lambda scene: scene.exposure_ev, _with_exposure)
         bind_scene(document, self.tone, "Tone curve", lambda scene: scene.tone_curve, _with_tone)
+
+    def _changed(self, old: Project, new: Project) -> None:
+        if old.identity is not new.identity:
+            self.environment.set_items((name, name) for name in BUILT_IN)  # files were those of the head before
+        self._show_environment(new)
 
     def _show_environment(self, project: Project) -> None:
         """A file in use is an item of the list as long as it is in use. On a light stage the environment is off, except

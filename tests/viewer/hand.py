@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QCheckBox,
+    QColorDialog,
     QComboBox,
     QDialog,
     QFileDialog,
@@ -96,7 +97,7 @@ def _on_top(widget: QWidget, at: QPoint | QPointF | None = None) -> bool:
 
 def reach(widget: QWidget, at: QPoint | QPointF | None = None) -> None:
     """Bring `widget` into view as a person would: unfold its section, turn the wheel over what scrolls."""
-    section = _ancestor(widget, Section)
+    section = ancestor(widget, Section)
     if section is not None and section.is_folded and widget is not section.header:
         click(section.header)
     patience = 20  # a layout takes its place when events are next delivered
@@ -131,7 +132,8 @@ def _scroll_to(area: QScrollArea, widget: QWidget, at: QPoint | QPointF | None) 
     return area.verticalScrollBar().value() != before
 
 
-def _ancestor(widget: QWidget, kind: type[W]) -> W | None:
+def ancestor(widget: QWidget, kind: type[W]) -> W | None:
+    """The nearest of `kind` above `widget`, or itself."""
     parent: QWidget | None = widget
     while parent is not None and not isinstance(parent, kind):
         parent = parent.parentWidget()
@@ -234,6 +236,10 @@ def type_text(text: str) -> None:
 
 def _type(event: Callable[[QWindow], object]) -> None:
     global events
+    if QGuiApplication.focusWindow() is None:  # a dialog has gone: what was below it is active again
+        tops = [each for each in QApplication.topLevelWidgets() if each.isVisible() and each.isWindow()]
+        for each in tops[:1] if QApplication.activeModalWidget() is None else [QApplication.activeModalWidget()]:
+            _activate(each)
     window = QGuiApplication.focusWindow()  # Qt sends its keys on to a list or menu that is open
     if window is None:
         raise Unreachable("no window has the keyboard")
@@ -267,6 +273,8 @@ def pick(box: QComboBox, entry: str | int, mouse: bool = False) -> None:
     at = box.findText(entry) if isinstance(entry, str) else entry
     if not 0 <= at < box.count():
         raise Unreachable(f"{entry!r} is not in the list: {[box.itemText(each) for each in range(box.count())]}")
+    if not is_enabled(box, at):
+        raise Unreachable(f"{box.itemText(at)!r} is greyed out")
     click(box)
     view = box.view()
     popup = view.window()  # held: see `_send`
@@ -281,6 +289,11 @@ def pick(box: QComboBox, entry: str | int, mouse: bool = False) -> None:
         keys(*[Qt.Key.Key_Down if at > row else Qt.Key.Key_Up] * abs(at - row))
         keys(Qt.Key.Key_Return)
     _until(lambda: not popup.isVisible(), f"{named(box)} does not close")
+
+
+def is_enabled(box: QComboBox, at: int) -> bool:
+    """Can entry number `at` be chosen?"""
+    return bool(box.model().flags(box.model().index(at, 0)) & Qt.ItemFlag.ItemIsEnabled)
 
 
 def entries(box: QComboBox) -> list[str]:
@@ -398,6 +411,16 @@ def naming(path: object) -> Callable[[QFileDialog], None]:
         field = next(each for each in dialog.findChildren(QLineEdit) if each.objectName() == "fileNameEdit")
         replace_text(field, str(path))
         keys(Qt.Key.Key_Return)
+
+    return answer
+
+
+def coloring(name: str) -> Callable[[QColorDialog], None]:
+    """Answer of Qt's colour dialog: type "#rrggbb" and press Return."""
+
+    def answer(dialog: QColorDialog) -> None:
+        field = next(each for each in dialog.findChildren(QLineEdit) if each.text().startswith("#"))
+        replace_text(field, name, "Return")
 
     return answer
 

@@ -28,6 +28,7 @@ class LightPanel(QWidget):
         super().__init__(parent)
         self.document = document
         self.preset = Choice([("–", ""), *((name, name) for name in PRESETS)], self)
+        self.preset.grey_out(0)  # it says that no preset is in use; there is nothing in it to choose
         self.preset.setToolTip("Where a portrait photographer puts the lamps")
         self.environment = Choice(((name, name) for name in BUILT_IN), self)
         self.load = QPushButton("File…", self)
@@ -81,7 +82,7 @@ class LightPanel(QWidget):
                 lambda scene, value, name=name: environment_changed(scene, **{name: value}),
             )
 
-        bind_scene(self.document, self.preset, "Light preset", preset_of, _lit_by)
+        bind_scene(self.document, self.preset, "Light preset", preset_of, with_preset)
 
     def _bind_picture(self) -> None:
         document = self.document
@@ -117,10 +118,6 @@ class LightPanel(QWidget):
         equirect_radiance(path)
         scene = environment_changed(self.document.project.scene, name=path)
         self.document.edit("Environment", scene=scene)
-
-
-def _lit_by(scene: Scene, name: str) -> Scene:
-    return with_preset(scene, name) if name else replace(scene, fill_lights=())
 
 
 def _with_exposure(scene: Scene, value: float) -> Scene:

@@ -50,6 +50,12 @@ class Comparison(QObject):
         self.against, self.stored = Against.STORED, project
         self.changed.emit()
 
+    def forget(self) -> None:
+        """Drop the stored look, which is of the head before."""
+        self.stored = None
+        if self.against is Against.STORED:
+            self.compare(Against.NOTHING)
+
     def move(self, position: float) -> None:
         """Put the line at `position` 0..1."""
         self.position = max(0.0, min(1.0, position))

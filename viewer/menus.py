@@ -12,6 +12,7 @@ from engine.project import Project
 from engine.scene import DIFFERENCES, ViewChannel, with_channel
 from viewer import files, orbit
 from viewer.dialogs import ShortcutSheet, key_text
+from viewer.widgets.column import Section
 
 if TYPE_CHECKING:
     from viewer.window import MainWindow
@@ -99,6 +100,13 @@ class Menus:
         panels = menu.addMenu("&Panels")
         for dock in window.docks():
             panels.addAction(dock.toggleViewAction())
+        panels.addSeparator()
+        for section in window.column.sections:
+            action = self._add(panels, section.title, lambda section=section: self._toggle_section(section))
+            action.setCheckable(True)
+            action.setChecked(not section.is_folded)
+            section.folded.connect(lambda away, action=action: action.setChecked(not away))
+        self._add(menu, "Reset &Layout", window.reset_layout)
         self._add(menu, "Full Screen", self._toggle_full_screen, "F11")
 
     def _show(self, old: Project | None, new: Project) -> None:
@@ -140,9 +148,19 @@ class Menus:
         window = self._window
         window.showNormal() if window.isFullScreen() else window.showFullScreen()
 
+    def _toggle_section(self, section: Section) -> None:
+        """Fold it, or bring it into view."""
+        column, dock = self._window.column, self._window.docks()[1]
+        if dock.isVisible() and not section.is_folded:
+            section.fold(True)
+        else:
+            dock.show()
+            column.show_section(section)
+
     def _new_person(self) -> None:
         """The built-in head after the one that was opened last."""
-        seed = int(self._window.settings.value("person", 0)) + 1  # type: ignore[arg-type]
+        last = str(self._window.settings.value("person", 0))
+        seed = int(last) + 1 if last.isdecimal() else 1
         self._window.settings.setValue("person", seed)
         self._window.open_path(f"builtin:{seed}")
 

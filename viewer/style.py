@@ -33,12 +33,12 @@ _ROLES = {
 }
 
 _PICTURES = Path(__file__).parent / "widgets"
-_TICK, _ARROW = (_PICTURES / "tick.svg").as_posix(), (_PICTURES / "arrow.svg").as_posix()
+_TICK, _ARROW, _CLOSE, _FLOAT = ((_PICTURES / f"{name}.svg").as_posix() for name in ("tick", "arrow", "close", "float"))
 
 SHEET = f"""
 QWidget {{ font-size: 12px; }}
 QMainWindow::separator {{ background: #1a1b1d; width: 3px; height: 3px; }}
-QDockWidget {{ titlebar-close-icon: none; }}
+QDockWidget {{ titlebar-close-icon: url("{_CLOSE}"); titlebar-normal-icon: url("{_FLOAT}"); }}
 QDockWidget::title {{ background: {_WINDOW}; padding: 7px 10px 4px 10px; text-align: left; }}
 QDockWidget {{ color: {_QUIET}; font-weight: 600; }}
 QTabBar::tab {{ background: {_WINDOW}; color: {_QUIET}; padding: 5px 12px; border: none;
@@ -83,6 +83,8 @@ QPushButton[primary="true"]:pressed {{ background: #4c7cb8; }}
 QPushButton[primary="true"]:disabled {{ background: {_RAISED}; border-color: {_LINE}; color: {_QUIET}; }}
 QToolButton {{ border: none; border-radius: 3px; padding: 1px 2px; color: {_QUIET}; }}
 QToolButton:hover {{ background: {_RAISED}; color: {_TEXT}; }}
+QToolButton#section {{ background: #2e3033; border-radius: 0; padding: 4px 6px; color: {_TEXT}; font-weight: 600; }}
+QToolButton#section:hover {{ background: {_RAISED}; }}
 QToolButton#generate {{ color: #74767c; }}
 QToolButton#generate:hover {{ color: {_TEXT}; }}
 QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}

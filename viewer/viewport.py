@@ -84,6 +84,8 @@ class Viewport(QOpenGLWidget):
         comparison.changed.connect(self._move)
 
     def _changed(self, old: Project, new: Project) -> None:
+        if old.identity is not new.identity:
+            self._notice = ""  # the next head may have to be told the same
         if not _look_alike(old, new):
             self._move()
 

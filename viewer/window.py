@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QSettings, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QPoint, QSettings, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QDialog, QDockWidget, QFileDialog, QLabel, QMainWindow, QScrollArea, QWidget
+from PySide6.QtWidgets import QDialog, QFileDialog, QLabel, QMainWindow
 
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.map_names import images_of
@@ -34,46 +34,23 @@ from viewer.panels.look import LookPanel
 from viewer.panels.stage import StagePanel
 from viewer.video import KINDS, VideoDialog, VideoSettings
 from viewer.viewport import Viewport
+from viewer.widgets.column import Column, Dock, Section
 
 APPLICATION = "ExpDiff Studio"
 RECENT = 10
 PICTURE_KINDS = "PNG (*.png);;OpenEXR with every layer (*.exr)"
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
+DOCK_AREAS = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+FOLDED = ("Light Stage",)
+"""Sections that a fresh installation folds away."""
+FRAME = QSize(16, 48)
+"""Room on the screen for the frame of the window."""
+LARGEST = QSize(1920, 1200)
+"""Of the window at first, on a large screen."""
+WIDE, DOCK_WIDTHS = 1200, (350, 320)
+"""Width of a window that has room for docks wider than the least, and how wide they are there."""
 FILL = "make_others"
 """Setting: make the other expressions too, once one was asked for."""
-
-
-class PanelScroll(QScrollArea):
-    """Holds a panel: as large as the panel likes, scrolling where the screen is too small."""
-
-    grown = Signal()
-    """A panel that is kept tight asks for another height."""
-
-    def __init__(self, panel: QWidget) -> None:
-        super().__init__()
-        self._panel, self._tight = panel, False
-        self.setWidget(panel)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(panel.minimumWidth())
-
-    def keep_tight(self) -> None:
-        """Be no higher than the panel asks for, from now on."""
-        self._tight = True
-        self.setMaximumHeight(self._panel.sizeHint().height())
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Follow a panel whose rows come and go (a scroll area already watches its widget)."""
-        if self._tight and watched is self._panel and event.type() == QEvent.Type.LayoutRequest:
-            wanted = self._panel.sizeHint().height()
-            if wanted != self.maximumHeight():
-                self.setMaximumHeight(wanted)
-                self.grown.emit()
-        return super().eventFilter(watched, event)
-
-    def sizeHint(self) -> QSize:
-        """What the panel asks for."""
-        return self._panel.sizeHint()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,26 +93,14 @@ class MainWindow(QMainWindow):
         self.notifier = Notifier(self.viewport)
         self.light, self.stage = LightPanel(self.document), StagePanel(self.document)
         self.look = LookPanel(self.document, self.comparison)
-        self._docks: list[QDockWidget] = []
-        expressions = ExpressionsPanel(self.document, self.generation)
-        self._dock("Expressions", expressions, Qt.DockWidgetArea.LeftDockWidgetArea)
         generate = GeneratePanel(self.document, self.generation)
         generate.fill.edited.connect(lambda on: settings.setValue(FILL, on))
-        for title, panel in (
-            ("Generate", generate),
-            ("Light", self.light),
-            ("Light Stage", self.stage),
-            ("View", self.look),
-        ):
-            self._dock(title, PanelScroll(panel), Qt.DockWidgetArea.RightDockWidgetArea)
-        for dock in self.docks()[1:-1]:  # the last one takes the height that is left
-            scroll = dock.widget()
-            assert isinstance(scroll, PanelScroll)
-            scroll.keep_tight()
-            scroll.grown.connect(self._give_room)
-        light, stage = self.docks()[2:4]
-        self.tabifyDockWidget(light, stage)
-        light.raise_()
+        panels = {"Generate": generate, "Light": self.light, "Light Stage": self.stage, "View": self.look}
+        self.column = Column([Section(title, panel) for title, panel in panels.items()])
+        self._docks = {
+            Dock("Expressions", ExpressionsPanel(self.document, self.generation), self): DOCK_AREAS[0],
+            Dock("Controls", self.column, self): DOCK_AREAS[1],
+        }
         self.facts = QLabel(self)
         self.facts.setContentsMargins(0, 0, 10, 0)
         self.job_bar = JobBar(self.jobs, self)
@@ -152,20 +117,8 @@ class MainWindow(QMainWindow):
 
     # Building
 
-    def _dock(self, title: str, panel: QWidget, area: Qt.DockWidgetArea) -> None:
-        dock = QDockWidget(title, self)
-        dock.setObjectName(title)
-        dock.setWidget(panel)
-        self.addDockWidget(area, dock)
-        self._docks.append(dock)
-
-    def _give_room(self) -> None:
-        """As much height as the panels ask for."""
-        docks = list(self.docks()[1:])
-        self.resizeDocks(docks, [dock.sizeHint().height() for dock in docks], Qt.Orientation.Vertical)
-
-    def docks(self) -> tuple[QDockWidget, ...]:
-        """The docks in the order they were added (that of Qt's children changes when one is raised)."""
+    def docks(self) -> tuple[Dock, ...]:
+        """The dock of the expressions, and that of all other panels."""
         return tuple(self._docks)
 
     def _connect(self) -> None:
@@ -181,18 +134,40 @@ class MainWindow(QMainWindow):
 
     def _restore(self) -> None:
         self.generation.fill(bool(self.settings.value(FILL, True, type=bool)))
-        self.resize(1280, 900)
-        geometry, state = self.settings.value("geometry"), self.settings.value("state")
-        if geometry is not None:
-            self.restoreGeometry(geometry)
-        if state is not None:
+        self.reset_layout()
+        geometry, state, folded = (self.settings.value(name) for name in ("geometry", "state", "folded"))
+        if isinstance(geometry, QByteArray):
+            self.restoreGeometry(geometry)  # back on a screen, where that one is gone
+        if isinstance(state, QByteArray):
             self.restoreState(state, LAYOUT_VERSION)
+        if isinstance(folded, str):
+            self._fold(folded.split(","))
+
+    def reset_layout(self) -> None:
+        """Every panel where it is in a fresh installation, in a window that fits its screen."""
+        for dock, area in self._docks.items():
+            dock.setFloating(False)
+            self.addDockWidget(area, dock)
+            dock.show()
+        self._fold(FOLDED)
+        if not self.windowState() & (Qt.WindowState.WindowMaximized | Qt.WindowState.WindowFullScreen):
+            screen = self.screen().availableGeometry()
+            self.resize((screen.size() - FRAME).boundedTo(LARGEST))
+            self.move(screen.center() - self.rect().center())
+        widths = DOCK_WIDTHS if self.width() >= WIDE else [dock.minimumSizeHint().width() for dock in self._docks]
+        self.resizeDocks(list(self._docks), widths, Qt.Orientation.Horizontal)
+
+    def _fold(self, titles: Iterable[str]) -> None:
+        for section in self.column.sections:
+            section.fold(section.title in titles)
 
     def _show_project(self, old: Project | None, new: Project) -> None:
         self.setWindowTitle(f"{new.identity.name}[*] – {APPLICATION}")
         self.setWindowModified(self.document.modified)
         if old is None or old.identity is not new.identity or old.expressions is not new.expressions:
             self.facts.setText(facts(new))
+        if old is not None and old.identity is not new.identity:
+            self.comparison.forget()
 
     def open_another(self) -> MainWindow:
         """Show what this window shows in a window of its own, which goes its own way from there."""
@@ -378,6 +353,7 @@ class MainWindow(QMainWindow):
             return
         self.settings.setValue("geometry", self.saveGeometry())
         self.settings.setValue("state", self.saveState(LAYOUT_VERSION))
+        self.settings.setValue("folded", ",".join(each.title for each in self.column.sections if each.is_folded))
         self.hide()  # a step of the sampler may take seconds to end
         self.finish()
         event.accept()

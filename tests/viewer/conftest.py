@@ -98,6 +98,7 @@ def open_window(dark, qtbot, settings) -> Iterator[Callable[..., MainWindow]]:
             project, settings, generator, ask=lambda parent, name: answer, ask_unfinished=lambda parent, labels: cancel
         )
         made.append(window)
+        window.resize(1280, 800)
         with qtbot.waitSignal(window.viewport.painted, timeout=20000):
             window.show()
         return window

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QPoint, QPointF, QRect, Qt, QTimer
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QWindow
@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QCheckBox,
+    QColorDialog,
     QComboBox,
     QDialog,
-    QDockWidget,
     QFileDialog,
     QLineEdit,
     QMainWindow,
@@ -32,9 +32,12 @@ from PySide6.QtWidgets import (
     QSlider,
     QStyle,
     QStyleOptionButton,
-    QTabBar,
     QWidget,
 )
+
+from viewer.widgets.column import Section
+
+W = TypeVar("W", bound=QWidget)
 
 LEFT, RIGHT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton
 NO_KEYS, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
@@ -93,10 +96,10 @@ def _on_top(widget: QWidget, at: QPoint | QPointF | None = None) -> bool:
 
 
 def reach(widget: QWidget, at: QPoint | QPointF | None = None) -> None:
-    """Bring `widget` into view as a person would: raise the tab of its panel, turn the wheel over what scrolls."""
-    dock = _ancestor(widget, QDockWidget)
-    if dock is not None:
-        _raise_tab(dock)
+    """Bring `widget` into view as a person would: unfold its section, turn the wheel over what scrolls."""
+    section = ancestor(widget, Section)
+    if section is not None and section.is_folded and widget is not section.header:
+        click(section.header)
     patience = 20  # a layout takes its place when events are next delivered
     while patience:
         if not widget.isVisible():
@@ -129,19 +132,12 @@ def _scroll_to(area: QScrollArea, widget: QWidget, at: QPoint | QPointF | None) 
     return area.verticalScrollBar().value() != before
 
 
-def _ancestor(widget: QWidget, kind: type[QDockWidget]) -> QDockWidget | None:
+def ancestor(widget: QWidget, kind: type[W]) -> W | None:
+    """The nearest of `kind` above `widget`, or itself."""
     parent: QWidget | None = widget
     while parent is not None and not isinstance(parent, kind):
         parent = parent.parentWidget()
     return parent
-
-
-def _raise_tab(dock: QDockWidget) -> None:
-    for tabs in dock.window().findChildren(QTabBar):
-        for at in range(tabs.count()):
-            if tabs.tabText(at) == dock.windowTitle() and tabs.isVisible() and tabs.currentIndex() != at:
-                click(tabs, tabs.tabRect(at).center())
-                return
 
 
 # Mouse
@@ -240,6 +236,10 @@ def type_text(text: str) -> None:
 
 def _type(event: Callable[[QWindow], object]) -> None:
     global events
+    if QGuiApplication.focusWindow() is None:  # a dialog has gone: what was below it is active again
+        tops = [each for each in QApplication.topLevelWidgets() if each.isVisible() and each.isWindow()]
+        for each in tops[:1] if QApplication.activeModalWidget() is None else [QApplication.activeModalWidget()]:
+            _activate(each)
     window = QGuiApplication.focusWindow()  # Qt sends its keys on to a list or menu that is open
     if window is None:
         raise Unreachable("no window has the keyboard")
@@ -273,6 +273,8 @@ def pick(box: QComboBox, entry: str | int, mouse: bool = False) -> None:
     at = box.findText(entry) if isinstance(entry, str) else entry
     if not 0 <= at < box.count():
         raise Unreachable(f"{entry!r} is not in the list: {[box.itemText(each) for each in range(box.count())]}")
+    if not is_enabled(box, at):
+        raise Unreachable(f"{box.itemText(at)!r} is greyed out")
     click(box)
     view = box.view()
     popup = view.window()  # held: see `_send`
@@ -287,6 +289,11 @@ def pick(box: QComboBox, entry: str | int, mouse: bool = False) -> None:
         keys(*[Qt.Key.Key_Down if at > row else Qt.Key.Key_Up] * abs(at - row))
         keys(Qt.Key.Key_Return)
     _until(lambda: not popup.isVisible(), f"{named(box)} does not close")
+
+
+def is_enabled(box: QComboBox, at: int) -> bool:
+    """Can entry number `at` be chosen?"""
+    return bool(box.model().flags(box.model().index(at, 0)) & Qt.ItemFlag.ItemIsEnabled)
 
 
 def entries(box: QComboBox) -> list[str]:
@@ -404,6 +411,16 @@ def naming(path: object) -> Callable[[QFileDialog], None]:
         field = next(each for each in dialog.findChildren(QLineEdit) if each.objectName() == "fileNameEdit")
         replace_text(field, str(path))
         keys(Qt.Key.Key_Return)
+
+    return answer
+
+
+def coloring(name: str) -> Callable[[QColorDialog], None]:
+    """Answer of Qt's colour dialog: type "#rrggbb" and press Return."""
+
+    def answer(dialog: QColorDialog) -> None:
+        field = next(each for each in dialog.findChildren(QLineEdit) if each.text().startswith("#"))
+        replace_text(field, name, "Return")
 
     return answer
 

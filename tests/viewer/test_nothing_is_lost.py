@@ -1,4 +1,4 @@
-"""What a person asked for is done, cancelled by them, or said to have failed; what they edited goes when they say so."""
+"""What a person asked for is done, cancelled by them, or said to have failed; what they edited goes when they say."""
 
 from __future__ import annotations
 

@@ -3,22 +3,22 @@ from __future__ import annotations
 import math
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QWidget
 
 from engine.errors import FileFormatError
 from engine.scene import Lamp, LampKind, ToneCurve, ViewChannel
 from engine.sides import Sides
 from engine.vocabulary import NAMES
+from tests.viewer import hand
 from tests.viewer.work import Gate
 from viewer.compare import Comparison
 from viewer.document import Document
 from viewer.generation import Generation
-from viewer.panels.expressions import ExpressionsPanel
+from viewer.panels.expressions import ExpressionRow, ExpressionsPanel
 from viewer.panels.generate import MISSING, GeneratePanel
 from viewer.panels.light import LightPanel
 from viewer.panels.look import LookPanel
-from viewer.widgets.controls import Choice
 from viewer.widgets.slider import FloatSlider, Groove
 
 
@@ -41,10 +41,7 @@ def test_a_slider_drag_is_one_undo_step_and_every_move_is_seen(qtbot, document: 
     weights: list[float] = []
     document.changed.connect(lambda old, new: weights.append(new.weights.get("Jaw Open", 0.0)))
     groove = expressions.rows["Jaw Open"].slider.groove
-    qtbot.mousePress(groove, Qt.MouseButton.LeftButton, pos=_x(groove, 0.2))
-    for value in (0.4, 0.6, 0.8):
-        qtbot.mouseMove(groove, _x(groove, value))
-    qtbot.mouseRelease(groove, Qt.MouseButton.LeftButton, pos=_x(groove, 0.8))
+    hand.drag(groove, *(_x(groove, value) for value in (0.2, 0.4, 0.6, 0.8)))
     assert weights == sorted(weights)
     assert len(set(weights)) == 4
     assert weights[-1] == pytest.approx(0.8, abs=0.02)
@@ -56,15 +53,15 @@ def test_a_slider_drag_is_one_undo_step_and_every_move_is_seen(qtbot, document: 
 
 def test_typing_goes_beyond_the_groove_and_reset_brings_back(qtbot, document: Document, expressions) -> None:
     row = expressions.rows["Brows Up"]
-    row.slider.number.setValue(1.8)
+    hand.fill(row.slider.number, "1.8")
     assert document.project.weights["Brows Up"] == pytest.approx(1.8)
     assert row.slider.groove.value() == 150
-    qtbot.mouseClick(row.reset, Qt.MouseButton.LeftButton)
+    hand.click(row.reset)
     assert dict(document.project.weights) == {}
     assert not row.reset.isEnabled()
-    row.slider.number.setValue(0.5)
-    expressions.rows["Jaw Open"].slider.number.setValue(0.5)
-    expressions.reset_all.click()
+    hand.fill(row.slider.number, "0.5")
+    hand.fill(expressions.rows["Jaw Open"].slider.number, "0.5")
+    hand.click(expressions.reset_all)
     assert dict(document.project.weights) == {}
     document.undo()
     assert dict(document.project.weights) == {"Brows Up": 0.5, "Jaw Open": 0.5}
@@ -88,19 +85,27 @@ def test_every_expression_has_a_row_and_tells_its_action_units(expressions: Expr
     ],
 )
 def test_search_looks_at_names_units_and_words(expressions: ExpressionsPanel, text: str, found: set[str]) -> None:
-    expressions.search.setText(text)
+    hand.replace_text(expressions.search, text)
     assert {name for name, row in expressions.rows.items() if row.isVisible()} == found
     assert expressions.nothing.isVisible() == (not found)
-    expressions.search.clear()
+    hand.replace_text(expressions.search, "")
     assert all(row.isVisible() for row in expressions.rows.values())
+
+
+def _states(panel: ExpressionsPanel, row: ExpressionRow) -> list[str]:
+    """What `row` shows from now on."""
+    states: list[str] = []
+    panel.generation.changed.connect(lambda: states.append(row.state))
+    return states
 
 
 def test_moving_a_slider_without_expression_makes_it_and_keeps_the_weight(qtbot, document, expressions) -> None:
     row = expressions.rows["Cheek Puff"]
     groove = row.slider.groove
-    qtbot.mouseClick(groove, Qt.MouseButton.LeftButton, pos=_x(groove, 0.5))
-    assert row.state == "making"
+    states = _states(expressions, row)
+    hand.click(groove, _x(groove, 0.5))
     qtbot.waitUntil(lambda: row.state == "ready", timeout=5000)
+    assert states[0] == "making"
     assert "Cheek Puff" in document.project.expressions
     assert document.project.weights["Cheek Puff"] == pytest.approx(0.5, abs=0.02)
     assert document.project.active() == {"Cheek Puff": document.project.weights["Cheek Puff"]}
@@ -120,20 +125,21 @@ def test_generate_turns_into_cancel_and_back(dark, qtbot, document, jobs) -> Non
     generation = Generation(document, jobs, gate)
     panel = GeneratePanel(document, generation)
     qtbot.addWidget(panel)
-    panel.steps.setValue(3)
-    panel.seed.setValue(7)
+    panel.show()
+    hand.fill(panel.steps, "3")
+    hand.fill(panel.seed, "7")
+    assert (generation.settings.steps, generation.settings.seed) == (3, 7)
     assert panel.which.value() == MISSING
     assert len(panel.names) == 29
-    panel.which.setCurrentIndex(panel.which.position("Dimpler"))
-    panel._show()
+    hand.pick(panel.which, "Dimpler")
     assert panel.button.text() == "Generate Dimpler"
-    panel.button.click()
+    hand.click(panel.button)
     assert generation.making == ("Dimpler",)
     assert panel.button.text() == "Cancel"
     gate.let(2)
     qtbot.waitUntil(lambda: panel.progress.value() > 0, timeout=5000)
     assert "step 2 of 3" in panel.status.toolTip() + panel.status._full
-    panel.button.click()
+    hand.click(panel.button)
     assert panel.button.text() == "Stopping…"
     assert not panel.button.isEnabled()
     gate.let()
@@ -141,13 +147,13 @@ def test_generate_turns_into_cancel_and_back(dark, qtbot, document, jobs) -> Non
     assert panel.progress.value() == 0
     assert panel.status._full == "Generation cancelled"
     gate.let(100)
-    panel.prompt.setText("left brow up 40%, purple")
+    hand.replace_text(panel.prompt, "left brow up 40%, purple")
     assert panel.status._full == "Reads: Brows Up 0.4 left; not read: purple"
-    panel.prompt.setText("wiggle your ears")
+    hand.replace_text(panel.prompt, "wiggle your ears")
     assert "no expression here moves the ears" in panel.status._full
-    panel.prompt.setText("  sly   smile ")
+    hand.replace_text(panel.prompt, "  sly   smile ")
     assert not panel.which.isEnabled()
-    panel.button.click()
+    hand.click(panel.button)
     qtbot.waitUntil(lambda: "sly smile" in document.project.expressions, timeout=5000)
     assert document.project.expressions["sly smile"] is not None
 
@@ -157,11 +163,11 @@ def test_what_is_locked_is_asked_for_with_the_expressions_that_are_there(dark, q
     generation = Generation(document, jobs, gate)
     panel = GeneratePanel(document, generation)
     qtbot.addWidget(panel)
+    panel.show()
     there = tuple(name for name in NAMES if name in document.project.expressions and name != "Neutral")
-    panel.lock.show_value("shape")
-    panel.lock.edited.emit("shape")
+    hand.pick(panel.lock, "their shapes")
     assert panel.names == there
-    assert [panel.which.itemData(at) for at in range(1, panel.which.count())] == list(there)
+    assert hand.entries(panel.which)[1:] == list(there)
     gate.let(100)
     for names in (there[:1], ("Dimpler",)):
         generation.start(names)
@@ -171,17 +177,17 @@ def test_what_is_locked_is_asked_for_with_the_expressions_that_are_there(dark, q
     assert locked.made is not None
     assert set(locked.names) <= set(locked.made.names)
     assert whole.lock == ""  # nothing of it is there to keep
-    panel.lock.show_value("")
-    panel.lock.edited.emit("")
+    hand.pick(panel.lock, "nothing")
     assert panel.which.value() != there[0]
     assert len(panel.names) >= len(there)
 
 
 def test_a_click_on_generate_puts_one_expression_on_the_face(qtbot, document, expressions) -> None:
     row = expressions.rows["Cheek Puff"]
-    qtbot.mouseClick(row.generate, Qt.MouseButton.LeftButton)
-    assert row.state == "making"
+    states = _states(expressions, row)
+    hand.click(row.generate)
     qtbot.waitUntil(lambda: row.state == "ready", timeout=5000)
+    assert states[0] == "making"
     assert document.project.active() == {"Cheek Puff": 1.0}
     document.undo()
     assert (document.undo_label, dict(document.project.weights)) == (None, {})
@@ -193,8 +199,9 @@ def test_the_others_can_be_seen_coming_and_switched_off(dark, qtbot, document, j
     panel, rows = GeneratePanel(document, generation), ExpressionsPanel(document, generation)
     for widget in (panel, rows):
         qtbot.addWidget(widget)
+        widget.show()
     assert not panel.fill.isChecked()
-    panel.fill.click()
+    hand.click(panel.fill)
     assert generation.fills
     states = {name: row.state for name, row in rows.rows.items()}
     generation.want("Jaw Left")
@@ -204,7 +211,7 @@ def test_the_others_can_be_seen_coming_and_switched_off(dark, qtbot, document, j
     assert panel.button.text() == "Generate"
     assert panel.progress.value() == 0
     assert {name: row.state for name, row in rows.rows.items()} == states | {"Jaw Left": "ready"}
-    panel.fill.click()
+    hand.click(panel.fill)
     assert not generation.filling
     gate.let(100)
     generation.fill(True)
@@ -216,11 +223,11 @@ def test_a_prompt_entered_while_something_is_made_goes_first(dark, qtbot, docume
     generation = Generation(document, jobs, gate)
     panel = GeneratePanel(document, generation)
     qtbot.addWidget(panel)
-    panel.button.click()
-    panel.prompt.returnPressed.emit()  # empty: the list is under way already
+    panel.show()
+    hand.click(panel.button)
+    hand.replace_text(panel.prompt, "", "Return")  # empty: the list is under way already
     assert generation.waiting == ()
-    panel.prompt.setText("sly smile")
-    panel.prompt.returnPressed.emit()
+    hand.replace_text(panel.prompt, "sly smile", "Return")
     assert (generation.making, len(generation.waiting)) == (("sly smile",), 29)
     assert panel.button.text() == "Cancel"
     gate.let(100)
@@ -228,25 +235,26 @@ def test_a_prompt_entered_while_something_is_made_goes_first(dark, qtbot, docume
     gate.let(100)
 
 
-def _move(qtbot, slider: FloatSlider, shown: float) -> None:
-    slider.number.setValue(shown)
+def _move(slider: FloatSlider, shown: float) -> None:
+    hand.fill(slider.number, f"{shown:g}")
 
 
 def test_light_controls_edit_the_scene_in_its_own_units_and_follow_undo(dark, qtbot, document) -> None:
     panel = LightPanel(document)
     qtbot.addWidget(panel)
+    panel.show()
     start = document.project.scene
-    _move(qtbot, panel.rotation, 90)
-    _move(qtbot, panel.environment_exposure, -1.5)
-    _move(qtbot, panel.lamps.pitch, -20)
-    _move(qtbot, panel.lamps.intensity, 4.2)
-    _move(qtbot, panel.exposure, 0.75)
-    panel.lamps.enabled.click()
-    panel.visible_background.click()
-    panel.suns.click()
-    panel.lamps.color.choose((1.0, 0.5, 0.0))
-    panel.tone.setCurrentIndex(1)
-    panel.tone.activated.emit(1)
+    _move(panel.rotation, 90)
+    _move(panel.environment_exposure, -1.5)
+    _move(panel.lamps.pitch, -20)
+    _move(panel.lamps.intensity, 4.2)
+    _move(panel.exposure, 0.75)
+    with hand.answering(hand.coloring("#ff8000")):
+        hand.click(panel.lamps.color)
+    hand.click(panel.lamps.enabled)
+    hand.click(panel.visible_background)
+    hand.click(panel.suns)
+    hand.pick(panel.tone, ToneCurve.LINEAR.value)
     scene = document.project.scene
     assert scene.environment.rotation_rad == pytest.approx(math.pi / 2)
     assert scene.environment.exposure_ev == -1.5
@@ -255,7 +263,7 @@ def test_light_controls_edit_the_scene_in_its_own_units_and_follow_undo(dark, qt
     assert scene.key_light.pitch_rad == pytest.approx(math.radians(-20))
     assert scene.key_light.irradiance == pytest.approx(4.2)
     assert not scene.key_light.enabled
-    assert scene.key_light.color_linear == pytest.approx((1.0, 0.2140, 0.0), abs=1e-3)
+    assert scene.key_light.color_linear == pytest.approx((1.0, 0.2159, 0.0), abs=1e-3)
     assert (scene.exposure_ev, scene.tone_curve) == (0.75, ToneCurve.LINEAR)
     steps = 0
     while document.undo_label:
@@ -270,25 +278,18 @@ def test_light_controls_edit_the_scene_in_its_own_units_and_follow_undo(dark, qt
 def test_a_preset_is_one_step_and_shows_what_is_lit(dark, qtbot, document) -> None:
     panel = LightPanel(document)
     qtbot.addWidget(panel)
+    panel.show()
     start = document.project.scene
     assert panel.preset.value() == ""
-    at = panel.preset.position("Three-Point")
-    panel.preset.setCurrentIndex(at)
-    panel.preset.activated.emit(at)
+    hand.pick(panel.preset, "Three-Point", mouse=True)
     assert len(document.project.scene.fill_lights) == 2
     assert panel.environment.value() == "Even"
-    _move(qtbot, panel.lamps.intensity, 1.0)
+    _move(panel.lamps.intensity, 1.0)
     assert panel.preset.value() == ""
     document.undo()
     assert panel.preset.value() == "Three-Point"
     document.undo()
     assert document.project.scene == start
-
-
-def _pick(choice: Choice, value: object) -> None:
-    at = choice.position(value)
-    choice.setCurrentIndex(at)
-    choice.activated.emit(at)
 
 
 def test_a_lamp_shows_the_rows_of_its_kind_and_edits_them(dark, qtbot, document) -> None:
@@ -303,13 +304,13 @@ def test_a_lamp_shows_the_rows_of_its_kind_and_edits_them(dark, qtbot, document)
         (LampKind.RECTANGLE, {"distance", "width"}),
         (LampKind.DIRECTIONAL, {"softness"}),
     ):
-        _pick(lamps.kind, kind)
-        assert document.project.scene.key_light.kind == kind
+        hand.pick(lamps.kind, kind.value)
+        assert document.project.scene.key_light.kind is kind
         assert {name for name, row in rows.items() if row.isVisible()} == there
-    _pick(lamps.kind, LampKind.RECTANGLE)
-    _move(qtbot, lamps.width, 0.35)
-    _move(qtbot, lamps.distance, 0.8)
-    _move(qtbot, lamps.temperature, 3200)
+    hand.pick(lamps.kind, LampKind.RECTANGLE.value)
+    _move(lamps.width, 0.35)
+    _move(lamps.distance, 0.8)
+    _move(lamps.temperature, 3200)
     key = document.project.scene.key_light
     assert (key.width_m, key.distance_m) == (0.35, 0.8)
     assert key.color_linear[0] == 1.0
@@ -324,23 +325,24 @@ def test_a_lamp_shows_the_rows_of_its_kind_and_edits_them(dark, qtbot, document)
 def test_lamps_are_added_chosen_duplicated_and_removed(dark, qtbot, document) -> None:
     panel = LightPanel(document)
     qtbot.addWidget(panel)
+    panel.show()
     lamps, start = panel.lamps, document.project.scene
     assert not lamps.remove.isEnabled()
-    lamps.add.click()
+    hand.click(lamps.add)
     assert len(document.project.scene.fill_lights) == 1
     assert lamps.choice.value() == 1
-    _move(qtbot, lamps.yaw, -100)
+    _move(lamps.yaw, -100)
     assert document.project.scene.key_light == start.key_light
     assert document.project.scene.fill_lights[0].yaw_rad == pytest.approx(math.radians(-100))
-    lamps.copy.click()
+    hand.click(lamps.copy)
     assert document.project.scene.fill_lights[0] == document.project.scene.fill_lights[1]
     assert not lamps.add.isEnabled()
     assert not lamps.copy.isEnabled()
-    _move(qtbot, lamps.yaw, 120)
-    _pick(lamps.choice, 0)
+    _move(lamps.yaw, 120)
+    hand.pick(lamps.choice, 0)
     assert lamps.yaw.number.value() == pytest.approx(math.degrees(start.key_light.yaw_rad))
-    _pick(lamps.choice, 1)
-    lamps.remove.click()
+    hand.pick(lamps.choice, 1)
+    hand.click(lamps.remove)
     assert [round(math.degrees(lamp.yaw_rad)) for lamp in document.project.scene.fill_lights] == [120]
     assert lamps.choice.value() == 0
     while document.undo_label:
@@ -352,6 +354,7 @@ def test_lamps_are_added_chosen_duplicated_and_removed(dark, qtbot, document) ->
 def test_a_broken_light_file_leaves_the_light_as_it_was(dark, qtbot, document, tmp_path) -> None:
     panel = LightPanel(document)
     qtbot.addWidget(panel)
+    panel.show()
     broken, before = tmp_path / "broken.hdr", document.project
     broken.write_bytes(b"#?RADIANCE\nnot a picture")
     for path in (broken, tmp_path / "missing.exr"):
@@ -363,14 +366,15 @@ def test_a_broken_light_file_leaves_the_light_as_it_was(dark, qtbot, document, t
 def test_view_controls_edit_the_scene(dark, qtbot, document) -> None:
     panel = LookPanel(document, Comparison())
     qtbot.addWidget(panel)
-    at = panel.channel.position(ViewChannel.NORMAL)
-    panel.channel.setCurrentIndex(at)
-    panel.channel.activated.emit(at)
-    panel.wireframe.click()
-    panel.background.choose((0.5, 0.25, 0.0))
-    scene = document.project.scene
-    assert (scene.channel, scene.wireframe) == (ViewChannel.NORMAL, True)
-    assert scene.background_srgb == pytest.approx((0.5, 0.25, 0.0))
+    panel.show()
+    for channel in (*list(ViewChannel)[1:], ViewChannel.SHADED, ViewChannel.NORMAL):
+        hand.pick(panel.channel, channel.value)
+        assert document.project.scene.channel is channel
+    hand.click(panel.wireframe)
+    with hand.answering(hand.coloring("#804000")):
+        hand.click(panel.background)
+    assert document.project.scene.wireframe
+    assert document.project.scene.background_srgb == pytest.approx((0.5, 0.25, 0.0), abs=0.01)
 
 
 def test_no_label_is_cut_off_at_its_least_width(dark, qtbot, document, generation) -> None:
@@ -388,21 +392,21 @@ def test_no_label_is_cut_off_at_its_least_width(dark, qtbot, document, generatio
 
 def test_one_side_is_chosen_and_moved_alone(qtbot, document: Document, expressions) -> None:
     row = expressions.rows["Brows Up"]
-    row.slider.number.setValue(0.5)
+    hand.fill(row.slider.number, "0.5")
     assert dict(document.project.weights) == {"Brows Up": 0.5}
-    qtbot.mouseClick(row.sides, Qt.MouseButton.LeftButton)
+    hand.click(row.sides)
     assert (row.sides.text(), dict(document.project.weights)) == ("L", {"Brows Up": 0.5})
-    row.slider.number.setValue(1.0)
+    hand.fill(row.slider.number, "1.0")
     assert dict(document.project.weights) == {"Brows Up": Sides(1.0, 0.5)}
-    qtbot.mouseClick(row.sides, Qt.MouseButton.LeftButton)
+    hand.click(row.sides)
     assert (row.sides.text(), row.slider.number.value()) == ("R", 0.5)
     assert "left 1.00, right 0.50" in row.sides.toolTip()
-    row.slider.number.setValue(0.0)
+    hand.fill(row.slider.number, "0.0")
     assert dict(document.project.weights) == {"Brows Up": Sides(1.0, 0.0)}
-    qtbot.mouseClick(row.sides, Qt.MouseButton.LeftButton)
+    hand.click(row.sides)
     assert (row.sides.text(), dict(document.project.weights)) == ("LR", {"Brows Up": 1.0})
     document.undo()
     assert dict(document.project.weights) == {"Brows Up": Sides(1.0, 0.0)}
     assert (row.sides.text(), row.slider.number.value()) == ("L", 1.0)
-    qtbot.mouseClick(row.reset, Qt.MouseButton.LeftButton)
+    hand.click(row.reset)
     assert (row.sides.text(), dict(document.project.weights)) == ("LR", {})

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
@@ -27,7 +26,7 @@ from viewer.widgets.controls import Elided
 from viewer.widgets.slider import FloatSlider
 
 USUAL, SLIDER_RANGE, TYPED_RANGE = 1.0, (0.0, 1.5), (-1.0, 2.0)
-_LABEL_WIDTH, _ROW_HEIGHT = 130, 24
+_LABEL_WIDTHS, _ROW_HEIGHT = (96, 130), 24
 _SIDES = {"LR": "both sides", "L": "the subject's left", "R": "the subject's right"}
 """What a row's slider moves, in the order its button goes through."""
 _ENTRIES = {entry.name: entry for entry in EXPRESSIONS}
@@ -57,8 +56,8 @@ class ExpressionRow(QWidget):
         self.setFixedHeight(_ROW_HEIGHT)
         self.setToolTip(tip)
         self.label = Elided(name, self)
-        self.label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.label.setFixedWidth(_LABEL_WIDTH)
+        self.label.setMinimumWidth(_LABEL_WIDTHS[0])
+        self.label.setMaximumWidth(_LABEL_WIDTHS[1])
         self.slider = FloatSlider(SLIDER_RANGE, TYPED_RANGE, usual=USUAL, parent=self)
         self.slider.edited.connect(self._edited)
         self.sides = QToolButton(self)
@@ -82,9 +81,9 @@ class ExpressionRow(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(10, 1, 2, 1)
         layout.setSpacing(4)
-        layout.addWidget(self.label)
+        layout.addWidget(self.label, 3)
         layout.addWidget(self.sides)
-        layout.addWidget(self.slider, 1)
+        layout.addWidget(self.slider, 2)
         layout.addWidget(self._end)
         layout.addWidget(self.reset)
 
@@ -173,12 +172,15 @@ class ExpressionsPanel(QWidget):
         layout.setSpacing(2)
         layout.addLayout(head)
         layout.addWidget(scroll, 1)
-        self.setMinimumWidth(350)
+        self.setMinimumWidth(300)
         document.changed.connect(self._changed)
         generation.changed.connect(self._show_states)
         self._show(document.project)
 
     def _changed(self, old: Project, new: Project) -> None:
+        if old.identity is not new.identity:
+            for row in self.rows.values():
+                row.side = "LR"  # chosen for the head before
         if old.expressions is not new.expressions:
             self._show(new)
         elif old.weights is not new.weights:
@@ -191,15 +193,16 @@ class ExpressionsPanel(QWidget):
             self.rows.pop(name).deleteLater()
         for at, name in enumerate(names):
             if name not in self.rows:
-                self._list.insertWidget(at, self._add(name, project))
+                self._list.insertWidget(at, self._add(name))
+            if name not in _ENTRIES and name in project.expressions:
+                prompted = project.expressions[name]  # made again, or of another head, it may mean something else
+                self.rows[name].setToolTip(describe(name, prompted.prompt, prompted.facs))
         self._show_states()
         self._show_weights(project)
         self._filter(self.search.text())
 
-    def _add(self, name: str, project: Project) -> ExpressionRow:
-        prompted = [expression for expression in project.expressions.expressions if expression.name == name]
-        tip = describe(name, prompted[0].prompt, prompted[0].facs) if prompted else describe(name)
-        row = ExpressionRow(name, tip, self)
+    def _add(self, name: str) -> ExpressionRow:
+        row = ExpressionRow(name, describe(name), self)
         row.moved.connect(self._moved)
         row.settled.connect(self.document.seal)
         row.wanted.connect(self._wanted)

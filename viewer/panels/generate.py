@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProg
 
 from engine.diffusion.prompts import understand
 from engine.errors import VocabularyError
+from engine.project import Project
 from viewer.document import Document
 from viewer.generation import OTHERS, Generation, Settings
 from viewer.panels.form import form
@@ -104,9 +105,11 @@ class GeneratePanel(QWidget):
         self.which.set_items(items + [(name, name) for name in kept or OTHERS])
         self._show()
 
-    def _document_changed(self, old: object, new: object) -> None:
-        if getattr(old, "expressions", None) is not getattr(new, "expressions", None):
+    def _document_changed(self, old: Project, new: Project) -> None:
+        if old.expressions is not new.expressions:
             self._fill()
+        if old.identity is not new.identity:
+            self._read()  # what was said was of the head before
 
     def _settings_changed(self) -> None:
         self.generation.settings = Settings(int(self.steps.value()), int(self.seed.value()), self.lock.value())

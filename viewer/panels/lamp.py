@@ -141,8 +141,10 @@ class LampControls(QObject):
         bind_scene(self.document, control, label, lambda scene: read(self._lamp(scene)), write)
 
     def _changed(self, old: Project, new: Project) -> None:
-        before, after = old.scene, new.scene
-        if old is new or before.lamps != after.lamps or before.stage.enabled != after.stage.enabled:
+        before, after, another = old.scene, new.scene, old.identity is not new.identity
+        if another:
+            self._index = 0  # one of the lamps of the head before was chosen
+        if another or old is new or before.lamps != after.lamps or before.stage.enabled != after.stage.enabled:
             self._show()
 
     def _append(self, label: str, lamp: Lamp) -> None:

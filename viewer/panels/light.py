@@ -28,6 +28,7 @@ class LightPanel(QWidget):
         super().__init__(parent)
         self.document = document
         self.preset = Choice([("–", ""), *((name, name) for name in PRESETS)], self)
+        self.preset.grey_out(0)  # it says that no preset is in use; there is nothing in it to choose
         self.preset.setToolTip("Where a portrait photographer puts the lamps")
         self.environment = Choice(((name, name) for name in BUILT_IN), self)
         self.load = QPushButton("File…", self)
@@ -44,7 +45,7 @@ class LightPanel(QWidget):
         self.tone = Choice(((curve.value, curve) for curve in ToneCurve), self)
         self._lay_out()
         self._show_environment(document.project)
-        document.changed.connect(lambda old, new: self._show_environment(new))
+        document.changed.connect(self._changed)
         self._bind_environment()
         self._bind_picture()
 
@@ -81,12 +82,17 @@ class LightPanel(QWidget):
                 lambda scene, value, name=name: environment_changed(scene, **{name: value}),
             )
 
-        bind_scene(self.document, self.preset, "Light preset", preset_of, _lit_by)
+        bind_scene(self.document, self.preset, "Light preset", preset_of, with_preset)
 
     def _bind_picture(self) -> None:
         document = self.document
         bind_scene(document, self.exposure, "Exposure", lambda scene: scene.exposure_ev, _with_exposure)
         bind_scene(document, self.tone, "Tone curve", lambda scene: scene.tone_curve, _with_tone)
+
+    def _changed(self, old: Project, new: Project) -> None:
+        if old.identity is not new.identity:
+            self.environment.set_items((name, name) for name in BUILT_IN)  # files were those of the head before
+        self._show_environment(new)
 
     def _show_environment(self, project: Project) -> None:
         """A file in use is an item of the list as long as it is in use. On a light stage the environment is off, except
@@ -112,10 +118,6 @@ class LightPanel(QWidget):
         equirect_radiance(path)
         scene = environment_changed(self.document.project.scene, name=path)
         self.document.edit("Environment", scene=scene)
-
-
-def _lit_by(scene: Scene, name: str) -> Scene:
-    return with_preset(scene, name) if name else replace(scene, fill_lights=())
 
 
 def _with_exposure(scene: Scene, value: float) -> Scene:

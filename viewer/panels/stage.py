@@ -61,7 +61,7 @@ class StagePanel(QWidget):
         self.map.pressed.connect(self._lamp_pressed)
         self.map.dragged.connect(self._lamp_dragged)
         self.map.released.connect(document.seal)
-        document.changed.connect(lambda old, new: self._show(new))
+        document.changed.connect(self._changed_document)
         self._show(document.project)
 
     def _lay_out(self) -> None:
@@ -90,6 +90,13 @@ class StagePanel(QWidget):
         bound(self.exposure, "Light stage exposure", "exposure_ev", lambda s, value: _changed(s, exposure_ev=value))
 
     # Showing
+
+    def _changed_document(self, old: Project, new: Project) -> None:
+        if old.identity is not new.identity:
+            self.stop()
+            self.rig.set_items([(BUILT_IN, "")])  # files were those of the head before
+            self._shown = None
+        self._show(new)
 
     def _show(self, project: Project) -> None:
         """Follow the rig, its file, and which lamps are lit."""

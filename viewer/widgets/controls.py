@@ -41,6 +41,10 @@ class Choice(QComboBox):
         if current is not None:
             self.show_value(current)
 
+    def grey_out(self, index: int) -> None:
+        """Let the entry be shown, not chosen."""
+        self.setItemData(index, 0, Qt.ItemDataRole.UserRole - 1)  # the flags of an item, to Qt
+
     def value(self) -> Any:
         """The chosen value, None in an empty list."""
         return self._values[self.currentIndex()] if self._values else None

@@ -73,12 +73,15 @@ class Number(QDoubleSpinBox):
         event.ignore()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Escape takes back what is being typed and gives the keyboard back to the window; a dialog it closes."""
-        if event.key() == Qt.Key.Key_Escape and not isinstance(self.window(), QDialog):
-            self.show_value(self.value())
-            self.clearFocus()
-        else:
+        """Return and Escape give the keyboard back to the window and its shortcuts, Escape without what was being
+        typed; in a dialog they are the dialog's."""
+        ends = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape)
+        if not ends or isinstance(self.window(), QDialog):
             super().keyPressEvent(event)
+            return
+        if event.key() == Qt.Key.Key_Escape:
+            self.show_value(self.value())
+        self.clearFocus()
 
 
 class _Field(QLineEdit):

@@ -56,17 +56,21 @@ def filling(folder: Path, *, replace: bool = False) -> Iterator[Path]:
         put_folder(temporary, target)
 
 
-def check_fillable(folder: Path) -> None:
-    """ExportError where `folder` is no place for `filling`, best asked before long work."""
+def check_fillable(folder: Path, found: str = "files in it") -> None:
+    """ExportError where `folder` is no place for `filling`, best asked before long work; `found` says what is there."""
     with _told(folder):
-        is_there, is_folder = folder.exists(), folder.is_dir()
-        if is_folder:
+        if folder.is_dir():
             sweep(folder)
-        is_empty = is_folder and not any(folder.iterdir())
-    if is_there and not is_folder:
-        raise ExportError(f"{folder}: expected a folder, found a file; choose another name")
-    if is_there and not is_empty:
-        raise ExportError(f"{folder}: expected an empty or a new folder, found files in it; choose another name")
+        elif folder.exists():
+            raise ExportError(f"{folder}: expected a folder, found a file; choose another name")
+        else:
+            nearest = next(parent for parent in (*folder.parents, Path.cwd()) if parent.exists())
+            if not nearest.is_dir():
+                raise OSError(f"{nearest} is a file, not a folder")
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                raise OSError(f"{nearest} may not be written to")
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ExportError(f"{folder}: expected an empty or a new folder, found {found}; choose another name")
 
 
 @contextmanager

@@ -74,11 +74,13 @@ def put_folder(temporary: Path, target: Path) -> None:
 def sweep(folder: Path) -> None:
     """Remove files and folders of ours in `folder` whose process is gone; quietly nothing where that is not allowed."""
     with suppress(OSError), os.scandir(folder) as entries:
-        for path in [Path(entry.path) for entry in entries if _may_be_left_over(entry)]:
-            lock = _lock(path)
-            if lock is not None:
-                _remove(path)
-                os.close(lock)
+        left_over = [Path(entry.path) for entry in entries if _may_be_left_over(entry)]
+        for path in left_over:
+            with suppress(OSError):
+                lock = _lock(path)
+                if lock is not None:
+                    _remove(path)
+                    os.close(lock)
 
 
 def _may_be_left_over(entry: os.DirEntry[str]) -> bool:
@@ -95,25 +97,28 @@ def _create(target: Path, folder: bool) -> tuple[Path, int | None]:
             path.mkdir()
         else:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        lock = _lock(path)
-        if path.exists():  # else another process swept it before it was held
-            return path, lock
-        if lock is not None:
-            os.close(lock)
+        with suppress(
+            FileNotFoundError, BlockingIOError
+        ):  # another process swept it before it was held, or is about to
+            lock = _lock(path)
+            if path.exists():
+                return path, lock
+            if lock is not None:
+                os.close(lock)
 
 
 def _lock(path: Path) -> int | None:
-    """A descriptor that holds the lock of `path`; None where another holds it, or there are no locks."""
+    """A descriptor with the lock of `path`, or None where there are no locks; BlockingIOError where another has it."""
     if fcntl is None:
         return None
-    descriptor = None
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return descriptor
-    except OSError:
-        if descriptor is not None:
-            os.close(descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
         return None
 
 

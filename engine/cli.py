@@ -97,6 +97,7 @@ def _run_lazy(name: str, arguments: list[str]) -> int:
 
 
 def _info(options: argparse.Namespace) -> int:
+    from engine.io.jreflectance import missing_expressions
     from engine.mesh import PARTS
 
     project = _open(options)
@@ -116,6 +117,8 @@ def _info(options: argparse.Namespace) -> int:
         ("head", identity.hash),
         ("expressions", str(len(project.expressions.expressions))),
     ]
+    if missing := missing_expressions(Path(options.path).expanduser()):
+        rows.append(("missing", ", ".join(missing)))
     for label, value in rows:
         print(f"{label:<12}{value}")
     for expression in project.expressions.expressions:
@@ -128,6 +131,7 @@ def _generate(options: argparse.Namespace) -> int:
     from engine.diffusion.prompts import understand
     from engine.export import jreflectance_steps
     from engine.face.quality import report
+    from engine.io.jreflectance import check_split
     from engine.io.jreflectance_writer import prepare
     from engine.io.project import SUFFIX, save_project
     from engine.vocabulary import NAMES, parse_names
@@ -137,14 +141,16 @@ def _generate(options: argparse.Namespace) -> int:
     names = parse_names(options.expressions if options.expressions else "" if options.prompt.strip() else everything)
     if options.complete_maps:
         project = _completed(project, options.device)
-    out = Path(options.out)
+    out = Path(options.out).expanduser()
     request = _request(options, project, names, options.prompt)
     if options.keep:
         request = replace(request, lock=options.keep, made=project.expressions)
     if options.prompt.strip():
         print(f"prompt read as: {understand(options.prompt)}")
     if out.suffix != SUFFIX:
-        prepare(project.identity, out)
+        prepare(project.identity, out, (*project.expressions.names, *names, *filter(None, [options.prompt.strip()])))
+        if options.split is not None:
+            check_split(out.resolve().parent)
     made = _made(request, fresh=True)
     project = replace(project, expressions=project.expressions.merged(made))
     if out.suffix == SUFFIX:
@@ -231,16 +237,16 @@ def _export(options: argparse.Namespace) -> int:
     if options.format == "glb":
         named(options.out, ".glb")
     project = _open(options)
-    if options.format == "jreflectance":
-        prepare(project.identity, Path(options.out))
     has = project.expressions.names
     names = parse_names(options.expressions or "all") if options.expressions or not has else has
+    if options.format == "jreflectance":
+        prepare(project.identity, Path(options.out).expanduser(), names)
     project = _with_expressions(project, names, options)
     project = only(_with_weights(project, options), names)
     if options.format == "glb":
         export_glb(project, options.out, current_textures=options.textures == "current")
     else:
-        _write_steps(jreflectance_steps(project, options.out), "expression")
+        _write_steps(jreflectance_steps(project, Path(options.out).expanduser()), "expression")
     print(f"{options.out}: {len(names)} expressions of {project.identity.name}")
     return 0
 

@@ -417,7 +417,11 @@ def test_sixteen_bit_and_grey_maps_are_taken_and_said(person: Path, capsys: pyte
         (["video", "{saved}", "--out", "{tmp}/v", "--expressions", "Jaw Opne"], "did you mean Jaw Open"),
         (["export", "{saved}", "--format", "glb", "--out", "{tmp}/a.obj"], "ends in .glb"),
         (["export", "{saved}", "--format", "glb", "--out", "{tmp}/text.txt/a.glb"], "place that can be written"),
-        (["export", "{saved}", "--format", "jreflectance", "--out", "{tmp}/text.txt"], "place that can be written"),
+        (
+            ["export", "{saved}", "--format", "jreflectance", "--out", "{tmp}/text.txt"],
+            "expected a folder, found a file",
+        ),
+        (["export", "{saved}", "--format", "jreflectance", "--out", "{tmp}/text.txt/p"], "place that can be written"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

@@ -5,70 +5,130 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engine.errors import ExportError, FileFormatError
+from engine.io.temporary import is_temporary, put_file, put_folder, sweep, temporary_beside
+
+_OPEN_FILES = {"/dev/stdout": 1, "/dev/stderr": 2}
+_OPEN_FILE = re.compile(r"/(?:dev|proc/self)/fd/([0-9]+)")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, of the same suffix, that becomes `path` when the block ends well.
 
-    Missing folders are made. A reader sees the old file or the new one, never a part. ExportError when the place cannot
-    be written.
+    A reader sees the old file or the new one, never a part, after a loss of power too. Missing folders are made; a link
+    is written through; a file that is there keeps its mode. Inside a folder that `filling` gave, `path` itself: there
+    the folder is what is moved. ExportError, with nothing left behind, when the place cannot be written.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    path = Path(path)
+    if any(is_temporary(parent.name) for parent in path.parents):
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ExportError(f"{path}: expected a place that can be written, found: {error.strerror or error}") from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()
+        yield path
+        return
+    with _writing_to(path) as target:
+        if not (target.is_file() or not target.exists()):
+            raise OSError(f"{'a folder' if target.is_dir() else 'a device or pipe'} of that name")
+        with temporary_beside(target) as temporary:
+            yield temporary
+            put_file(temporary, target)
 
 
 @contextmanager
-def filling(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder` that becomes it when the block ends well.
+def filling(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A temporary folder beside `folder` that becomes it when the block ends well, as whole as `replacing`.
 
-    ExportError where `folder` is there and not empty (nothing of it is touched), or the place cannot be written.
+    ExportError where `folder` is there and not empty (nothing of it is touched; with `replace` the new one takes its
+    place), or the place cannot be written.
     """
-    check_fillable(folder)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        temporary.mkdir(parents=True)
+    folder = Path(folder)
+    if not replace:
+        check_fillable(folder)
+    with _writing_to(folder) as target, temporary_beside(target, folder=True) as temporary:
         yield temporary
-        if folder.exists():
-            folder.rmdir()
-        os.replace(temporary, folder)
+        put_folder(temporary, target)
+
+
+def check_fillable(folder: Path, found: str = "files in it") -> None:
+    """ExportError where `folder` is no place for `filling`, best asked before long work; `found` says what is there."""
+    with _told(folder):
+        if folder.is_dir():
+            sweep(folder)
+        elif folder.exists():
+            raise ExportError(f"{folder}: expected a folder, found a file; choose another name")
+        else:
+            nearest = next(parent for parent in (*folder.parents, Path.cwd()) if parent.exists())
+            if not nearest.is_dir():
+                raise OSError(f"{nearest} is a file, not a folder")
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                raise OSError(f"{nearest} may not be written to")
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ExportError(f"{folder}: expected an empty or a new folder, found {found}; choose another name")
+
+
+@contextmanager
+def _writing_to(path: Path) -> Iterator[Path]:
+    """Where `path` really is (links followed), its folder made; what was made goes again when the block fails."""
+    with _told(path):
+        missing = [parent for parent in path.parents if not parent.exists()]
+        if file := next((parent for parent in path.parents if parent.is_file()), None):
+            raise OSError(f"{file} is a file, not a folder")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            target = Path(os.path.realpath(path)) if path.is_symlink() else path
+            if target.is_symlink():
+                raise OSError("links that go round in a circle")
+            yield target
+        except BaseException:
+            for parent in missing:
+                with suppress(OSError):
+                    parent.rmdir()
+            raise
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """OSError as ExportError that names `path`, whatever temporary name it came from."""
+    try:
+        yield
     except OSError as error:
-        raise ExportError(
-            f"{folder}: expected a place that can be written, found: {error.strerror or error}"
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def check_fillable(folder: Path) -> None:
-    """ExportError where `folder` is no place for `filling`, best asked before long work."""
-    if folder.exists() and not folder.is_dir():
-        raise ExportError(f"{folder}: expected a folder, found a file; choose another name")
-    if folder.exists() and any(folder.iterdir()):
-        raise ExportError(f"{folder}: expected an empty or a new folder, found files in it; choose another name")
+        reason = error.strerror or " ".join(str(error).split())
+        raise ExportError(f"{path}: expected a place that can be written, found: {reason}") from error
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path` whole or not at all; ExportError when the place cannot be written."""
+    """Write `data` to `path` whole or not at all; ExportError when the place cannot be written.
+
+    Devices and pipes (/dev/stdout, a named pipe that somebody reads) take the data as it is.
+    """
+    with _told(path):
+        stream = _stream(Path(path))
+        if stream is not None:
+            with open(stream, "wb") as file:
+                file.write(data)
+            return
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def _stream(path: Path) -> int | None:
+    """A descriptor of the device, pipe or open file that `path` names; None where it is, or will be, a plain file."""
+    if str(path) in _OPEN_FILES:
+        return os.dup(_OPEN_FILES[str(path)])
+    if match := _OPEN_FILE.fullmatch(str(path)):
+        return os.dup(int(match[1]))
+    if not path.exists() or path.is_file() or path.is_dir():
+        return None
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # a pipe that nobody reads is an error, not a wait
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def read_bytes(path: Path) -> bytes:

@@ -9,7 +9,8 @@
 Beside these stand files that a reader of the published layout may ignore; this one does without where it can:
 
     PERSON/template.obj     all vertices at rest, UVs, faces; materials name the parts (skin, eye_left, ...)
-          /identity.json    unit, F0 scale, which maps were given, provenance, name and recipe of each expN
+          /identity.json    unit, F0 scale, which maps were given, provenance, name and recipe of each expN; whether the
+                            folder is "complete", and if not, which expressions are "unfinished"
           /eye.png          eyeball albedo               /occlusion.npy   (V,) share of sky
           /expN/parts.npy   vertices after the head's own (eyes, added teeth), same unit as shape.npy
 
@@ -40,7 +41,9 @@ from engine.vocabulary import EXPRESSIONS
 LOG = logging.getLogger(__name__)
 
 TEMPLATE, IDENTITY = "template.obj", "identity.json"
+NEUTRAL_KEY = "exp1"
 MAPS = ("diffuse.png", "specular.png", "roughness.png", "normal.png")
+EXPRESSION_FILES = ("shape.npy", "parts.npy", "texture.png", *MAPS)
 FORMAT, VERSION = "expdiff person", 1
 LARGEST_CHANGE = 1024
 """Changes are kept at no more texels a side than this: 32 expressions at 4096 would need 10 GB."""
@@ -61,17 +64,48 @@ def persons_of(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(child.name for child in folder.iterdir() if child.is_dir() and is_person_folder(child)))
 
 
+def numbered(folder: Path) -> tuple[str, ...]:
+    """Names of the expN in `folder`, folders or not, sorted by N."""
+    matches = (_FOLDER.fullmatch(child.name) for child in folder.iterdir())
+    return tuple(sorted((match[0] for match in matches if match), key=lambda key: int(key[3:])))
+
+
+def is_whole(expression: Path) -> bool:
+    """Whether all files of an expN folder are there."""
+    return all((expression / name).is_file() for name in ("shape.npy", *MAPS))
+
+
+def missing_expressions(folder: Path) -> tuple[str, ...]:
+    """Names of what identity.json lists and `folder` does not hold: it is still written, that was stopped, or somebody
+    took them away."""
+    person = read_person(folder / IDENTITY)
+    listed = person.get("expressions", {}) | person.get("unfinished", {})
+    return tuple(recipe["name"] for key, recipe in listed.items() if not (folder / key).is_dir())
+
+
 def read_split(dataset: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(train, test) person names of a data-set folder; a list whose file is missing is empty."""
     return _names(dataset / "train.json"), _names(dataset / "test.json")
 
 
 def write_split(dataset: Path, train: tuple[str, ...], test: tuple[str, ...]) -> None:
-    """Write both lists; ValueError where a person stands in both."""
+    """Write both lists, where they change; ValueError where a person stands in both."""
     if both := set(train) & set(test):
         raise ValueError(f"write_split: expected each person in one list, found in both: {sorted(both)}")
-    write_json(dataset / "train.json", list(train))
-    write_json(dataset / "test.json", list(test))
+    for path, names in ((dataset / "train.json", train), (dataset / "test.json", test)):
+        if not path.exists() or _names(path) != names:
+            write_json(path, list(names))
+
+
+def check_split(dataset: Path) -> None:
+    """FileFormatError where a list of `dataset` is no list of person folders there: somebody else's, best asked before
+    long work."""
+    for path in (dataset / "train.json", dataset / "test.json"):
+        names = _names(path)
+        if names and not any(is_person_folder(dataset / name) for name in names):
+            raise FileFormatError(
+                f"{path}: expected names of person folders beside it, found '{names[0]}'; choose another folder"
+            )
 
 
 def _names(path: Path) -> tuple[str, ...]:
@@ -99,12 +133,25 @@ def read(folder: Path, conventions: MapConventions = PUBLISHED) -> tuple[Identit
     positions, head = _read_positions(folder / "exp1", len(mesh.positions), template_path)
     scale = _scale(person, positions[:head], folder)
     identity = _identity(folder, person, mesh, positions * np.float32(scale), head, conventions)
-    recipes = person.get("expressions", {})
+    _say_unfinished(folder, person)
+    recipes = person.get("unfinished", {}) | person.get("expressions", {})
     expressions = tuple(
         _read_expression(folder / f"exp{number}", identity, recipes, scale, template_path, conventions)
         for number in sorted(numbers - {1})
     )
     return identity, ExpressionSet(identity.hash, expressions)
+
+
+def _say_unfinished(folder: Path, person: dict[str, Any]) -> None:
+    """Log what is missing, and what is still as it was before it was to be written anew."""
+    missing = missing_expressions(folder)
+    older = [recipe["name"] for key, recipe in person.get("unfinished", {}).items() if recipe["name"] not in missing]
+    parts = [f"missing: {', '.join(missing)}"] if missing else []
+    parts += [f"as before: {', '.join(older)}"] if older else []
+    if not person.get("complete", True):
+        LOG.warning("%s: not written to the end, so write it again; %s", folder, "; ".join(parts) or "nothing missing")
+    elif missing:
+        LOG.warning("%s: %s, though listed in %s", folder, parts[0], IDENTITY)
 
 
 def _numbers(folder: Path) -> set[int]:
@@ -135,7 +182,10 @@ def read_person(path: Path) -> dict[str, Any]:
     for key, kind in kinds.items():
         if not isinstance(person.get(key), kind):
             raise FileFormatError(f"{path}: expected '{key}' as {kind.__name__}, found {person.get(key)!r}")
-    for key, recipe in person["expressions"].items():
+    for key, kind in (("complete", bool), ("unfinished", dict)):
+        if not isinstance(person.get(key, kind()), kind):
+            raise FileFormatError(f"{path}: expected '{key}' as {kind.__name__}, found {person[key]!r}")
+    for key, recipe in (*person["expressions"].items(), *person.get("unfinished", {}).items()):
         if not (isinstance(recipe, dict) and _FOLDER.fullmatch(key) and isinstance(recipe.get("name"), str)):
             raise FileFormatError(f"{path}: expected a name and recipe for '{key}', found {recipe!r}")
     return person

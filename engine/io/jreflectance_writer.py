@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,12 +15,27 @@ from engine.errors import ExportError
 from engine.expression import Expression, ExpressionSet
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import normal_bytes_from_slope
-from engine.io.files import read_npy, replacing, write_json, write_npy
-from engine.io.images import write_png
-from engine.io.jreflectance import FORMAT, IDENTITY, TEMPLATE, VERSION, read_person
+from engine.io.files import check_fillable, filling, read_npy, write_json, write_npy
+from engine.io.images import read_grey, read_rgb, write_png
+from engine.io.jreflectance import (
+    EXPRESSION_FILES,
+    FORMAT,
+    IDENTITY,
+    MAPS,
+    NEUTRAL_KEY,
+    TEMPLATE,
+    VERSION,
+    is_whole,
+    numbered,
+    read_person,
+)
 from engine.io.obj import ObjMesh, write_obj
+from engine.io.temporary import sweep
 from engine.mesh import PARTS
 from engine.vocabulary import EXPRESSIONS, NEUTRAL
+
+Recipes = dict[str, dict[str, Any]]
+"""What identity.json says of each expN: its name, prompt, action units, provenance."""
 
 _BY_NAME = {entry.name: entry for entry in EXPRESSIONS}
 
@@ -36,66 +51,98 @@ class Written(NamedTuple):
 def write(identity: Identity, expressions: ExpressionSet, folder: Path) -> Iterator[Written]:
     """Write neutral and every expression into `folder`, one step each; positions in metres, maps at the neutral's size.
 
-    Iterate it to the end: each file is whole or absent whenever it stops, and neutral comes first. Expressions outside
-    the vocabulary get numbers from 33. A folder that holds this head already keeps its other expressions. ExportError
-    when the place cannot be written or holds another head.
+    Iterate it to the end. Whenever it stops, each expN is whole or as it was before, and identity.json says
+    `"complete": false` and what is `unfinished`. Expressions outside the vocabulary get numbers from 33. A folder that
+    holds this head already keeps its other expressions. Errors as `prepare`, and ExportError when the place cannot be
+    written.
     """
-    there = prepare(identity, folder)
-    numbers = _number_all(expressions, {str(recipe["name"]): int(key[3:]) for key, recipe in there.items()})
-    total = len(numbers) + 1
-    _write_person(identity, expressions, numbers, there, folder)
-    _write_expression(identity, identity.positions_m, identity.maps, folder / "exp1")
-    yield Written(1, total, NEUTRAL)
-    for index, (name, number) in enumerate(numbers.items(), start=2):
-        weights = {name: 1.0}
+    folder = Path(folder)
+    there, numbers = prepare(identity, folder, expressions.names)
+    unfinished = {NEUTRAL_KEY: {"name": NEUTRAL}} if NEUTRAL_KEY not in there else {}
+    unfinished |= {f"exp{number}": _recipe(expressions[name]) for name, number in numbers.items()}
+    _write_manifest(identity, there, unfinished, folder)
+    _write_head(identity, folder)
+    yield from _write_all(identity, expressions, there, unfinished, folder)
+    _write_manifest(identity, there, {}, folder)
+
+
+def _write_all(
+    identity: Identity, expressions: ExpressionSet, there: Recipes, unfinished: Recipes, folder: Path
+) -> Iterator[Written]:
+    """Write the `unfinished` and move each to `there` once it is on the disk."""
+    total = len(unfinished.keys() - {NEUTRAL_KEY}) + 1
+    index = 1
+    if NEUTRAL_KEY not in unfinished:
+        yield Written(index, total, NEUTRAL)
+    for key, recipe in list(unfinished.items()):
+        weights = {} if key == NEUTRAL_KEY else {recipe["name"]: 1.0}
         positions = compose_positions(identity, expressions, weights)
-        maps = compose_maps(identity.maps, expressions, weights)
-        _write_expression(identity, positions, maps, folder / f"exp{number}")
-        yield Written(index, total, name)
+        _write_expression(identity, positions, compose_maps(identity.maps, expressions, weights), folder / key)
+        there[key] = unfinished.pop(key)
+        _write_manifest(identity, there, unfinished, folder)
+        index += key != NEUTRAL_KEY
+        yield Written(index, total, recipe["name"])
 
 
-def prepare(identity: Identity, folder: Path) -> dict[str, dict[str, Any]]:
-    """Make `folder` and return the recipes of this head's expressions that it holds already, best before long work.
+def prepare(identity: Identity, folder: Path, names: Sequence[str] = ()) -> tuple[Recipes, dict[str, int]]:
+    """Recipes of this head's expressions that `folder` holds already, and the N of the expN that each of `names` gets.
 
-    ExportError where it cannot be made or holds another head: a half of each would read back as neither.
+    Nothing is written: ask before long work. ExportError where files of others are in the folder, or another head: a
+    half of each would read back as neither.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportError(
-            f"{folder}: expected a place that can be written, found: {error.strerror or error}"
-        ) from error
-    if not (folder / "exp1" / "shape.npy").exists():
-        return {}
-    there = read_npy(folder / "exp1" / "shape.npy")
-    ours = identity.positions_m[: identity.topology.head_vertex_count]
+    person = read_person(folder / IDENTITY)
+    if not person:
+        check_fillable(folder, "files this program did not write")
+        return {}, _number_all(names, {}, set(), folder)
+    sweep(folder)
+    listed = person.get("unfinished", {}) | person["expressions"]
+    there = {key: recipe for key, recipe in listed.items() if is_whole(folder / key)}
+    if NEUTRAL_KEY in there:
+        _check_head(identity, folder)
+    elif there:
+        raise ExportError(f"{folder}: expected the neutral face in {NEUTRAL_KEY}, found none; choose a new folder")
+    taken = {int(key[3:]) for key in numbered(folder) if key not in listed}
+    return there, _number_all(
+        names, {str(recipe["name"]): int(key[3:]) for key, recipe in there.items()}, taken, folder
+    )
+
+
+def _check_head(identity: Identity, folder: Path) -> None:
+    """ExportError where the neutral of `folder` is not that of `identity`, to the last texel: the maps of its other
+    expressions mean changes against it."""
+    neutral = folder / NEUTRAL_KEY
+    there, ours = read_npy(neutral / "shape.npy"), identity.positions_m[: identity.topology.head_vertex_count]
     if there.shape != ours.shape or not np.allclose(there, ours, rtol=0.0, atol=1e-6):
         raise ExportError(f"{folder}: expected an empty folder or this head's, found another head; choose a new folder")
-    recipes = read_person(folder / IDENTITY).get("expressions", {})
-    return {key: recipe for key, recipe in recipes.items() if (folder / key / "shape.npy").exists()}
+    for name, pixels in _map_images(identity.maps).items():
+        there = read_grey(neutral / name) if pixels.ndim == 2 else read_rgb(neutral / name)
+        if not np.array_equal(there, pixels):
+            raise ExportError(f"{folder}: expected this head's maps, found another {name} in it; choose a new folder")
 
 
-def _number_all(expressions: ExpressionSet, there: dict[str, int]) -> dict[str, int]:
-    """Expression name -> N of expN; a prompt's own expression keeps the number it has or follows the last."""
+def _number_all(names: Sequence[str], there: dict[str, int], taken: set[int], folder: Path) -> dict[str, int]:
+    """Expression name -> N of expN; a prompt's own expression keeps the number it has or follows the last.
+
+    ExportError where that of the vocabulary is `taken` by an expression that is not this program's.
+    """
     numbers: dict[str, int] = {}
-    last = max(len(EXPRESSIONS), *there.values(), 0)
-    for name in expressions.names:
+    last = max(len(EXPRESSIONS), *there.values(), *taken, 0)
+    for name in names:
         if name == NEUTRAL:
             continue
         number = _BY_NAME[name].number if name in _BY_NAME else there.get(name)
         if number is None:
             number = last = last + 1
+        if number in taken:
+            raise ExportError(
+                f"{folder / f'exp{number}'}: expected no such folder, or one that {IDENTITY} lists, found another; "
+                "move it or choose another person folder"
+            )
         numbers[name] = number
     return numbers
 
 
-def _write_person(
-    identity: Identity,
-    expressions: ExpressionSet,
-    numbers: dict[str, int],
-    there: dict[str, dict[str, Any]],
-    folder: Path,
-) -> None:
+def _write_head(identity: Identity, folder: Path) -> None:
     topology = identity.topology
     mesh = ObjMesh(
         identity.positions_m,
@@ -105,25 +152,27 @@ def _write_person(
         topology.face_parts.astype(np.int32),
         tuple(part.value for part in PARTS),
     )
-    with replacing(folder / TEMPLATE) as temporary:
-        write_obj(temporary, mesh)
+    write_obj(folder / TEMPLATE, mesh)
     write_png(folder / "eye.png", identity.eye_srgb)
     write_npy(folder / "occlusion.npy", identity.occlusion)
-    recipes = {f"exp{number}": _recipe(expressions[name]) for name, number in numbers.items()}
+
+
+def _write_manifest(identity: Identity, there: Recipes, unfinished: Recipes, folder: Path) -> None:
     person = {
         "format": FORMAT,
         "version": VERSION,
+        "complete": not unfinished,
         "name": identity.name,
         "unit": "metre",
-        "head_vertex_count": topology.head_vertex_count,
+        "head_vertex_count": identity.topology.head_vertex_count,
         "specular_f0_scale": identity.specular_f0_scale,
         "known_maps": sorted(identity.known_maps),
         "provenance": asdict(identity.provenance),
         "conventions": "diffuse.png sRGB; specular.png, roughness.png linear; normal.png OpenGL (+Y up); "
         "texture.png equals diffuse.png",
-        "expressions": {"exp1": {"name": NEUTRAL}} | there | recipes,
+        "expressions": {key: there[key] for key in sorted(there, key=lambda key: int(key[3:]))},
     }
-    write_json(folder / IDENTITY, person)
+    write_json(folder / IDENTITY, person | ({"unfinished": unfinished} if unfinished else {}))
 
 
 def _recipe(expression: Expression) -> dict[str, Any]:
@@ -137,13 +186,23 @@ def _recipe(expression: Expression) -> dict[str, Any]:
 
 
 def _write_expression(identity: Identity, positions: np.ndarray, maps: ReflectanceMaps, folder: Path) -> None:
+    """Write one expN whole; files of other names that somebody put into it stay there."""
     head = identity.topology.head_vertex_count
-    write_npy(folder / "shape.npy", positions[:head])
-    if head < identity.topology.vertex_count:
-        write_npy(folder / "parts.npy", positions[head:])
-    write_png(folder / "diffuse.png", maps.diffuse_srgb)
-    with replacing(folder / "texture.png") as temporary:
-        shutil.copyfile(folder / "diffuse.png", temporary)
-    write_png(folder / "specular.png", maps.specular_data)
-    write_png(folder / "roughness.png", maps.roughness_data)
-    write_png(folder / "normal.png", normal_bytes_from_slope(maps.slope))
+    with filling(folder, replace=True) as place:
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.is_dir():
+                shutil.copytree(path, place / path.name, symlinks=True)
+            elif path.name not in EXPRESSION_FILES:
+                shutil.copy2(path, place / path.name, follow_symlinks=False)
+        write_npy(place / "shape.npy", positions[:head])
+        if head < identity.topology.vertex_count:
+            write_npy(place / "parts.npy", positions[head:])
+        for name, pixels in _map_images(maps).items():
+            write_png(place / name, pixels)
+        shutil.copyfile(place / "diffuse.png", place / "texture.png")
+
+
+def _map_images(maps: ReflectanceMaps) -> dict[str, np.ndarray]:
+    """File name -> (H, W[, 3]) uint8."""
+    images = (maps.diffuse_srgb, maps.specular_data, maps.roughness_data, normal_bytes_from_slope(maps.slope))
+    return dict(zip(MAPS, images, strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import FileFormatError
+from engine.io.files import write_bytes
 from engine.mesh import PARTS, Part
 
 
@@ -101,7 +101,8 @@ def read_textured_obj(path: Path) -> ObjMesh:
 
 
 def write_obj(path: Path, mesh: ObjMesh) -> None:
-    """Write `mesh` (same order, `usemtl` per run of faces), to a temporary name and then in place."""
+    """Write `mesh` (same order, `usemtl` per run of faces), whole or not at all; ExportError when the place cannot be
+    written."""
     lines = [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in mesh.positions.tolist()]
     lines += [f"vt {u:.9g} {1 - v:.17g}" for u, v in mesh.uvs.astype(np.float64).tolist()]
     current = -1
@@ -112,6 +113,4 @@ def write_obj(path: Path, mesh: ObjMesh) -> None:
             current = material
             lines.append(f"usemtl {mesh.materials[material]}")
         lines.append("f " + " ".join(f"{vertex}/{uv}" for vertex, uv in zip(face, uv_face, strict=True)))
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_bytes(path, ("\n".join(lines) + "\n").encode())

@@ -54,7 +54,7 @@ def writing_video(path: Path, size: tuple[int, int], fps: int) -> Iterator[Write
     """
     check_video(path, size, fps)
     if path.suffix.lower() == SUFFIX:
-        with replacing(path) as temporary, _encoding(temporary, size, fps) as write:
+        with replacing(path) as temporary, _encoding(temporary, path, size, fps) as write:
             yield write
     else:
         with filling(path) as folder:
@@ -73,13 +73,13 @@ def _numbered(folder: Path) -> Write:
 
 
 @contextmanager
-def _encoding(path: Path, size: tuple[int, int], fps: int) -> Iterator[Write]:
+def _encoding(temporary: Path, path: Path, size: tuple[int, int], fps: int) -> Iterator[Write]:
     import av
     from av.error import FFmpegError
     from av.video.reformatter import ColorRange, Colorspace
 
     try:
-        with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+        with av.open(str(temporary), "w", options={"movflags": "+faststart"}) as container:
             stream = container.add_stream("libx264", rate=fps, options=_QUALITY)
             stream.width, stream.height = size
             stream.pix_fmt = "yuv420p"
@@ -97,6 +97,6 @@ def _encoding(path: Path, size: tuple[int, int], fps: int) -> Iterator[Write]:
             yield write
             container.mux(stream.encode(None))
     except FFmpegError as error:
-        raise ExportError(
-            f"{path.name}: expected a film that can be encoded, found: {error.strerror or error}"
-        ) from error
+        if isinstance(error, OSError):  # the place, not the film
+            raise
+        raise ExportError(f"{path}: expected a film that can be encoded, found: {error.strerror or error}") from error

@@ -26,14 +26,18 @@ class JobBar(QWidget):
         layout.setContentsMargins(8, 0, 8, 0)
         for widget in (self.label, self.bar, self.cancel):
             layout.addWidget(widget)
-        jobs.added.connect(self._show)
-        jobs.changed.connect(self._show)
+        jobs.added.connect(self._job_changed)
+        jobs.changed.connect(self._job_changed)
         self.hide()
 
     def waiting(self) -> tuple[Job, ...]:
         """The jobs it stands for: those under way first."""
         jobs = self._jobs.waiting(*WORK_ON_FILES)
         return tuple(sorted(jobs, key=lambda job: job.state is State.WAITING))
+
+    def _job_changed(self, job: Job) -> None:
+        if job.lane in WORK_ON_FILES:  # a bar paints at once: not for every step of the model
+            self._show()
 
     def _show(self) -> None:
         jobs = self.waiting()

@@ -49,7 +49,7 @@ from viewer.widgets.slider import Groove
 from viewer.window import MainWindow
 
 PROMPTS = ("sly smile", "wink", "very angry", "jawOpen 0.4", "AU4 + AU7", "a big yawn")
-SIZE = (1100, 720)
+SIZE = (900, 640)
 LOOK_EVERY = 150
 """Actions between two looks at everything that was written, and between two undos to the start."""
 
@@ -86,13 +86,13 @@ class Person:
         """Jobs that may end without a word, and why."""
         self.undone = self.whole = self.absent = 0
         self.count = 0
-        self.spent: Counter[str] = Counter()
         self.open_window(head)
 
     # The window
 
     def open_window(self, project: Project) -> None:
         self.asks_unfinished: list[tuple[str, ...]] = []
+        self.writings_over()
         self.window = window = MainWindow(
             project, self.settings, self.generator, ask=self._ask, ask_unfinished=self._ask_unfinished
         )
@@ -127,6 +127,12 @@ class Person:
         if answer is Unfinished.CANCEL:
             self.by_person.update(job.number for job in self.window.jobs.waiting())
         return answer
+
+    def writings_over(self) -> None:
+        """The jobs of the window before are over: numbers begin anew."""
+        self.look_at_files()
+        self.by_person.clear()
+        self.unasked.clear()
 
     # Accounts
 
@@ -334,8 +340,8 @@ class Person:
         (open_a_head, 3),
         (open_what_is_damaged, 1),
         (cancel_a_job, 3),
-        (close_the_window, 0.5),
-        (export_a_film, 0.1),
+        (close_the_window, 0.3),
+        (export_a_film, 0.03),
     )
 
     def act(self) -> None:
@@ -344,19 +350,14 @@ class Person:
         action = self.rng.choices(actions, weights)[0]
         self.count += 1
         self.done[action.__name__.replace("_", " ")] += 1
-        begin = time.monotonic()
         try:
             action(self)
-        except hand.Unreachable as error:  # covered or scrolled away at this moment: so it is for a person
+        except hand.Unreachable:  # covered or scrolled away at this moment: so it is for a person
             self.done["of these not to be reached"] += 1
-            self.last_unreachable = str(error)
         popup = QApplication.activePopupWidget()
         if popup is not None:
             popup.close()
-        self.spent[action.__name__] += time.monotonic() - begin
-        begin = time.monotonic()
         QTest.qWait(self.rng.choice([0, 0, 0, 1, 10]))
-        self.spent["wait"] += time.monotonic() - begin
         if self.count % LOOK_EVERY == 0:
             self.undo_to_the_start()
             self.look_at_files()
@@ -415,7 +416,7 @@ class Person:
         self.window.deleteLater()
 
     def table(self) -> str:
-        rows = [("done", "times"), *((name, str(count)) for name, count in self.done.most_common())]
+        rows = [("actions", str(self.count)), *((name, str(count)) for name, count in self.done.most_common())]
         rows += [("", ""), ("lane: end", "jobs")]
         rows += [(f"{lane}: {state}", str(count)) for (lane, state), count in sorted(self.ends.items())]
         rows += [
@@ -446,7 +447,7 @@ def _is_whole(writing: Writing) -> bool:
             image = QImage(str(path))
             return (image.width(), image.height()) == (96, 64)
         if path.suffix == ".glb":
-            return _targets_of(path) >= writing.names
+            return not _missing(writing)
         if path.suffix in (".mp4", ".txt"):
             return path.exists() and path.stat().st_size > 200
         manifest = json.loads((path / "identity.json").read_text())
@@ -455,14 +456,15 @@ def _is_whole(writing: Writing) -> bool:
         return False
 
 
-def _targets_of(path: Path) -> set[str]:
-    """Names of the morph targets of a GLB whose lengths are right."""
-    data = path.read_bytes()
+def _missing(writing: Writing) -> set[str]:
+    """Expressions that are no morph targets of a GLB, as one or per side; all where its lengths are not right."""
+    data = writing.path.read_bytes()
     magic, _, length, chunk, _ = struct.unpack_from("<4sIII4s", data)
     if magic != b"glTF" or length != len(data):
-        return set()
-    meshes = json.loads(data[20 : 20 + chunk]).get("meshes", [])
-    return {name for mesh in meshes for name in mesh.get("extras", {}).get("targetNames", [])}
+        return set(writing.names)
+    meshes = json.loads(data[20 : 20 + chunk])["meshes"]
+    targets = [name for mesh in meshes for name in mesh["extras"]["targetNames"]]
+    return {name for name in writing.names if not any(target.startswith(name) for target in targets)}
 
 
 def prepare(folder: Path, count: int = 3) -> tuple[Project, list[Path]]:
@@ -477,8 +479,10 @@ def prepare(folder: Path, count: int = 3) -> tuple[Project, list[Path]]:
     return Project(head, make_expressions(head), {}, new_project(head).scene), heads
 
 
-def run(count: int, seed: int, folder: Path, real: str = "", say: Callable[[str], None] = print) -> Person:
-    """`count` actions, with the model on the head `real` where that is given; QApplication must be there."""
+def run(
+    count: int, seed: int, folder: Path, real: str = "", say: Callable[[str], None] = print, seconds: float = 1e9
+) -> Person:
+    """`count` actions or as many as fit, with the model on the head `real` where that is given; in a QApplication."""
     project, heads = prepare(folder)
     generator: Generator = make_step_by_step
     if real:
@@ -497,7 +501,7 @@ def run(count: int, seed: int, folder: Path, real: str = "", say: Callable[[str]
 
     sys.excepthook = uncaught
     try:
-        while person.count < count:
+        while person.count < count and time.monotonic() - begin < seconds:
             person.act()
             if person.count % 500 == 0:
                 spent = time.monotonic() - begin
@@ -508,12 +512,17 @@ def run(count: int, seed: int, folder: Path, real: str = "", say: Callable[[str]
     return person
 
 
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def main() -> int:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--real", default="", help="a head, as builtin:7, for the real model; the test head without")
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop asking for more after this")
     args = parser.parse_args()
     faulthandler.enable()
     application = make_application()
@@ -523,7 +532,6 @@ def main() -> int:
         )
     application.processEvents()
     print(person.table())
-    print({k:(round(v,1), round(v/max(person.done[k.replace("_"," ")],1),2)) for k,v in person.spent.most_common()}, person.last_unreachable)
     for fault in person.faults:
         print("fault:", fault)
     return 1 if person.faults else 0

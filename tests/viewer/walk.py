@@ -56,7 +56,7 @@ from viewer.window import FILL, MainWindow
 
 CHANGES_NOTHING = {
     "Full Screen": "a bare X server has no window manager that would do it",
-    "Lamp, its only entry": "a rig or lamp that is alone is chosen already",
+    "Screenshot: Choice '': Custom": "says that the size below it is typed",
 }
 """Controls that may change nothing, and why."""
 
@@ -203,7 +203,6 @@ class Walk:
         for by_key in (False, True):
             done: set[str] = set()
             while rest := [action for action in self._all_actions() if action.text() not in done]:
-                rest.sort(key=lambda action: action.isCheckable() and action.isChecked() and _exclusive(action))
                 done.add(rest[0].text())
                 self._action(rest[0], by_key)
 
@@ -230,6 +229,9 @@ class Walk:
             while True:
                 self._back()
                 self._prepare(name)
+                if action.isChecked() and _exclusive(action):
+                    other = next(each for each in action.actionGroup().actions() if each is not action)
+                    hand.choose(self.window, other)
                 if not action.isEnabled():
                     if name != "Nothing yet":
                         self.faults.append(f"{name}: is greyed out")
@@ -339,8 +341,10 @@ class Walk:
             hand.keys("Ctrl+O")
             self._settle()
             self._first = window.document.project.identity
+        if not all(dock.isVisible() for dock in window.docks()):
+            hand.choose(window, hand.item(window.menuBar(), "Reset Layout"))
         while window.document.undo_label is not None:
-            if isinstance(QApplication.focusWidget(), QLineEdit | QAbstractSpinBox):
+            if QApplication.focusWidget() is not window.viewport:
                 hand.click(window.viewport, QPoint(40, 40))
             label = window.document.undo_label
             hand.keys("Ctrl+Z")
@@ -479,7 +483,7 @@ def _shown(widget: QWidget, own: bool) -> Hashable:
     """What a widget shows; of the control in hand only what is written on a button."""
     button = isinstance(widget, QAbstractButton)
     if own:
-        return widget.text() if button and not widget.isCheckable() else None
+        return widget.text() if button else None
     if isinstance(widget, QComboBox):
         return widget.currentText(), widget.count(), widget.isEnabled(), widget.hasFocus()
     if isinstance(widget, QAbstractSlider):

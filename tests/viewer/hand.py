@@ -275,9 +275,13 @@ def pick(box: QComboBox, entry: str | int, mouse: bool = False) -> None:
         raise Unreachable(f"{entry!r} is not in the list: {[box.itemText(each) for each in range(box.count())]}")
     if not is_enabled(box, at):
         raise Unreachable(f"{box.itemText(at)!r} is greyed out")
-    click(box)
     view = box.view()
     popup = view.window()  # held: see `_send`
+    for _ in range(3):  # on a slow machine the end of the click may close what its beginning opened
+        click(box)
+        QTest.qWait(1)
+        if view.isVisible():
+            break
     _until(view.isVisible, f"{named(box)} does not open")
     if mouse:
         QTest.qWait(QApplication.doubleClickInterval() + 20)  # sooner, Qt takes a release as the end of the click

@@ -7,6 +7,7 @@ import pytest
 
 from engine.render.offscreen import render_image
 from engine.scene import ViewChannel
+from tests.viewer import hand
 from viewer import canvas, viewport
 
 from .test_window import _seen
@@ -30,7 +31,7 @@ def test_a_picture_at_rest_converges_when_asked(qtbot, open_window, expressive, 
     window = open_window(expressive)
     at_once = _seen(qtbot, window)
     assert window.viewport._frames == 0  # a software driver does not by itself
-    window.menus.converging.trigger()
+    hand.choose(window, window.menus.converging)
     found = _converged(qtbot, window)
     height, width = found.shape[:2]
     with window.viewport._drawing() as renderer:
@@ -43,7 +44,7 @@ def test_a_picture_at_rest_converges_when_asked(qtbot, open_window, expressive, 
     assert window.viewport._frames == 0
     moved = _converged(qtbot, window)
     assert (np.abs(moved.astype(int) - found).max(axis=2) > 3).mean() > 0.01
-    window.menus.converging.trigger()
+    hand.keys("C")
     assert not window.viewport.converges
     window.document.edit("x", weights={})
     back = _seen(qtbot, window)
@@ -55,7 +56,7 @@ def test_what_light_does_not_make_stays_as_it_is(qtbot, open_window, expressive,
     window = open_window(expressive)
     window.set_scene("x", **changes)
     at_once = _seen(qtbot, window)
-    window.menus.converging.trigger()
+    hand.choose(window, window.menus.converging)
     np.testing.assert_array_equal(_seen(qtbot, window), at_once)
     assert window.viewport._frames == 0
     window.set_scene("y", channel=ViewChannel.SHADED, wireframe=False)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint
 
 from engine.errors import FileFormatError
 from engine.render.stage import geodesic_rig
 from engine.scene import LightStage, StageMode
+from tests.viewer import hand
 from viewer.document import Document
 from viewer.panels.stage import StagePanel
-
-LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
@@ -31,10 +31,8 @@ def stage(document: Document) -> LightStage:
     return document.project.scene.stage
 
 
-def choose(panel: StagePanel, mode: StageMode) -> None:
-    at = panel.mode.position(mode)
-    panel.mode.setCurrentIndex(at)
-    panel.mode.activated.emit(at)
+def pick(panel: StagePanel, mode: StageMode) -> None:
+    hand.pick(panel.mode, mode.value)
 
 
 def place(panel: StagePanel, lamp: int) -> QPoint:
@@ -56,15 +54,15 @@ def test_every_lamp_of_the_map_is_the_one_that_is_clicked(panel: StagePanel) -> 
 
 def test_a_click_lights_one_lamp_and_a_drag_is_one_step(qtbot, document: Document, panel: StagePanel) -> None:
     before = document.project.scene
-    qtbot.mousePress(panel.map, LEFT, pos=place(panel, 33))
+    hand.press(panel.map, place(panel, 33))
     assert stage(document) == LightStage(True, lamp=33)
     for lamp in (34, 35, 36):
-        qtbot.mouseMove(panel.map, place(panel, lamp))
-        panel.map.dragged.emit(lamp)  # without a window manager moves may not be delivered
-    qtbot.mouseRelease(panel.map, LEFT, pos=place(panel, 36))
+        hand.move(panel.map, place(panel, lamp))
+        assert stage(document).lamp == lamp
+    hand.release(panel.map, place(panel, 36))
     assert stage(document).lamp == 36
     assert panel.lamp.number.value() == 36
-    qtbot.mouseClick(panel.map, LEFT, pos=place(panel, 90))
+    hand.click(panel.map, place(panel, 90))
     assert stage(document).lamp == 90
     document.undo()
     assert stage(document).lamp == 36
@@ -74,15 +72,15 @@ def test_a_click_lights_one_lamp_and_a_drag_is_one_step(qtbot, document: Documen
 
 
 def test_a_mixture_starts_from_what_is_lit_and_lamps_are_switched(qtbot, document: Document, panel: StagePanel) -> None:
-    panel.on.click()
-    choose(panel, StageMode.GRADIENT_X)
+    hand.click(panel.on)
+    pick(panel, StageMode.GRADIENT_X)
     assert not panel.lamp.isEnabled()
-    choose(panel, StageMode.MIXTURE)
+    pick(panel, StageMode.MIXTURE)
     mixture = np.array(stage(document).mixture_linear)
     np.testing.assert_allclose(mixture[:, 0] * 39, (1 + geodesic_rig()[:, 0]) / 2, atol=1e-9)
-    qtbot.mouseClick(panel.map, LEFT, pos=place(panel, 40))
+    hand.click(panel.map, place(panel, 40))
     assert stage(document).mixture_linear[40] == (0.0, 0.0, 0.0)
-    qtbot.mouseClick(panel.map, LEFT, pos=place(panel, 40))
+    hand.click(panel.map, place(panel, 40))
     assert stage(document).mixture_linear[40] == (1.0, 1.0, 1.0)
     np.testing.assert_allclose(np.delete(stage(document).mixture_linear, 40, 0), np.delete(mixture, 40, 0))
 
@@ -90,20 +88,20 @@ def test_a_mixture_starts_from_what_is_lit_and_lamps_are_switched(qtbot, documen
 def test_play_goes_round_the_rig_in_one_step_and_ends_with_the_mode(
     qtbot, document: Document, panel: StagePanel
 ) -> None:
-    qtbot.mouseClick(panel.map, LEFT, pos=place(panel, 154))
+    hand.click(panel.map, place(panel, 154))
     panel._timer.setInterval(1)
     seen: list[int] = []
     document.changed.connect(lambda old, new: seen.append(new.scene.stage.lamp))
-    panel.play.click()
+    hand.click(panel.play)
     qtbot.waitUntil(lambda: len(seen) >= 4, timeout=5000)
-    panel.play.click()
+    hand.click(panel.play)
     assert not panel._timer.isActive()
     walked = [lamp for lamp, before in zip(seen, [154, *seen], strict=False) if lamp != before]
     assert walked[:4] == [155, 0, 1, 2]
     document.undo()
     assert stage(document).lamp == 154
-    panel.play.click()
-    choose(panel, StageMode.FULL)
+    hand.click(panel.play)
+    pick(panel, StageMode.FULL)
     assert not panel._timer.isActive()
     assert not panel.play.isChecked()
 
@@ -130,8 +128,8 @@ def test_a_rig_from_a_file_sets_the_range_and_a_broken_one_changes_nothing(
 
 
 def test_exposure_and_rotation_are_in_the_scene_and_nothing_is_cut_off(document: Document, panel: StagePanel) -> None:
-    panel.on.click()
-    panel.exposure.edited.emit(1.5)
-    panel.rotation.edited.emit(0.5)
-    assert (stage(document).exposure_ev, stage(document).rotation_rad) == (1.5, 0.5)
+    hand.click(panel.on)
+    hand.fill(panel.exposure.number, "1.5")
+    hand.fill(panel.rotation.number, "30")
+    assert (stage(document).exposure_ev, stage(document).rotation_rad) == pytest.approx((1.5, math.radians(30)))
     assert panel.minimumSizeHint().width() <= panel.minimumWidth()

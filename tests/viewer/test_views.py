@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QPoint, QPointF, Qt
-from PySide6.QtGui import QImage, QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QMainWindow, QWidget
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QMainWindow
 
 from engine.errors import FileFormatError
 from engine.io.images import write_png
@@ -21,6 +21,7 @@ from engine.render.renderer import Renderer
 from engine.scene import ViewChannel, with_channel
 from tests.heads import make_expressions, make_head
 from tests.render.test_environment import write_hdr
+from tests.viewer import hand
 from tests.viewer.work import file_work_over
 from viewer import orbit
 from viewer.compare import Against, Comparison
@@ -34,13 +35,6 @@ from .test_window import _difference, _seen
 
 def _show(window: MainWindow, channel: ViewChannel) -> None:
     window.document.edit("Channel", scene=with_channel(window.document.project.scene, channel))
-
-
-def _move(widget: QWidget, at: QPoint, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
-    """A mouse move with a button held, which QTest's own cannot send."""
-    point, none = QPointF(at), Qt.MouseButton.NoButton
-    kind, keys = QMouseEvent.Type.MouseMove, Qt.KeyboardModifier.NoModifier
-    widget.mouseMoveEvent(QMouseEvent(kind, point, widget.mapToGlobal(point), none, button, keys))
 
 
 # --- comparison -------------------------------------------------------------------------------------------------------
@@ -62,13 +56,13 @@ def test_left_of_the_line_is_one_picture_and_right_of_it_the_other(qtbot, open_w
     left = _seen(qtbot, window)
     window.document.undo()
     assert _difference(left, right) > 0.2
-    window.comparison.compare(against)
+    hand.pick(window.look.against, against.value)
     for position in (0.5, 0.3, 0.0, 1.0):
         window.comparison.move(position)
         seen, edge = _seen(qtbot, window), round(position * left.shape[1])
         np.testing.assert_array_equal(seen[:, :edge], left[:, :edge])
         np.testing.assert_array_equal(seen[:, edge:], right[:, edge:])
-    window.comparison.compare(Against.NOTHING)
+    hand.pick(window.look.against, Against.NOTHING.value)
     assert _difference(_seen(qtbot, window), right) == 0.0
 
 
@@ -128,8 +122,7 @@ def test_the_line_is_dragged_and_the_camera_stays(qtbot, open_window, expressive
     assert window.wipe.isVisible()
     assert (window.wipe.left.text(), window.wipe.right.text()) == ("Neutral face", "Now")
     camera, line = window.document.project.scene.camera, window.wipe
-    qtbot.mousePress(line, Qt.MouseButton.LeftButton, pos=QPoint(6, 50))
-    _move(line, QPoint(6 - window.viewport.width() // 4, 60))
+    hand.drag(line, QPoint(6, 50), QPoint(6 - window.viewport.width() // 4, 60))
     assert window.comparison.position == pytest.approx(0.25, abs=0.01)
     assert line.geometry().center().x() == pytest.approx(window.viewport.width() / 4, abs=2)
     assert window.document.project.scene.camera is camera
@@ -147,26 +140,26 @@ def test_the_panel_compares_stores_and_sets_the_scale(dark, qtbot, document) -> 
     panel.show()
     assert not panel.scale.isVisible()
     assert not panel.other.isVisible()
-    panel.against.edited.emit(Against.STORED)
+    hand.pick(panel.against, Against.STORED.value)
     assert comparison.stored is document.project
-    panel.against.edited.emit(Against.CHANNEL)
+    hand.pick(panel.against, Against.CHANNEL.value)
     assert panel.other.isVisible()
-    panel.other.edited.emit(ViewChannel.ROUGHNESS)
+    hand.pick(panel.other, ViewChannel.ROUGHNESS.value)
     left = comparison.left_of(document.project)
     assert left is not None
     assert left.scene.channel is ViewChannel.ROUGHNESS
     document.edit("weights", weights={"Jaw Open": 1.0})
-    panel.store.click()
+    hand.click(panel.store)
     assert (comparison.against, panel.against.value()) == (Against.STORED, Against.STORED)
     assert comparison.stored is document.project
-    panel.channel.edited.emit(ViewChannel.OFFSET)
+    hand.pick(panel.channel, ViewChannel.OFFSET.value)
     assert panel.scale.isVisible()
     assert (panel.scale.text(), panel.scale.suffix()) == ("Fits", " mm")
-    panel.scale.setValue(2.5)
+    hand.fill(panel.scale, "2.5")
     assert document.project.scene.scale_end == 2.5
-    panel.channel.edited.emit(ViewChannel.CURVATURE)
+    hand.pick(panel.channel, ViewChannel.CURVATURE.value)
     assert (document.project.scene.scale_end, panel.scale.text()) == (0.0, "Fits")
-    panel.flat.click()
+    hand.click(panel.flat)
     assert document.project.scene.uv_view
 
 
@@ -228,7 +221,7 @@ def test_the_colour_bar_is_in_the_screenshot(qtbot, open_window, expressive, tmp
 def test_the_uv_view_pans_zooms_and_leaves_the_head_where_it_was(qtbot, open_window, expressive) -> None:
     window = open_window(expressive)
     before, view = _seen(qtbot, window), window.viewport
-    window.menus.flat.trigger()
+    hand.choose(window, window.menus.flat)
     flat = _seen(qtbot, window)
     assert _difference(before, flat) > 5
 
@@ -236,23 +229,19 @@ def test_the_uv_view_pans_zooms_and_leaves_the_head_where_it_was(qtbot, open_win
         return window.document.project.scene.camera
 
     start = camera()
-    qtbot.mousePress(view, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
-    _move(view, QPoint(100 + min(view.width(), view.height()) // 4, 100))
-    qtbot.mouseRelease(view, Qt.MouseButton.LeftButton)
+    hand.drag(view, QPoint(100, 100), QPoint(100 + min(view.width(), view.height()) // 4, 100))
     assert camera().uv_center == pytest.approx((0.25, 0.5), abs=0.01)
     assert camera().yaw_rad == start.yaw_rad
-    qtbot.mouseDClick(view, Qt.MouseButton.LeftButton, pos=QPoint(10, 10))
+    hand.double_click(view, QPoint(10, 10))
     assert (camera().uv_center, camera().uv_span) == ((0.5, 0.5), 1.0)
     at = QPointF(view.width() / 2 + 90, view.height() / 2 - 60)
-    keys, phase = Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase
-    buttons = Qt.MouseButton.NoButton
-    view.wheelEvent(QWheelEvent(at, view.mapToGlobal(at), QPoint(), QPoint(0, 360), buttons, keys, phase, False))
+    hand.wheel(view, 3, at)
     short = min(view.width(), view.height())
     assert camera().uv_span == pytest.approx(0.9**3)
     for axis, from_middle in ((0, 90), (1, -60)):  # what lay under the pointer still does
         now = camera().uv_center[axis] + from_middle * camera().uv_span / short
         assert now == pytest.approx(0.5 + from_middle / short, abs=1e-6)
-    window.menus.flat.trigger()
+    hand.keys("U")
     assert _difference(_seen(qtbot, window), before) == 0.0
 
 
@@ -309,8 +298,7 @@ def test_resized_minimised_and_hidden_the_picture_returns(qtbot, open_window, ex
 def test_two_windows_go_their_own_ways(qtbot, open_window, expressive) -> None:
     window = open_window(expressive)
     before = _seen(qtbot, window)
-    new_window = next(action for action in window.menus.file.actions() if action.text() == "New &Window")
-    new_window.trigger()
+    hand.choose(window, hand.item(window.menus.file, "New Window"))
     other = window.windows[1]
     qtbot.waitUntil(lambda: other.viewport.moving is False, timeout=20000)
     assert other.document.project is window.document.project
@@ -395,7 +383,7 @@ def test_a_broken_environment_is_told_and_changes_nothing(
     with qtbot.waitSignal(window.viewport.failed, timeout=10000):
         window.set_scene("Environment", environment=missing)
     assert "bad.exr" in window.notifier.message
-    window.menus.undo.trigger()
+    hand.keys("Ctrl+Z")
     assert _difference(_seen(qtbot, window), before) == 0.0
 
 

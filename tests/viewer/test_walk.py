@@ -1,0 +1,55 @@
+"""The walk over every control (`walk.py`), in windows of their own: a small screen, twice the scale, German numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import which
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCREENS: dict[str, tuple[tuple[int, int], dict[str, str]]] = {
+    "1280 x 720": ((1280, 720), {}),
+    "1920 x 1080 at 200 %": ((960, 540), {"QT_SCALE_FACTOR": "2"}),
+    "German": ((1280, 720), {"LC_ALL": "de_DE.UTF-8"}),
+}
+"""Size of the window in device-independent pixels, as large as the screen, and the environment."""
+
+
+@pytest.fixture(scope="module")
+def walks() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """All at once, since each waits a good part of its time."""
+    xvfb = which("xvfb-run")
+    assert xvfb, "expected xvfb-run: scripts/system-packages says how to get it"
+    started = {}
+    for name, (size, environment) in SCREENS.items():
+        scale = int(environment.get("QT_SCALE_FACTOR", "1"))
+        screen = f"-screen 0 {size[0] * scale}x{size[1] * scale}x24"
+        command = [xvfb, "-a", "-s", screen, sys.executable, "-m", "tests.viewer.walk", *map(str, size)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "xcb", **environment}
+        started[name] = subprocess.Popen(command, env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE)
+    yield started
+    for process in started.values():
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", SCREENS)
+def test_every_control_does_something_and_none_fails(name: str, walks, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = walks[name].communicate()
+    report = json.loads(out.splitlines()[-1])
+    size, environment = SCREENS[name]
+    counts = ", ".join(f"{number} {kind}" for kind, number in report["controls"].items())
+    with capsys.disabled():
+        print(f"\n{name}: {counts}; {report['events']} events, {report['seconds']:.0f} s")
+    assert report["faults"] == []
+    assert report["screen"] == list(size)
+    assert report["scale"] == float(environment.get("QT_SCALE_FACTOR", "1"))
+    assert report["locale"] == environment.get("LC_ALL", report["locale"]).split(".")[0]
+    assert report["events"] > 3000

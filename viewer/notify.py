@@ -10,6 +10,7 @@ from types import TracebackType
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
+from engine.checks import one_line, printable
 from engine.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -55,8 +56,8 @@ class Notifier(QFrame):
         self._timer.start(INFO_MS)
 
     def _say(self, message: str, kind: str) -> None:
-        self.message = message
-        self.text.setText(message)
+        self.message = printable(message)
+        self.text.setText(self.message)
         if self.property("kind") != kind:
             self.setProperty("kind", kind)
             self.style().unpolish(self)
@@ -74,11 +75,11 @@ class Notifier(QFrame):
 
 def describe(error: BaseException) -> str:
     """One line for people: an engine error says it itself, anything else is named as a fault of the program."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if isinstance(error, EngineError):
         return text
     if isinstance(error, OSError):
-        return f"{error.strerror or text}: {error.filename}" if error.filename else text
+        return one_line(f"{error.strerror or text}: {error.filename}") if error.filename else text
     return f"Unexpected {type(error).__name__}: {text or 'no message'} (details are in the log)"
 
 

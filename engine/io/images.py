@@ -5,20 +5,27 @@ from __future__ import annotations
 import logging
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import OpenImageIO as oiio
 
 from engine.color import bytes_from_unit, srgb_from_linear
 from engine.errors import FileFormatError
+from engine.io.border import check_file, opened, reads, spend
 from engine.io.files import read_bytes, replacing
 
 LOG = logging.getLogger(__name__)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LARGEST_SIDE = 16384
+_MOST_CHANNELS = 1024
+_SPARE_BYTES = 192 * 2**20
+"""What one picture may take that is packed tighter than pictures are: an 8k x 8k map of one colour."""
+_STRIP_TEXELS = 2**20
 _SIGNED = -0.1
 """Values below are no filter's overshoot: floating-point normals, say, that were not brought to 0..1."""
 _EXR_LETTERS = {"normal": "XYZ", "position": "XYZ", "depth": "Z"}
@@ -120,13 +127,56 @@ def _encode(path: Path, pixels: np.ndarray) -> None:
     path.write_bytes(_PNG + kept)
 
 
+@reads("an image")
+def read_radiance(path: Path) -> np.ndarray:
+    """(H, W, 3) float32 linear of a floating-point image as it is, grey repeated, alpha dropped; errors as `read_rgb`,
+    whatever the values are."""
+    with _opened(path, oiio.FLOAT) as (source, spec):
+        image = np.empty((spec.height, spec.width, min(spec.nchannels, 3)), np.float32)
+        for rows, pixels in _strips(path, source, spec, image.shape[2], oiio.FLOAT):
+            image[rows] = pixels
+    return image if image.shape[2] == 3 else np.repeat(image[..., :1], 3, axis=2)
+
+
+@reads("an image")
 def _read(path: Path, srgb: bool = False) -> np.ndarray:
     """(H, W, C) uint8, C 1 to 4; from linear floating point, sRGB-encoded where that is wanted."""
-    data = read_bytes(path)
-    if not data:
+    with _opened(path) as (source, spec):
+        depth = str(spec.format)
+        if depth not in ("uint8", "uint16", "half", "float"):
+            raise FileFormatError(f"{path}: expected 8 or 16 bits or floats, found {depth}; save it as an 8-bit PNG")
+        image = np.empty((spec.height, spec.width, min(spec.nchannels, 4)), np.uint8)
+        exact = depth if depth.startswith("uint") else "float"
+        for rows, pixels in _strips(path, source, spec, image.shape[2], exact):
+            image[rows] = _bytes_of(pixels, srgb, path)
+    if depth == "uint16":
+        LOG.info("%s: 16 bits a channel, rounded to 8", path)
+    elif exact == "float":
+        LOG.info("%s: linear floating point, brought to 8 bits%s", path, " sRGB" if srgb else "")
+    return image
+
+
+def _bytes_of(pixels: np.ndarray, srgb: bool, path: Path) -> np.ndarray:
+    """`pixels` of whatever depth as uint8."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        return np.rint(pixels / np.float32(257)).astype(np.uint8)
+    if not np.isfinite(pixels).all() or pixels.min() < _SIGNED:
+        raise FileFormatError(f"{path}: expected values from 0 to 1, found {pixels.min():g}; save it as a PNG")
+    return bytes_from_unit(srgb_from_linear(np.clip(pixels, 0, 1)) if srgb else pixels)
+
+
+@contextmanager
+def _opened(path: Path, depth: oiio.BASETYPE | None = None) -> Iterator[tuple[oiio.ImageInput, oiio.ImageSpec]]:
+    """The image at `path`, its size and the memory that it takes at `depth` (its own if None) checked, not yet read."""
+    stored = check_file(path)
+    if not stored:
         raise FileFormatError(f"{path}: expected an image, found an empty file")
-    if data.startswith(_PNG):
-        _chunks(data, str(path))
+    with opened(path) as file:
+        is_png = file.read(len(_PNG)) == _PNG
+    if is_png:
+        _chunks(read_bytes(path), str(path))
     config = oiio.ImageSpec()
     config.attribute("oiio:UnassociatedAlpha", 1)
     source = oiio.ImageInput.open(str(path), config)
@@ -134,28 +184,32 @@ def _read(path: Path, srgb: bool = False) -> np.ndarray:
         raise FileFormatError(f"{path}: expected an image, found: {_first_line(oiio.geterror())}")
     try:
         spec = source.spec()
-        depth = str(spec.format)
-        if depth not in ("uint8", "uint16", "half", "float"):
-            raise FileFormatError(f"{path}: expected 8 or 16 bits or floats, found {depth}; save it as an 8-bit PNG")
-        if max(spec.width, spec.height) > _LARGEST_SIDE:
-            raise FileFormatError(
-                f"{path}: expected at most {_LARGEST_SIDE} a side, found {spec.width} x {spec.height}"
-            )
-        exact = depth if depth.startswith("uint") else "float"
-        pixels = source.read_image(0, 0, 0, min(spec.nchannels, 4), exact)
-        if pixels is None:
-            raise FileFormatError(f"{path}: expected a whole image, found: {_first_line(source.geterror())}")
+        width, height, channels = spec.width, spec.height, spec.nchannels
+        if not 1 <= min(width, height) <= max(width, height) <= _LARGEST_SIDE or spec.depth > 1:
+            raise FileFormatError(f"{path}: expected 1 to {_LARGEST_SIDE} texels a side, found {width} x {height}")
+        if not 1 <= channels <= _MOST_CHANNELS:
+            raise FileFormatError(f"{path}: expected 1 to {_MOST_CHANNELS} channels, found {channels}")
+        size = (spec.format if depth is None else oiio.TypeDesc(depth)).size()
+        spend(path, width * height * max(min(channels, 4), 3) * size, stored, _SPARE_BYTES)
+        yield source, spec
     finally:
         source.close()
-    if depth == "uint16":
-        LOG.info("%s: 16 bits a channel, rounded to 8", path)
-        pixels = np.rint(pixels / np.float32(257)).astype(np.uint8)
-    elif exact == "float":
-        LOG.info("%s: linear floating point, brought to 8 bits%s", path, " sRGB" if srgb else "")
-        if not np.isfinite(pixels).all() or pixels.min() < _SIGNED:
-            raise FileFormatError(f"{path}: expected values from 0 to 1, found {pixels.min():g}; save it as a PNG")
-        pixels = bytes_from_unit(srgb_from_linear(np.clip(pixels, 0, 1)) if srgb else pixels)
-    return pixels.reshape(spec.height, spec.width, -1)
+
+
+def _strips(
+    path: Path, source: oiio.ImageInput, spec: oiio.ImageSpec, channels: int, depth: Any
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Rows and their (rows, W, channels) pixels at `depth`, top to bottom: conversions need no second whole image."""
+    step = max(_STRIP_TEXELS // spec.width, 1) if not spec.tile_width else spec.height
+    for first in range(0, spec.height, step):
+        end = min(first + step, spec.height)
+        if step == spec.height:
+            pixels = source.read_image(0, 0, 0, channels, depth)
+        else:
+            pixels = source.read_scanlines(0, 0, spec.y + first, spec.y + end, spec.z, 0, channels, depth)
+        if pixels is None:
+            raise FileFormatError(f"{path}: expected a whole image, found: {_first_line(source.geterror())}")
+        yield slice(first, end), pixels.reshape(end - first, spec.width, channels)
 
 
 def _chunks(data: bytes, where: str) -> list[tuple[bytes, bytes]]:

@@ -446,10 +446,9 @@ def _weight(part: str, label: str, value: str, own: dict[str, str]) -> tuple[str
         weight = float(value)
     except ValueError:
         raise VocabularyError(f"weights: expected NAME=NUMBER, found '{part}'") from None
-    if not abs(weight) <= LARGEST_WEIGHT:
-        raise VocabularyError(
-            f"weights: expected a finite number from -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g} for '{name}', found {weight}"
-        )
+    if not abs(weight) <= LARGEST_WEIGHT:  # NaN too
+        limits = f"{-LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}"
+        raise VocabularyError(f"weights: expected a finite number from {limits} for '{name}', found {weight}")
     return name, weight
 
 

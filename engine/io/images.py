@@ -15,13 +15,13 @@ import OpenImageIO as oiio
 
 from engine.color import bytes_from_unit, srgb_from_linear
 from engine.errors import FileFormatError
+from engine.identity import LARGEST_SIDE
 from engine.io.border import check_file, opened, reads, spend
 from engine.io.files import read_bytes, replacing
 
 LOG = logging.getLogger(__name__)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_LARGEST_SIDE = 16384
 _MOST_CHANNELS = 1024
 _SPARE_BYTES = 192 * 2**20
 """What one picture may take that is packed tighter than pictures are: an 8k x 8k map of one colour."""
@@ -181,17 +181,18 @@ def _opened(path: Path, depth: oiio.BASETYPE | None = None) -> Iterator[tuple[oi
     config.attribute("oiio:UnassociatedAlpha", 1)
     source = oiio.ImageInput.open(str(path), config)
     if source is None:
-        raise FileFormatError(f"{path}: expected an image, found: {_first_line(oiio.geterror())}")
+        raise FileFormatError(f"{path}: expected an image, found: {_complaint(oiio)}")
     try:
         spec = source.spec()
         width, height, channels = spec.width, spec.height, spec.nchannels
-        if not 1 <= min(width, height) <= max(width, height) <= _LARGEST_SIDE or spec.depth > 1:
-            raise FileFormatError(f"{path}: expected 1 to {_LARGEST_SIDE} texels a side, found {width} x {height}")
+        _check_size(str(path), width, height)
         if not 1 <= channels <= _MOST_CHANNELS:
             raise FileFormatError(f"{path}: expected 1 to {_MOST_CHANNELS} channels, found {channels}")
         size = (spec.format if depth is None else oiio.TypeDesc(depth)).size()
         spend(path, width * height * max(min(channels, 4), 3) * size, stored, _SPARE_BYTES)
         yield source, spec
+        if complaint := _complaint(source):  # of a header that is damaged where the pixels do not need it
+            raise FileFormatError(f"{path}: expected a whole image, found: {complaint}")
     finally:
         source.close()
 
@@ -208,7 +209,7 @@ def _strips(
         else:
             pixels = source.read_scanlines(0, 0, spec.y + first, spec.y + end, spec.z, 0, channels, depth)
         if pixels is None:
-            raise FileFormatError(f"{path}: expected a whole image, found: {_first_line(source.geterror())}")
+            raise FileFormatError(f"{path}: expected a whole image, found: {_complaint(source)}")
         yield slice(first, end), pixels.reshape(end - first, spec.width, channels)
 
 
@@ -222,8 +223,9 @@ def _chunks(data: bytes, where: str) -> list[tuple[bytes, bytes]]:
             break
         if zlib.crc32(data[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
             raise FileFormatError(f"{where}: expected a whole PNG, found a damaged {name!r} chunk")
-        if name == b"IHDR" and 0 in struct.unpack_from(">II", data, at + 8):
-            raise FileFormatError(f"{where}: expected an image, found one of zero size")
+        if name == b"IHDR" and length >= 8:
+            width, height = struct.unpack_from(">II", data, at + 8)
+            _check_size(where, width, height)
         found.append((name, data[at:end]))
         if name == b"IEND":
             return found
@@ -231,5 +233,15 @@ def _chunks(data: bytes, where: str) -> list[tuple[bytes, bytes]]:
     raise FileFormatError(f"{where}: expected a whole PNG, found one cut after {len(data)} bytes; copy it again")
 
 
-def _first_line(message: str) -> str:
-    return message.strip().splitlines()[0] if message.strip() else "no reason given"
+def _check_size(where: str, width: int, height: int) -> None:
+    if not 1 <= min(width, height) <= max(width, height) <= LARGEST_SIDE:
+        raise FileFormatError(f"{where}: expected 1 to {LARGEST_SIDE} texels a side, found {width} x {height}")
+
+
+def _complaint(library: Any) -> str:
+    """The first line of what OpenImageIO, or an image of it, has to say; it quotes bytes of the file as they are."""
+    try:
+        message = library.geterror()
+    except UnicodeDecodeError as error:
+        message = error.object.decode("utf-8", "replace")
+    return next((line.strip() for line in message.splitlines() if line.strip()), "")

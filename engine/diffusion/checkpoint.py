@@ -135,7 +135,7 @@ def load_model(folder: Path | None = None, device: torch.device | str = "cpu") -
     return ChangeModel(config, *parts, model_id, device)
 
 
-def _networks(config: Config) -> dict[str, nn.Module]:
+def fresh_networks(config: Config) -> dict[str, nn.Module]:
     """Fresh networks of a configuration, by the names of `PARTS`, or those of the tile layout that are ours."""
     if config.layout == "tiles":
         return dict(TileParts.fresh(config.tiles).ours())
@@ -151,7 +151,7 @@ def _check_sizes(tensors: Mapping[str, Tensor], config: Config, folder: Path) ->
         if isinstance(size, int) and size > most:
             raise WeightsError(f"{folder}: expected {name} up to {most} as in its tensors, found {size}")
     with torch.device("meta"):
-        asked = sum(tensor.numel() for part in _networks(config).values() for tensor in part.state_dict().values())
+        asked = sum(tensor.numel() for part in fresh_networks(config).values() for tensor in part.state_dict().values())
     there = sum(tensor.numel() for tensor in tensors.values())
     if asked > there:
         raise WeightsError(f"{folder}: expected {asked} numbers for its configuration, found {there}; restore it")

@@ -6,7 +6,7 @@ import logging
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from engine.color import bytes_from_unit, srgb_from_linear
 from engine.errors import FileFormatError
 from engine.identity import LARGEST_SIDE
 from engine.io.border import check_file, opened, reads, spend
+from engine.io.complaints import unprinted
 from engine.io.files import read_bytes, replacing
 
 LOG = logging.getLogger(__name__)
@@ -177,6 +178,12 @@ def _opened(path: Path, depth: oiio.BASETYPE | None = None) -> Iterator[tuple[oi
         is_png = file.read(len(_PNG)) == _PNG
     if is_png:
         _chunks(read_bytes(path), str(path))
+    with unprinted() if is_png else nullcontext():
+        yield from _source(path, stored, depth)
+
+
+def _source(path: Path, stored: int, depth: oiio.BASETYPE | None) -> Iterator[tuple[oiio.ImageInput, oiio.ImageSpec]]:
+    """See `_opened`."""
     config = oiio.ImageSpec()
     config.attribute("oiio:UnassociatedAlpha", 1)
     source = oiio.ImageInput.open(str(path), config)
@@ -214,7 +221,7 @@ def _strips(
 
 
 def _chunks(data: bytes, where: str) -> list[tuple[bytes, bytes]]:
-    """(name, whole chunk) of a PNG, checked here since libpng prints its complaints past us (PNG 1.2, section 3.2)."""
+    """(name, whole chunk) of a PNG, checked here since libpng takes no notice of some (PNG 1.2, section 3.2)."""
     found, at = [], len(_PNG)
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)

@@ -127,5 +127,5 @@ class Identity:
             self.maps.slope,
         ):
             digest.update(str(array.shape).encode())
-            digest.update(array.tobytes())
+            digest.update(array)  # contiguous, as `check_array` leaves it
         return digest.hexdigest()[:32]

@@ -24,8 +24,8 @@ LOG = logging.getLogger(__name__)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_CHANNELS = 1024
-_SPARE_BYTES = 192 * 2**20
-"""What one picture may take that is packed tighter than pictures are: an 8k x 8k map of one colour."""
+_SPARE_BYTES = 48 * 2**20
+"""What one picture may take that is packed tighter than pictures are: a 4k x 4k map of one colour."""
 _STRIP_TEXELS = 2**20
 _SIGNED = -0.1
 """Values below are no filter's overshoot: floating-point normals, say, that were not brought to 0..1."""
@@ -195,8 +195,7 @@ def _source(path: Path, stored: int, depth: oiio.BASETYPE | None) -> Iterator[tu
         _check_size(str(path), width, height)
         if not 1 <= channels <= _MOST_CHANNELS:
             raise FileFormatError(f"{path}: expected 1 to {_MOST_CHANNELS} channels, found {channels}")
-        size = (spec.format if depth is None else oiio.TypeDesc(depth)).size()
-        spend(path, width * height * max(min(channels, 4), 3) * size, stored, _SPARE_BYTES)
+        spend(path, width * height * 3 * (4 if depth == oiio.FLOAT else 1), stored, _SPARE_BYTES)
         yield source, spec
         if complaint := _complaint(source):  # of a header that is damaged where the pixels do not need it
             raise FileFormatError(f"{path}: expected a whole image, found: {complaint}")

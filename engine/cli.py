@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -47,6 +48,8 @@ _LAZY = {
 def main(argv: list[str] | None = None) -> int:
     """Run `expdiff` with `argv` (the process's own when None) and return its exit code; argparse exits by itself."""
     arguments = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, TextIOWrapper):  # a terminal may lack letters that names have
+        sys.stdout.reconfigure(errors="backslashreplace")
     with _notes_on_stderr():
         try:
             if arguments and arguments[0] in _LAZY:

@@ -21,6 +21,7 @@ import tempfile
 import traceback
 import warnings
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="the reader of this name alone")
     parser.add_argument("--keep", type=Path, help="folder for inputs that failed")
     options = parser.parse_args()
-    torch.empty(1, device="meta").normal_()  # loads what every child would load
+    _load_modules()
     readers = READERS + (THIRD_PARTY if ICT.is_dir() and FFHQ_UV.is_dir() else ())
     readers = tuple(reader for reader in readers if options.only in ("", reader.name))
     table: dict[str, Counter[str]] = {reader.name: Counter() for reader in readers}
@@ -70,6 +71,13 @@ def main() -> int:
                     shutil.copytree(place / "bad", options.keep / f"{reader.name}-{number}", symlinks=True)
     _print(table)
     return int(any(row[column] for row in table.values() for column in COLUMNS[2:]))
+
+
+def _load_modules() -> None:
+    """What every child would load by itself, again and again."""
+    for name in ("io.scan", "io.ffhq_uv", "io.ict", "io.project", "diffusion.checkpoint", "diffusion.config"):
+        import_module(f"engine.{name}")
+    torch.empty(1, device="meta").normal_()
 
 
 def _print(table: dict[str, Counter[str]]) -> None:

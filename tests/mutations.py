@@ -35,7 +35,7 @@ def mutated(data: bytes, suffix: str, others: list[bytes], rng: np.random.Genera
             ways = [own]
         try:
             data = _pick(ways, rng)(data, rng)
-        except Exception:
+        except Exception:  # whatever a library says of it
             data = _flipped(data, rng)  # no longer of its kind
     return data
 
@@ -172,7 +172,8 @@ def _npy(data: bytes, rng: np.random.Generator) -> bytes:
     elif way == 1:
         array = array[: int(rng.integers(len(array) + 1))] if array.ndim else array
     elif way == 2:
-        array = array.astype(_pick(["f8", "i8", "u1", "U4", "c8", ">f4", "?", "f2"], rng))
+        with np.errstate(all="ignore"):
+            array = np.real(array).astype(_pick(["f8", "i8", "u1", "U4", "c8", ">f4", "?", "f2"], rng))
     elif way == 3:
         array = array.reshape(-1) if rng.random() < 0.5 else array[None]
     else:

@@ -10,12 +10,16 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from engine.checks import one_line, printable
 from engine.cli_parser import build_parser
 from engine.errors import EngineError, ExportError, VocabularyError
+from engine.io.border import border
 from engine.io.map_conventions import parse_conventions
 from engine.io.open import open_project
 
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
 _LAZY = {
     "dataset": "engine.synth.dataset",
     "train": "engine.diffusion.train",
@@ -42,6 +49,8 @@ _LAZY = {
 def main(argv: list[str] | None = None) -> int:
     """Run `expdiff` with `argv` (the process's own when None) and return its exit code; argparse exits by itself."""
     arguments = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, TextIOWrapper):  # a terminal may lack letters that names have
+        sys.stdout.reconfigure(errors="backslashreplace")
     with _notes_on_stderr():
         try:
             if arguments and arguments[0] in _LAZY:
@@ -49,18 +58,30 @@ def main(argv: list[str] | None = None) -> int:
             options = build_parser().parse_args(arguments)
             return COMMANDS[options.command](options)
         except EngineError as error:
-            print(f"expdiff: error: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"expdiff: error: {one_line(error)}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("expdiff: stopped", file=sys.stderr)
             return 130
 
 
+def _say(text: object) -> None:
+    """A line on standard output, whatever names it quotes."""
+    print(printable(str(text)))
+
+
+class _OneLine(logging.Formatter):
+    """A note may quote the name of any file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 @contextmanager
 def _notes_on_stderr() -> Iterator[None]:
     """What the engine has to say beside its results (units recognised, maps converted), a line each."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("expdiff: note: %(message)s"))
+    handler.setFormatter(_OneLine("expdiff: note: %(message)s"))
     logger = logging.getLogger("engine")
     level = logger.level
     logger.addHandler(handler)
@@ -120,10 +141,10 @@ def _info(options: argparse.Namespace) -> int:
     if missing := missing_expressions(Path(options.path).expanduser()):
         rows.append(("missing", ", ".join(missing)))
     for label, value in rows:
-        print(f"{label:<12}{value}")
+        _say(f"{label:<12}{value}")
     for expression in project.expressions.expressions:
         reach = 1000 * float((expression.offsets_m**2).sum(axis=1).max() ** 0.5)
-        print(f"  {expression.name:<22} up to {reach:5.1f} mm  {' '.join(expression.facs)}".rstrip())
+        _say(f"  {expression.name:<22} up to {reach:5.1f} mm  {' '.join(expression.facs)}".rstrip())
     return 0
 
 
@@ -146,7 +167,7 @@ def _generate(options: argparse.Namespace) -> int:
     if options.keep:
         request = replace(request, lock=options.keep, made=project.expressions)
     if options.prompt.strip():
-        print(f"prompt read as: {understand(options.prompt)}")
+        _say(f"prompt read as: {understand(options.prompt)}")
     if out.suffix != SUFFIX:
         prepare(project.identity, out, (*project.expressions.names, *names, *filter(None, [options.prompt.strip()])))
         if options.split is not None:
@@ -159,8 +180,8 @@ def _generate(options: argparse.Namespace) -> int:
         _write_steps(jreflectance_steps(project, out), "expression")
         _list_person(out, options.split)
     for line in report(project.identity, made.expressions):
-        print(line)
-    print(f"{out}: {len(project.expressions.names)} expressions of {project.identity.name}")
+        _say(line)
+    _say(f"{out}: {len(project.expressions.names)} expressions of {project.identity.name}")
     return 0
 
 
@@ -206,7 +227,7 @@ def _render(options: argparse.Namespace) -> int:
     image = render_image(project, *options.size, transparent=options.transparent, samples=options.samples)
     save_screenshot(image, options.out)
     if scale := color_scale(project):
-        print(scale)
+        _say(scale)
     if options.reference is None:
         return 0
     return _compare(image, options.reference, options.tolerance)
@@ -225,7 +246,7 @@ def _compare(image: np.ndarray, path: str, tolerance: float) -> int:
     line = f"largest difference {gap.max()}/255, mean {gap.mean():.3f}, tolerance {tolerance:g}"
     if gap.max() > tolerance:
         raise ExportError(f"{path}: expected the same picture, found another: {line}")
-    print(f"{path}: same picture: {line}")
+    _say(f"{path}: same picture: {line}")
     return 0
 
 
@@ -247,7 +268,7 @@ def _export(options: argparse.Namespace) -> int:
         export_glb(project, options.out, current_textures=options.textures == "current")
     else:
         _write_steps(jreflectance_steps(project, Path(options.out).expanduser()), "expression")
-    print(f"{options.out}: {len(names)} expressions of {project.identity.name}")
+    _say(f"{options.out}: {len(names)} expressions of {project.identity.name}")
     return 0
 
 
@@ -261,7 +282,7 @@ def _olat(options: argparse.Namespace) -> int:
     project = replace(project, scene=replace(project.scene, stage=stage, camera=camera))
     steps = olat_steps(project, options.out, options.size, linear=options.linear, samples=options.samples)
     done = _write_steps(steps, "picture")
-    print(f"{options.out}: {done} lamps")
+    _say(f"{options.out}: {done} lamps")
     return 0
 
 
@@ -280,17 +301,29 @@ def _video(options: argparse.Namespace) -> int:
     still = not (options.light_turn or options.olat or names)
     motion = Motion(options.turntable or still, options.light_turn, options.olat, names, options.seconds, options.fps)
     done = _write_steps(video_steps(project, motion, options.out, options.size, samples=options.samples), "frame")
-    print(f"{options.out}: {done} frames")
+    _say(f"{options.out}: {done} frames")
     return 0
 
 
 # --- shared by commands ----------------------------------------------------------------------------------------------
 
 
+def _options(read: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """`read` with what a value of the scene refuses told as the fault of an option."""
+
+    @wraps(read)
+    def checked(*args: Parameters.args, **named: Parameters.kwargs) -> Result:
+        with border("options", "values that a scene takes", EngineError):
+            return read(*args, **named)
+
+    return checked
+
+
 def _open(options: argparse.Namespace) -> Project:
     return open_project(options.path, parse_conventions(options.maps), dict(options.map))
 
 
+@_options
 def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
     from engine.scene import ViewChannel, with_channel
 
@@ -326,6 +359,7 @@ def _note_samples(scene: Scene, samples: int) -> None:
         LOG.info("samples: drawn at once, because channels without light, the UV view and wires do not converge")
 
 
+@_options
 def _camera(camera: Camera, options: argparse.Namespace) -> Camera:
     if options.camera is None:
         return camera
@@ -333,6 +367,7 @@ def _camera(camera: Camera, options: argparse.Namespace) -> Camera:
     return replace(camera, yaw_rad=math.radians(yaw), pitch_rad=math.radians(pitch))
 
 
+@_options
 def _stage(scene: Scene, options: argparse.Namespace, wanted: str | None) -> LightStage:
     """The scene's light stage with --rig, and as `wanted` lights it: a mode, a lamp's number or a file of a mixture."""
     from engine.io.rig import read_mixture
@@ -413,6 +448,7 @@ def _weights(text: str, names: tuple[str, ...]) -> dict[str, Weight]:
 
 def _weight(part: str, label: str, value: str, own: dict[str, str]) -> tuple[str, float]:
     """The name that `label` stands for and the number in `value`; VocabularyError quotes `part`."""
+    from engine.sides import LARGEST_WEIGHT
     from engine.vocabulary import find
 
     name = own.get(label.casefold()) or find(label).name
@@ -420,8 +456,9 @@ def _weight(part: str, label: str, value: str, own: dict[str, str]) -> tuple[str
         weight = float(value)
     except ValueError:
         raise VocabularyError(f"weights: expected NAME=NUMBER, found '{part}'") from None
-    if not math.isfinite(weight):
-        raise VocabularyError(f"weights: expected a finite number for '{name}', found {weight}")
+    if not abs(weight) <= LARGEST_WEIGHT:  # NaN too
+        limits = f"{-LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}"
+        raise VocabularyError(f"weights: expected a finite number from {limits} for '{name}', found {weight}")
     return name, weight
 
 

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.errors import VocabularyError, check_array
-from engine.identity import UNKNOWN, Provenance
+from engine.checks import check_range, check_text
+from engine.errors import VocabularyError, check_array, check_magnitude
+from engine.identity import FARTHEST_M, LARGEST_SIDE, LONGEST_NAME, STEEPEST, UNKNOWN, Provenance
 
 LOG_FLOOR = 0.02
 """Added to albedo and specular before the ratio: keeps nostrils and brows finite (unlike a division by 1e-8)."""
+
+_LARGEST_CHANGE = {"log_diffuse": 16.0, "log_specular": 16.0, "roughness": 16.0, "slope": STEEPEST}
+"""Black to white is a log ratio of 3.9."""
+_STRONGEST_UNIT = 100.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -39,6 +44,10 @@ class ReflectanceChange:
         set_(self, "log_specular", check_array("log_specular", self.log_specular, (height, width, 3), np.float16))
         set_(self, "roughness", check_array("roughness", self.roughness, (height, width), np.float16))
         set_(self, "slope", check_array("slope", self.slope, (height, width, 2), np.float16))
+        for side in (height, width):
+            check_range("changes: texels a side", side, 1, LARGEST_SIDE)
+        for name, most in _LARGEST_CHANGE.items():
+            check_magnitude(name, getattr(self, name), most)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -61,7 +70,13 @@ class Expression:
     provenance: Provenance = UNKNOWN
 
     def __post_init__(self) -> None:
+        check_text("Expression.name", self.name, LONGEST_NAME)
+        check_text("Expression.prompt", self.prompt)
+        for unit, strength in self.facs.items():
+            check_text(f"{self.name}: facs", unit, 32)
+            check_range(f"{self.name}: {unit}", strength, -_STRONGEST_UNIT, _STRONGEST_UNIT)
         checked = check_array(f"{self.name}: offsets_m", self.offsets_m, ("V", 3), np.float32)
+        check_magnitude(f"{self.name}: offsets_m", checked, FARTHEST_M)
         object.__setattr__(self, "offsets_m", checked)
 
 

@@ -8,12 +8,24 @@ from functools import cached_property
 
 import numpy as np
 
-from engine.errors import check_array
+from engine.checks import check_range, check_text, short
+from engine.errors import check_array, check_magnitude
 from engine.mesh import Topology
 from engine.sides import LeftShare, left_share
 
 SKIN_F0 = 0.028
 """Mean normal-incidence reflectance of skin, ((n-1)/(n+1))^2 at n = 1.4 (d'Eon and Luebke 2007, GPU Gems 3 ch. 14)."""
+
+MAP_NAMES = ("diffuse", "specular", "roughness", "normal")
+LARGEST_SIDE = 16384
+"""Texels of a map."""
+FARTHEST_M = 1000.0
+LONGEST_NAME = 1024
+"""Characters: prompts are names of expressions."""
+STEEPEST = 256.0
+"""Largest slope of a map, and change of one; a normal of 8 bits is less steep than 10."""
+_LARGEST_F0_SCALE = 100.0
+"""A map whose brightest texel is 1 of 255 needs 7 to mean skin."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,9 +45,12 @@ class ReflectanceMaps:
         set_ = object.__setattr__
         set_(self, "diffuse_srgb", check_array("diffuse_srgb", self.diffuse_srgb, ("H", "W", 3), np.uint8))
         height, width = self.diffuse_srgb.shape[:2]
+        for side in (height, width):
+            check_range("maps: texels a side", side, 1, LARGEST_SIDE)
         set_(self, "specular_data", check_array("specular_data", self.specular_data, (height, width, 3), np.uint8))
         set_(self, "roughness_data", check_array("roughness_data", self.roughness_data, (height, width), np.uint8))
         set_(self, "slope", check_array("slope", self.slope, (height, width, 2), np.float16))
+        check_magnitude("slope", self.slope, STEEPEST)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -53,6 +68,10 @@ class Provenance:
     licence: str
     """SPDX name, or a sentence where there is none."""
     note: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("source", "licence", "note"):
+            check_text(f"Provenance.{name}", getattr(self, name))
 
 
 UNKNOWN = Provenance("unknown", "unknown")
@@ -80,7 +99,14 @@ class Identity:
 
     def __post_init__(self) -> None:
         set_, count = object.__setattr__, self.topology.vertex_count
+        check_text("Identity.name", self.name, LONGEST_NAME)
+        check_range("Identity.specular_f0_scale", self.specular_f0_scale, 0.0, _LARGEST_F0_SCALE)
+        if not self.known_maps <= set(MAP_NAMES):
+            raise ValueError(f"Identity.known_maps: expected {', '.join(MAP_NAMES)}, found {short(self.known_maps)}")
         set_(self, "positions_m", check_array(f"{self.name}: positions_m", self.positions_m, (count, 3), np.float32))
+        check_magnitude(f"{self.name}: positions_m", self.positions_m, FARTHEST_M)
+        for side in np.shape(self.eye_srgb)[:2]:
+            check_range("eye_srgb: texels a side", side, 1, LARGEST_SIDE)
         set_(self, "eye_srgb", check_array(f"{self.name}: eye_srgb", self.eye_srgb, ("H", "W", 3), np.uint8))
         set_(self, "occlusion", check_array(f"{self.name}: occlusion", self.occlusion, (count,), np.float32))
 
@@ -101,5 +127,5 @@ class Identity:
             self.maps.slope,
         ):
             digest.update(str(array.shape).encode())
-            digest.update(array.tobytes())
+            digest.update(memoryview(array))  # pyright: ignore[reportArgumentType] - a buffer since Python 3.12
         return digest.hexdigest()[:32]

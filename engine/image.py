@@ -59,9 +59,12 @@ def slope_from_normal_bytes(normal: np.ndarray, flip_y: bool = False) -> np.ndar
 
     nz is rebuilt from nx and ny: rounded to 8 bits near 1 it would shift every slope, and each save would drift.
     """
-    plane = (np.asarray(normal[..., :2], np.float32) - 128.0) / 127.0
-    height = np.sqrt(np.maximum(1.0 - plane[..., :1] ** 2 - plane[..., 1:] ** 2, 0.01))
-    slope = plane / height
-    if flip_y:
-        slope[..., 1] *= -1.0
-    return slope.astype(np.float16)
+    size = normal.shape[0], normal.shape[1]
+    result = np.empty((*size, 2), np.float16)
+    for first, end in strips(size):
+        plane = (np.asarray(normal[first:end, :, :2], np.float32) - 128.0) / 127.0
+        slope = plane / np.sqrt(np.maximum(1.0 - plane[..., :1] ** 2 - plane[..., 1:] ** 2, 0.01))
+        if flip_y:
+            slope[..., 1] *= -1.0
+        result[first:end] = slope
+    return result

@@ -14,7 +14,8 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_array
 
-from engine.errors import check_array
+from engine.checks import check_count
+from engine.errors import check_array, check_magnitude
 
 
 class Part(StrEnum):
@@ -34,6 +35,8 @@ class Part(StrEnum):
 
 
 PARTS: tuple[Part, ...] = tuple(Part)
+FARTHEST_UV = 1e4
+"""Texture coordinate: tiles are numbered to 1e3, and single precision still parts the texels of a map there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +63,15 @@ class Topology:
         set_(self, "uvs", check_array("Topology.uvs", self.uvs, ("U", 2), np.float32))
         set_(self, "uv_faces", check_array("Topology.uv_faces", self.uv_faces, (len(self.faces), 3), np.int32))
         set_(self, "face_parts", check_array("Topology.face_parts", self.face_parts, (len(self.faces),), np.uint8))
+        check_magnitude("Topology.uvs", self.uvs, FARTHEST_UV)
+        check_count("Topology.vertex_count", self.vertex_count, 0, 2**31)
+        check_count("Topology.head_vertex_count", self.head_vertex_count, 0, self.vertex_count)
+        if len(self.face_parts) and self.face_parts.max() >= len(PARTS):
+            raise ValueError(f"Topology.face_parts: expected numbers of {len(PARTS)} parts, found more")
         if len(self.faces) and not (self.faces.min() >= 0 and self.faces.max() < self.vertex_count):
             raise ValueError(f"Topology.faces: expected indices below {self.vertex_count}, found {self.faces.max()}")
         if len(self.faces) and not (self.uv_faces.min() >= 0 and self.uv_faces.max() < len(self.uvs)):
             raise ValueError(f"Topology.uv_faces: expected indices below {len(self.uvs)}, found {self.uv_faces.max()}")
-        if not 0 <= self.head_vertex_count <= self.vertex_count:
-            raise ValueError(
-                f"Topology.head_vertex_count: expected 0..{self.vertex_count}, found {self.head_vertex_count}"
-            )
 
     @cached_property
     def hash(self) -> str:

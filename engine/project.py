@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from engine.checks import check_range, check_text
 from engine.expression import ExpressionSet
-from engine.identity import Identity
+from engine.identity import LONGEST_NAME, Identity
 from engine.scene import Camera, Scene
-from engine.sides import Weight, is_on, plain
+from engine.sides import LARGEST_WEIGHT, Weight, both, is_on, plain
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -32,6 +33,10 @@ class Project:
                 raise ValueError(
                     f"Project: expected {count} offsets in '{expression.name}', found {len(expression.offsets_m)}"
                 )
+        for name, weight in self.weights.items():
+            check_text("weights", name, LONGEST_NAME)
+            for side in both(weight):
+                check_range(f"weights: '{name}'", side, -LARGEST_WEIGHT, LARGEST_WEIGHT)
         object.__setattr__(
             self, "weights", MappingProxyType({name: plain(each) for name, each in self.weights.items()})
         )

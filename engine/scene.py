@@ -7,8 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+import numpy as np
+
+from engine.checks import check_count, check_range, check_ranges, check_text, short
+
 Vector3 = tuple[float, float, float]
 MOST_FILL_LIGHTS = 2
+MOST_STAGE_LAMPS = 4096
+RIG_SUFFIXES = (".json", ".txt", ".csv", ".npy")
+_MOST_KEPT_FILL_LIGHTS = 16
+_ANGLE_RAD, _PLACE_M, _STOPS, _LIGHT = (-1e4, 1e4), (-1e3, 1e3), (-64.0, 64.0), (0.0, 1e6)
+"""What no hand sets: limits that keep arithmetic in single precision finite, far beyond those of the controls."""
 
 
 class ViewChannel(StrEnum):
@@ -107,6 +116,18 @@ class Camera:
     uv_span: float = 1.0
     """Of the UV view: texture coordinates across the shorter side of the picture."""
 
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            target_m=_PLACE_M,
+            distance_m=(1e-3, 1e3),
+            yaw_rad=_ANGLE_RAD,
+            pitch_rad=_ANGLE_RAD,
+            vertical_fov_rad=(1e-3, 3.1),
+            uv_center=(-1e3, 1e3),
+            uv_span=(1e-6, 1e3),
+        )
+
 
 class LampKind(StrEnum):
     """The shape of a lamp and how its light spreads. Value = the label in menus."""
@@ -144,6 +165,21 @@ class Lamp:
     outer_cone_rad: float = math.radians(9.0)
     """Of a spot, from its axis: within the first it is at full strength, beyond the second it is dark."""
 
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            yaw_rad=_ANGLE_RAD,
+            pitch_rad=_ANGLE_RAD,
+            color_linear=_LIGHT,
+            irradiance=_LIGHT,
+            shadow_softness_m=(0.0, 1e3),
+            distance_m=(0.0, 1e3),
+            width_m=(0.0, 1e3),
+            height_m=(0.0, 1e3),
+            inner_cone_rad=(0.0, math.pi),
+            outer_cone_rad=(0.0, math.pi),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -159,6 +195,10 @@ class Environment:
     """Show it (blurred) as the background."""
     suns: bool = True
     """What is small and very bright in it, a sun, lights as a lamp with a shadow."""
+
+    def __post_init__(self) -> None:
+        check_text("Environment.name", self.name)
+        check_ranges(self, rotation_rad=_ANGLE_RAD, exposure_ev=_STOPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +217,17 @@ class LightStage:
     """Turns the rig around +Y, as `Environment.rotation_rad` does an environment."""
     exposure_ev: float = 0.0
     """Stops applied to the lamps."""
+
+    def __post_init__(self) -> None:
+        check_text("LightStage.rig", self.rig)
+        if self.rig and not self.rig.lower().endswith(RIG_SUFFIXES):
+            raise ValueError(f"LightStage.rig: expected one of {', '.join(RIG_SUFFIXES)}, found {short(self.rig)}")
+        check_count("LightStage.lamp", self.lamp, 0, 2**31)
+        check_ranges(self, rotation_rad=_ANGLE_RAD, exposure_ev=_STOPS)
+        check_range("LightStage.mixture_linear: lamps", len(self.mixture_linear), 0, MOST_STAGE_LAMPS)
+        mixture = np.asarray(self.mixture_linear, np.float64).reshape(-1, 3)
+        if not ((mixture >= _LIGHT[0]) & (mixture <= _LIGHT[1])).all():
+            raise ValueError(f"LightStage.mixture_linear: expected {_LIGHT[0]:g} to {_LIGHT[1]:g}, found others")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +255,10 @@ class Scene:
     """Light travels inside the skin; without, it leaves where it enters."""
     dual_specular: bool = False
     """Skin reflects in two lobes, a sharp and a wide one; without, in the one that a captured roughness is a fit of."""
+
+    def __post_init__(self) -> None:
+        check_range("Scene.fill_lights: lamps", len(self.fill_lights), 0, _MOST_KEPT_FILL_LIGHTS)
+        check_ranges(self, exposure_ev=_STOPS, scale_end=(0.0, 1e9), background_srgb=(0.0, 1.0))
 
     @property
     def lamps(self) -> tuple[Lamp, ...]:

@@ -13,6 +13,8 @@ from engine.raster import fill_nearest, rasterize
 LEAST_WEIGHT = 1.0 / 512
 """Weights nearer to zero than this are off: they change no map by more than half a step of its 8 bits (a log ratio
 of 1 times 1/512 is 0.2 %) and move a vertex that travels 20 mm by 0.04 mm."""
+LARGEST_WEIGHT = 20.0
+"""Ten times what sliders give: more is a slip of the hand or of a file."""
 BLEND_M = 0.022
 """Left becomes right within this distance of the middle: narrower, and half an open mouth tears the lips; wider, and a
 wink moves the other eye."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.checks import printable
 from engine.errors import EngineError, ExportError
 from engine.export import export_glb, jreflectance_steps, only, save_layers, save_screenshot, video_steps
 from engine.io.map_conventions import PUBLISHED, MapConventions
@@ -118,4 +119,4 @@ def _writing(write: Callable[[Any, str], Any], value: Any, path: str) -> Iterato
 
 def shown(path: str) -> str:
     """The last part of a path, for people."""
-    return os.path.basename(os.path.normpath(path)) or path
+    return printable(os.path.basename(os.path.normpath(path)) or path)

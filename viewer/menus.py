@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QFileDialog, QMenu
 
+from engine.checks import printable
 from engine.project import Project
 from engine.scene import DIFFERENCES, ViewChannel, with_channel
 from viewer import files, orbit
@@ -123,7 +124,7 @@ class Menus:
     def _fill_recent(self) -> None:
         self.recent.clear()
         for path in self._window.recent():
-            action = self.recent.addAction(path.replace("&", "&&"))
+            action = self.recent.addAction(printable(path).replace("&", "&&"))
             action.triggered.connect(lambda checked=False, path=path: self._window.open_path(path))
         if self.recent.isEmpty():
             self.recent.addAction("Nothing yet").setEnabled(False)

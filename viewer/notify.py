@@ -10,6 +10,7 @@ from types import TracebackType
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
+from engine.checks import one_line, printable
 from engine.errors import EngineError
 from viewer.log import log_path
 
@@ -81,8 +82,9 @@ class Notifier(QFrame):
             self.hide()
 
     def _say(self, message: str, info: str) -> None:
-        self.message = message
-        self.text.setText("\n".join([*(error for error, _ in self._errors), *filter(None, [info])]))
+        self.message = printable(message)
+        lines = [*(error for error, _ in self._errors), *filter(None, [info])]
+        self.text.setText("\n".join(printable(line) for line in lines))
         kind = "error" if self._errors else "info"
         if self.property("kind") != kind:
             self.setProperty("kind", kind)
@@ -101,11 +103,11 @@ class Notifier(QFrame):
 
 def describe(error: BaseException) -> str:
     """One line for people: an engine error says it itself, anything else is named as a fault of the program."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if isinstance(error, EngineError):
         return text
     if isinstance(error, OSError):
-        return f"{error.strerror or text}: {error.filename}" if error.filename else text
+        return one_line(f"{error.strerror or text}: {error.filename}") if error.filename else text
     return f"Unexpected {type(error).__name__}: {text or 'no message'} (details are in {log_path()})"
 
 

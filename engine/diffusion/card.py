@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +11,7 @@ from torch import nn
 from engine.diffusion.checkpoint import MANIFEST
 from engine.diffusion.inference import ExpressionModel
 from engine.diffusion.stages import PairSource
+from engine.io.files import read_json
 
 _CARD = """# Model card: {model_id}
 
@@ -61,7 +61,7 @@ ages. Not for identifying anyone, nor for judging what a person feels.
 def model_card(model: ExpressionModel, folder: Path, table_text: str, source: PairSource, people: int) -> str:
     """The model card of the weights in `folder`, as Markdown."""
     manifest = folder / MANIFEST
-    history = json.loads(manifest.read_text(encoding="utf-8"))["training"] if manifest.exists() else {}
+    history = read_json(manifest)["training"] if manifest.exists() else {}
     keys = (("images", 1), ("pool", 1), ("seconds", 60), ("skipped", 1))
     rows = [
         f"| {stage} | " + " | ".join(f"{counts[key] / unit:.0f}" for key, unit in keys) + " |"

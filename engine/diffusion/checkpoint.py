@@ -12,6 +12,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -19,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from engine.checks import check_text, short
 from engine.diffusion.autoencoder import Autoencoder, Reader
 from engine.diffusion.config import Config, config_from
 from engine.diffusion.denoiser import Denoiser
@@ -28,6 +31,8 @@ from engine.diffusion.pivot import Pivot
 from engine.diffusion.tile_model import TileModel, TileParts
 from engine.diffusion.unified import Unified
 from engine.errors import FileFormatError, WeightsError
+from engine.io.border import border, check_file, opened
+from engine.io.files import LARGEST_JSON, json_from_bytes, read_bytes
 
 SHIPPED = Path(__file__).parent / "weights"
 """The weights that come with the program."""
@@ -62,23 +67,36 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata that `save_tensors` wrote; WeightsError where the file is missing, damaged or foreign."""
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: expected a safetensors checkpoint, found: {error}; train or restore it") from error
+    _check_file(path)
+    with border(path, "a safetensors checkpoint", WeightsError, SafetensorError), safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     if metadata.get("format") != FORMAT:
-        raise WeightsError(f"{path}: expected a checkpoint of format {FORMAT}, found {metadata.get('format', 'none')}")
+        raise WeightsError(
+            f"{path}: expected a checkpoint of format {FORMAT}, found {short(metadata.get('format', 'none'))}"
+        )
     return tensors, metadata
+
+
+def _check_file(path: Path) -> None:
+    with weights_border(path, "a weights file"):
+        check_file(path)
+
+
+@contextmanager
+def weights_border(path: Path, expected: str) -> Iterator[None]:
+    """As `border`, for files of a model: what other readers say of them is a WeightsError too."""
+    try:
+        with border(path, expected, WeightsError):
+            yield
+    except FileFormatError as error:
+        raise WeightsError(f"{error}; restore the file") from error
 
 
 def config_of(metadata: Mapping[str, str], path: Path) -> Config:
     """The configuration inside a checkpoint's metadata; WeightsError where it does not fit this program."""
-    try:
-        return config_from(json.loads(metadata["config"]), str(path))
-    except (KeyError, ValueError, FileFormatError) as error:
-        raise WeightsError(f"{path}: expected the configuration of this version, found: {error}") from error
+    with weights_border(path, "the configuration of this version"):
+        return config_from(json_from_bytes(metadata["config"].encode(), str(path)), str(path))
 
 
 def load_into(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str, path: Path) -> None:
@@ -89,7 +107,7 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str, pat
         raise WeightsError(f"{path}: expected finite weights, found NaN or infinite in {prefix}.{bad[0]}")
     try:
         module.load_state_dict({name: tensor.float() for name, tensor in mine.items()})
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, NotImplementedError) as error:
         first = str(error).splitlines()[-1].strip()
         raise WeightsError(f"{path}: expected the tensors of {prefix}, found: {first}") from error
 
@@ -98,7 +116,10 @@ def load_model(folder: Path | None = None, device: torch.device | str = "cpu") -
     """Read a release (or a training folder) onto `device`; WeightsError where it is missing, damaged or foreign."""
     folder = SHIPPED if folder is None else folder
     device = torch.device(device)
-    tensors, config, digest = _read_release(folder) if (folder / MANIFEST).exists() else _read_training(folder)
+    with weights_border(folder, "weights of this program"):
+        tensors, config, digest = _read_release(folder) if (folder / MANIFEST).exists() else _read_training(folder)
+        if folder != SHIPPED:  # torch takes seconds to get ready for tensors without memory
+            _check_sizes(tensors, config, folder)
     model_id = f"{config.name}-{digest[:8]}"
     if config.layout == "tiles":
         tiles = TileParts.fresh(config.tiles)
@@ -114,13 +135,35 @@ def load_model(folder: Path | None = None, device: torch.device | str = "cpu") -
     return ChangeModel(config, *parts, model_id, device)
 
 
+def fresh_networks(config: Config) -> dict[str, nn.Module]:
+    """Fresh networks of a configuration, by the names of `PARTS`, or those of the tile layout that are ours."""
+    if config.layout == "tiles":
+        return dict(TileParts.fresh(config.tiles).ours())
+    kinds = (Unified, Reader, Autoencoder, Pivot, Person, Denoiser)
+    return {name: kind(config.model) for name, kind in zip(PARTS, kinds, strict=True)}
+
+
+def _check_sizes(tensors: Mapping[str, Tensor], config: Config, folder: Path) -> None:
+    """WeightsError where the configuration asks for other networks than the file holds, before they take memory."""
+    widest = max((max(tensor.shape, default=1) for tensor in tensors.values()), default=0)
+    most = max(widest, len(tensors))
+    for name, size in asdict(config.sizes).items():
+        if isinstance(size, int) and size > most:
+            raise WeightsError(f"{folder}: expected {name} up to {most} as in its tensors, found {size}")
+    with torch.device("meta"):
+        asked = sum(tensor.numel() for part in fresh_networks(config).values() for tensor in part.state_dict().values())
+    there = sum(tensor.numel() for tensor in tensors.values())
+    if asked > there:
+        raise WeightsError(f"{folder}: expected {asked} numbers for its configuration, found {there}; restore it")
+
+
 def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
     manifest = folder / MANIFEST
-    try:
-        text = manifest.read_text(encoding="utf-8")
-        files: dict[str, str] = dict(json.loads(text)["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{manifest}: expected a list of files and digests, found: {error}") from error
+    with weights_border(manifest, "a list of files and digests"):
+        data = read_bytes(manifest, LARGEST_JSON)
+        files: dict[str, str] = dict(json_from_bytes(data, str(manifest))["sha256"])
+        for wanted in files.values():
+            check_text("digest", wanted)
     if not files:
         raise WeightsError(f"{manifest}: expected at least one file, found none; restore the weights")
     tensors: dict[str, Tensor] = {}
@@ -132,7 +175,7 @@ def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
             raise WeightsError(f"{path}: expected SHA-256 {wanted[:16]}..., found {found[:16]}...; restore the file")
         part, metadata = load_tensors(path)
         tensors |= part
-    return tensors, config_of(metadata, folder), hashlib.sha256(text.encode()).hexdigest()
+    return tensors, config_of(metadata, folder), hashlib.sha256(data).hexdigest()
 
 
 def _read_training(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
@@ -166,11 +209,8 @@ def _training_files(folder: Path) -> list[Path]:
 
 def file_digest(path: Path) -> str:
     """Hex SHA-256 of a file; WeightsError where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise WeightsError(f"{path}: expected a weights file, found: {error}; restore the file") from error
+    with weights_border(path, "a weights file"), opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_release(training: Path, folder: Path) -> Path:

@@ -12,12 +12,26 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from engine.checks import check_count, check_ranges, short
 from engine.errors import FileFormatError
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.io.border import border
+from engine.io.files import read_bytes
 
 CONFIGS = Path(__file__).parent / "configs"
 """Folder of the configurations that come with the program."""
 LAYOUTS = ("change", "tiles")
+_LARGEST_FILE = 2**20
+_LARGEST_SIZE = 2**16
+"""Of any number of cells, channels, blocks or words: what a file says beyond that is no network."""
+
+
+def _check_sizes(config: Any, least: Mapping[str, int]) -> None:
+    """ValueError where a whole number of `config` is below 1, or the `least` of its name, or absurd."""
+    for entry in fields(config):
+        value = getattr(config, entry.name)
+        if type(entry.default) is int:
+            check_count(f"{type(config).__name__}.{entry.name}", value, least.get(entry.name, 1), _LARGEST_SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +92,7 @@ class ModelConfig:
     """Prompt encoder: tokens kept, width, blocks, rows of the hashed word table."""
 
     def __post_init__(self) -> None:
+        _check_sizes(self, least={"person_matches": 0, "person_directions": 0, "person_leanings": 0})
         for name, size in (("geometry_size", self.geometry_size), ("texture_size", self.texture_size)):
             if size % self.grid:
                 raise ValueError(f"ModelConfig.{name}: expected a multiple of grid {self.grid}, found {size}")
@@ -138,6 +153,7 @@ class TileConfig:
     are, which takes out the light that the texture holds and the albedo does not."""
 
     def __post_init__(self) -> None:
+        _check_sizes(self, least={})
         if self.texture_size % self.grid or self.texture_size % self.geometry_size or self.grid % self.patch:
             raise ValueError(
                 f"TileConfig: expected grid {self.grid} and geometry_size {self.geometry_size} to divide texture_size "
@@ -215,6 +231,29 @@ class StageConfig:
     minutes_share: float = 0.0
     """Share of the minutes that this stage gets of `expdiff train all`; 0 leaves it out."""
 
+    def __post_init__(self) -> None:
+        share = (0.0, 1.0)
+        check_ranges(
+            self,
+            batch=(1, _LARGEST_SIZE),
+            learning_rate=(0.0, 10.0),
+            weight_decay=(0.0, 10.0),
+            warmup=(0, 1e9),
+            decay=share,
+            clip=(0.0, 1e9),
+            ema=share,
+            pool=(1, 1e9),
+            pool_share=share,
+            fit=(1, 1e9),
+            latent_noise=(0.0, 1e3),
+            crop=(0, _LARGEST_SIZE),
+            moves=share,
+            drop_prompt=share,
+            log_every=(1, 1e9),
+            save_every=(1, 1e9),
+            minutes_share=share,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -239,6 +278,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise ValueError(f"Config.layout: expected one of {LAYOUTS}, found '{self.layout}'")
+        check_ranges(self, seed=(0, 2**63), threads=(0, 4096), identities=(1, 1e9))
 
     @property
     def sizes(self) -> ModelConfig | TileConfig:
@@ -261,13 +301,11 @@ _TABLES = (
 
 def config_from(table: Mapping[str, Any], origin: str) -> Config:
     """Build a Config from nested tables; FileFormatError names an unknown key or a value of the wrong type."""
-    parts: dict[str, Any] = dict(table)
-    try:
+    with border(origin, "a configuration of this program"):
+        parts: dict[str, Any] = dict(table)
         for name, kind in _TABLES:
             parts[name] = _checked(kind, parts.get(name, {}), f"{origin}: [{name}]")
         return _checked(Config, parts, origin)
-    except (TypeError, ValueError) as error:
-        raise FileFormatError(f"{origin}: {error}") from error
 
 
 def _checked(kind: type, table: Mapping[str, Any], where: str) -> Any:
@@ -281,18 +319,16 @@ def _checked(kind: type, table: Mapping[str, Any], where: str) -> Any:
         if wanted is float and isinstance(value, int):
             wanted = int
         if wanted is not None and type(value) is not wanted:
-            raise FileFormatError(f"{where}: expected {key} to be {wanted.__name__}, found {value!r}")
+            raise FileFormatError(f"{where}: expected {key} to be {wanted.__name__}, found {short(value)}")
     return kind(**table)
 
 
 def read_config(path: Path) -> Config:
     """Read a TOML configuration; a bare name ('small') means the file of that name in `CONFIGS`."""
     file = path if path.suffix else CONFIGS / f"{path.name}.toml"
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        known = ", ".join(sorted(entry.stem for entry in CONFIGS.glob("*.toml")))
-        raise FileFormatError(
-            f"{file}: expected a TOML configuration, found: {error}; with the program: {known}"
-        ) from error
+    known = ", ".join(sorted(entry.stem for entry in CONFIGS.glob("*.toml")))
+    if not file.exists():
+        raise FileFormatError(f"{file}: expected a TOML configuration, found none; with the program: {known}")
+    with border(file, "a TOML configuration"):
+        table = tomllib.loads(read_bytes(file, _LARGEST_FILE).decode("utf-8-sig"))
     return config_from(table, str(file))

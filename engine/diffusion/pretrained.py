@@ -17,6 +17,7 @@ from torch import Tensor
 from engine.diffusion.config import TileConfig
 from engine.diffusion.tiles import ImageCodec, TextEncoder
 from engine.errors import EngineError, WeightsError
+from engine.io.border import check_file
 
 _VAE = ("config.json", "diffusion_pytorch_model.safetensors")
 _TEXT = ("config.json", "model.safetensors")
@@ -127,6 +128,8 @@ def _folder(source: str, part: str, wanted: Sequence[str], download: bool) -> Pa
             f"{folder}: expected the {part} of a diffusers or transformers folder, found no "
             f"{' and no '.join(missing)}; give a folder saved by those libraries, with safetensors"
         )
+    for name in wanted:
+        check_file(folder / name)  # the libraries would wait for a pipe
     return folder
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from engine.checks import check_text
 from engine.errors import EngineError, VocabularyError
 from engine.expression import ExpressionSet
-from engine.identity import Identity
+from engine.identity import LONGEST_NAME, Identity
+from engine.io.border import border
 
 DEFAULT_STEPS = 1
 """One step has the least error of the shipped weights in every column of their model card."""
@@ -40,7 +42,10 @@ class GenerateRequest:
     """Expressions of this person, sculpted, scanned or generated before, of those names; only with `lock`."""
 
     def __post_init__(self) -> None:
-        if not self.names and not self.prompt.strip():
+        object.__setattr__(self, "prompt", " ".join(self.prompt.split()))
+        with border("prompt", "a name for an expression", VocabularyError):
+            check_text("prompt", self.prompt, LONGEST_NAME)
+        if not self.names and not self.prompt:
             raise VocabularyError("generate: expected an expression name or a prompt, found neither")
         if not 1 <= self.steps <= MOST_STEPS:
             raise EngineError(f"generate: expected steps of 1 to {MOST_STEPS}, found {self.steps}")

@@ -36,6 +36,7 @@ from engine.diffusion.checkpoint import (
     load_model,
     load_tensors,
     save_tensors,
+    weights_border,
     write_release,
 )
 from engine.diffusion.config import Config, read_config
@@ -152,6 +153,7 @@ def train(stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = Fa
         )
         averages = {name: weight.detach().clone() for name, weight in trained.items()}
         if resume:
+            _check_state(state, trained, _state_path(out, stage))
             _restore(optimiser, averages, trained, state)
         before = out / f"{STAGES[STAGES.index(stage.name) - 1]}.safetensors"
         after = file_digest(before) if stage.name == STAGES[-1] else ""
@@ -293,13 +295,24 @@ def _save(run: Run) -> None:
 def _counted(metadata: dict[str, str], config: Config, path: Path) -> Progress:
     if config_of(metadata, path) != config:
         raise WeightsError(f"{path}: expected the configuration given, found another; resume with that or start afresh")
-    return Progress(
-        images=int(metadata["images"]),
-        steps=int(metadata["steps"]),
-        seconds=float(metadata["seconds"]),
-        skipped=int(metadata["skipped"]),
-        pool=int(metadata["pool"]),
-    )
+    with weights_border(path, "the counts of a training"):
+        return Progress(
+            images=int(metadata["images"]),
+            steps=int(metadata["steps"]),
+            seconds=float(metadata["seconds"]),
+            skipped=int(metadata["skipped"]),
+            pool=int(metadata["pool"]),
+        )
+
+
+def _check_state(state: dict[str, Tensor], trained: dict[str, nn.Parameter], path: Path) -> None:
+    """WeightsError where `state` lacks what `_restore` needs of a weight, or has it in another shape."""
+    for name, weight in trained.items():
+        moments = [f"{moment}.{name}" for moment in _MOMENTS[:-1]]
+        wanted = [f"average.{name}", *(moments if moments[0] in state else ())]
+        shapes = [tuple(state[key].shape) if key in state else None for key in wanted]
+        if any(shape != tuple(weight.shape) for shape in shapes) or (len(wanted) > 1 and f"step.{name}" not in state):
+            raise WeightsError(f"{path}: expected the state of {name}, found another or none; start afresh")
 
 
 def _restore(

@@ -19,7 +19,7 @@ from engine.face import regions
 from engine.face.layout import beyond_seam
 from engine.face.noise import band_noise, gaussian_blur
 from engine.identity import ReflectanceMaps
-from engine.image import resize_bilinear
+from engine.image import resize_bilinear, strips
 
 MELANIN_RGB = np.array([0.75, 1.00, 1.30], np.float32)
 HAEMOGLOBIN_RGB = np.array([0.10, 0.64, 0.58], np.float32)
@@ -100,7 +100,9 @@ def complete_maps(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
     down to little more than a texel of it whatever its size. That detail is inferred from colour, not measured.
     """
     size = max(diffuse_srgb.shape[:2])
-    tone = np.log(luminance(linear_from_srgb(diffuse_srgb)) + 0.02)
+    tone = np.empty(diffuse_srgb.shape[:2], np.float32)
+    for first, end in strips(tone.shape):
+        tone[first:end] = np.log(luminance(linear_from_srgb(diffuse_srgb[first:end])) + 0.02)
     texel = size / 512
     # noise of sensor and compression lies below: as wide as in a 1024 texture, so that a larger one keeps finer pores
     finest = 0.6 * min(texel, SOFT_SIDE / 512)
@@ -110,21 +112,20 @@ def complete_maps(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
     pores = np.clip(-detail * 6, 0, 1)
     rng = np.random.default_rng(0)
     specular, roughness = _gloss(size, rng, resize_bilinear(pores, (size, size)))
-    slope = slope_from_height(resize_bilinear(0.25 * detail, (size, size)))
     shape = diffuse_srgb.shape[:2]
-    return ReflectanceMaps(
-        diffuse_srgb,
-        bytes_from_unit(resize_bilinear(specular, shape)),
-        bytes_from_unit(resize_bilinear(roughness, shape)),
-        resize_bilinear(slope, shape).astype(np.float16),
-    )
+    specular = bytes_from_unit(resize_bilinear(specular, shape))  # each as soon as it can be: floats are large
+    roughness = bytes_from_unit(resize_bilinear(roughness, shape))
+    slope = slope_from_height(resize_bilinear(0.25 * detail, (size, size)))
+    return ReflectanceMaps(diffuse_srgb, specular, roughness, resize_bilinear(slope, shape).astype(np.float16))
 
 
 def slope_from_height(height_mm: np.ndarray) -> np.ndarray:
     """(S, S) heights in mm -> (S, S, 2) float32 slopes of the normal (OpenGL, +Y up the image)."""
     texel_mm = TEXEL_MM * 512 / height_mm.shape[0]
     down, right = np.gradient(height_mm)
-    return np.stack([-right, down], -1).astype(np.float32) / texel_mm
+    slope = np.stack([-right, down], -1).astype(np.float32, copy=False)
+    slope /= texel_mm
+    return slope
 
 
 def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

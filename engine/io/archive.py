@@ -6,7 +6,6 @@ Members have names this program gives them; nothing is ever extracted to disk, a
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,11 +18,11 @@ import numpy as np
 from engine.errors import FileFormatError
 from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.identity import Provenance
+from engine.io.border import border, opened, spend, unpacking
 from engine.io.files import json_from_bytes, npy_bytes, npy_from_bytes, replacing
 
 LARGEST_MEMBER = 2**31
 """Bytes one array may take: a 16k x 16k RGB map is 0.8 GB."""
-LARGEST_TOTAL = 16 * 2**30
 THREADS = 2
 """Unpacking is nearly all of opening a file, and lets go of the interpreter."""
 
@@ -58,13 +57,16 @@ class Archive:
 
     def _member(self, name: str) -> bytes:
         try:
-            return self._file.read(name)
+            size = self._file.getinfo(name).file_size
         except KeyError:
             raise FileFormatError(
                 f"{self._where}: expected a member {name}, found none; the file is incomplete"
             ) from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-            raise FileFormatError(f"{self._where}: expected a whole member {name}, found: {error}") from error
+        with border(self._where, f"a whole member {name}"), self._file.open(name) as member:
+            data = member.read(size)  # without a number all that is packed comes, whatever size was claimed
+        if len(data) != size:
+            raise FileFormatError(f"{self._where}: expected {size} bytes of {name}, found {len(data)}; it is cut")
+        return data
 
 
 @contextmanager
@@ -79,20 +81,16 @@ def writing(path: Path) -> Iterator[Archive]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Archive]:
-    """The archive at `path`; FileFormatError where it is missing, no zip, or claims an absurd size."""
-    try:
-        file = zipfile.ZipFile(path)
-    except OSError as error:
-        raise FileFormatError(f"{path}: expected a saved file, found: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise FileFormatError(f"{path}: expected a file saved by ExpDiff Studio, found: {error}") from error
-    with file:
-        sizes = [info.file_size for info in file.infolist()]
-        if max(sizes, default=0) > LARGEST_MEMBER or sum(sizes) > LARGEST_TOTAL:
-            raise FileFormatError(
-                f"{path}: expected at most {LARGEST_TOTAL >> 30} GiB of content, found {sum(sizes) >> 20} MiB claimed"
-            )
-        yield Archive(file, str(path))
+    """The archive at `path`; FileFormatError where it is missing, no zip, or claims to hold what it cannot."""
+    with opened(path) as stream, unpacking():
+        with border(path, "a file saved by ExpDiff Studio"):
+            file = zipfile.ZipFile(stream)
+        infos = file.infolist()
+        if max((info.file_size for info in infos), default=0) > LARGEST_MEMBER:
+            raise FileFormatError(f"{path}: expected arrays of at most {LARGEST_MEMBER >> 30} GiB, found a larger")
+        spend(path, sum(info.file_size for info in infos), sum(info.compress_size for info in infos))
+        with file:
+            yield Archive(file, str(path))
 
 
 def put_expressions(archive: Archive, expressions: ExpressionSet) -> dict[str, Any]:
@@ -116,7 +114,7 @@ def put_expressions(archive: Archive, expressions: ExpressionSet) -> dict[str, A
 
 def get_expressions(archive: Archive, value: Any, where: str) -> ExpressionSet:
     """The set that `put_expressions` stored; FileFormatError where it does not fit together."""
-    try:
+    with border(where, "expressions as saved"):
         made = []
         parts = [part.name for part in fields(ReflectanceChange)]
         numbers = range(len(value["rows"]))
@@ -124,10 +122,7 @@ def get_expressions(archive: Archive, value: Any, where: str) -> ExpressionSet:
         for index, row in enumerate(value["rows"]):
             prefix = f"expressions/{index}"
             change = ReflectanceChange(*(arrays[f"{prefix}/{part}"] for part in parts))
-            facs = {str(unit): float(strength) for unit, strength in row["facs"].items()}
             offsets = arrays[f"{prefix}/offsets_m"]
             provenance = Provenance(**row["provenance"])
-            made.append(Expression(str(row["name"]), offsets, change, str(row["prompt"]), facs, provenance))
+            made.append(Expression(row["name"], offsets, change, row["prompt"], row["facs"], provenance))
         return ExpressionSet(str(value["identity_hash"]), tuple(made))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FileFormatError(f"{where}: expected expressions as saved, found: {error!r}") from error

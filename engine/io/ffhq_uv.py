@@ -13,6 +13,7 @@ from engine.face.lid_skin import repair_lids
 from engine.face.skin import complete_maps
 from engine.face.teeth import dental_arches
 from engine.identity import Identity, Provenance
+from engine.io.border import name_from, reads
 from engine.io.images import read_rgb
 from engine.io.map_conventions import PUBLISHED, Diffuse, MapConventions, albedo_from_measured, with_note
 from engine.io.obj import ObjMesh, read_obj
@@ -22,6 +23,7 @@ from engine.mesh import Part
 LICENCE = "FFHQ-UV: code MIT; the faces are real people of Flickr-Faces-HQ (CC BY-NC-SA 4.0): do not publish"
 
 
+@reads("an FFHQ-UV head folder")
 def read(folder: Path, conventions: MapConventions = PUBLISHED) -> Identity:
     """Read the head of `folder` into metres, with its eyeballs and added teeth, or raise FileFormatError.
 
@@ -54,12 +56,12 @@ def read(folder: Path, conventions: MapConventions = PUBLISHED) -> Identity:
     if conventions.diffuse is Diffuse.MEASURED:
         maps = replace(maps, diffuse_srgb=albedo_from_measured(texture, maps.roughness_data))
     return assemble(
-        name=folder.name,
+        name=name_from(folder),
         pieces=pieces,
         maps=maps,
         eye_srgb=eye,
         known_maps=frozenset({"diffuse"}),
-        provenance=with_note(Provenance(folder.name, LICENCE, note), conventions),
+        provenance=with_note(Provenance(name_from(folder), LICENCE, note), conventions),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -13,9 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from engine.checks import short
 from engine.errors import ExportError, FileFormatError
+from engine.io.border import LARGEST_FILE, border, opened
 from engine.io.temporary import is_temporary, put_file, put_folder, sweep, temporary_beside
 
+LARGEST_TEXT = 2**30
+"""Bytes of a text file: an OBJ of seven million vertices."""
+LARGEST_JSON = 2**24
+FARTHEST = 1e9
+"""Largest coordinate of a vertex, in the unit of its file: a hundred heads away in the smallest unit anyone uses."""
 _OPEN_FILES = {"/dev/stdout": 1, "/dev/stderr": 2}
 _OPEN_FILE = re.compile(r"/(?:dev|proc/self)/fd/([0-9]+)")
 
@@ -131,12 +139,17 @@ def _stream(path: Path) -> int | None:
     return descriptor
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of `path`; FileFormatError when it is missing, a folder or may not be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FileFormatError(f"{path}: expected a file that can be read, found: {error.strerror or error}") from error
+def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
+    """The content of `path`; FileFormatError when it is missing, no regular file, may not be read, or is larger than
+    `largest` bytes."""
+    with opened(path, largest) as file, border(path, "a file that can be read"):
+        return file.read(largest)
+
+
+def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
+    """The UTF-8 text of `path`, with or without byte order mark; what is no UTF-8 becomes U+FFFD. Errors as
+    `read_bytes`."""
+    return read_bytes(path, largest).decode("utf-8-sig", "replace")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -145,16 +158,23 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Parse `path` as JSON; FileFormatError says where it breaks."""
-    return json_from_bytes(read_bytes(path), str(path))
+    """Parse `path` as JSON of at most `LARGEST_JSON` bytes; FileFormatError says where it breaks."""
+    return json_from_bytes(read_bytes(path, LARGEST_JSON), str(path))
 
 
 def json_from_bytes(data: bytes, where: str) -> Any:
-    """Parse UTF-8 JSON; FileFormatError names `where` and the line that breaks."""
-    try:
-        return json.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise FileFormatError(f"{where}: expected JSON, found: {error}") from error
+    """Parse UTF-8 JSON, with or without byte order mark; FileFormatError names `where` and the line that breaks.
+
+    NaN and Infinity, which Python writes but JSON has not, are refused.
+    """
+    if len(data) > LARGEST_JSON:  # lists take twenty times the memory of their text
+        raise FileFormatError(f"{where}: expected at most {LARGEST_JSON >> 20} MiB of JSON, found {len(data)} bytes")
+    with border(where, "JSON"):
+        return json.loads(data.decode("utf-8-sig"), parse_constant=_refused)
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant}, which is no number of JSON")
 
 
 def npy_bytes(array: np.ndarray) -> bytes:
@@ -179,23 +199,21 @@ def npy_from_bytes(data: bytes, where: str) -> np.ndarray:
 
     FileFormatError names `where`.
     """
-    stream = io.BytesIO(data)
-    try:
+    with border(where, "a NumPy .npy file"):
+        stream = io.BytesIO(data)
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(stream)
-    except ValueError as error:
-        raise FileFormatError(f"{where}: expected a NumPy .npy file, found: {error}") from error
-    if dtype.hasobject:
-        raise FileFormatError(f"{where}: expected plain numbers, found Python objects, which are never loaded")
-    count = int(np.prod(shape, dtype=object)) if shape else 1
-    body = len(data) - stream.tell()
-    if count * dtype.itemsize != body:
-        raise FileFormatError(
-            f"{where}: expected {count * dtype.itemsize} bytes for shape {shape}, found {body}; it is cut or damaged"
-        )
-    flat = np.frombuffer(data, dtype, count, stream.tell())
-    return flat.reshape(shape, order="F" if fortran else "C")
+        if dtype.hasobject or not dtype.itemsize:
+            raise FileFormatError(f"{where}: expected plain numbers, found dtype {dtype}, which is never loaded")
+        count, body = math.prod(shape), len(data) - stream.tell()
+        if count * dtype.itemsize != body or min(shape, default=0) < 0:
+            raise FileFormatError(
+                f"{where}: expected {short(count * dtype.itemsize)} bytes for shape {short(shape)}, found {body}; "
+                "it is cut or damaged"
+            )
+        flat = np.frombuffer(data, dtype, count, stream.tell()) if count else np.zeros(0, dtype)
+        return flat.reshape(shape, order="F" if fortran else "C")
 
 
 def check_vertices(where: str, array: np.ndarray, count: int | None = None) -> np.ndarray:
@@ -206,10 +224,12 @@ def check_vertices(where: str, array: np.ndarray, count: int | None = None) -> n
         raise FileFormatError(f"{where}: expected {count} vertices, found {len(array)}; it belongs to another topology")
     if len(array) == 0:
         raise FileFormatError(f"{where}: expected vertices, found none")
-    finite = np.isfinite(array).all(axis=1)
-    if not finite.all():
-        bad = int(np.count_nonzero(~finite))
+    with np.errstate(invalid="ignore"):
+        near = (np.abs(array) <= FARTHEST).all(axis=1)  # False for NaN too
+    if not near.all():
+        bad = int(np.count_nonzero(~near))
         raise FileFormatError(
-            f"{where}: expected finite positions, found NaN or infinity in {bad} of {len(array)} vertices"
+            f"{where}: expected finite positions within {FARTHEST:g}, found NaN, infinity or more in {bad} of "
+            f"{len(array)} vertices"
         )
     return np.asarray(array, np.float32)

@@ -3,17 +3,19 @@ centimetres."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from engine.errors import FileFormatError
+from engine.errors import FileFormatError, check_array, check_magnitude
 from engine.face import skin
 from engine.face.assemble import Piece, assemble
 from engine.face.eyes import frontal_uv, paint_eye
 from engine.face.transfer import maps_to_own
 from engine.identity import Identity, Provenance, ReflectanceMaps
+from engine.io.archive import reading
+from engine.io.border import border, reads
+from engine.io.files import read_json
 from engine.io.obj import ObjMesh, read_obj
 from engine.mesh import PARTS, Part
 
@@ -24,6 +26,8 @@ EYEBALLS = ((21451, 23021), (23021, 24591))
 """Vertex ranges of the subject's left and right eyeball."""
 METRES_PER_UNIT = 0.01
 MODE_COUNT = 100
+_FARTHEST = 1000.0
+"""Largest coefficient in standard deviations, and offset in centimetres."""
 LICENCE = "MIT (ICT-FaceKit, USC Institute for Creative Technologies)"
 # face | head and neck | mouth socket | eye sockets | gums and tongue | teeth | eyeballs | the rest
 _RANGES: tuple[tuple[int, Part], ...] = (
@@ -46,6 +50,7 @@ def model_folder(folder: Path) -> Path | None:
     return None
 
 
+@reads("an ICT-FaceKit folder")
 def read(
     folder: Path, seed: int | None = None, coefficients: np.ndarray | None = None, *, registered: bool = True
 ) -> Identity:
@@ -80,14 +85,12 @@ def generic_positions_m(folder: Path) -> np.ndarray:
     return read_obj(model / "generic_neutral_mesh.obj").positions.astype(np.float64) * METRES_PER_UNIT
 
 
+@reads("JSON with identity_coefficients")
 def read_coefficients(path: Path) -> np.ndarray:
     """(<= 100,) identity coefficients of a JSON file with `identity_coefficients`; the model's first 100 are used."""
-    try:
-        values = np.array(json.loads(path.read_text(encoding="utf-8"))["identity_coefficients"], np.float64)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileFormatError(f"{path}: expected JSON with identity_coefficients, found {error!r}") from None
-    if values.ndim != 1 or not np.isfinite(values).all():
-        raise FileFormatError(f"{path}: expected a list of finite identity_coefficients, found shape {values.shape}")
+    values = np.array(read_json(path)["identity_coefficients"], np.float64)
+    if values.ndim != 1 or not (np.abs(values) <= _FARTHEST).all():  # NaN too
+        raise FileFormatError(f"{path}: expected a list of identity_coefficients within {_FARTHEST:g}, found others")
     return values[:MODE_COUNT]
 
 
@@ -96,8 +99,8 @@ def identity_modes(folder: Path, count: int = MODE_COUNT) -> np.ndarray:
     model = model_folder(folder) or folder
     for path in (folder / "identity_modes.npz", model.parent / "identity_modes.npz"):
         if path.is_file():
-            with np.load(path, allow_pickle=False) as stored:
-                return stored["deltas"][:count].astype(np.float32)
+            with reading(path) as stored:
+                return _offsets(stored.get("deltas")[:count], path)
     neutral = read_obj(model / "generic_neutral_mesh.obj").positions
     paths = [model / f"identity{number:03d}.obj" for number in range(count)]
     return np.stack([read_obj(path).positions - neutral for path in paths])
@@ -108,12 +111,21 @@ def expression_deltas(folder: Path) -> dict[str, np.ndarray]:
     model = model_folder(folder) or folder
     for path in (folder / "expression_deltas.npz", model.parent / "expression_deltas.npz"):
         if path.is_file():
-            with np.load(path, allow_pickle=False) as stored:
-                return dict(zip(stored["names"].tolist(), stored["deltas"].astype(np.float32), strict=True))
+            with reading(path) as stored, border(path, "names and deltas of shapes"):
+                names = [str(name) for name in stored.get("names").tolist()]
+                return dict(zip(names, _offsets(stored.get("deltas"), path), strict=True))
     neutral = read_obj(model / "generic_neutral_mesh.obj").positions
     skip = ("generic_neutral_mesh", "identity")
     shapes = [path for path in sorted(model.glob("*.obj")) if not path.stem.startswith(skip)]
     return {path.stem: read_obj(path).positions - neutral for path in shapes}
+
+
+def _offsets(stored: np.ndarray, path: Path) -> np.ndarray:
+    """`stored` as (N, 26719, 3) float32 centimetres; FileFormatError where it has another shape or is not finite."""
+    with border(path, "offsets of every vertex"):
+        offsets = check_array("deltas", stored, ("N", VERTEX_COUNT, 3), np.float32)
+        check_magnitude("deltas", offsets, _FARTHEST)
+    return offsets
 
 
 def _identity(mesh: ObjMesh, positions_m: np.ndarray, name: str, seed: int, registered: bool) -> Identity:

@@ -5,20 +5,28 @@ from __future__ import annotations
 import logging
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import OpenImageIO as oiio
 
 from engine.color import bytes_from_unit, srgb_from_linear
 from engine.errors import FileFormatError
+from engine.identity import LARGEST_SIDE
+from engine.io.border import check_file, opened, reads, spend
+from engine.io.complaints import unprinted
 from engine.io.files import read_bytes, replacing, write_bytes
 
 LOG = logging.getLogger(__name__)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_LARGEST_SIDE = 16384
+_MOST_CHANNELS = 1024
+_SPARE_BYTES = 48 * 2**20
+"""What one picture may take that is packed tighter than pictures are: a 4k x 4k map of one colour."""
+_STRIP_TEXELS = 2**20
 _SIGNED = -0.1
 """Values below are no filter's overshoot: floating-point normals, say, that were not brought to 0..1."""
 _EXR_LETTERS = {"normal": "XYZ", "position": "XYZ", "depth": "Z"}
@@ -92,7 +100,7 @@ def write_exr(path: Path, layers: Mapping[str, np.ndarray]) -> None:
         if not (output.open(str(temporary), spec) and output.write_image(pixels) and output.close()):
             with temporary.open("ab", buffering=0) as file:
                 file.write(bytes(2**16))  # a full disk says so itself; OpenEXR only that it failed
-            raise OSError(_first_line(output.geterror()).replace(str(temporary), str(path)))
+            raise OSError(_complaint(output).replace(str(temporary), str(path)))
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:
@@ -115,46 +123,100 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
+@reads("an image")
+def read_radiance(path: Path) -> np.ndarray:
+    """(H, W, 3) float32 linear of a floating-point image as it is, grey repeated, alpha dropped; errors as `read_rgb`,
+    whatever the values are."""
+    with _opened(path, oiio.FLOAT) as (source, spec):
+        image = np.empty((spec.height, spec.width, min(spec.nchannels, 3)), np.float32)
+        for rows, pixels in _strips(path, source, spec, image.shape[2], oiio.FLOAT):
+            image[rows] = pixels
+    return image if image.shape[2] == 3 else np.repeat(image[..., :1], 3, axis=2)
+
+
+@reads("an image")
 def _read(path: Path, srgb: bool = False) -> np.ndarray:
     """(H, W, C) uint8, C 1 to 4; from linear floating point, sRGB-encoded where that is wanted."""
-    data = read_bytes(path)
-    if not data:
+    with _opened(path) as (source, spec):
+        depth = str(spec.format)
+        if depth not in ("uint8", "uint16", "half", "float"):
+            raise FileFormatError(f"{path}: expected 8 or 16 bits or floats, found {depth}; save it as an 8-bit PNG")
+        image = np.empty((spec.height, spec.width, min(spec.nchannels, 4)), np.uint8)
+        exact = depth if depth.startswith("uint") else "float"
+        for rows, pixels in _strips(path, source, spec, image.shape[2], exact):
+            image[rows] = _bytes_of(pixels, srgb, path)
+    if depth == "uint16":
+        LOG.info("%s: 16 bits a channel, rounded to 8", path)
+    elif exact == "float":
+        LOG.info("%s: linear floating point, brought to 8 bits%s", path, " sRGB" if srgb else "")
+    return image
+
+
+def _bytes_of(pixels: np.ndarray, srgb: bool, path: Path) -> np.ndarray:
+    """`pixels` of whatever depth as uint8."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        return np.rint(pixels / np.float32(257)).astype(np.uint8)
+    if not np.isfinite(pixels).all() or pixels.min() < _SIGNED:
+        raise FileFormatError(f"{path}: expected values from 0 to 1, found {pixels.min():g}; save it as a PNG")
+    return bytes_from_unit(srgb_from_linear(np.clip(pixels, 0, 1)) if srgb else pixels)
+
+
+@contextmanager
+def _opened(path: Path, depth: oiio.BASETYPE | None = None) -> Iterator[tuple[oiio.ImageInput, oiio.ImageSpec]]:
+    """The image at `path`, its size and the memory that it takes at `depth` (its own if None) checked, not yet read."""
+    stored = check_file(path)
+    if not stored:
         raise FileFormatError(f"{path}: expected an image, found an empty file")
-    if data.startswith(_PNG):
-        _check_png(data, str(path))
+    with opened(path) as file:
+        is_png = file.read(len(_PNG)) == _PNG
+    if is_png:
+        _check_png(read_bytes(path), str(path))
+    with unprinted() if is_png else nullcontext():
+        yield from _source(path, stored, depth)
+
+
+def _source(path: Path, stored: int, depth: oiio.BASETYPE | None) -> Iterator[tuple[oiio.ImageInput, oiio.ImageSpec]]:
+    """See `_opened`."""
     config = oiio.ImageSpec()
     config.attribute("oiio:UnassociatedAlpha", 1)
     source = oiio.ImageInput.open(str(path), config)
     if source is None:
-        raise FileFormatError(f"{path}: expected an image, found: {_first_line(oiio.geterror())}")
+        raise FileFormatError(f"{path}: expected an image, found: {_complaint(oiio)}")
     try:
         spec = source.spec()
-        depth = str(spec.format)
-        if depth not in ("uint8", "uint16", "half", "float"):
-            raise FileFormatError(f"{path}: expected 8 or 16 bits or floats, found {depth}; save it as an 8-bit PNG")
-        if max(spec.width, spec.height) > _LARGEST_SIDE:
-            raise FileFormatError(
-                f"{path}: expected at most {_LARGEST_SIDE} a side, found {spec.width} x {spec.height}"
-            )
-        exact = depth if depth.startswith("uint") else "float"
-        pixels = source.read_image(0, 0, 0, min(spec.nchannels, 4), exact)
-        if pixels is None:
-            raise FileFormatError(f"{path}: expected a whole image, found: {_first_line(source.geterror())}")
+        width, height, channels = spec.width, spec.height, spec.nchannels
+        _check_size(str(path), width, height)
+        if not 1 <= channels <= _MOST_CHANNELS:
+            raise FileFormatError(f"{path}: expected 1 to {_MOST_CHANNELS} channels, found {channels}")
+        spend(path, width * height * 3 * (4 if depth == oiio.FLOAT else 1), stored, _SPARE_BYTES)
+        yield source, spec
+        if complaint := _complaint(source):  # of a header that is damaged where the pixels do not need it
+            raise FileFormatError(f"{path}: expected a whole image, found: {complaint}")
     finally:
         source.close()
-    if depth == "uint16":
-        LOG.info("%s: 16 bits a channel, rounded to 8", path)
-        pixels = np.rint(pixels / np.float32(257)).astype(np.uint8)
-    elif exact == "float":
-        LOG.info("%s: linear floating point, brought to 8 bits%s", path, " sRGB" if srgb else "")
-        if not np.isfinite(pixels).all() or pixels.min() < _SIGNED:
-            raise FileFormatError(f"{path}: expected values from 0 to 1, found {pixels.min():g}; save it as a PNG")
-        pixels = bytes_from_unit(srgb_from_linear(np.clip(pixels, 0, 1)) if srgb else pixels)
-    return pixels.reshape(spec.height, spec.width, -1)
+
+
+def _strips(
+    path: Path, source: oiio.ImageInput, spec: oiio.ImageSpec, channels: int, depth: Any
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Rows and their (rows, W, channels) pixels at `depth`, top to bottom: conversions need no second whole image."""
+    step = max(_STRIP_TEXELS // spec.width, 1) if not spec.tile_width else spec.height
+    for first in range(0, spec.height, step):
+        end = min(first + step, spec.height)
+        if step == spec.height:
+            pixels = source.read_image(0, 0, 0, channels, depth)
+        else:
+            pixels = source.read_scanlines(0, 0, spec.y + first, spec.y + end, spec.z, 0, channels, depth)
+        if pixels is None:
+            raise FileFormatError(f"{path}: expected a whole image, found: {_complaint(source)}")
+        yield slice(first, end), pixels.reshape(end - first, spec.width, channels)
 
 
 def _check_png(data: bytes, where: str) -> None:
-    """FileFormatError where a PNG is not whole (PNG 1.2, section 3.2); libpng prints its complaints past us."""
+    """FileFormatError where a PNG is not whole or of an absurd size (PNG 1.2, section 3.2); libpng takes no notice of
+    some of it."""
     at = len(_PNG)
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
@@ -163,13 +225,24 @@ def _check_png(data: bytes, where: str) -> None:
             break
         if zlib.crc32(data[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
             raise FileFormatError(f"{where}: expected a whole PNG, found a damaged {name!r} chunk")
-        if name == b"IHDR" and 0 in struct.unpack_from(">II", data, at + 8):
-            raise FileFormatError(f"{where}: expected an image, found one of zero size")
+        if name == b"IHDR" and length >= 8:
+            width, height = struct.unpack_from(">II", data, at + 8)
+            _check_size(where, width, height)
         if name == b"IEND":
             return
         at = end
     raise FileFormatError(f"{where}: expected a whole PNG, found one cut after {len(data)} bytes; copy it again")
 
 
-def _first_line(message: str) -> str:
-    return message.strip().splitlines()[0] if message.strip() else "no reason given"
+def _check_size(where: str, width: int, height: int) -> None:
+    if not 1 <= min(width, height) <= max(width, height) <= LARGEST_SIDE:
+        raise FileFormatError(f"{where}: expected 1 to {LARGEST_SIDE} texels a side, found {width} x {height}")
+
+
+def _complaint(library: Any) -> str:
+    """The first line of what OpenImageIO, or an image of it, has to say; it quotes bytes of the file as they are."""
+    try:
+        message = library.geterror()
+    except UnicodeDecodeError as error:
+        message = error.object.decode("utf-8", "replace")
+    return next((line.strip() for line in message.splitlines() if line.strip()), "")

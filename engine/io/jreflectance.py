@@ -26,10 +26,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.checks import check_count, check_text, short
 from engine.color import linear_from_srgb
 from engine.errors import FileFormatError
 from engine.expression import LOG_FLOOR, Expression, ExpressionSet, ReflectanceChange
-from engine.identity import Identity, Provenance, ReflectanceMaps
+from engine.identity import LARGEST_SIDE, LONGEST_NAME, Identity, Provenance, ReflectanceMaps
+from engine.io.border import border, name_from, reads, unpacking
 from engine.io.files import check_vertices, read_json, read_npy, write_json
 from engine.io.images import read_grey, read_rgb
 from engine.io.map_conventions import PUBLISHED, MapConventions, f0_scale, maps_from_files, with_note
@@ -108,21 +110,31 @@ def check_split(dataset: Path) -> None:
             )
 
 
+@reads("a list of person names")
 def _names(path: Path) -> tuple[str, ...]:
     if not path.exists():
         return ()
     names = read_json(path)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not all(isinstance(name, str) and Path(name).name == name for name in names):
         raise FileFormatError(f'{path}: expected a list of person names such as ["p001", "p002"], found something else')
+    with border(path, "names of persons"):
+        for name in names:
+            check_text("name", name, LONGEST_NAME)
     return tuple(names)
 
 
+@reads("a person folder")
 def read(folder: Path, conventions: MapConventions = PUBLISHED) -> tuple[Identity, ExpressionSet]:
     """Read a person folder: neutral from exp1, every other expN as a change against it, in order of N.
 
     `conventions` for folders of others whose maps mean something else. FileFormatError says what is missing or does not
     fit. Unit by head size where identity.json does not give it, which the log says.
     """
+    with unpacking():
+        return _read_folder(folder, conventions)
+
+
+def _read_folder(folder: Path, conventions: MapConventions) -> tuple[Identity, ExpressionSet]:
     numbers = _numbers(folder)
     if 1 not in numbers:
         found = ", ".join(f"exp{number}" for number in sorted(numbers)) or "no expN folder"
@@ -157,10 +169,12 @@ def _say_unfinished(folder: Path, person: dict[str, Any]) -> None:
 def _numbers(folder: Path) -> set[int]:
     if not folder.is_dir():
         return set()
-    matches = (_FOLDER.fullmatch(child.name) for child in folder.iterdir() if child.is_dir())
-    return {int(match[1]) for match in matches if match}
+    with border(folder, "a folder that can be read"):
+        matches = (_FOLDER.fullmatch(child.name) for child in folder.iterdir() if child.is_dir())
+        return {int(match[1]) for match in matches if match}
 
 
+@reads("what identity.json of a person says")
 def read_person(path: Path) -> dict[str, Any]:
     """identity.json with its types checked, or {} where a folder of others has none; FileFormatError when damaged."""
     if not path.exists():
@@ -178,16 +192,18 @@ def read_person(path: Path) -> dict[str, Any]:
         LOG.info("%s: not of this program, ignored", path)
         return {}
     if person.get("version") != VERSION:
-        raise FileFormatError(f"{path}: expected version {VERSION}, found {person.get('version')}; update the program")
+        raise FileFormatError(
+            f"{path}: expected version {VERSION}, found {short(person.get('version'))}; update the program"
+        )
     for key, kind in kinds.items():
         if not isinstance(person.get(key), kind):
-            raise FileFormatError(f"{path}: expected '{key}' as {kind.__name__}, found {person.get(key)!r}")
+            raise FileFormatError(f"{path}: expected '{key}' as {kind.__name__}, found {short(person.get(key))}")
     for key, kind in (("complete", bool), ("unfinished", dict)):
         if not isinstance(person.get(key, kind()), kind):
-            raise FileFormatError(f"{path}: expected '{key}' as {kind.__name__}, found {person[key]!r}")
+            raise FileFormatError(f"{path}: expected '{key}' as {kind.__name__}, found {short(person[key])}")
     for key, recipe in (*person["expressions"].items(), *person.get("unfinished", {}).items()):
         if not (isinstance(recipe, dict) and _FOLDER.fullmatch(key) and isinstance(recipe.get("name"), str)):
-            raise FileFormatError(f"{path}: expected a name and recipe for '{key}', found {recipe!r}")
+            raise FileFormatError(f"{path}: expected a name and recipe for {short(key)}, found {short(recipe)}")
     return person
 
 
@@ -245,7 +261,7 @@ def _identity(
     if not person:
         LOG.info("%s: no identity.json; specular scale and licence are assumed", folder)
     return Identity(
-        person.get("name", folder.resolve().name),
+        person.get("name") or name_from(folder),
         topology,
         positions_m,
         maps,
@@ -277,7 +293,7 @@ def _provenance(value: Any, path: Path) -> Provenance:
     try:
         return Provenance(str(value["source"]), str(value["licence"]), str(value.get("note", "")))
     except (KeyError, TypeError, AttributeError):
-        raise FileFormatError(f"{path}: expected provenance with source and licence, found {value!r}") from None
+        raise FileFormatError(f"{path}: expected provenance with source and licence, found {short(value)}") from None
 
 
 def _read_maps(folder: Path, conventions: MapConventions) -> ReflectanceMaps:
@@ -303,22 +319,22 @@ def _read_expression(
     known = {"name": entry.name, "prompt": entry.prompt, "facs": dict(entry.facs)} if entry else {"name": folder.name}
     recipe = known | recipes.get(folder.name, {})
     positions, _ = _read_positions(folder, identity.topology.vertex_count, template)
-    maps = _read_maps(folder, conventions)
+    with unpacking():  # what is kept is the change, averaged down
+        maps = _read_maps(folder, conventions)
     if maps.size != identity.maps.size:
         raise FileFormatError(f"{folder}: expected maps of {identity.maps.size} texels as in exp1, found {maps.size}")
-    try:
-        facs = {str(unit): float(strength) for unit, strength in recipe.get("facs", {}).items()}
-        side = min(int(side) for side in recipe.get("change_size") or maps.size)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise FileFormatError(f"{folder.parent / IDENTITY}: {folder.name}: expected numbers, found: {error}") from None
-    return Expression(
-        recipe["name"],
-        positions * np.float32(scale) - identity.positions_m,
-        change_between(identity.maps, maps, min(side, LARGEST_CHANGE)),
-        str(recipe.get("prompt", "")),
-        facs,
-        _provenance(recipe.get("provenance"), folder.parent / IDENTITY),
-    )
+    with border(folder.parent / IDENTITY, f"a recipe for {folder.name}"):
+        size = recipe.get("change_size", list(maps.size))
+        for side in size if isinstance(size, list) and len(size) == 2 else [size]:
+            check_count("change_size", side, 1, LARGEST_SIDE)
+        return Expression(
+            recipe["name"],
+            positions * np.float32(scale) - identity.positions_m,
+            change_between(identity.maps, maps, min(*size, LARGEST_CHANGE)),
+            recipe.get("prompt", ""),
+            recipe.get("facs", {}),
+            _provenance(recipe.get("provenance"), folder.parent / IDENTITY),
+        )
 
 
 def change_between(neutral: ReflectanceMaps, other: ReflectanceMaps, side: int) -> ReflectanceChange:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import FileFormatError
+from engine.io.border import reads
 from engine.io.map_conventions import Finish, MapConventions, Normal
 
 MAPS = ("diffuse", "specular", "roughness", "normal")
@@ -95,6 +96,7 @@ def candidates(images: Iterable[Path]) -> dict[str, list[Path]]:
     return found
 
 
+@reads("a folder of map files")
 def map_files(folder: Path, given: Mapping[str, str]) -> dict[str, Path]:
     """The file of each map: as `given` (a path, one inside `folder`, or `NONE`), else by its name in `folder`.
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import FileFormatError
-from engine.io.files import write_bytes
-from engine.mesh import PARTS, Part
+from engine.io.border import border, reads
+from engine.io.files import check_vertices, read_text, write_bytes
+from engine.mesh import FARTHEST_UV, PARTS, Part
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -37,12 +38,10 @@ class ObjMesh:
         return np.array(parts, np.uint8)[self.face_materials]
 
 
+@reads("an OBJ file")
 def read_obj(path: Path) -> ObjMesh:
     """Read the mesh of `path`; FileFormatError where it is missing, empty or damaged. Normals are not read."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise FileFormatError(f"{path}: expected an OBJ file, found none ({error.strerror}); check the path") from None
+    text = read_text(path)
     grouped = "usemtl" not in text
     positions: list[list[str]] = []
     uvs: list[list[str]] = []
@@ -65,7 +64,7 @@ def read_obj(path: Path) -> ObjMesh:
             current = materials.setdefault(rest.strip(), len(materials))
     if not positions or not corners:
         raise FileFormatError(f"{path}: expected vertices and faces, found {len(positions)} and {len(corners)}")
-    try:
+    with border(path, "an OBJ of numbers"), np.errstate(over="ignore"):
         xyz = np.array(positions, np.float32)
         uv = np.array(uvs, np.float64).reshape(-1, 2)
         indices = [[token.split("/") for token in triangle] for triangle in corners]
@@ -74,12 +73,13 @@ def read_obj(path: Path) -> ObjMesh:
         uv_faces = np.zeros_like(faces)
         if has_uv:
             uv_faces = np.array([[int(token[1]) for token in triangle] for triangle in indices], np.int64)
-    except ValueError as error:
-        raise FileFormatError(f"{path}: expected an OBJ of numbers, found {error}; export it again") from None
     faces = np.where(faces < 0, faces + len(xyz), faces - 1)
     uv_faces = np.where(uv_faces < 0, uv_faces + len(uv), uv_faces - 1) if has_uv else uv_faces
-    if not np.isfinite(xyz).all():
-        raise FileFormatError(f"{path}: expected finite vertices, found NaN or infinite ones; export it again")
+    check_vertices(str(path), xyz)
+    if not (np.abs(uv) <= FARTHEST_UV).all():  # NaN too
+        raise FileFormatError(
+            f"{path}: expected texture coordinates within {FARTHEST_UV:g}, found NaN, infinity or more; export it again"
+        )
     if faces.min() < 0 or faces.max() >= len(xyz) or (has_uv and (uv_faces.min() < 0 or uv_faces.max() >= len(uv))):
         raise FileFormatError(f"{path}: expected face indices up to {len(xyz)}, found some outside; export it again")
     # flipped in double precision: what write_obj wrote comes back as the same float32, so a topology keeps its hash

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.errors import FileFormatError
 from engine.identity import Identity
+from engine.io.border import reads, unpacking
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.project import Project, new_project
 
@@ -25,6 +26,7 @@ _LAYOUT_MESHES = ("mesh_head.obj", "template.obj")
 """What stands for its folder where that has the layout of FFHQ-UV or of a person."""
 
 
+@reads("a head or a project")
 def open_project(path: str, conventions: MapConventions = PUBLISHED, maps: Mapping[str, str] | None = None) -> Project:
     """The project at `path`, which is one of `KINDS`; weights are zero and the head is framed unless it was saved so.
 
@@ -32,7 +34,11 @@ def open_project(path: str, conventions: MapConventions = PUBLISHED, maps: Mappi
     (`engine.io.map_names.map_files`). Only the reader that is needed is imported. FileFormatError says what was looked
     for, or that there are no map files to be read in another way.
     """
-    path, maps = str(path), maps or {}
+    with unpacking():
+        return _open(str(path), conventions, maps or {})
+
+
+def _open(path: str, conventions: MapConventions, maps: Mapping[str, str]) -> Project:
     folder = Path(path).expanduser()
     if folder.name in _LAYOUT_MESHES and _has_map_files(folder.parent):
         path, folder = str(folder.parent), folder.parent

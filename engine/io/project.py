@@ -8,9 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from engine.checks import short
 from engine.errors import FileFormatError
 from engine.identity import Identity, Provenance, ReflectanceMaps
 from engine.io.archive import Archive, get_expressions, put_expressions, reading, writing
+from engine.io.border import border
 from engine.mesh import Topology
 from engine.project import Project
 from engine.scene import Scene
@@ -57,46 +59,43 @@ def save_project(project: Project, path: str | Path) -> None:
 def load_project(path: str | Path) -> Project:
     """The project saved at `path`, equal to what was saved; FileFormatError where it is missing or damaged."""
     where = str(path)
-    with reading(Path(path)) as archive:
+    with reading(Path(path)) as archive, border(where, "a project as saved"):
         content = archive.get_json("project.json")
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise FileFormatError(f"{where}: expected an ExpDiff project, found another kind of file")
         if content.get("version") != VERSION:
             raise FileFormatError(
-                f"{where}: expected version {VERSION}, found {content.get('version')}; update the program to open it"
+                f"{where}: expected version {VERSION}, found {short(content.get('version'))}; update the program to "
+                "open it"
             )
-        try:
-            identity = _identity(archive, content["identity"])
-            if identity.hash != content["identity"]["hash"]:
-                raise FileFormatError(
-                    f"{where}: expected the head that was saved, found it changed; the file is damaged"
-                )
-            expressions = get_expressions(archive, content["expressions"], where)
-            weights = {str(name): _weight(weight) for name, weight in content["weights"].items()}
-            return Project(identity, expressions, weights, plain_to_value(Scene, content["scene"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FileFormatError(f"{where}: expected a project as saved, found: {error!r}") from error
+        scene = plain_to_value(Scene, content["scene"])
+        identity = _identity(archive, content["identity"])
+        if identity.hash != content["identity"]["hash"]:
+            raise FileFormatError(f"{where}: expected the head that was saved, found it changed; the file is damaged")
+        expressions = get_expressions(archive, content["expressions"], where)
+        weights = {name: _weight(weight) for name, weight in content["weights"].items()}
+        return Project(identity, expressions, weights, scene)
 
 
 def _weight(plain: Any) -> Weight:
     """A number, or a list of left and right."""
-    return Sides(*map(float, plain)) if isinstance(plain, list) else float(plain)
+    return Sides(*plain) if isinstance(plain, list) else plain
 
 
 def _identity(archive: Archive, value: dict[str, Any]) -> Identity:
     wanted = {"identity": _IDENTITY, "topology": _TOPOLOGY, "maps": _MAPS}
     arrays = archive.get_all([f"{folder}/{name}" for folder, names in wanted.items() for name in names])
     return Identity(
-        name=str(value["name"]),
+        name=value["name"],
         topology=Topology(
             *(arrays[f"topology/{name}"] for name in _TOPOLOGY),
-            vertex_count=int(value["vertex_count"]),
-            head_vertex_count=int(value["head_vertex_count"]),
+            vertex_count=value["vertex_count"],
+            head_vertex_count=value["head_vertex_count"],
         ),
         maps=ReflectanceMaps(*(arrays[f"maps/{name}"] for name in _MAPS)),
-        known_maps=frozenset(str(name) for name in value["known_maps"]),
+        known_maps=frozenset(value["known_maps"]),
         provenance=Provenance(**value["provenance"]),
-        specular_f0_scale=float(value["specular_f0_scale"]),
+        specular_f0_scale=value["specular_f0_scale"],
         **{name: arrays[f"identity/{name}"] for name in _IDENTITY},
     )
 
@@ -125,5 +124,5 @@ def plain_to_value(kind: type[Value], plain: Any) -> Value:
     if kind is float and type(plain) in (int, float):
         return float(plain)  # pyright: ignore
     if type(plain) is not kind:
-        raise TypeError(f"expected {kind.__name__}, found {plain!r}")
+        raise TypeError(f"expected {kind.__name__}, found {short(plain)}")
     return plain

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.checks import LONGEST_TEXT, printable
 from engine.face import layout
 from engine.face.assemble import Piece, assemble
 from engine.face.eyes import paint_eye
@@ -16,6 +17,7 @@ from engine.face.skin import complete_maps
 from engine.face.teeth import dental_arches
 from engine.identity import Identity, Provenance, ReflectanceMaps
 from engine.image import normal_bytes_from_slope, resize_bilinear
+from engine.io.border import name_from, reads
 from engine.io.images import read_grey, read_rgb
 from engine.io.map_conventions import PUBLISHED, MapConventions, f0_scale, maps_from_files, with_note
 from engine.io.map_names import PACKED, by_names, map_files, map_name
@@ -28,6 +30,7 @@ _SPECULAR_DATA, _ROUGHNESS_DATA = 37, 117
 """Of a head that came without, in a layout of its own: F0 0.028, and what maps painted by the program have as mean."""
 
 
+@reads("a mesh with its maps")
 def read(path: Path, conventions: MapConventions = PUBLISHED, given: Mapping[str, str] | None = None) -> Identity:
     """Read the mesh at `path` into metres, with the maps beside it; FileFormatError says what is missing.
 
@@ -43,14 +46,14 @@ def read(path: Path, conventions: MapConventions = PUBLISHED, given: Mapping[str
     maps = _read_maps(files, conventions, canonical=parts is not None)
     which = ", ".join(f"{kind} {file.name}{_green(file) and ' (green)'}" for kind, file in files.items())
     LOG.info("%s: %s", path, which)
-    note = f"1 unit = {scale * 1000:g} mm by head size; {which}"
+    note = printable(f"1 unit = {scale * 1000:g} mm by head size; {which}")[:LONGEST_TEXT]
     identity = assemble(
-        name=path.stem,
+        name=name_from(path.with_suffix("")),
         pieces=[head] if parts is None else [head, *dental_arches(head)],
         maps=maps,
         eye_srgb=paint_eye(seed=0),
         known_maps=frozenset(files),
-        provenance=with_note(Provenance(path.name, "unknown", note), conventions),
+        provenance=with_note(Provenance(name_from(path), "unknown", note), conventions),
     )
     stated = f0_scale(maps.specular_data, conventions)
     return identity if stated is None else replace(identity, specular_f0_scale=stated)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import moderngl
 import numpy as np
 
 from engine.errors import FileFormatError
+from engine.io.border import reads
 from engine.render.context import drawing_into
 from engine.render.lights import BUILT_IN, built_in_light
 from engine.render.sampling import EnvironmentSampler
@@ -60,28 +62,14 @@ def equirect_radiance(name: str) -> np.ndarray:
         raise FileFormatError(
             f"light '{name}': expected one of {', '.join(BUILT_IN)} or a .hdr or .exr file; choose one of them"
         )
-    return _read_equirect(name)
+    return _read_equirect(Path(name))
 
 
-def _read_equirect(path: str) -> np.ndarray:
-    import OpenImageIO as oiio  # 0.1 s to load, needed for files only
+@reads("a .hdr or .exr image")
+def _read_equirect(path: Path) -> np.ndarray:
+    from engine.io.images import read_radiance  # 0.1 s to load, needed for files only
 
-    if not os.path.isfile(path):
-        raise FileFormatError(f"light '{path}': expected a .hdr or .exr file, found none there; check the path")
-    source = oiio.ImageInput.open(path)
-    if source is None:
-        raise FileFormatError(
-            f"light '{path}': expected a .hdr or .exr image, found {_line(oiio.geterror()) or 'another'}"
-        )
-    spec = source.spec()
-    pixels = source.read_image(0, 0, 0, min(spec.nchannels, 3), oiio.FLOAT) if spec.width * spec.height else None
-    problem = _line(source.geterror()) or "no pixels"
-    source.close()
-    if pixels is None or pixels.size == 0:
-        raise FileFormatError(f"light '{path}': expected a whole image, found {problem}; save it again")
-    image = np.asarray(pixels, np.float32).reshape(spec.height, spec.width, -1)
-    if image.shape[2] < 3:
-        image = np.repeat(image[..., :1], 3, axis=2)
+    image = read_radiance(path)
     least, most = float(image.min()), float(image.max())  # NaN where there is one
     if not np.isfinite((least, most)).all():
         raise FileFormatError(f"light '{path}': expected finite radiance, found NaN or infinity; repair the picture")
@@ -92,11 +80,6 @@ def _read_equirect(path: str) -> np.ndarray:
             f"light '{path}': expected radiance up to {_BRIGHTEST:.0e}, found {most:.3g}; repair the picture"
         )
     return _shrunk(image)
-
-
-def _line(text: str) -> str:
-    """A library's message cut down to its first line."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _shrunk(image: np.ndarray) -> np.ndarray:

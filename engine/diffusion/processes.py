@@ -68,7 +68,7 @@ def launched() -> Processes:
         from accelerate import PartialState
     except ImportError as error:
         raise EngineError(
-            "train: expected accelerate for several processes, found none; pip install 'expdiff-studio[multi]'"
+            "train: expected accelerate for several processes, found none; run: scripts/install '.[multi]'"
         ) from error
     state = PartialState(cpu=not torch.cuda.is_available())
     return Processes(state.process_index, state.num_processes)

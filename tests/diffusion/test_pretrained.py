@@ -198,5 +198,5 @@ def test_nothing_is_fetched_unasked(config):
 def test_without_the_extra_it_says_how_to_get_it(config, part, library, monkeypatch):
     for name in [name for name in sys.modules if name == library or name.startswith(library + ".")]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(EngineError, match=r"pip install 'expdiff-studio\[hf\]'"):
+    with pytest.raises(EngineError, match=r"scripts/install '\.\[hf\]'"):
         part(config)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from engine.sides import Weight
 
 LOG = logging.getLogger(__name__)
+BROKEN_PIPE = 141
+"""Exit code where the reader of a pipe went away: what a shell reports of a program that SIGPIPE ended."""
 
 _LAZY = {
     "dataset": "engine.synth.dataset",
@@ -40,7 +43,21 @@ _LAZY = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run `expdiff` with `argv` (the process's own when None) and return its exit code; argparse exits by itself."""
-    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        try:
+            return _main(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()  # a reader that is gone is noticed here, not when Python ends
+    except BrokenPipeError:  # `expdiff info P | head`: nobody wants the rest
+        _stop_printing()
+        return BROKEN_PIPE
+    except OSError as error:  # what no reader or writer of ours turned into its own error: a full disk under a `> file`
+        print(f"expdiff: error: {error}", file=sys.stderr)
+        _stop_printing()
+        return 1
+
+
+def _main(arguments: list[str]) -> int:
     with _notes_on_stderr():
         try:
             if arguments and arguments[0] in _LAZY:
@@ -53,6 +70,14 @@ def main(argv: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             print("expdiff: stopped", file=sys.stderr)
             return 130
+
+
+def _stop_printing() -> None:
+    """Send what is still to be printed nowhere, so that Python's own flush at the end has no reader to miss."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a stream without a file
+            os.dup2(nowhere, stream.fileno())
 
 
 @contextmanager
@@ -75,17 +100,19 @@ def _notes_on_stderr() -> Iterator[None]:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    return _window(f"builtin:{options.seed}")
+    return _window(f"builtin:{options.seed}", model=options.model)
 
 
 def _view(options: argparse.Namespace) -> int:
-    return _window(options.path, options.maps, dict(options.map))
+    return _window(options.path, options.maps, dict(options.map), options.model)
 
 
-def _window(path: str | None, conventions: str = "", maps: Mapping[str, str] | None = None) -> int:
+def _window(
+    path: str | None, conventions: str = "", maps: Mapping[str, str] | None = None, model: Path | None = None
+) -> int:
     from viewer.app import run
 
-    return run(path, parse_conventions(conventions), maps)
+    return run(path, parse_conventions(conventions), maps, model)
 
 
 def _run_lazy(name: str, arguments: list[str]) -> int:
@@ -135,7 +162,7 @@ def _generate(options: argparse.Namespace) -> int:
     everything = ", ".join(name for name in project.expressions.names if name in NAMES) if options.keep else "all"
     names = parse_names(options.expressions if options.expressions else "" if options.prompt.strip() else everything)
     if options.complete_maps:
-        project = _completed(project, options.device)
+        project = _completed(project, options)
     out = Path(options.out)
     request = _request(options, project, names, options.prompt)
     if options.keep:
@@ -157,12 +184,12 @@ def _generate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _completed(project: Project, device: str) -> Project:
+def _completed(project: Project, options: argparse.Namespace) -> Project:
     """`project` with the maps that its head came without as the model reads them from the texture."""
     from engine.diffusion.complete import complete_identity
     from engine.expression import ExpressionSet
 
-    identity = complete_identity(project.identity, device=device)
+    identity = complete_identity(project.identity, model=options.model, device=options.device)
     if identity is project.identity:
         return project
     LOG.info("%s", identity.provenance.note)
@@ -430,9 +457,8 @@ def _with_expressions(project: Project, names: tuple[str, ...], options: argpars
 def _request(options: argparse.Namespace, project: Project, names: tuple[str, ...], prompt: str) -> GenerateRequest:
     from engine.diffusion.request import GenerateRequest
 
-    return GenerateRequest(
-        project.identity, names, prompt, steps=options.steps, seed=options.seed, device=options.device
-    )
+    how = {name: getattr(options, name) for name in ("steps", "seed", "device", "model")}
+    return GenerateRequest(project.identity, names, prompt, **how)
 
 
 def _made(request: GenerateRequest, *, fresh: bool) -> ExpressionSet:

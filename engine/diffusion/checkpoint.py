@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from engine.diffusion.autoencoder import Autoencoder, Reader
@@ -27,14 +26,11 @@ from engine.diffusion.person import Person
 from engine.diffusion.pivot import Pivot
 from engine.diffusion.tile_model import TileModel, TileParts
 from engine.diffusion.unified import Unified
+from engine.diffusion.weights_folder import MANIFEST, SHIPPED, STAGES, file_digest
 from engine.errors import FileFormatError, WeightsError
+from engine.io.files import write_bytes
 
-SHIPPED = Path(__file__).parent / "weights"
-"""The weights that come with the program."""
 SHARD_BYTES = 15 * 2**20
-MANIFEST = "weights.json"
-STAGES = ("autoencoder", "denoiser", "refine")
-"""What a training folder may hold, later ones over earlier ones; the last is not needed."""
 PARTS = ("unified", "reader", "autoencoder", "pivot", "person", "denoiser")
 """Names of the networks in a checkpoint, in the order of `ChangeModel`."""
 FORMAT = "expdiff-4"
@@ -52,12 +48,9 @@ _HALF_BUFFERS = (
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file under a temporary name, then move it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    """Write a safetensors file whole or not at all, with the mode of any new file (`save_file` makes private ones)."""
     ready = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-    save_file(ready, part, {"format": FORMAT, **metadata})
-    os.replace(part, path)
+    write_bytes(path, save(ready, {"format": FORMAT, **metadata}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -114,13 +107,18 @@ def load_model(folder: Path | None = None, device: torch.device | str = "cpu") -
     return ChangeModel(config, *parts, model_id, device)
 
 
-def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
-    manifest = folder / MANIFEST
+def _digests(manifest: Path) -> tuple[str, dict[str, str]]:
+    """A manifest's text and the digests in it, by name of the file; WeightsError where it is damaged."""
     try:
         text = manifest.read_text(encoding="utf-8")
-        files: dict[str, str] = dict(json.loads(text)["sha256"])
+        return text, dict(json.loads(text)["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{manifest}: expected a list of files and digests, found: {error}") from error
+
+
+def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
+    manifest = folder / MANIFEST
+    text, files = _digests(manifest)
     if not files:
         raise WeightsError(f"{manifest}: expected at least one file, found none; restore the weights")
     tensors: dict[str, Tensor] = {}
@@ -164,15 +162,6 @@ def _training_files(folder: Path) -> list[Path]:
     return paths if made_from_these else paths[:-1]
 
 
-def file_digest(path: Path) -> str:
-    """Hex SHA-256 of a file; WeightsError where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise WeightsError(f"{path}: expected a weights file, found: {error}; restore the file") from error
-
-
 def write_release(training: Path, folder: Path) -> Path:
     """Turn a training folder into a release in `folder`; returns the manifest's path. Old shards are removed last."""
     tensors, config, _ = _read_training(training)
@@ -182,22 +171,27 @@ def write_release(training: Path, folder: Path) -> Path:
         _HALF_BUFFERS
     )
     small = {name: tensor if name in full else tensor.half() for name, tensor in tensors.items()}
+    manifest = folder / MANIFEST
+    before = _listed(manifest)
     digests: dict[str, str] = {}
     history = {path.stem: _counts(path) for path in _training_files(training)}
     for number, shard in enumerate(_shards(small), start=1):
         path = folder / f"weights-{number}.safetensors"
         save_tensors(path, shard, {"config": config.to_json()})
         digests[path.name] = file_digest(path)
-    manifest = folder / MANIFEST
-    part = manifest.with_name(MANIFEST + ".part")
-    part.write_text(
-        json.dumps({"name": config.name, "training": history, "sha256": digests}, indent=1) + "\n", encoding="utf-8"
-    )
-    os.replace(part, manifest)
-    for old in folder.glob("weights-*.safetensors"):
-        if old.name not in digests:
-            old.unlink()
+    text = json.dumps({"name": config.name, "training": history, "sha256": digests}, indent=1) + "\n"
+    write_bytes(manifest, text.encode())
+    for name in before.difference(digests):
+        (folder / name).unlink(missing_ok=True)
     return manifest
+
+
+def _listed(manifest: Path) -> set[str]:
+    """Names of the shards that a release has, none where there is no release; other files are none of ours."""
+    if not manifest.exists():
+        return set()
+    listed = {Path(name).name for name in _digests(manifest)[1]}
+    return {name for name in listed if name.endswith(".safetensors")}
 
 
 def _counts(path: Path) -> dict[str, float]:

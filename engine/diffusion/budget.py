@@ -46,7 +46,8 @@ class Budget:
             raise TrainingError(
                 f"train {self.stage}: expected {least} pairs to fit on within the {self.seconds / 60:.2g} minutes that "
                 f"are left for this stage, found {made} after {used / 60:.2g}, so about {foreseen / 60:.2g} would be "
-                f"needed; nothing was trained; give more --minutes or lower `fit` of [{self.stage}] in the configuration"
+                f"needed; nothing was trained; give more --minutes or lower `fit` of [{self.stage}] in the "
+                "configuration"
             )
         return True
 

@@ -29,8 +29,7 @@ config, here = read_config(Path("smoke")), launched()
 
 
 class Uneven(WaveSource):
-    """Pairs that take the second process longer, and are none of the first's there: only what is shared can agree."""
-
+    # pairs take the second process longer and are others there: only what is shared can agree
     def batch(self, count, rng):
         time.sleep(0.4 * here.index)
         batch = super().batch(count, rng)

@@ -268,18 +268,18 @@ def test_time_that_is_over_before_the_first_step_is_an_error_and_nothing_is_save
     for source, minutes, wanted in ((Slow(), 0.005, "32 pairs to fit on"), (SOURCE, 1e-7, "pairs to fit on")):
         config = replace(CONFIG, autoencoder=replace(CONFIG.autoencoder, fit=32))
         stage = make_stage("autoencoder", config, source, device, tmp_path)
-        with pytest.raises(TrainingError, match=f"{wanted}.*nothing was trained.*--minutes"):
+        with pytest.raises(TrainingError, match=rf"{wanted}.*nothing was trained.*--minutes"):
             train(stage, config, Plan(minutes=minutes), tmp_path)
     stage = make_stage("autoencoder", CONFIG, SOURCE, device, tmp_path)
     stage.prepare = lambda budget, count: time.sleep(1.3) or 32
-    with pytest.raises(TrainingError, match="at least one step.*pool of 32 pairs.*nothing is saved"):
+    with pytest.raises(TrainingError, match=r"at least one step.*pool of 32 pairs.*nothing is saved"):
         train(stage, CONFIG, Plan(minutes=0.02), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_fits_stop_where_the_time_is_over(finished):
     stage = make_stage("denoiser", CONFIG, SOURCE, torch.device("cpu"), finished)
-    with pytest.raises(TrainingError, match="expected time left for training.*nothing was trained"):
+    with pytest.raises(TrainingError, match=r"expected time left for training.*nothing was trained"):
         stage.prepare(Ending("denoiser"), None)
 
 
@@ -300,14 +300,18 @@ def test_what_takes_long_is_told(finished, caplog):
 
 
 def test_stages_that_begin_late_end_in_time(tmp_path, capsys):
-    started = time.monotonic()
-    plans = {name: Plan(minutes=0.05) for name in STAGES[:2]}
-    train_stages(plans, CONFIG, SOURCE, use_device("cpu", 1), tmp_path, started=started - 1.5)
-    lines = [json.loads((tmp_path / f"{name}.jsonl").read_text().splitlines()[-1]) for name in STAGES[:2]]
-    assert lines[0]["minutes"] < 0.05
+    assert Plan(minutes=3.0, images=8).later(60.0) == Plan(minutes=2.0, images=8)
+    assert Plan(minutes=3.0).later(1e9).minutes == 0
+    assert Plan().later(60.0) == Plan()
+    began = time.monotonic() - 57.0
+    train_stages({STAGES[0]: Plan(minutes=1.0)}, CONFIG, SOURCE, use_device("cpu", 1), tmp_path, started=began)
+    assert time.monotonic() - began < 90  # a minute, and what the last step and saving take
+    last = json.loads((tmp_path / f"{STAGES[0]}.jsonl").read_text().splitlines()[-1])
     told = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
-    assert [line.split(":")[0] for line in told] == list(STAGES[:2])
-    assert all(" steps on " in line and " pairs in " in line for line in told)
+    assert told == [
+        f"autoencoder: {last['step']} steps on {last['images']} samples from a pool of {last['pool']} pairs in "
+        f"{last['minutes']:.1f} minutes, loss {last['loss']:.4g}"
+    ]
 
 
 def test_checkpoints_have_the_usual_mode(finished, released):

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 from engine import expression_cache
-from engine.cli import _weights, main
+from engine.cli import main
+from engine.cli.heads import list_person
+from engine.cli.weights import parse_weights
 from engine.diffusion.request import GenerateRequest
 from engine.errors import VocabularyError
 from engine.export import export_jreflectance
@@ -138,7 +140,7 @@ def test_render_moves_the_head_and_compares(saved: str, tmp_path: Path, capsys: 
     ],
 )
 def test_weights_are_names_sides_and_numbers(text: str, weights: dict[str, Weight]) -> None:
-    assert _weights(text, ("Sly Smile", "mine:L")) == weights
+    assert parse_weights(text, ("Sly Smile", "mine:L")) == weights
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ def test_weights_are_names_sides_and_numbers(text: str, weights: dict[str, Weigh
 )
 def test_other_weights_are_refused(text: str) -> None:
     with pytest.raises(VocabularyError):
-        _weights(text, ())
+        parse_weights(text, ())
 
 
 def test_an_expression_on_one_side_in_pictures_and_exports(saved: str, tmp_path: Path) -> None:
@@ -516,12 +518,10 @@ def test_from_the_built_in_head_to_a_relit_exported_expression(tmp_path: Path, c
 
 
 def test_lists_of_the_data_set(person: Path) -> None:
-    from engine.cli import _list_person
-
-    _list_person(person, "train")
-    _list_person(person, "test")
+    list_person(person, "train")
+    list_person(person, "test")
     assert jreflectance.read_split(person.parent) == ((), ("p001",))
-    _list_person(person, None)
+    list_person(person, None)
     assert jreflectance.read_split(person.parent) == ((), ("p001",))
 
 

@@ -555,3 +555,29 @@ def test_maps_of_others_are_read_as_told(
     capsys.readouterr()
     assert "specular=intensity|mean|f0|unreal" in fails(capsys, "info", str(person), "--maps", "specular=red")
     assert "folder with map files" in fails(capsys, "info", "builtin", "--maps", "normal=directx")
+
+
+@pytest.mark.parametrize("arguments", [["info", "{saved}"], ["--help"], ["train", "--help"]], ids=" ".join)
+def test_a_reader_that_goes_away_ends_it_quietly(saved: str, arguments: list[str]) -> None:
+    """`expdiff ... | head`: the pipe is closed before anything is printed."""
+    run = [sys.executable, "-m", "engine.cli", *(each.format(saved=saved) for each in arguments)]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            run, cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": ""}, stdout=writer, stderr=subprocess.PIPE, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_one_line(saved: str) -> None:
+    with open("/dev/full", "w") as full:
+        run = [sys.executable, "-m", "engine.cli", "info", saved]
+        done = subprocess.run(run, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("expdiff: error: ")
+    assert done.stderr.count("\n") == 1

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check install format clean
+.PHONY: run test check install lock format clean
 
 run: .venv/installed ## open the window on the built-in person
 	$(BIN)/expdiff demo
@@ -21,11 +21,14 @@ check: .venv/tested ## format, lint, types, import contracts
 
 install: .venv/installed
 
+lock: ## exact versions of what pyproject.toml declares; UPGRADE=1 for the newest of all
+	PYTHON=$(PYTHON) scripts/lock
+
 format: .venv/tested
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-.venv/installed: pyproject.toml scripts/install
+.venv/installed: pyproject.toml requirements.lock scripts/install
 	PYTHON=$(PYTHON) scripts/install .
 	touch $@
 

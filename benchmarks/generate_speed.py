@@ -1,6 +1,6 @@
 """Generation time and memory here, and of a network of Stable Diffusion 1.5's size: same machine, threads and device.
 
-    python -m benchmarks.generate_speed [PATH] [--device auto] [--weights FOLDER] [--rounds 3] [--no-peer]
+    python -m benchmarks.generate_speed [PATH] [--device auto] [--model FOLDER] [--rounds 3] [--no-peer]
 
 PATH is any neutral head the program opens (default: builtin). Each side runs in a fresh process, one after the other,
 so that loading is cold and peak memory its own. Prints one table in Markdown. Times are medians of the rounds after
@@ -86,11 +86,11 @@ class Peer:
         return Row(steps, None, one, len(ALL) * one)
 
 
-def measure_program(path: str, device: str, weights: Path | None, rounds: int) -> Program:
+def measure_program(path: str, device: str, model: Path | None, rounds: int) -> Program:
     """Time generation of this program; everything that `generate` raises."""
     identity = open_project(path).identity
-    make = partial(_timed, identity, device, weights)
-    load_s, neutral_s, source = _cold(identity, device, weights)
+    make = partial(_timed, identity, device, model)
+    load_s, neutral_s, source = _cold(identity, device, model)
     rows = []
     for steps in STEPS:
         make(ONE, steps)  # warm-up
@@ -98,7 +98,7 @@ def measure_program(path: str, device: str, weights: Path | None, rounds: int) -
         previews = [preview for preview, _ in times if preview is not None]
         preview = statistics.median(previews) if previews else None
         one_s, all_s = statistics.median(done for _, done in times), make(ALL, steps)[1]
-        rows.append(Row(steps, preview, one_s, all_s, _maps_s(identity, device, weights, steps, rounds)))
+        rows.append(Row(steps, preview, one_s, all_s, _maps_s(identity, device, model, steps, rounds)))
     import torch
 
     from engine.diffusion.train import use_device
@@ -110,10 +110,10 @@ def measure_program(path: str, device: str, weights: Path | None, rounds: int) -
     )
 
 
-def _cold(identity: Identity, device: str, weights: Path | None) -> tuple[float, float, str]:
+def _cold(identity: Identity, device: str, model: Path | None) -> tuple[float, float, str]:
     """Seconds to load the model and to read the neutral in this fresh process, and the model's name."""
     marks, source = [], ""
-    for step in generate(GenerateRequest(identity, ONE, steps=1, device=device), weights=weights):
+    for step in generate(GenerateRequest(identity, ONE, steps=1, device=device, model=model)):
         marks.append(time.perf_counter())
         if step.result is not None:
             source = step.result.expressions[0].provenance.source
@@ -121,36 +121,36 @@ def _cold(identity: Identity, device: str, weights: Path | None) -> tuple[float,
 
 
 def _timed(
-    identity: Identity, device: str, weights: Path | None, names: tuple[str, ...], steps: int
+    identity: Identity, device: str, model: Path | None, names: tuple[str, ...], steps: int
 ) -> tuple[float | None, float]:
     """Seconds to the first preview (None where none comes) and to the result."""
     start = time.perf_counter()
     preview = None
-    for step in generate(GenerateRequest(identity, names, steps=steps, device=device), weights=weights):
+    for step in generate(GenerateRequest(identity, names, steps=steps, device=device, model=model)):
         if preview is None and step.preview is not None:
             preview = time.perf_counter() - start
     return preview, time.perf_counter() - start
 
 
-def _maps_s(identity: Identity, device: str, weights: Path | None, steps: int, rounds: int) -> float:
+def _maps_s(identity: Identity, device: str, model: Path | None, steps: int, rounds: int) -> float:
     """Seconds for the maps of all expressions on the device, the neutral read before: what a network alone is."""
     import torch
 
     from engine.diffusion.evaluation.entrants import pure_strengths
     from engine.diffusion.generate import model_for, read_neutral
 
-    model = model_for(weights, device)
-    neutral, noise = read_neutral(model, identity), model.noise("speed")
-    cuda = model.device.type == "cuda"
+    loaded = model_for(model, device)
+    neutral, noise = read_neutral(loaded, identity), loaded.noise("speed")
+    cuda = loaded.device.type == "cuda"
     rows, at_once = list(range(1, len(NAMES))), len(ALL) if cuda else 2
-    strengths = pure_strengths(rows, model.device)
+    strengths = pure_strengths(rows, loaded.device)
     prompts = [EXPRESSIONS[row].prompt for row in rows]
 
     def make() -> None:
         for at in range(0, len(rows), at_once):
             part = slice(at, at + at_once)
-            *_, (latent, _) = model.sample(neutral, strengths[part], prompts[part], noise, steps)
-            model.decode(latent, neutral)
+            *_, (latent, _) = loaded.sample(neutral, strengths[part], prompts[part], noise, steps)
+            loaded.decode(latent, neutral)
 
     with torch.inference_mode():
         return _median(make, torch.cuda.synchronize if cuda else _nothing, rounds)
@@ -243,7 +243,7 @@ def main() -> int:
     )
     parser.add_argument("path", nargs="?", default="builtin", metavar="PATH")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--weights", type=Path, default=None, metavar="FOLDER", help="default: the program's own")
+    parser.add_argument("--model", type=Path, default=None, metavar="FOLDER", help="default: the program's own")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-peer", action="store_true")
     options = parser.parse_args()
@@ -252,7 +252,7 @@ def main() -> int:
     try:
         with fresh() as process:
             program = process.submit(
-                measure_program, options.path, options.device, options.weights, options.rounds
+                measure_program, options.path, options.device, options.model, options.rounds
             ).result()
     except EngineError as error:
         print(f"generate_speed: error: {error}", file=sys.stderr)

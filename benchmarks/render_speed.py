@@ -304,7 +304,7 @@ def judged(job: Job, entrants: Sequence[Entrant]) -> tuple[dict[str, Difference]
         name = f"Mitsuba {mitsuba().__version__}"
         importlib.import_module("flip_evaluator")
     except ImportError as error:
-        return {}, f"not measured: {error}; pip install '.[truth]'"
+        return {}, f"not measured: {error}; scripts/install '.[truth]'"
     scene = job.project.scene
     light = Light(lights_of(scene, ()), equirect_radiance(scene.environment.name))
     truth = trace(job.project, job.size, light, TRUTH_SAMPLES, bounces=BOUNCES)

@@ -3,8 +3,8 @@
     DRJIT_LIBLLVM_PATH=... python -m benchmarks.render_truth [HEAD] [--size 384] [--pictures FOLDER]
 
 Prints one table in Markdown, a line for each comparison with its figure and its threshold, and ends with exit code 1
-where one does not hold. HEAD is anything the program opens (default builtin:7). Needs `pip install
-".[truth]"` and a libLLVM of 15 or newer: see README.md here.
+where one does not hold. HEAD is anything the program opens (default builtin:7). Needs `scripts/install '.[truth]'`
+and a libLLVM of 15 or newer: see README.md here.
 
 PSNR, bias and FLIP are those of `benchmarks.difference`, over the pixels that count.
 """
@@ -25,7 +25,7 @@ import numpy as np
 from scipy.ndimage import binary_erosion
 
 from benchmarks.difference import compare
-from benchmarks.peers.path_tracer import Faults, Light, trace, version
+from benchmarks.peers.path_tracer import Faults, Light, mitsuba, trace, version
 from engine.color import bytes_from_unit, srgb_from_linear
 from engine.errors import EngineError
 from engine.export import save_screenshot
@@ -290,9 +290,12 @@ def main() -> int:
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="keep the pictures that are compared here")
     options = parser.parse_args()
     try:
+        mitsuba()
         head = open_project(options.head)
     except EngineError as error:
         parser.exit(2, f"{error}\n")
+    except ImportError as error:
+        parser.exit(2, f"render_truth: expected Mitsuba 3, found: {error}; run scripts/install '.[truth]'\n")
     context = standalone_context()
     renderer = Renderer(context)
     print(

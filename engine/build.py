@@ -1,9 +1,9 @@
 """Builds the files that `engine.face` ships, from the third-party heads in a data folder.
 
-    python -m engine.build --data DIR      DIR holds ict-facekit/ and ffhq-uv/
+    python -m engine.build --data DIR [--out FOLDER]      DIR holds ict-facekit/ and ffhq-uv/
 
-Writes engine/face/canonical.npz (valid mask, mean head), engine/face/registered/*.npz (ICT-FaceKit's place in the
-canonical square) and engine/face/head_model.npz (the built-in people), and prints the registration's residual.
+Writes canonical.npz (valid mask, mean head), registered/*.npz (ICT-FaceKit's place in the canonical square) and
+head_model.npz (the built-in people) into FOLDER, engine/face by default, and prints the registration's residual.
 Reproducible: fixed seeds, no wall clock. The registration takes about two minutes on two cores.
 """
 
@@ -51,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=FACE, help="folder to write (default: the one that ships)")
     parser.add_argument("--registration", type=Path, help="keep the registration here; taken if present")
     args = parser.parse_args(argv)
     folder = args.data
@@ -59,10 +60,11 @@ def main(argv: list[str] | None = None) -> int:
     target = trimesh.Trimesh(generic.positions, skin_faces, process=False)
     sides = _sides(ict.expression_deltas(folder / "ict-facekit"))
     template = _registered_template(folder / "ffhq-uv" / "teaser_1" / "mesh_head.obj", target, args.registration)
-    _write_ict(template, generic.positions, sides, folder)
+    args.out.mkdir(parents=True, exist_ok=True)
+    _write_ict(template, generic.positions, sides, folder, args.out / REGISTERED.name)
     modes = ict.identity_modes(folder / "ict-facekit")
-    _write_canonical(template, target, sides)
-    _write_head_model(template, target, sides, modes)
+    _write_canonical(template, target, sides, args.out)
+    _write_head_model(template, target, sides, modes, args.out)
     return 0
 
 
@@ -159,7 +161,7 @@ def _locate(template: Template, uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return points, inside
 
 
-def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, folder: Path) -> None:
+def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, folder: Path, out: Path) -> None:
     """ICT's place in the canonical square: nearest point of the registered template, kept on its side of the mouth."""
     surface = trimesh.Trimesh(template.positions_cm, template.faces, process=False)
     side = slit_side(template.uvs[template.faces].mean(axis=1))
@@ -177,19 +179,19 @@ def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, 
         f"ICT face vertices to the registered surface: mean {face.mean():.2f} mm, 95th percentile "
         f"{np.percentile(face, 95):.2f} mm; all skin: {distance.mean():.2f}, {np.percentile(distance, 95):.2f}"
     )
-    REGISTERED.mkdir(exist_ok=True)
+    out.mkdir(exist_ok=True)
     topology = ict.read(folder / "ict-facekit", registered=False).topology
     vertices = np.arange(ict.SKIN_VERTICES, dtype=np.uint16)
     np.savez_compressed(
-        REGISTERED / f"{skin_key(topology)}.npz", vertices=vertices, opened_uv=layout.open_uv(uv).astype(np.float32)
+        out / f"{skin_key(topology)}.npz", vertices=vertices, opened_uv=layout.open_uv(uv).astype(np.float32)
     )
 
 
-def _write_canonical(template: Template, target: trimesh.Trimesh, sides: np.ndarray) -> None:
+def _write_canonical(template: Template, target: trimesh.Trimesh, sides: np.ndarray, out: Path) -> None:
     operator, valid = geometry_operator(template, target, sides)
     mean = (operator @ np.asarray(target.vertices)).reshape(GEOMETRY_SIZE, GEOMETRY_SIZE, 3) * 10
     index, _ = rasterize(template.uvs[template.faces], 512)
-    path = FACE / "canonical.npz"
+    path = out / "canonical.npz"
     np.savez_compressed(
         path,
         valid_bits=np.packbits(index.ravel() >= 0),
@@ -214,7 +216,9 @@ def geometry_operator(template: Template, target: trimesh.Trimesh, sides: np.nda
     return operator[fill_nearest(source, valid).ravel()], valid
 
 
-def _write_head_model(template: Template, target: trimesh.Trimesh, sides: np.ndarray, modes: np.ndarray) -> None:
+def _write_head_model(
+    template: Template, target: trimesh.Trimesh, sides: np.ndarray, modes: np.ndarray, out: Path
+) -> None:
     """Linear model of head shape (Blanz and Vetter 1999) on the built-in mesh, fitted to heads sampled from ICT-
     FaceKit."""
     index, _ = rasterize(template.uvs[template.faces], 512)
@@ -230,7 +234,7 @@ def _write_head_model(template: Template, target: trimesh.Trimesh, sides: np.nda
     scaled = components[:COMPONENTS] * deviation[:, None]
     step = np.abs(scaled).max(axis=1) / 127
     kept = (deviation**2).sum() / ((singular**2).sum() / (SAMPLES - 1))
-    path = FACE / "head_model.npz"
+    path = out / "head_model.npz"
     np.savez_compressed(
         path,
         mean_mm=mean.astype(np.float32).reshape(-1, 3),

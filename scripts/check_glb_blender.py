@@ -11,7 +11,10 @@ import struct
 import sys
 from pathlib import Path
 
-import bpy
+try:
+    import bpy
+except ImportError as error:
+    sys.exit(f"check_glb_blender: expected Blender as a Python module, found: {error}; pip install bpy")
 
 
 def check(path: Path) -> bool:

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 from engine import expression_cache
-from engine.cli import _weights, main
+from engine.cli import main
+from engine.cli.heads import list_person
+from engine.cli.weights import parse_weights
 from engine.diffusion.request import GenerateRequest
 from engine.errors import VocabularyError
 from engine.export import export_jreflectance
@@ -138,7 +140,7 @@ def test_render_moves_the_head_and_compares(saved: str, tmp_path: Path, capsys: 
     ],
 )
 def test_weights_are_names_sides_and_numbers(text: str, weights: dict[str, Weight]) -> None:
-    assert _weights(text, ("Sly Smile", "mine:L")) == weights
+    assert parse_weights(text, ("Sly Smile", "mine:L")) == weights
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ def test_weights_are_names_sides_and_numbers(text: str, weights: dict[str, Weigh
 )
 def test_other_weights_are_refused(text: str) -> None:
     with pytest.raises(VocabularyError):
-        _weights(text, ())
+        parse_weights(text, ())
 
 
 def test_an_expression_on_one_side_in_pictures_and_exports(saved: str, tmp_path: Path) -> None:
@@ -520,12 +522,10 @@ def test_from_the_built_in_head_to_a_relit_exported_expression(tmp_path: Path, c
 
 
 def test_lists_of_the_data_set(person: Path) -> None:
-    from engine.cli import _list_person
-
-    _list_person(person, "train")
-    _list_person(person, "test")
+    list_person(person, "train")
+    list_person(person, "test")
     assert jreflectance.read_split(person.parent) == ((), ("p001",))
-    _list_person(person, None)
+    list_person(person, None)
     assert jreflectance.read_split(person.parent) == ((), ("p001",))
 
 
@@ -559,3 +559,29 @@ def test_maps_of_others_are_read_as_told(
     capsys.readouterr()
     assert "specular=intensity|mean|f0|unreal" in fails(capsys, "info", str(person), "--maps", "specular=red")
     assert "folder with map files" in fails(capsys, "info", "builtin", "--maps", "normal=directx")
+
+
+@pytest.mark.parametrize("arguments", [["info", "{saved}"], ["--help"], ["train", "--help"]], ids=" ".join)
+def test_a_reader_that_goes_away_ends_it_quietly(saved: str, arguments: list[str]) -> None:
+    """`expdiff ... | head`: the pipe is closed before anything is printed."""
+    run = [sys.executable, "-m", "engine.cli", *(each.format(saved=saved) for each in arguments)]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            run, cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": ""}, stdout=writer, stderr=subprocess.PIPE, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_one_line(saved: str) -> None:
+    with open("/dev/full", "w") as full:
+        run = [sys.executable, "-m", "engine.cli", "info", saved]
+        done = subprocess.run(run, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("expdiff: error: ")
+    assert done.stderr.count("\n") == 1

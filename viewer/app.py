@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QSettings, Qt
 from PySide6.QtWidgets import QApplication
 
+from engine.diffusion.request import GenerateRequest
+from engine.diffusion.weights_folder import weights_digest
 from engine.expression_cache import generate_cached, recall
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.open import open_project
+from engine.jobs import Step
 from engine.project import Project
 from viewer import style
 from viewer.display import check_display, check_opengl
@@ -20,21 +25,30 @@ from viewer.viewport import set_default_format
 from viewer.window import APPLICATION, MainWindow
 
 DEFAULT = "builtin"
+_Work = Callable[[GenerateRequest], Iterator[Step]]
 
 
-def run(path: str | None = None, conventions: MapConventions = PUBLISHED, maps: Mapping[str, str] | None = None) -> int:
+def run(
+    path: str | None = None,
+    conventions: MapConventions = PUBLISHED,
+    maps: Mapping[str, str] | None = None,
+    model: Path | None = None,
+) -> int:
     """Open the window on `path` (the built-in head without one) and stay until it is closed; the exit code.
 
-    All three are what `engine.io.open.open_project` takes; its EngineErrors pass through, and GraphicsError where there
-    is no display or no OpenGL on it, before any window is seen.
+    The first three are what `engine.io.open.open_project` takes, `model` is a folder of weights (the program's own
+    without it). EngineErrors of both pass through, and GraphicsError where there is no display or no OpenGL on it,
+    before any window is seen.
     """
     log = start_log()
     try:
         check_display()
         project = open_project(path or DEFAULT, conventions, maps)
+        if model is not None:
+            weights_digest(model)
         application = make_application()
         check_opengl()
-        return _show(application, make_window(project, QSettings("ExpDiff", "Studio"), path))
+        return _show(application, make_window(project, QSettings("ExpDiff", "Studio"), path, model))
     finally:
         stop_log(log)
 
@@ -66,9 +80,20 @@ def make_application() -> QApplication:
     return application
 
 
-def make_window(project: Project, settings: QSettings, path: str | None = None) -> MainWindow:
-    """The main window with the real model behind its Generate button, and the disk before the model."""
-    window = MainWindow(project, settings, generate_cached, path, finder=recall)
+def make_window(
+    project: Project, settings: QSettings, path: str | None = None, model: Path | None = None
+) -> MainWindow:
+    """The main window with the real model, or that in the folder `model`, behind Generate, and the disk before it."""
+    window = MainWindow(project, settings, _of(model, generate_cached), path, finder=_of(model, recall))
     if path is not None:
         window.remember(path)
     return window
+
+
+def _of(model: Path | None, work: _Work) -> _Work:
+    """`work` on the window's requests, with the weights that lie in `model` when it begins."""
+
+    def asked(request: GenerateRequest) -> Iterator[Step]:
+        yield from work(replace(request, model=model, model_digest=""))
+
+    return work if model is None else asked

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from torch import nn
 
-from engine.diffusion.checkpoint import MANIFEST
 from engine.diffusion.inference import ExpressionModel
 from engine.diffusion.stages import PairSource
+from engine.diffusion.weights_folder import MANIFEST
 from engine.io.files import read_json
 
 _CARD = """# Model card: {model_id}
@@ -51,8 +51,8 @@ distance in mm between variations, beside that between two draws of what cannot 
 
 **Limits.** The reflectance rules of the training data are plausible, not measured: wrinkles of a real person are not
 known to the model. How far someone goes with an expression cannot be read off a neutral face, so much of the error in
-mm stays. Trained on faces without beard, glasses, make-up or scars; not shown to be equally good for all skin tones and
-ages. Not for identifying anyone, nor for judging what a person feels.
+mm stays. Trained on faces with stubble, brows and make-up that are painted, without beards, glasses or scars; not shown
+to be equally good for all skin tones and ages. Not for identifying anyone, nor for judging what a person feels.
 
 **Licence.** Apache-2.0, as the program; ICT-FaceKit's MIT notice is in `THIRD_PARTY.md`.
 """

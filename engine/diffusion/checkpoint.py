@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from engine.checks import check_text, short
@@ -30,16 +28,12 @@ from engine.diffusion.person import Person
 from engine.diffusion.pivot import Pivot
 from engine.diffusion.tile_model import TileModel, TileParts
 from engine.diffusion.unified import Unified
-from engine.errors import FileFormatError, WeightsError
-from engine.io.border import border, check_file, opened
-from engine.io.files import LARGEST_JSON, json_from_bytes, read_bytes
+from engine.diffusion.weights_folder import MANIFEST, SHIPPED, STAGES, file_digest, weights_border
+from engine.errors import WeightsError
+from engine.io.border import border, check_file
+from engine.io.files import LARGEST_JSON, json_from_bytes, read_bytes, write_bytes
 
-SHIPPED = Path(__file__).parent / "weights"
-"""The weights that come with the program."""
 SHARD_BYTES = 15 * 2**20
-MANIFEST = "weights.json"
-STAGES = ("autoencoder", "denoiser", "refine")
-"""What a training folder may hold, later ones over earlier ones; the last is not needed."""
 PARTS = ("unified", "reader", "autoencoder", "pivot", "person", "denoiser")
 """Names of the networks in a checkpoint, in the order of `ChangeModel`."""
 FORMAT = "expdiff-4"
@@ -57,12 +51,9 @@ _HALF_BUFFERS = (
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file under a temporary name, then move it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    """Write a safetensors file whole or not at all, with the mode of any new file (`save_file` makes private ones)."""
     ready = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-    save_file(ready, part, {"format": FORMAT, **metadata})
-    os.replace(part, path)
+    write_bytes(path, save(ready, {"format": FORMAT, **metadata}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -81,16 +72,6 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _check_file(path: Path) -> None:
     with weights_border(path, "a weights file"):
         check_file(path)
-
-
-@contextmanager
-def weights_border(path: Path, expected: str) -> Iterator[None]:
-    """As `border`, for files of a model: what other readers say of them is a WeightsError too."""
-    try:
-        with border(path, expected, WeightsError):
-            yield
-    except FileFormatError as error:
-        raise WeightsError(f"{error}; restore the file") from error
 
 
 def config_of(metadata: Mapping[str, str], path: Path) -> Config:
@@ -157,13 +138,19 @@ def _check_sizes(tensors: Mapping[str, Tensor], config: Config, folder: Path) ->
         raise WeightsError(f"{folder}: expected {asked} numbers for its configuration, found {there}; restore it")
 
 
-def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
-    manifest = folder / MANIFEST
+def _digests(manifest: Path) -> tuple[bytes, dict[str, str]]:
+    """A manifest's content and the digests in it, by name of the file; WeightsError where it is damaged."""
     with weights_border(manifest, "a list of files and digests"):
         data = read_bytes(manifest, LARGEST_JSON)
         files: dict[str, str] = dict(json_from_bytes(data, str(manifest))["sha256"])
         for wanted in files.values():
             check_text("digest", wanted)
+    return data, files
+
+
+def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
+    manifest = folder / MANIFEST
+    data, files = _digests(manifest)
     if not files:
         raise WeightsError(f"{manifest}: expected at least one file, found none; restore the weights")
     tensors: dict[str, Tensor] = {}
@@ -207,12 +194,6 @@ def _training_files(folder: Path) -> list[Path]:
     return paths if made_from_these else paths[:-1]
 
 
-def file_digest(path: Path) -> str:
-    """Hex SHA-256 of a file; WeightsError where it cannot be read."""
-    with weights_border(path, "a weights file"), opened(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def write_release(training: Path, folder: Path) -> Path:
     """Turn a training folder into a release in `folder`; returns the manifest's path. Old shards are removed last."""
     tensors, config, _ = _read_training(training)
@@ -222,22 +203,27 @@ def write_release(training: Path, folder: Path) -> Path:
         _HALF_BUFFERS
     )
     small = {name: tensor if name in full else tensor.half() for name, tensor in tensors.items()}
+    manifest = folder / MANIFEST
+    before = _listed(manifest)
     digests: dict[str, str] = {}
     history = {path.stem: _counts(path) for path in _training_files(training)}
     for number, shard in enumerate(_shards(small), start=1):
         path = folder / f"weights-{number}.safetensors"
         save_tensors(path, shard, {"config": config.to_json()})
         digests[path.name] = file_digest(path)
-    manifest = folder / MANIFEST
-    part = manifest.with_name(MANIFEST + ".part")
-    part.write_text(
-        json.dumps({"name": config.name, "training": history, "sha256": digests}, indent=1) + "\n", encoding="utf-8"
-    )
-    os.replace(part, manifest)
-    for old in folder.glob("weights-*.safetensors"):
-        if old.name not in digests:
-            old.unlink()
+    text = json.dumps({"name": config.name, "training": history, "sha256": digests}, indent=1) + "\n"
+    write_bytes(manifest, text.encode())
+    for name in before.difference(digests):
+        (folder / name).unlink(missing_ok=True)
     return manifest
+
+
+def _listed(manifest: Path) -> set[str]:
+    """Names of the shards that a release has, none where there is no release; other files are none of ours."""
+    if not manifest.exists():
+        return set()
+    listed = {Path(name).name for name in _digests(manifest)[1]}
+    return {name for name in listed if name.endswith(".safetensors")}
 
 
 def _counts(path: Path) -> dict[str, float]:

@@ -21,16 +21,18 @@ from engine.image import resize_bilinear
 COMPLETED = ("specular", "roughness", "normal")
 
 
-def complete_identity(identity: Identity, *, weights: Path | None = None, device: str = "auto") -> Identity:
+def complete_identity(identity: Identity, *, model: Path | None = None, device: str = "auto") -> Identity:
     """`identity` with the maps it came without as the model reads them from its texture; itself where none is missing.
+
+    `model` is a folder of weights, the program's own by default.
 
     WeightsError for weights that are missing, damaged or foreign, TopologyError where the head has no correspondence.
     """
     missing = [name for name in COMPLETED if name not in identity.known_maps]
     if not missing:
         return identity
-    model = model_for(weights, device)
-    found = read_neutral(model, identity).maps[0].permute(1, 2, 0).cpu().numpy()
+    loaded = model_for(model, device)
+    found = read_neutral(loaded, identity).maps[0].permute(1, 2, 0).cpu().numpy()
     own = maps_to_own(identity.topology, found)
     maps, size = identity.maps, identity.maps.size
     answers = {
@@ -45,7 +47,7 @@ def complete_identity(identity: Identity, *, weights: Path | None = None, device
         detail = before.reshape(*size, -1).astype(np.float32) / unit
         merged = _with_detail(coarse, detail)
         changed[field] = bytes_from_unit(merged).reshape(before.shape) if unit != 1.0 else merged.astype(before.dtype)
-    note = f"{', '.join(missing)} read from the texture by {model.model_id}"
+    note = f"{', '.join(missing)} read from the texture by {loaded.model_id}"
     source = identity.provenance
     provenance = Provenance(source.source, source.licence, "; ".join(filter(None, (source.note, note))))
     return replace(identity, maps=replace(maps, **changed), provenance=provenance)

@@ -1,7 +1,7 @@
 """`expdiff evaluate`: models against simple answers, on people they never saw, and on real heads apart.
 
     expdiff evaluate --data ICT_FACEKIT --card MODEL_CARD.md
-    expdiff evaluate --data ICT_FACEKIT --weights ours=RUN@1,4,8 --weights direct=OTHER@1 --json all.json --heads HEAD
+    expdiff evaluate --data ICT_FACEKIT --model ours=RUN@1,4,8 --model direct=OTHER@1 --json all.json --heads HEAD
 
 `engine.diffusion.evaluation` does the work; `docs/model.md` says what each measure is.
 """
@@ -15,17 +15,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.diffusion.card import model_card
-from engine.diffusion.checkpoint import SHIPPED, load_model
+from engine.diffusion.checkpoint import load_model
 from engine.diffusion.config import Config
-from engine.diffusion.evaluation.entrants import Entrant, parse_weights
+from engine.diffusion.evaluation.entrants import Entrant, parse_model
 from engine.diffusion.evaluation.real_heads import heads_table, measure_heads
 from engine.diffusion.evaluation.rendered import flip
 from engine.diffusion.evaluation.report import report
 from engine.diffusion.evaluation.run import Evaluation, Plan, evaluate
+from engine.diffusion.recipe import pair_source
 from engine.diffusion.train import use_device
+from engine.diffusion.weights_folder import SHIPPED
 from engine.errors import WeightsError
 from engine.io.open import open_project
-from engine.synth.generator import Generator
 from engine.vocabulary import NAMES, NEUTRAL, parse_names
 
 PICTURES = ("Brows Up", "Jaw Open", "Face Compression", "Lip Corner Puller")
@@ -36,15 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `expdiff evaluate`."""
     parser.add_argument("--data", type=Path, required=True, help="folder the data generator reads its heads from")
     parser.add_argument(
-        "--weights",
+        "--model",
         action="append",
-        metavar="NAME=FOLDER[@STEPS]",
+        metavar="[NAME=]FOLDER[@STEPS]",
         help="a model and its numbers of steps, such as ours=RUN@1,4,8; may repeat, the first gives the floor and the "
         "card; the program's own weights without it",
     )
-    parser.add_argument("--people", type=int, default=Plan.people, help="test people measured (default %(default)s)")
+    usual = Plan()  # a class with slots has no defaults as attributes
+    parser.add_argument("--people", type=int, default=usual.people, help="test people measured (default %(default)s)")
     parser.add_argument(
-        "--fit-people", type=int, default=Plan.fit_people, help="training people of the baselines (default %(default)s)"
+        "--fit-people",
+        type=int,
+        default=usual.fit_people,
+        help="training people of the baselines (default %(default)s)",
     )
     parser.add_argument("--expressions", default="all", metavar="NAMES", help="all, or names with commas")
     parser.add_argument(
@@ -59,12 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Carry out `expdiff evaluate`; prints the tables, returns the exit code."""
     device = use_device(args.device)
-    named = [parse_weights(text) for text in args.weights or [f"ours={SHIPPED}"]]
+    named = [parse_model(text) for text in args.model or [f"ours={SHIPPED}"]]
     models = [load_model(Path(folder), device) for _, folder, _ in named]
     _same_people([model.config for model in models])
     entrants = [Entrant(name, model, steps) for (name, _, steps), model in zip(named, models, strict=True)]
-    config, everyone = models[0].config, args.people + args.fit_people  # every one of them is seen in every expression
-    source = Generator(args.data, config.identities, config.seed, device, everyone)
+    everyone = args.people + args.fit_people  # every one of them is seen in every expression
+    source = pair_source(models[0].config, args.data, device, everyone)
     heads = [open_project(path).identity for path in args.heads]
     started = time.monotonic()
     done = evaluate(entrants, source, _plan(args))
@@ -95,12 +100,14 @@ def _plan(args: argparse.Namespace) -> Plan:
 
 
 def _same_people(configs: Sequence[Config]) -> None:
-    """WeightsError where a model may have been trained on another's test people."""
-    splits = {(config.identities, config.seed) for config in configs}
+    """WeightsError where a model may have been trained on another's test people, or on maps of another size."""
+    splits = {
+        (config.identities, config.seed, config.sizes.geometry_size, config.sizes.texture_size) for config in configs
+    }
     if len(splits) > 1:
         raise WeightsError(
-            "evaluate: expected models trained on the same people (identities and seed of their configurations), found "
-            f"{sorted(splits)}; measure them apart"
+            "evaluate: expected models trained on the same people and sizes of maps (identities, seed, geometry_size, "
+            f"texture_size of their configurations), found {sorted(splits)}; measure them apart"
         )
 
 

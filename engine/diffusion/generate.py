@@ -51,18 +51,18 @@ class _Order:
         return not any(any(sides) for name, sides in self.strengths.items() if name != NEUTRAL)
 
 
-def generate(request: GenerateRequest, *, weights: Path | None = None) -> Iterator[Step]:
+def generate(request: GenerateRequest) -> Iterator[Step]:
     """Make the expressions asked for; yields Steps, the last one with the result.
 
-    `weights` is a folder of weights, the program's own by default. VocabularyError for an unknown name or prompt,
-    WeightsError for weights that are missing, damaged or foreign, EngineError for a device that is not there. The
-    same request on the same machine gives the same bytes; all expressions of one identity start from the same noise.
+    VocabularyError for an unknown name or prompt, WeightsError for weights that are missing, damaged or foreign,
+    EngineError for a device that is not there. The same request on the same machine gives the same bytes; all
+    expressions of one identity start from the same noise.
     """
     orders = _orders(request)
     batches = [orders[at : at + BATCH] for at in range(0, len(orders), BATCH)]
     total = 2 + sum(request.steps + 1 for _ in batches)
     yield Step(0, total, "loading the model")
-    model = model_for(weights, request.device)
+    model = model_for(request.model, request.device, request.model_digest)
     yield Step(1, total, "reading the neutral face")
     neutral, noise = read_neutral(model, request.identity), model.noise(f"{request.seed} {request.identity.hash}")
     done, made = 2, []
@@ -90,17 +90,21 @@ def _orders(request: GenerateRequest) -> list[_Order]:
 
 
 @lru_cache(maxsize=2)
-def _loaded(folder: Path | None, device: str) -> ExpressionModel:
+def _loaded(folder: Path | None, device: str, digest: str) -> ExpressionModel:
+    """`digest` is there for the cache: other weights in the same folder are loaded anew."""
     from engine.diffusion.checkpoint import load_model
 
     return load_model(folder, device)
 
 
-def model_for(folder: Path | None, device: str) -> ExpressionModel:
-    """The model in `folder` (the program's own for None) on `device`, kept; WeightsError where it fits no head."""
+def model_for(folder: Path | None, device: str, digest: str = "") -> ExpressionModel:
+    """The model in `folder` (the program's own for None) on `device`, kept; WeightsError where it fits no head.
+
+    `digest` of the folder's content (`weights_digest`), where it may have changed since it was last asked for.
+    """
     from engine.diffusion.train import use_device
 
-    model = _loaded(folder, str(use_device(device)))
+    model = _loaded(folder, str(use_device(device)), digest)
     sizes = model.config.sizes
     if (sizes.geometry_size, sizes.texture_size) != (GEOMETRY_SIZE, TEXTURE_SIZE):
         raise WeightsError(

@@ -112,7 +112,7 @@ def _libraries() -> Iterator[None]:
         yield
     except ImportError as error:
         raise EngineError(
-            f"pretrained parts: expected the extra 'hf', found: {error}; run: pip install 'expdiff-studio[hf]'"
+            f"pretrained parts: expected the extra 'hf', found: {error}; run: scripts/install '.[hf]'"
         ) from error
 
 

@@ -1,8 +1,9 @@
 """Training on several processes through accelerate: `torchrun --nproc_per_node N -m engine.cli train ...`
 or `accelerate launch`.
 
-Every process builds the same pool from the same seed and draws its own batches; gradients are averaged, so weights stay
-the same everywhere. Alone, this costs nothing and accelerate is not needed.
+Every process builds the same pool from the same seed, all of them as far as there is time (`budget`), takes over what
+the main one fitted on it, and draws its own batches; gradients are averaged, so weights stay the same everywhere.
+Alone, this costs nothing and accelerate is not needed.
 """
 
 from __future__ import annotations
@@ -40,6 +41,20 @@ class Processes:
         """The mean of `value` over the processes, so that all of them decide alike."""
         return value if self.count == 1 else float(self._mean(torch.tensor(value, dtype=torch.float64)))
 
+    def any(self, flag: bool) -> bool:
+        """Is `flag` set on at least one process? All of them get this answer."""
+        return flag if self.count == 1 else self.agree(float(flag)) > 0
+
+    def broadcast(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Overwrite `tensors` with the main process's; all of them call this with tensors of the same shapes."""
+        if self.count > 1:
+            from accelerate.utils import broadcast
+
+            for tensor in tensors:
+                received = broadcast(tensor.clone(memory_format=torch.contiguous_format))
+                assert isinstance(received, torch.Tensor)
+                tensor.copy_(received)
+
     def leave(self) -> None:
         """Wait for the others and close the connections: a process that ends with them open may abort."""
         if self.count > 1:
@@ -68,7 +83,7 @@ def launched() -> Processes:
         from accelerate import PartialState
     except ImportError as error:
         raise EngineError(
-            "train: expected accelerate for several processes, found none; pip install 'expdiff-studio[multi]'"
+            "train: expected accelerate for several processes, found none; run: scripts/install '.[multi]'"
         ) from error
     state = PartialState(cpu=not torch.cuda.is_available())
     return Processes(state.process_index, state.num_processes)

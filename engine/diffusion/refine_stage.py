@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.diffusion.autoencoder import reconstruction_loss
+from engine.diffusion.budget import Budget
 from engine.diffusion.config import Config
 from engine.diffusion.inference import condition_of, person_of
 from engine.diffusion.shading import render_loss, surface_frame
@@ -48,14 +49,16 @@ class RefineStage:
         self.weights = channel_weights(self.pivot, self.unified, self.autoencoder, self.denoiser.splits)
 
     @torch.no_grad()
-    def prepare(self, deadline: float, count: int | None) -> int:
+    def prepare(self, budget: Budget, count: int | None) -> int:
         """See `Stage`. Pairs are of other draws than those of the stages before."""
-        self.pool = pool = PairPool(self.source, self.config.seed + 2, self.settings, deadline, count, self.device)
+        self.pool = pool = PairPool(self.source, self.config.seed + 2, self.settings, budget, count, self.device)
+        budget.check("textures of the pool")
         pool.read(self.unified, maps=False)
         kept: list[tuple[Tensor, ...]] = []
         at_once = FILL_BATCH[self.device.type]
         people = (pool.position_m, pool.texture, pool.guides)
         for position, texture, lines in zip(*(part.split(at_once) for part in people), strict=True):
+            budget.check(f"the people of {len(pool)} pairs")
             position, texture = position.to(self.device), texture.to(self.device).float()
             condition = condition_of(self.unified, self.reader.features(texture), position, texture)
             person = person_of(self.person, self.autoencoder, position, condition, lines.to(self.device).float())
@@ -63,6 +66,7 @@ class RefineStage:
         self.condition, self.people, self.turn = (torch.cat(column) for column in zip(*kept, strict=True))
         clean: list[Tensor] = []
         for part in torch.arange(len(pool)).split(at_once):
+            budget.check(f"latents of {len(pool)} pairs")
             change = self.unified.scale_change(pool.change[part].to(self.device))
             features = self.reader.features(pool.texture[pool.person[part]].to(self.device).float())
             offset = pool.offset_m[part].to(self.device).float()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.checks import check_text
+from engine.diffusion.weights_folder import weights_digest
 from engine.errors import EngineError, VocabularyError
 from engine.expression import ExpressionSet
 from engine.identity import LONGEST_NAME, Identity
@@ -36,6 +38,10 @@ class GenerateRequest:
     """Above 1 follows the prompt harder than the training data did, at twice the time."""
     device: str = "auto"
     """auto, cpu or cuda."""
+    model: Path | None = None
+    """Folder of the weights to use, a release or a training's; the program's own without it."""
+    model_digest: str = ""
+    """`weights_digest` of that folder when it was asked for, so that other weights at the same place are told apart."""
     lock: str = ""
     """One of `LOCKS`: that part stays as it is in `made`, the other is made to go with it; empty makes both."""
     made: ExpressionSet | None = None
@@ -51,6 +57,8 @@ class GenerateRequest:
             raise EngineError(f"generate: expected steps of 1 to {MOST_STEPS}, found {self.steps}")
         if not 0.0 <= self.guidance <= 10.0 or not math.isfinite(self.guidance):
             raise EngineError(f"generate: expected guidance of 0 to 10, found {self.guidance}")
+        if self.model is not None and not self.model_digest:
+            object.__setattr__(self, "model_digest", weights_digest(self.model))
         if self.lock:
             self._check_lock()
 

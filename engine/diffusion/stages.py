@@ -7,7 +7,6 @@ resumed run rebuilds the same.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -18,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.autoencoder import Autoencoder, Reader, broad, reconstruction_loss
+from engine.diffusion.budget import Budget
 from engine.diffusion.config import Config, ModelConfig, StageConfig
 from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.inference import condition_of
@@ -104,8 +104,11 @@ class Stage(Protocol):
     settings: StageConfig
     module: nn.Module
 
-    def prepare(self, deadline: float, count: int | None) -> int:
-        """Fill the pool until `deadline` (time.monotonic) or to just `count` pairs; fit statistics unless resumed."""
+    def prepare(self, budget: Budget, count: int | None) -> int:
+        """Fill the pool within `budget`, or to just `count` pairs, and fit statistics unless resumed; its length.
+
+        TrainingError where the time of `budget` is over before.
+        """
         ...
 
     def loss(self, rng: torch.Generator) -> Tensor:
@@ -114,15 +117,18 @@ class Stage(Protocol):
 
 
 def fill(
-    source: PairSource, seed: int, wanted: int, deadline: float, least: int, device: torch.device
+    source: PairSource, seed: int, settings: StageConfig, budget: Budget, count: int | None, device: torch.device
 ) -> Iterator[Batch]:
-    """Batches until `wanted` pairs are made, or past `deadline` once `least` are; the same for the same seed."""
+    """Batches until the pool's pairs, or `count`, are made, or its time is over; the same for the same seed."""
     rng = torch.Generator().manual_seed(seed)
+    wanted = settings.pool if count is None else count
+    least = min(settings.fit, wanted) if count is None else count
     made = 0
-    while made < wanted and (made < least or time.monotonic() < deadline):
-        count = min(FILL_BATCH[device.type], wanted - made)
-        yield source.batch(count, rng)
-        made += count
+    while made < wanted and budget.wants_pairs(made, least):
+        part = min(FILL_BATCH[device.type], wanted - made)
+        yield source.batch(part, rng)
+        made += part
+        budget.tell(f"{made} of {wanted} pairs")
 
 
 class PairPool:
@@ -134,17 +140,17 @@ class PairPool:
         source: PairSource,
         seed: int,
         settings: StageConfig,
-        deadline: float,
+        budget: Budget,
         count: int | None,
         device: torch.device,
     ) -> None:
-        wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
+        wanted = settings.pool if count is None else count
         rows: dict[int, int] = {}
         people: list[tuple[Tensor, ...]] = []
         pairs: list[tuple[Tensor, ...]] = []
         self.change = torch.empty(0)
         made = 0
-        for batch in fill(source, seed, wanted, deadline, least, device):
+        for batch in fill(source, seed, settings, budget, count, device):
             if not made:  # one block from the start: joining gigabytes at the end would need them twice
                 self.change = batch.change.new_empty(wanted, *batch.change.shape[1:], dtype=torch.float16)
             self.change[made : made + len(batch.change)] = batch.change
@@ -198,21 +204,25 @@ class AutoencoderStage:
         )
         self.pool: PairPool | None = None
 
-    def prepare(self, deadline: float, count: int | None) -> int:
+    def prepare(self, budget: Budget, count: int | None) -> int:
         """See `Stage`."""
-        self.pool = pool = PairPool(self.source, self.config.seed, self.settings, deadline, count, self.device)
+        self.pool = pool = PairPool(self.source, self.config.seed, self.settings, budget, count, self.device)
         if count is None:
+            budget.check(f"statistics of {len(pool)} pairs")
             fit, seen = self.settings.fit, slice(0, PEOPLE_SEEN)
             people = (pool.position_m[seen], pool.texture_srgb[seen], pool.neutral[seen])
             self.unified.fit(*(part.to(self.device) for part in (*people, pool.offset_m[:fit], pool.change[:fit])))
             block = self.config.model.texture_block
             diffuse, smoothed = [], []
             for part in pool.change[:fit].split(8):
+                budget.check("the skeleton of changes")
                 scaled = self.unified.scale_change(part.to(self.device))
                 diffuse.append(scaled[:, :3].clone())
                 smoothed.append(broad(scaled, block).half())
             self.autoencoder.fit_templates(torch.cat(diffuse))
             self.autoencoder.skeleton.fit(torch.cat(smoothed))
+            budget.share(self.unified, self.autoencoder)
+        budget.check("textures of the pool")
         pool.read(self.unified)
         return len(pool)
 
@@ -281,21 +291,20 @@ class DenoiserStage:
         self.condition = self.people = self.position = self.turn = self.numbers = self.weights = torch.empty(0)
 
     @torch.no_grad()
-    def prepare(self, deadline: float, count: int | None) -> int:
+    def prepare(self, budget: Budget, count: int | None) -> int:
         """See `Stage`. Pairs are of other draws than the autoencoder's."""
-        settings = self.settings
-        wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
         rows: dict[int, int] = {}
         people: list[tuple[Tensor, ...]] = []
         pairs: list[tuple[Tensor, ...]] = []
         sums = PivotFit(self.pivot, self.unified)
-        for batch in fill(self.source, self.config.seed + 1, wanted, deadline, least, self.device):
+        for batch in fill(self.source, self.config.seed + 1, self.settings, budget, count, self.device):
             batch = batch.to(self.device)
             features, condition, matches = self._read(batch)
             turn = self.pivot.turn(self.unified, batch.neutral_position_m)
             if count is None and not pairs:
                 still = self.autoencoder.encode(torch.zeros_like(batch.change), features)
                 self.pivot.still.copy_(still.mean(0))
+                budget.share(self.pivot)
             change = self.autoencoder.encode(self.unified.scale_change(batch.change), features)
             for index, number in enumerate(batch.identity.tolist()):
                 if number not in rows:
@@ -319,15 +328,18 @@ class DenoiserStage:
         self.clean, self.strengths, self.who = (torch.cat(column) for column in zip(*pairs, strict=True))
         energies = torch.cat([energies_in(part.float()) for part in self.condition.split(256)])
         if count is None:
+            budget.check(f"the pivot of {len(self.clean)} pairs")
             sums.solve()
             self.person.fit_components(self.position, energies, matches)
-            reach = self._measured_reach()
-            factors = torch.cat([reach, self._measured_answer(reach)], 1)
+            budget.share(self.pivot, self.person)
+            reach = self._measured_reach(budget)
+            factors = torch.cat([reach, self._measured_answer(reach, budget)], 1)
             self.person.fit(self.position, energies, matches, factors.log())
+            budget.share(self.person)
         self.people = self.person(self.position, energies, matches)
         if count is None:
-            self._fit_lean()
-        self._centre(fitted=count is None)
+            self._fit_lean(budget)
+        self._centre(budget, fitted=count is None)
         return len(self.clean)
 
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -343,11 +355,12 @@ class DenoiserStage:
         matches = self.autoencoder.matches(guides(texture), self.person.regions)
         return features[where], condition[where], matches[where]
 
-    def _measured_reach(self) -> Tensor:
+    def _measured_reach(self, budget: Budget) -> Tensor:
         """(P, 32) how far each person of the pool goes with each expression, over the pivot."""
         rng = torch.Generator().manual_seed(self.config.seed + 3)
         reach = torch.ones(len(self.numbers), EXPRESSION_COUNT, device=self.device)
         for part in torch.arange(len(self.numbers)).split(FILL_BATCH[self.device.type]):
+            budget.check(f"how far {len(self.numbers)} people go")
             for rows in (torch.randperm(EXPRESSION_COUNT - 1, generator=rng) + 1).chunk(REACH_MOVES):
                 strengths = torch.zeros(len(part), 2, EXPRESSION_COUNT)
                 strengths[:, :, rows] = 1.0
@@ -357,32 +370,36 @@ class DenoiserStage:
                 reach[here[:, None], there] = found
         return reach
 
-    def _measured_answer(self, reach: Tensor) -> Tensor:
+    def _measured_answer(self, reach: Tensor, budget: Budget) -> Tensor:
         """(P, C) how strongly each person's skin answers in each latent channel, over the pivot at that `reach`."""
         count, still = self.config.model.change_channels, self.pivot.still
         fit = AnswerFit(len(reach), count, self.device)
         for part in torch.arange(len(self.clean), device=self.device).split(64):
+            budget.check(f"how the skin of {len(self.numbers)} people answers")
             who = self.who[part]
             strengths = self.strengths[part] * reach[who][:, None]
             expected = self.pivot.expected(self.unified, strengths, self.turn[who].float())[:, -count:]
             fit.add(who, self.clean[part, -count:].float() - still, expected - still)
         return fit.solve()
 
-    def _fit_lean(self) -> None:
+    def _fit_lean(self, budget: Budget) -> None:
         """Fit how the skin's answer leans with the people of the pool, over the pivot at their factors."""
         fit, count = LeanFit(self.pivot), self.config.model.change_channels
         self.pivot.lean.zero_()
         for part in torch.arange(len(self.clean), device=self.device).split(64):
+            budget.check(f"how the skin of {len(self.numbers)} people leans")
             who = self.who[part]
             reached = self.strengths[part] * self.people[who][:, None, :EXPRESSION_COUNT].exp()
             rest = self.clean[part].float() - self._expected(self.strengths[part], who)
             fit.add(reached, self.people[who], rest[:, -count:])
         fit.solve()
+        budget.share(self.pivot)
 
-    def _centre(self, fitted: bool) -> None:
+    def _centre(self, budget: Budget, fitted: bool) -> None:
         """Latents -> what is personal in them, in units of its deviation; that is taken from them where `fitted`."""
         chunks = range(0, len(self.clean), 64)
         parts = [slice(at, at + 64) for at in chunks]
+        budget.check(f"what is personal in {len(self.clean)} pairs")
         expected = [self._expected(self.strengths[part], self.who[part]) for part in parts]
         if fitted:
             rest = sum(
@@ -391,6 +408,7 @@ class DenoiserStage:
             )
             area = self.config.model.grid**2 * len(self.clean)
             self.pivot.deviation.copy_((torch.as_tensor(rest) / area).sqrt().clamp(min=1e-3)[:, None, None])
+            budget.share(self.pivot)
         columns = [
             (
                 self.pivot.normalise(self.clean[part].float(), mean).half(),

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.diffusion.budget import Budget
 from engine.diffusion.config import Config
 from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import training_times
@@ -48,14 +49,14 @@ class TileAutoencoderStage:
         self.positions = self.maps = self.textures = torch.empty(0)
 
     @torch.no_grad()
-    def prepare(self, deadline: float, count: int | None) -> int:
+    def prepare(self, budget: Budget, count: int | None) -> int:
         """See `Stage`."""
         settings = self.settings
-        wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
+        wanted = settings.pool if count is None else count
         kept: list[tuple[Tensor, ...]] = []
         columns: list[tuple[Tensor, Tensor]] = []
         made = 0
-        for batch in fill(self.source, self.seed, wanted, deadline, least, self.device):
+        for batch in fill(self.source, self.seed, settings, budget, count, self.device):
             if count is None and sum(len(part) for part, *_ in kept) < settings.fit:
                 kept.append(_moves(batch))
             if not made:  # one block from the start: joining gigabytes at the end would need them twice
@@ -66,9 +67,12 @@ class TileAutoencoderStage:
         self.maps = self.maps[:made]
         self.positions, self.textures = (torch.cat(column) for column in zip(*columns, strict=True))
         if count is None:
+            budget.check(f"statistics of {len(self.maps)} pairs")
             self.space.fit(*(torch.cat(column) for column in zip(*kept, strict=True)))
+            budget.share(self.space)
             chosen = torch.arange(min(settings.fit, len(self.maps)))
             self.autoencoder.skeleton.fit(torch.cat([self._images(part, part).half() for part in chosen.split(16)]))
+            budget.share(self.autoencoder)
         return len(self.maps)
 
     def _images(self, chosen: Tensor, kinds: Tensor) -> Tensor:
@@ -118,15 +122,15 @@ class TileDenoiserStage:
         self.clean = self.neutral = self.strengths = torch.empty(0)
 
     @torch.no_grad()
-    def prepare(self, deadline: float, count: int | None) -> int:
+    def prepare(self, budget: Budget, count: int | None) -> int:
         """See `Stage`. Pairs are of other draws than the autoencoder's."""
         settings, statistics = self.settings, self.parts.statistics
-        wanted, least = (settings.pool, settings.fit) if count is None else (count, count)
-        batches = fill(self.source, self.seed + 1, wanted, deadline, least, self.device)
+        batches = fill(self.source, self.seed + 1, settings, budget, count, self.device)
         waiting: list[Batch] = []
         if count is None and self.first is None:  # nobody has fitted the space yet
             waiting = _first(batches, settings.fit)
             self.parts.space.fit(*(torch.cat(column) for column in zip(*map(_moves, waiting), strict=True)))
+            budget.share(self.parts.space)
         columns: list[tuple[Tensor, ...]] = []
         small: list[Tensor] = []
         for batch in chain(waiting, batches):
@@ -137,7 +141,9 @@ class TileDenoiserStage:
         clean, neutral, self.strengths = (torch.cat(column) for column in zip(*columns, strict=True))
         if count is None:
             seen = torch.cat(small)
+            budget.check(f"statistics of {len(clean)} pairs")
             statistics.fit(clean[: len(seen)].float(), seen.float())
+            budget.share(statistics)
         self.clean, self.neutral = (
             torch.cat([statistics.normalised(part.float()).half() for part in rows.split(64)])
             for rows in (clean, neutral)

@@ -18,7 +18,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -28,22 +28,21 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from engine.diffusion.budget import Budget
 from engine.diffusion.checkpoint import (
-    STAGES,
     config_of,
-    file_digest,
     load_into,
     load_model,
     load_tensors,
     save_tensors,
-    weights_border,
     write_release,
 )
 from engine.diffusion.config import Config, read_config
 from engine.diffusion.grid import evaluation_grid
 from engine.diffusion.processes import ALONE, Processes, launched
-from engine.diffusion.recipe import make_stage
+from engine.diffusion.recipe import make_stage, pair_source
 from engine.diffusion.stages import PairSource, Stage
+from engine.diffusion.weights_folder import STAGES, file_digest, weights_border
 from engine.errors import EngineError, TrainingError, WeightsError
 from engine.io.images import write_png
 
@@ -67,7 +66,11 @@ class Plan:
 
     def progress(self, seconds: float, images: int) -> float:
         """Share of the budget that is used, 0..1."""
-        return min(1.0, max(seconds / 60.0 / self.minutes, images / self.images))
+        return min(1.0, max(seconds / 60.0 / max(self.minutes, 1e-9), images / self.images))
+
+    def later(self, seconds: float) -> Plan:
+        """What is left of it where it begins so much late."""
+        return replace(self, minutes=max(0.0, self.minutes - max(0.0, seconds) / 60.0))
 
 
 @dataclass(slots=True)
@@ -82,6 +85,12 @@ class Progress:
     pool: int = 0
     loss: float = 0.0
     """Mean of the last logged stretch."""
+
+    @property
+    def taken(self) -> int:
+        """Steps that changed the weights."""
+        return self.steps - self.skipped
+
     started: float = field(default_factory=time.monotonic)
 
 
@@ -133,20 +142,23 @@ class Run:
 def train(stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = False) -> Progress:
     """Run `stage` to the end of `plan`, writing `NAME.safetensors`, its state and `NAME.jsonl` into `out`.
 
-    TrainingError where memory runs out or losses stop being finite; the last checkpoint stays as it was written.
+    TrainingError where memory runs out, losses stop being finite, or the plan's time is over before one step is done;
+    the last checkpoint stays as it was written.
     """
-    progress = Progress()
+    here, progress = launched(), Progress()
     state, metadata = load_tensors(_state_path(out, stage)) if resume else ({}, {})
     if resume:
         progress = _counted(metadata, config, _state_path(out, stage))
         for name, part in stage.module.named_children():
             load_into(part, state, f"weight.{name}", out)
+    left = plan.minutes * 60 - progress.seconds
     with _enough_memory(stage):
-        if resume:
-            stage.prepare(math.inf, progress.pool)
-        else:
-            limit = plan.minutes * 60 * stage.settings.pool_share
-            progress.pool = stage.prepare(time.monotonic() + limit, None)
+        if not resume:
+            pool_seconds = left * stage.settings.pool_share if left < math.inf else left
+            progress.pool = stage.prepare(Budget(stage.name, left, pool_seconds, here), None)
+        elif left > 0:
+            stage.prepare(Budget(stage.name, left, left, here), progress.pool)
+        here.broadcast(stage.module.state_dict().values())
         trained = {name: weight for name, weight in stage.module.named_parameters() if weight.requires_grad}
         optimiser = torch.optim.AdamW(
             trained.values(), stage.settings.learning_rate, (0.9, 0.95), weight_decay=stage.settings.weight_decay
@@ -157,9 +169,8 @@ def train(stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = Fa
             _restore(optimiser, averages, trained, state)
         before = out / f"{STAGES[STAGES.index(stage.name) - 1]}.safetensors"
         after = file_digest(before) if stage.name == STAGES[-1] else ""
-        here = launched()
         _loop(Run(stage, config, plan, out, progress, trained, averages, optimiser, after, here))
-    here.leave()
+    here.agree(0.0)  # nobody goes on to the next stage before the main process has written this one
     return progress
 
 
@@ -195,6 +206,13 @@ def _loop(run: Run) -> None:
             losses.clear()
             if run.processes.is_main:
                 _log(run, share)
+        if done and not progress.taken:
+            raise TrainingError(
+                f"train {run.stage.name}: expected time for at least one step that counts, found "
+                f"{progress.seconds / 60:.2g} minutes used up by a pool of {progress.pool} pairs and {progress.steps} "
+                "steps without a finite loss; nothing is saved; give more --minutes, or lower `pool` of "
+                f"[{run.stage.name}] in the configuration"
+            )
         due = progress.seconds - saved > SAVE_SECONDS or progress.steps % settings.save_every == 0
         if (done or (due and progress.steps)) and run.processes.is_main:
             _save(run)
@@ -353,22 +371,34 @@ def run(args: argparse.Namespace) -> int:
         raise EngineError("train: expected --data FOLDER and one of --minutes and --images, found too little")
     if any(value is not None and value <= 0 for value in (args.minutes, args.images)):
         raise EngineError("train: expected --minutes and --images above 0, found 0 or less")
-    from engine.synth.generator import Generator  # late: needs the data folder's readers, which `release` does not
-
+    started = time.monotonic()
     config = read_config(args.config)
     if args.seed is not None:
         config = replace(config, seed=args.seed)
-    device = use_device(args.device, config.threads)
-    source = Generator(args.data, config.identities, config.seed, device)
     plan = Plan(args.minutes or math.inf, args.images or 2**62)
     plans = stage_plans(plan, config) if args.stage == "all" else {args.stage: plan}
-    train_stages(plans, config, source, device, args.out, args.resume)
+    if not args.resume:
+        _check_unused(args.out, plans)
+    device, here = use_device(args.device, config.threads), launched()
+    source = pair_source(config, args.data, device)
+    train_stages(plans, config, source, device, args.out, args.resume, started)
     last = list(plans)[-1]
-    if last != STAGES[0] and launched().is_main:
+    if last != STAGES[0] and here.is_main:
         picture = args.out / f"{last}.png"
         write_png(picture, evaluation_grid(load_model(args.out, device), source))
         print(f"wrote {picture}")
+    here.leave()
     return 0
+
+
+def _check_unused(out: Path, names: Iterable[str]) -> None:
+    """TrainingError where `out` has one of the stages already: only --resume goes on with what is there."""
+    for name in names:
+        if taken := [path.name for path in (out / f"{name}.safetensors", out / f"{name}.jsonl") if path.exists()]:
+            raise TrainingError(
+                f"{out}: expected no {name} training there yet, found {taken[0]}; add --resume to go on with it, or "
+                "choose another --out"
+            )
 
 
 def stage_plans(whole: Plan, config: Config) -> dict[str, Plan]:
@@ -391,9 +421,23 @@ def train_stages(
     device: torch.device,
     out: Path,
     resume: bool = False,
+    started: float | None = None,
 ) -> None:
-    """Run stages one after the other; with `resume`, from the last that has begun."""
+    """Run stages one after the other; with `resume`, from the last that has begun.
+
+    Minutes count from `started` (time.monotonic; now by default): a stage that begins late gets so much less.
+    """
     names = list(plans)
+    due = time.monotonic() if started is None else started
     begun = [name for name in names if (out / f"{name}-state.safetensors").exists()] if resume else []
     for name in names[names.index(begun[-1]) :] if begun else names:
-        train(make_stage(name, config, source, device, out), config, plans[name], out, resume and name in begun)
+        stage, again = make_stage(name, config, source, device, out), name in begun
+        plan = plans[name] if again else plans[name].later(time.monotonic() - due)
+        done = train(stage, config, plan, out, again)
+        due = time.monotonic() if again else due + plans[name].minutes * 60
+        if launched().is_main:
+            print(
+                f"{name}: {done.taken} steps on {done.images} samples from a pool of {done.pool} pairs in "
+                f"{done.seconds / 60:.1f} minutes, loss {done.loss:.4g}",
+                flush=True,
+            )

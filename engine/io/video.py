@@ -39,7 +39,7 @@ def check_video(path: Path, size: tuple[int, int], fps: int) -> None:
         import av  # noqa: F401
     except ImportError:
         raise ExportError(
-            f"{path}: expected PyAV to write {SUFFIX} files, found none; run pip install 'expdiff-studio[video]', "
+            f"{path}: expected PyAV to write {SUFFIX} files, found none; run scripts/install '.[video]', "
             "or give a folder to get PNG files"
         ) from None
 

@@ -1,6 +1,6 @@
 """Fits linearly transformed cosines to the GGX lobe and writes the table that lights from rectangles need.
 
-    python -m engine.render.ltc_fit
+    python -m engine.render.ltc_fit [--out FILE]
 
 Heitz, Dupuy, Hill and Neubelt 2016, "Real-Time Polygonal-Light Shading with Linearly Transformed Cosines": a clamped
 cosine whose directions are multiplied by a matrix M takes nearly the shape of the lobe, and the light that a polygon
@@ -10,6 +10,7 @@ how strong the lobe is stands in the renderer's own table (shaders/dfg.frag). Re
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,10 @@ _SIDE = 28
 _STEPS, _NUDGE = 25, 1e-4
 
 
-def axes() -> tuple[np.ndarray, np.ndarray]:
-    """(SIZE,) alpha of the table's columns and (SIZE,) cosines to the eye of its rows: perceptual roughness and
+def axes(size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
+    """(size,) alpha of the table's columns and (size,) cosines to the eye of its rows: perceptual roughness and
     sqrt(1 - cosine) grow in even steps from 0 to 1."""
-    steps = np.arange(SIZE) / (SIZE - 1)
+    steps = np.arange(size) / (size - 1)
     return np.maximum(steps, LEAST_ROUGHNESS) ** 2, np.maximum(1 - steps**2, 1e-3)
 
 
@@ -118,11 +119,11 @@ def _fit_row(v: np.ndarray, alpha: np.ndarray, start: np.ndarray) -> tuple[np.nd
     return shape, _matrices(shape, middle, straight)
 
 
-def fitted_table() -> np.ndarray:
-    """(SIZE, SIZE, 4) float16, rows by angle and columns by roughness (`axes`): of the inverse matrix, its middle
+def fitted_table(size: int = SIZE) -> np.ndarray:
+    """(size, size, 4) float16, rows by angle and columns by roughness (`axes`): of the inverse matrix, its middle
     scaled to 1, the entries (0, 0), (2, 0), (0, 2) and (2, 2); the eye lies in the plane of x and z."""
-    alpha, cosines = axes()
-    table = np.empty((SIZE, SIZE, 4), np.float16)
+    alpha, cosines = axes(size)
+    table = np.empty((size, size, 4), np.float16)
     shape = np.stack([np.log(alpha), np.log(alpha), 0 * alpha], -1)
     for row, cosine in enumerate(cosines):
         v = np.array([np.sqrt(1 - cosine**2), 0.0, cosine])
@@ -133,5 +134,14 @@ def fitted_table() -> np.ndarray:
     return table
 
 
+def main() -> None:
+    """Fit, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=TABLE, help="file to write (default: where the program reads it)")
+    parser.add_argument("--size", type=int, default=SIZE, help="side of the table (default %(default)s)")
+    options = parser.parse_args()
+    np.save(options.out, fitted_table(options.size))
+
+
 if __name__ == "__main__":
-    np.save(TABLE, fitted_table())
+    main()

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from engine.face import layout, regions
 from engine.face.correspondence import mean_position_m
-from engine.face.space import GEOMETRY_SIZE
+from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.io import ict
 from engine.synth import photograph, skin
 from engine.synth.batch import Batch
@@ -71,15 +72,23 @@ class Generator:
     """A fixed population of synthetic people, and pairs drawn from it."""
 
     def __init__(
-        self, folder: Path, identities: int, seed: int, device: torch.device | str = "cpu", keep: int = 0
+        self,
+        folder: Path,
+        identities: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+        keep: int = 0,
+        sizes: tuple[int, int] = (GEOMETRY_SIZE, TEXTURE_SIZE),
     ) -> None:
         """Sample `identities` people from the ICT-FaceKit at `folder`; the last tenth is for testing only.
 
         The skins of the last people are kept, at least of `keep`, 7 MB each: painting one takes longer than moving it.
+        Pairs come in maps of `sizes`, of geometry and of textures: means over blocks of the canonical ones.
         """
         from engine.synth.operator import ict_geometry_operator
 
         self.device = torch.device(device)
+        self._geometry_size, self._texture_size = sizes
         operator = ict_geometry_operator(folder)
         generic = ict.generic_positions_m(folder)
         mean = mean_position_m().reshape(-1, 3)
@@ -132,7 +141,7 @@ class Generator:
         without their skin: many times cheaper than pairs."""
         strengths = (random_strengths(len(numbers), rng) if strengths is None else strengths).to(self.device)
         amount = self._amount(list(numbers), strengths, explained=False)
-        return strengths, self._offsets(self._neutral(list(numbers)), amount)
+        return strengths, _smaller(self._offsets(self._neutral(list(numbers)), amount), self._geometry_size)
 
     def _amount(self, numbers: list[int], strengths: Tensor, explained: bool) -> Tensor:
         """(B, 2, 32) how far each side goes with each row."""
@@ -163,6 +172,8 @@ class Generator:
         parts = zip(*(values.split(_AT_ONCE[self.device.type]) for values in inputs), strict=True)
         change = torch.cat([self._wrinkles(*part) for part in parts])
         identity = torch.tensor(numbers, device=self.device)
+        neutral_m, offset_m = (_smaller(part, self._geometry_size) for part in (neutral_m, offset_m))
+        texture, maps, change = (_smaller(part, self._texture_size) for part in (texture, maps, change))
         return Batch(neutral_m, texture, maps, strengths, offset_m, change, identity)
 
     def eye_centres_m(self, number: int) -> np.ndarray:
@@ -249,6 +260,11 @@ def random_strengths(count: int, rng: torch.Generator) -> Tensor:
         else:
             row[:, 0 if what == 3 else rows[index, 0]] = 1
     return strengths
+
+
+def _smaller(maps: Tensor, size: int) -> Tensor:
+    """(B, C, H, W) as means over blocks, (B, C, size, size); as they are where they have that size."""
+    return maps if maps.shape[-1] == size else F.adaptive_avg_pool2d(maps, size)
 
 
 def _map(values: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import torch
 
 from engine.diffusion import evaluate as command
 from engine.diffusion.evaluation.baselines import Components, read_neutrals
-from engine.diffusion.evaluation.entrants import Entrant, parse_weights
+from engine.diffusion.evaluation.entrants import Entrant, parse_model
 from engine.diffusion.evaluation.measures import canonical_masks
 from engine.diffusion.evaluation.real_heads import both_sides, heads_table, measure_heads, seam_errors, seam_uv
 from engine.diffusion.evaluation.report import FLOOR, FORESEEABLE, Scores, report
@@ -103,12 +103,14 @@ def test_test_people_who_were_trained_on_are_refused():
 
 
 def test_weights_are_named_and_may_say_their_steps():
-    assert parse_weights("ours=runs/a=b") == ("ours", "runs/a=b", (1, 4, 8))
-    assert parse_weights("ExpDiff-R=x@20") == ("ExpDiff-R", "x", (20,))
-    assert parse_weights("ours=user@host/x@1,2") == ("ours", "user@host/x", (1, 2))
-    for wrong in ("runs/a", "=x", "ours=", "ours=x@", "ours=x@0", "ours=x@many"):
+    assert parse_model("ours=runs/a=b") == ("ours", "runs/a=b", (1, 4, 8))
+    assert parse_model("ExpDiff-R=x@20") == ("ExpDiff-R", "x", (20,))
+    assert parse_model("ours=user@host/x@1,2") == ("ours", "user@host/x", (1, 2))
+    assert parse_model("runs/a") == ("a", "runs/a", (1, 4, 8))
+    assert parse_model("runs/a@4") == ("a", "runs/a", (4,))
+    for wrong in ("", "@4", "=x", "ours=", "ours=x@", "ours=x@0", "ours=x@many"):
         with pytest.raises(EngineError, match="NAME=FOLDER"):
-            parse_weights(wrong)
+            parse_model(wrong)
 
 
 def arguments(*texts):
@@ -119,13 +121,14 @@ def arguments(*texts):
 
 def test_the_command_prints_tables_and_writes_card_and_json(monkeypatch, tmp_path, capsys):
     asked = []
-    monkeypatch.setattr(command, "Generator", lambda *given: asked.append(given) or SOURCE)
+    monkeypatch.setattr(command, "pair_source", lambda *given: asked.append(given) or SOURCE)
     monkeypatch.setattr(command, "load_model", lambda folder, device: Oracle(SOURCE))
     card, numbers = tmp_path / "card.md", tmp_path / "all.json"
-    options = ["--weights", f"best={tmp_path}@1", "--people", "2", "--fit-people", "8", "--pictures", "none"]
+    options = ["--model", f"best={tmp_path}@1", "--people", "2", "--fit-people", "8", "--pictures", "none"]
     code = command.run(arguments(*options, "--expressions", "Jaw Open", "--card", str(card), "--json", str(numbers)))
     assert code == 0
-    assert asked[0][1:3] == (Oracle(SOURCE).config.identities, 3)
+    assert asked[0][0] == Oracle(SOURCE).config
+    assert asked[0][3] == 10  # people whose skin is kept: those measured and those of the baselines
     printed = capsys.readouterr().out
     assert "| best, 1 step |" in printed
     assert "baselines from 8 training people" in printed
@@ -141,7 +144,7 @@ def test_models_of_other_people_are_refused(monkeypatch):
     models = iter([Oracle(SOURCE), replace(Oracle(SOURCE), config=replace(Oracle(SOURCE).config, seed=4))])
     monkeypatch.setattr(command, "load_model", lambda folder, device: next(models))
     with pytest.raises(WeightsError, match="same people"):
-        command.run(arguments("--weights", "a=x", "--weights", "b=y"))
+        command.run(arguments("--model", "a=x", "--model", "b=y"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,6 @@
 """Pretrained parts in the real format: tiny random checkpoints saved by diffusers and transformers themselves."""
 
 import json
-import math
 import shutil
 import string
 import sys
@@ -13,6 +12,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from engine.diffusion.budget import Budget
 from engine.diffusion.config import Config, StageConfig, TileConfig
 from engine.diffusion.pretrained import ClipText, StableImageAutoencoder
 from engine.diffusion.tile_model import TileModel, TileParts
@@ -125,7 +125,7 @@ def test_the_tile_model_trains_and_answers_on_them(config):
     source = WaveSource(people=6)
     whole = Config(layout="tiles", tiles=config, denoiser=StageConfig(batch=4, pool=16, fit=8))
     stage = TileDenoiserStage(whole, source, CPU)
-    assert stage.prepare(math.inf, None) == 16
+    assert stage.prepare(Budget(stage.name), None) == 16
     assert set(stage.module.keys()) == {"space", "statistics", "denoiser"}
     assert stage.parts.space.mean_position.abs().max() > 0
     loss = stage.loss(torch.Generator().manual_seed(0))
@@ -198,5 +198,5 @@ def test_nothing_is_fetched_unasked(config):
 def test_without_the_extra_it_says_how_to_get_it(config, part, library, monkeypatch):
     for name in [name for name in sys.modules if name == library or name.startswith(library + ".")]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(EngineError, match=r"pip install 'expdiff-studio\[hf\]'"):
+    with pytest.raises(EngineError, match=r"scripts/install '\.\[hf\]'"):
         part(config)

@@ -14,10 +14,10 @@ from engine.errors import EngineError
 
 SCRIPT = """
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 import torch
-from engine.diffusion.checkpoint import file_digest
 from engine.diffusion.config import read_config
 from engine.diffusion.processes import launched
 from engine.diffusion.recipe import make_stage
@@ -25,30 +25,63 @@ from engine.diffusion.train import Plan, train, use_device
 from tests.diffusion.source import WaveSource
 
 out = Path(sys.argv[1])
-config = read_config(Path("smoke"))
-stage = make_stage("autoencoder", config, WaveSource(), use_device("cpu", 1), out)
-train(stage, config, Plan(images=48), out)
-here = launched()
-weights = torch.cat([weight.detach().flatten() for weight in stage.module.parameters()])
-torch.save(weights, out / f"{here.index}-of-{here.count}.pt")
+config, here = read_config(Path("smoke")), launched()
+
+
+class Uneven(WaveSource):
+    # pairs take the second process longer and are others there: only what is shared can agree
+    def batch(self, count, rng):
+        time.sleep(0.4 * here.index)
+        batch = super().batch(count, rng)
+        return replace(batch, change=batch.change * (1 + here.index), offset_m=batch.offset_m * (1 + here.index))
+
+
+uneven = len(sys.argv) > 2
+source = Uneven() if uneven else WaveSource()
+plan = Plan(minutes=0.1) if uneven else Plan(images=48)
+for name in ("autoencoder", "denoiser") if uneven else ("autoencoder",):
+    stage = make_stage(name, config, source, use_device("cpu", 1), out)
+    pool = train(stage, config, plan, out).pool
+    state = {"pool": torch.tensor(pool), **stage.module.state_dict()}
+    torch.save(state, out / f"{name}-{here.index}-of-{here.count}.pt")
+here.leave()
 """
 
 
-def test_two_processes_share_one_training(tmp_path):
-    script = tmp_path / "train.py"
+def launch(folder, *arguments):
+    """Run SCRIPT in two processes that write into `folder`."""
+    script = folder / "train.py"
     script.write_text(SCRIPT)
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command += [str(script), str(tmp_path)]
+    command += [str(script), str(folder), *arguments]
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
-    one, other = (torch.load(tmp_path / f"{index}-of-2.pt", weights_only=True) for index in (0, 1))
-    assert torch.equal(one, other)
+
+
+def assert_alike(folder, stage):
+    """Both processes have the same pool's length, fitted statistics and weights; returns the length."""
+    one, other = (torch.load(folder / f"{stage}-{index}-of-2.pt", weights_only=True) for index in (0, 1))
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+    return int(one["pool"])
+
+
+def test_two_processes_share_one_training(tmp_path):
+    launch(tmp_path)
+    assert assert_alike(tmp_path, "autoencoder") == 32
     lines = (tmp_path / "autoencoder.jsonl").read_text().splitlines()
     assert lines[-1].count('"images": 48')
     assert lines[-1].count('"step": 6,')  # 48 samples are six steps of two batches of four
     assert load_file(tmp_path / "autoencoder.safetensors")
+
+
+def test_processes_with_clocks_of_their_own_agree_on_the_pool_and_on_what_is_fitted_on_it(tmp_path):
+    launch(tmp_path, "uneven")
+    for stage, least, most in (("autoencoder", 16, 32), ("denoiser", 48, 48)):
+        assert least <= assert_alike(tmp_path, stage) <= most
 
 
 def test_alone_gradients_stay_and_no_accelerate_is_needed(monkeypatch):

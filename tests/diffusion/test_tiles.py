@@ -1,11 +1,11 @@
 """The tile layout, ExpDiff's own: maps to tiles and back, networks, both training stages, the model. Smallest sizes."""
 
-import math
 from dataclasses import replace
 
 import pytest
 import torch
 
+from engine.diffusion.budget import Budget
 from engine.diffusion.checkpoint import load_model, write_release
 from engine.diffusion.config import Config, StageConfig, TileConfig
 from engine.diffusion.grid import evaluation_grid
@@ -71,7 +71,7 @@ def batch():
 
 def trained(stage, steps, rate):
     """`stage` after a short training, and its losses."""
-    stage.prepare(math.inf, None)
+    stage.prepare(Budget(stage.name), None)
     optimiser = torch.optim.AdamW([w for w in stage.module.parameters() if w.requires_grad], rate)
     losses = []
     for step in range(steps):

@@ -1,6 +1,8 @@
 """The whole path at the smallest sizes: fit, train, resume, save, pack, load, measure. Real files, real loop."""
 
 import json
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from engine.diffusion.budget import Budget
 from engine.diffusion.card import model_card
-from engine.diffusion.checkpoint import MANIFEST, STAGES, load_model, write_release
+from engine.diffusion.checkpoint import load_model, save_tensors, write_release
 from engine.diffusion.config import read_config
 from engine.diffusion.evaluation.entrants import Entrant
 from engine.diffusion.evaluation.run import Plan as EvaluationPlan
@@ -26,6 +29,7 @@ from engine.diffusion.train import (
     use_device,
     uses_bfloat16,
 )
+from engine.diffusion.weights_folder import MANIFEST, STAGES
 from engine.errors import EngineError, TrainingError, WeightsError
 from tests.diffusion.source import WaveSource
 
@@ -167,7 +171,7 @@ def test_weights_that_are_missing_damaged_or_foreign_are_refused(released, tmp_p
     with pytest.raises(WeightsError, match="expdiff train"):
         load_model(tmp_path)
     folder = copied(released, tmp_path)
-    shard = next(folder.glob("weights-*.safetensors"))
+    shard = folder / "weights-1.safetensors"
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(WeightsError, match="SHA-256"):
@@ -209,9 +213,9 @@ def test_resuming_with_another_configuration_is_refused(finished):
 
 def test_a_step_that_is_not_finite_is_left_out(finished, tmp_path):
     stage = make_stage("denoiser", CONFIG, SOURCE, torch.device("cpu"), finished)
-    stage.prepare(0.0, None)
+    stage.prepare(Budget("denoiser", pool_seconds=0.0), None)
     stage.clean[:8] = float("nan")  # one pair in forty
-    stage.prepare = lambda deadline, count: 320
+    stage.prepare = lambda budget, count: 320
     progress = train(stage, CONFIG, Plan(images=800), tmp_path)
     assert 0 < progress.skipped < progress.steps
     assert all(weight.isfinite().all() for weight in stage.module.parameters())
@@ -220,13 +224,13 @@ def test_a_step_that_is_not_finite_is_left_out(finished, tmp_path):
 def test_losses_that_stay_infinite_end_the_run_and_leave_the_checkpoint_whole(finished, tmp_path):
     out = copied(finished, tmp_path)
     stage = make_stage("denoiser", CONFIG, SOURCE, torch.device("cpu"), out)
-    stage.prepare(0.0, None)
+    stage.prepare(Budget("denoiser", pool_seconds=0.0), None)
     stage.clean[:] = float("nan")
-    stage.prepare = lambda deadline, count: 320
+    stage.prepare = lambda budget, count: 320
     with pytest.raises(TrainingError, match=f"found {MOST_BAD_STEPS} in a row"):
         train(stage, CONFIG, Plan(images=8000), out)
     assert load_model(out).denoiser.group.isfinite().all()
-    assert not list(out.glob("*.part"))
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
 def test_running_out_of_memory_says_what_to_lower(finished, tmp_path):
@@ -238,7 +242,7 @@ def test_running_out_of_memory_says_what_to_lower(finished, tmp_path):
     stage.loss = greedy
     with pytest.raises(TrainingError, match=r"lower `pool` or `batch` of \[denoiser\]"):
         train(stage, CONFIG, Plan(images=8), tmp_path)
-    assert not list(tmp_path.glob("*.part"))
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_precision_is_as_said():
@@ -252,6 +256,90 @@ def test_the_rate_rises_holds_and_falls():
     assert learning_rate_share(0.3, 100, 10, 0.5) == 1.0
     assert learning_rate_share(0.75, 100, 10, 0.5) == pytest.approx(0.5)
     assert learning_rate_share(1.0, 100, 10, 0.5) == 0.0
+
+
+def test_time_that_is_over_before_the_first_step_is_an_error_and_nothing_is_saved(tmp_path):
+    class Slow(WaveSource):
+        def batch(self, count, rng):
+            time.sleep(0.3)
+            return super().batch(count, rng)
+
+    device = torch.device("cpu")
+    for source, minutes, wanted in ((Slow(), 0.005, "32 pairs to fit on"), (SOURCE, 1e-7, "pairs to fit on")):
+        config = replace(CONFIG, autoencoder=replace(CONFIG.autoencoder, fit=32))
+        stage = make_stage("autoencoder", config, source, device, tmp_path)
+        with pytest.raises(TrainingError, match=rf"{wanted}.*nothing was trained.*--minutes"):
+            train(stage, config, Plan(minutes=minutes), tmp_path)
+    stage = make_stage("autoencoder", CONFIG, SOURCE, device, tmp_path)
+    stage.prepare = lambda budget, count: time.sleep(1.3) or 32
+    with pytest.raises(TrainingError, match=r"at least one step.*pool of 32 pairs.*nothing is saved"):
+        train(stage, CONFIG, Plan(minutes=0.02), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_fits_stop_where_the_time_is_over(finished):
+    stage = make_stage("denoiser", CONFIG, SOURCE, torch.device("cpu"), finished)
+    with pytest.raises(TrainingError, match=r"expected time left for training.*nothing was trained"):
+        stage.prepare(Ending("denoiser"), None)
+
+
+class Ending(Budget):
+    """Time that is over when the pool is full."""
+
+    def check(self, doing):
+        self.seconds = 0.0
+        super().check(doing)
+
+
+def test_what_takes_long_is_told(finished, caplog):
+    budget = Budget("denoiser", told=-1e9)
+    with caplog.at_level("INFO"):
+        budget.tell("8 of 600 pairs")
+        budget.tell("16 of 600 pairs")  # within ten seconds of the last
+    assert [record.getMessage() for record in caplog.records] == ["denoiser: 8 of 600 pairs, 0.0 minutes"]
+
+
+def test_stages_that_begin_late_end_in_time(tmp_path, capsys):
+    assert Plan(minutes=3.0, images=8).later(60.0) == Plan(minutes=2.0, images=8)
+    assert Plan(minutes=3.0).later(1e9).minutes == 0
+    assert Plan().later(60.0) == Plan()
+    began = time.monotonic() - 57.0
+    train_stages({STAGES[0]: Plan(minutes=1.0)}, CONFIG, SOURCE, use_device("cpu", 1), tmp_path, started=began)
+    assert time.monotonic() - began < 90  # a minute, and what the last step and saving take
+    last = json.loads((tmp_path / f"{STAGES[0]}.jsonl").read_text().splitlines()[-1])
+    told = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
+    assert told == [
+        f"autoencoder: {last['step']} steps on {last['images']} samples from a pool of {last['pool']} pairs in "
+        f"{last['minutes']:.1f} minutes, loss {last['loss']:.4g}"
+    ]
+
+
+def test_checkpoints_have_the_usual_mode(finished, released):
+    before = os.umask(0o027)
+    try:
+        save_tensors(finished / "mode.safetensors", {"a": torch.zeros(1)}, {})
+    finally:
+        os.umask(before)
+    assert (finished / "mode.safetensors").stat().st_mode & 0o777 == 0o640
+    (finished / "mode.safetensors").unlink()
+    usual = 0o666 & ~before
+    assert {path.stat().st_mode & 0o777 for folder in (finished, released) for path in folder.iterdir()} == {usual}
+
+
+def test_a_release_takes_the_place_of_its_own_files_alone(finished, tmp_path):
+    mine = tmp_path / "weights-best.safetensors"
+    mine.write_bytes(b"mine")
+    write_release(finished, tmp_path)
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    (tmp_path / "weights-9.safetensors").write_bytes(b"of a larger release")
+    manifest["sha256"] |= {"weights-9.safetensors": "", "../outside.safetensors": ""}
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    write_release(finished, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "weights-1.safetensors", "weights-best.safetensors", MANIFEST,
+    ]  # fmt: skip
+    assert mine.read_bytes() == b"mine"
+    assert load_model(tmp_path)
 
 
 def test_minutes_end_a_run(tmp_path):

@@ -98,6 +98,6 @@ def test_what_cannot_be_written_is_said_before_and_touches_nothing(
 
 def test_without_pyav_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(ExportError, match=r"pip install 'expdiff-studio\[video\]'.*folder"):
+    with pytest.raises(ExportError, match=r"scripts/install '\.\[video\]'.*folder"):
         check_video(tmp_path / "film.mp4", (64, 48), 25)
     check_video(tmp_path / "frames", (64, 48), 25)

@@ -15,6 +15,7 @@ import json
 import math
 import platform
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -348,22 +349,23 @@ def test_a_picture_is_alike_only_so_far() -> None:
 
 
 def main() -> None:
-    """Draw all goldens anew and say how far each is from the one before."""
+    """Draw all goldens anew, into the folder given or over those that are there, and say how far each is."""
     context = standalone_context()
     renderers = Renderers(context)
-    FOLDER.mkdir(exist_ok=True)
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    folder.mkdir(exist_ok=True)
     for name, picture in PICTURES.items():
-        path = FOLDER / f"{name}.png"
+        path = folder / f"{name}.png"
         image = drawn(picture, renderers)
         before = difference(image, read_rgb(path), SAME) or "the same" if path.is_file() else "new"
         write_png(path, image)
         print(f"{path}: {before}")
-    for path in FOLDER.glob("*.png"):
+    for path in folder.glob("*.png"):
         if path.stem not in PICTURES:
             path.unlink()
             print(f"{path}: not drawn any more")
     about = {"driver": driver(context), "head": {"name": head().name, "hash": head().hash}}
-    DRAWN_WITH.write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+    (folder / DRAWN_WITH.name).write_text(json.dumps(about, indent=2) + "\n", "utf-8")
     renderers.release()
     context.release()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,17 +32,22 @@ class Entrant:
         return f"{self.name}, {steps} step{'s' if steps > 1 else ''}"
 
 
-def parse_weights(text: str) -> tuple[str, str, tuple[int, ...]]:
-    """'NAME=FOLDER' or 'NAME=FOLDER@1,4,8' -> name, folder, steps; EngineError on anything else."""
+def parse_model(text: str) -> tuple[str, str, tuple[int, ...]]:
+    """'NAME=FOLDER@1,4,8' -> name, folder, steps; without a name it is the folder's own, without steps `STEPS`.
+
+    EngineError on anything else.
+    """
     name, equals, rest = text.partition("=")
+    if not equals:
+        name, rest = Path(text.rpartition("@")[0] or text).name, text
     folder, at, numbers = rest.rpartition("@")
     folder, numbers = (folder, numbers) if at else (rest, "")
     try:
         steps = tuple(int(number) for number in numbers.split(",")) if at else STEPS
     except ValueError:
         steps = ()
-    if not equals or not name or not folder or not steps or min(steps) < 1:
-        raise EngineError(f"--weights: expected NAME=FOLDER or NAME=FOLDER@1,4,8, found '{text}'")
+    if not name or not folder or not steps or min(steps) < 1:
+        raise EngineError(f"--model: expected FOLDER, NAME=FOLDER or NAME=FOLDER@1,4,8, found '{text}'")
     return name, folder, steps
 
 

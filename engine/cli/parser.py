@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+from pathlib import Path
 
 from engine.diffusion.request import DEFAULT_STEPS, LOCKS
 from engine.io.map_names import MAPS, NONE
@@ -23,8 +24,10 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     demo = _command(commands, "demo", "open the window on the built-in head")
     demo.add_argument("--seed", type=_whole, default=0, help="another person (default 0)")
+    _add_model(demo)
     view = _command(commands, "view", "open the window")
     _add_path(view, nargs="?")
+    _add_model(view)
     info = _command(commands, "info", "say what is in PATH")
     _add_path(info)
     _add_generate(commands)
@@ -195,6 +198,16 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--seed", type=_whole, default=0, help="another variation (default 0)")
     group.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    _add_model(group)
+
+
+def _add_model(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--model",
+        type=Path,
+        metavar="FOLDER",
+        help="weights to use: a release, or the --out of a training (default: the program's own)",
+    )
 
 
 def _number(text: str) -> float:

@@ -1,0 +1,132 @@
+"""`expdiff info`, `expdiff generate` and `expdiff export`: what is in a head, and its expressions made and written."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.cli.shared import iterate, made_by_model, opened, request_of, say, with_expressions
+from engine.cli.weights import with_weights
+
+if TYPE_CHECKING:
+    from engine.project import Project
+
+LOG = logging.getLogger(__name__)
+
+
+def info(options: argparse.Namespace) -> int:
+    from engine.io.jreflectance import missing_expressions
+    from engine.mesh import PARTS
+
+    project = opened(options)
+    identity, topology = project.identity, project.identity.topology
+    height, width = identity.maps.size
+    tall = 1000 * float(identity.positions_m[:, 1].max() - identity.positions_m[:, 1].min())
+    counts = [(part, len(topology.faces_of(part))) for part in PARTS]
+    rows = [
+        ("name", identity.name),
+        ("source", " ".join(filter(None, (identity.provenance.source, identity.provenance.note)))),
+        ("licence", identity.provenance.licence),
+        ("vertices", f"{topology.vertex_count} ({topology.head_vertex_count} of the head file)"),
+        ("triangles", ", ".join(f"{part.value} {count}" for part, count in counts if count)),
+        ("height", f"{tall:.1f} mm"),
+        ("maps", f"{width} x {height}; given: {', '.join(sorted(identity.known_maps)) or 'none'}"),
+        ("topology", topology.hash),
+        ("head", identity.hash),
+        ("expressions", str(len(project.expressions.expressions))),
+    ]
+    if missing := missing_expressions(Path(options.path).expanduser()):
+        rows.append(("missing", ", ".join(missing)))
+    for label, value in rows:
+        say(f"{label:<12}{value}")
+    for expression in project.expressions.expressions:
+        reach = 1000 * float((expression.offsets_m**2).sum(axis=1).max() ** 0.5)
+        say(f"  {expression.name:<22} up to {reach:5.1f} mm  {' '.join(expression.facs)}".rstrip())
+    return 0
+
+
+def generate(options: argparse.Namespace) -> int:
+    from engine.diffusion.prompts import understand
+    from engine.export import jreflectance_steps
+    from engine.face.quality import report
+    from engine.io.jreflectance import check_split
+    from engine.io.jreflectance_writer import prepare
+    from engine.io.project import SUFFIX, save_project
+    from engine.vocabulary import NAMES, parse_names
+
+    project = opened(options)
+    everything = ", ".join(name for name in project.expressions.names if name in NAMES) if options.keep else "all"
+    names = parse_names(options.expressions if options.expressions else "" if options.prompt.strip() else everything)
+    if options.complete_maps:
+        project = _completed(project, options)
+    out = Path(options.out).expanduser()
+    request = request_of(options, project, names, options.prompt)
+    if options.keep:
+        request = replace(request, lock=options.keep, made=project.expressions)
+    if options.prompt.strip():
+        say(f"prompt read as: {understand(options.prompt)}")
+    if out.suffix != SUFFIX:
+        prepare(project.identity, out, (*project.expressions.names, *names, *filter(None, [options.prompt.strip()])))
+        if options.split is not None:
+            check_split(out.resolve().parent)
+    made = made_by_model(request, fresh=True)
+    project = replace(project, expressions=project.expressions.merged(made))
+    if out.suffix == SUFFIX:
+        save_project(project, out)
+    else:
+        iterate(jreflectance_steps(project, out), "expression")
+        list_person(out, options.split)
+    for line in report(project.identity, made.expressions):
+        say(line)
+    say(f"{out}: {len(project.expressions.names)} expressions of {project.identity.name}")
+    return 0
+
+
+def _completed(project: Project, options: argparse.Namespace) -> Project:
+    """`project` with the maps that its head came without as the model reads them from the texture."""
+    from engine.diffusion.complete import complete_identity
+    from engine.expression import ExpressionSet
+
+    identity = complete_identity(project.identity, model=options.model, device=options.device)
+    if identity is project.identity:
+        return project
+    LOG.info("%s", identity.provenance.note)
+    kept = ExpressionSet(identity.hash, project.expressions.expressions)  # changes are relative: they stay true
+    return replace(project, identity=identity, expressions=kept)
+
+
+def list_person(folder: Path, split: str | None) -> None:
+    """Put a person folder on its data set's train or test list, off the other."""
+    if split is None:
+        return
+    from engine.io.jreflectance import read_split, write_split
+
+    person = folder.resolve()
+    train, test = ([name for name in names if name != person.name] for names in read_split(person.parent))
+    (train if split == "train" else test).append(person.name)
+    write_split(person.parent, tuple(train), tuple(test))
+
+
+def export(options: argparse.Namespace) -> int:
+    from engine.export import export_glb, jreflectance_steps, named, only
+    from engine.io.jreflectance_writer import prepare
+    from engine.vocabulary import parse_names
+
+    if options.format == "glb":
+        named(options.out, ".glb")
+    project = opened(options)
+    has = project.expressions.names
+    names = parse_names(options.expressions or "all") if options.expressions or not has else has
+    if options.format == "jreflectance":
+        prepare(project.identity, Path(options.out).expanduser(), names)
+    project = with_expressions(project, names, options)
+    project = only(with_weights(project, options), names)
+    if options.format == "glb":
+        export_glb(project, options.out, current_textures=options.textures == "current")
+    else:
+        iterate(jreflectance_steps(project, Path(options.out).expanduser()), "expression")
+    say(f"{options.out}: {len(names)} expressions of {project.identity.name}")
+    return 0

@@ -1,0 +1,80 @@
+"""What commands share: the head they open, the expressions they lack, and long work under a bar."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from engine.checks import printable
+from engine.errors import EngineError
+from engine.io.map_conventions import parse_conventions
+from engine.io.open import open_project
+
+if TYPE_CHECKING:
+    from engine.diffusion.request import GenerateRequest
+    from engine.expression import ExpressionSet
+    from engine.jobs import Step
+    from engine.project import Project
+
+
+def say(text: object) -> None:
+    """A line on standard output, whatever names it quotes."""
+    print(printable(str(text)))
+
+
+def opened(options: argparse.Namespace) -> Project:
+    return open_project(options.path, parse_conventions(options.maps), dict(options.map))
+
+
+def with_expressions(project: Project, names: tuple[str, ...], options: argparse.Namespace) -> Project:
+    """`project` with those of `names` that it has not yet, made by the model or taken from the cache."""
+    missing = tuple(name for name in names if name not in project.expressions)
+    if not missing:
+        return project
+    made = made_by_model(request_of(options, project, missing, ""), fresh=False)
+    return replace(project, expressions=project.expressions.merged(made))
+
+
+def request_of(options: argparse.Namespace, project: Project, names: tuple[str, ...], prompt: str) -> GenerateRequest:
+    from engine.diffusion.request import GenerateRequest
+
+    how = {name: getattr(options, name) for name in ("steps", "seed", "device", "model")}
+    return GenerateRequest(project.identity, names, prompt, **how)
+
+
+def made_by_model(request: GenerateRequest, *, fresh: bool) -> ExpressionSet:
+    from tqdm import tqdm
+
+    from engine.expression_cache import generate_cached
+
+    result: ExpressionSet | None = None
+    with tqdm(desc="generate", unit="step", disable=None, file=sys.stderr) as bar:
+        for step in generate_cached(request, fresh=fresh):
+            _show(bar, step)
+            result = step.result or result
+    if result is None:
+        raise EngineError("generate: expected a result at the end, found none; this is a mistake in the program")
+    return result
+
+
+def _show(bar, step: Step) -> None:
+    bar.total = step.total
+    bar.n = step.index
+    bar.set_postfix_str(step.label)
+
+
+def iterate(steps: Iterator, unit: str) -> int:
+    """Iterate `steps` to the end under a bar of `unit`s; how many steps it says there are."""
+    from tqdm import tqdm
+
+    done = 0
+    with tqdm(desc="write", unit=unit, disable=None, file=sys.stderr) as bar:
+        for step in steps:
+            done = step.total
+            bar.total = step.total
+            bar.set_postfix_str(step.label, refresh=False)
+            bar.update(step.index - bar.n)
+    return done

@@ -121,7 +121,7 @@ def _read(path: Path, srgb: bool = False) -> np.ndarray:
     if not data:
         raise FileFormatError(f"{path}: expected an image, found an empty file")
     if data.startswith(_PNG):
-        _check_png(data, str(path))
+        _chunks(data, str(path))
     config = oiio.ImageSpec()
     config.attribute("oiio:UnassociatedAlpha", 1)
     source = oiio.ImageInput.open(str(path), config)
@@ -153,9 +153,9 @@ def _read(path: Path, srgb: bool = False) -> np.ndarray:
     return pixels.reshape(spec.height, spec.width, -1)
 
 
-def _check_png(data: bytes, where: str) -> None:
-    """FileFormatError where a PNG is not whole (PNG 1.2, section 3.2); libpng prints its complaints past us."""
-    at = len(_PNG)
+def _chunks(data: bytes, where: str) -> list[tuple[bytes, bytes]]:
+    """(name, whole chunk) of a PNG, checked here since libpng prints its complaints past us (PNG 1.2, section 3.2)."""
+    found, at = [], len(_PNG)
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
         name, end = data[at + 4 : at + 8], at + 12 + length
@@ -165,8 +165,9 @@ def _check_png(data: bytes, where: str) -> None:
             raise FileFormatError(f"{where}: expected a whole PNG, found a damaged {name!r} chunk")
         if name == b"IHDR" and 0 in struct.unpack_from(">II", data, at + 8):
             raise FileFormatError(f"{where}: expected an image, found one of zero size")
+        found.append((name, data[at:end]))
         if name == b"IEND":
-            return
+            return found
         at = end
     raise FileFormatError(f"{where}: expected a whole PNG, found one cut after {len(data)} bytes; copy it again")
 

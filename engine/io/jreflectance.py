@@ -75,6 +75,12 @@ def is_whole(expression: Path) -> bool:
     return all((expression / name).is_file() for name in ("shape.npy", *MAPS))
 
 
+def is_complete(folder: Path) -> bool:
+    """Whether `folder` is a person that this program wrote to the end, with all that it lists still there."""
+    person = read_person(folder / IDENTITY)
+    return person.get("complete") is True and all(is_whole(folder / key) for key in person["expressions"])
+
+
 def missing_expressions(folder: Path) -> tuple[str, ...]:
     """Names of what identity.json lists and `folder` does not hold: it is still written, that was stopped, or somebody
     took them away."""

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.io.files import write_npy
+
 TABLE = Path(__file__).parent / "ltc.npy"
 SIZE = 64
 LEAST_ROUGHNESS = 0.045
@@ -134,4 +136,4 @@ def fitted_table() -> np.ndarray:
 
 
 if __name__ == "__main__":
-    np.save(TABLE, fitted_table())
+    write_npy(TABLE, fitted_table())

@@ -28,7 +28,7 @@ from engine.export import export_glb, export_jreflectance
 from engine.expression import ExpressionSet
 from engine.face import quality
 from engine.io import jreflectance
-from engine.io.archive import reading
+from engine.io.archive import get_expressions, reading
 from engine.io.project import load_project, save_project
 from engine.io.temporary import is_temporary
 from engine.project import Project, new_project
@@ -154,11 +154,11 @@ def faults_after_kill(folder: Path, before: dict[str, str], after: dict[str, str
         "complete"
     ]:
         faults += [] if now == after else ["the data set says that it is complete"]
-    for path in folder.glob("*.expdiff"):
+    for path in folder.glob("[!.]*.expdiff"):
         load_project(path)
-    for path in (folder / "cache").glob("*.expression"):
+    for path in (folder / "cache").glob("[!.]*.expression"):
         with reading(path) as archive:
-            archive.get_json("set.json")
+            get_expressions(archive, archive.get_json("set.json"), str(path))
     return faults
 
 
@@ -197,7 +197,7 @@ def in_process(work: Callable[[Path], object], folder: Path, kill_after_s: float
         try:
             sender.send(work(folder))
         except Exception as error:
-            sender.send(error)
+            sender.send([f"{type(error).__name__}: {error}"])
 
     process = FORK.Process(target=run)
     process.start()
@@ -211,8 +211,6 @@ def in_process(work: Callable[[Path], object], folder: Path, kill_after_s: float
     except EOFError:
         answer = None
     process.join()
-    if isinstance(answer, Exception):
-        raise answer
     return answer, process.exitcode == -9
 
 

@@ -34,6 +34,7 @@ from engine.io.files import check_vertices, read_json, read_npy, write_json
 from engine.io.images import read_grey, read_rgb
 from engine.io.map_conventions import PUBLISHED, MapConventions, f0_scale, maps_from_files, with_note
 from engine.io.obj import ObjMesh, read_textured_obj
+from engine.io.temporary import finished
 from engine.io.units import metres_per_unit
 from engine.mesh import Topology
 from engine.vocabulary import EXPRESSIONS
@@ -202,7 +203,7 @@ def _template(folder: Path) -> Path:
     if (folder / TEMPLATE).exists():
         return folder / TEMPLATE
     for place in (folder, folder.resolve().parent):
-        found = sorted(place.glob("*.obj"))
+        found = [path for path in finished(place) if path.suffix == ".obj"]
         if len(found) == 1:
             LOG.info("%s: faces and UVs taken from %s", folder, found[0])
             return found[0]

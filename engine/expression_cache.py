@@ -1,7 +1,8 @@
 """Generated expressions kept on disk, so that the second render of a head does not wait for the model.
 
-One file per expression, named by a digest of everything that decides it: the head, the request, the weights and the
-code that made it. A file that is damaged is made again; a disk that cannot be written costs time, never the result.
+One file per expression, named by a digest of everything that decides it: the head, the request, the weights, the code
+and the machine that made it. A file that is damaged, or another's under its name, is made again; a disk that cannot be
+written costs time, never the result.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import platformdirs
@@ -26,6 +28,7 @@ from engine.expression import Expression, ExpressionSet
 from engine.identity import Identity
 from engine.io.archive import THREADS, get_expressions, put_expressions, reading, writing
 from engine.jobs import Step
+from engine.reproducible import code_digest, machine_text
 from engine.vocabulary import find
 
 LOG = logging.getLogger(__name__)
@@ -38,8 +41,7 @@ AT_ONCE = 4
 """Expressions made, kept or found together."""
 _SUFFIX = ".expression"
 _MAKERS = ("diffusion", "face", "synth")
-_MAKER_SUFFIXES = {".py", ".json", ".npz", ".toml"}
-"""Weights themselves are left out: their list carries their digests."""
+_OURS = re.compile(r"[0-9a-f]{40}\.expression")
 
 
 def cache_folder() -> Path:
@@ -131,7 +133,10 @@ def load(request: GenerateRequest, name: str) -> Expression | None:
         return None
     try:
         with reading(path) as archive:
-            kept = get_expressions(archive, archive.get_json("set.json"), str(path))
+            value = archive.get_json("set.json")
+            kept = get_expressions(archive, value, str(path))
+        if value.get("made_for") != path.stem:
+            raise FileFormatError(f"{path}: expected what it is named for, found another request's")
         if kept.names != (name,) or kept.identity_hash != request.identity.hash:
             raise FileFormatError(f"{path}: expected '{name}' of this head, found {kept.names}")
         if len(kept[name].offsets_m) != request.identity.topology.vertex_count:
@@ -158,7 +163,7 @@ def store(request: GenerateRequest, expression: Expression) -> None:
     try:
         with writing(path) as archive:
             value = put_expressions(archive, ExpressionSet(request.identity.hash, (expression,)))
-            archive.put_text("set.json", json.dumps(value).encode())
+            archive.put_text("set.json", json.dumps(value | {"made_for": path.stem}).encode())
         _prune(path.parent)
     except (EngineError, OSError) as error:
         LOG.info("cache: %s; nothing is kept", error)
@@ -167,7 +172,7 @@ def store(request: GenerateRequest, expression: Expression) -> None:
 def _path(request: GenerateRequest, name: str) -> Path:
     single = _singles(request)[name]
     decides = [f"{field.name}={_text(getattr(single, field.name))}" for field in fields(single)]
-    digest = hashlib.sha256("\n".join([*decides, maker_digest()]).encode())
+    digest = hashlib.sha256("\n".join([*decides, code_digest(*_MAKERS), machine_text()]).encode())
     return cache_folder() / (digest.hexdigest()[:40] + _SUFFIX)
 
 
@@ -184,20 +189,9 @@ def _text(value: object) -> str:
     )
 
 
-@lru_cache(maxsize=1)
-def maker_digest() -> str:
-    """Digest of what turns a request into an expression: the list of weights, the modules and the data they use."""
-    digest = hashlib.sha256()
-    root = Path(__file__).parent
-    files = [path for name in _MAKERS for path in (root / name).rglob("*") if path.suffix in _MAKER_SUFFIXES]
-    for path in sorted([*files, *root.glob("*.py")]):  # the vocabulary's words are asked of the model
-        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
 def _prune(folder: Path) -> None:
-    """Remove the files used longest ago until the rest fits."""
-    files = [(path.stat(), path) for path in folder.glob("*" + _SUFFIX)]
+    """Remove the files of ours used longest ago until the rest fits."""
+    files = [(path.stat(), path) for path in folder.iterdir() if _OURS.fullmatch(path.name) and path.is_file()]
     total = sum(status.st_size for status, _ in files)
     for status, path in sorted(files, key=lambda item: item[0].st_mtime):
         if total <= LARGEST_BYTES:

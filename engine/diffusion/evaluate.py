@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from engine.diffusion.recipe import pair_source
 from engine.diffusion.train import use_device
 from engine.diffusion.weights_folder import SHIPPED
 from engine.errors import WeightsError
+from engine.io.files import write_bytes, write_json
 from engine.io.open import open_project
 from engine.vocabulary import NAMES, NEUTRAL, parse_names
 
@@ -82,12 +82,12 @@ def run(args: argparse.Namespace) -> int:
     print(text)
     if args.card is not None:
         card = model_card(models[0], Path(named[0][1]), text, source, len(done.scores.people))
-        args.card.write_text(card, encoding="utf-8")
+        write_bytes(args.card, card.encode())
     if args.json is not None:
         numbers = {entrant.name: entrant.model.model_id for entrant in entrants}
         numbers = {"models": numbers, **done.scores.numbers(), "neutral": done.neutral_scores.numbers()}
         numbers["heads"] = {name: scores.numbers() for name, scores in measured.items()}
-        args.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+        write_json(args.json, numbers)
     return 0
 
 

@@ -36,7 +36,7 @@ class Archive:
 
     def put(self, name: str, array: np.ndarray) -> None:
         """Store `array` as `name`.npy."""
-        self._file.writestr(f"{name}.npy", npy_bytes(array))
+        self.put_text(f"{name}.npy", npy_bytes(array))
 
     def get(self, name: str) -> np.ndarray:
         """The array stored as `name`.npy, read-only; FileFormatError where it is missing or damaged."""
@@ -48,8 +48,10 @@ class Archive:
             return dict(zip(names, pool.map(self.get, names), strict=True))
 
     def put_text(self, name: str, data: bytes) -> None:
-        """Store `data` under `name`."""
-        self._file.writestr(name, data)
+        """Store `data` under `name`, with no date: the same content gives the same bytes."""
+        member = zipfile.ZipInfo(name)
+        member.external_attr = 0o644 << 16
+        self._file.writestr(member, data, zipfile.ZIP_DEFLATED, compresslevel=1)
 
     def get_json(self, name: str) -> Any:
         """The member `name` parsed as JSON."""

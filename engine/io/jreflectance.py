@@ -36,6 +36,7 @@ from engine.io.files import check_vertices, read_json, read_npy, write_json
 from engine.io.images import read_grey, read_rgb
 from engine.io.map_conventions import PUBLISHED, MapConventions, f0_scale, maps_from_files, with_note
 from engine.io.obj import ObjMesh, read_textured_obj
+from engine.io.temporary import finished
 from engine.io.units import metres_per_unit
 from engine.mesh import Topology
 from engine.vocabulary import EXPRESSIONS
@@ -75,6 +76,12 @@ def numbered(folder: Path) -> tuple[str, ...]:
 def is_whole(expression: Path) -> bool:
     """Whether all files of an expN folder are there."""
     return all((expression / name).is_file() for name in ("shape.npy", *MAPS))
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether `folder` is a person that this program wrote to the end, with all that it lists still there."""
+    person = read_person(folder / IDENTITY)
+    return person.get("complete") is True and all(is_whole(folder / key) for key in person["expressions"])
 
 
 def missing_expressions(folder: Path) -> tuple[str, ...]:
@@ -212,7 +219,7 @@ def _template(folder: Path) -> Path:
     if (folder / TEMPLATE).exists():
         return folder / TEMPLATE
     for place in (folder, folder.resolve().parent):
-        found = sorted(place.glob("*.obj"))
+        found = [path for path in finished(place) if path.suffix == ".obj"]
         if len(found) == 1:
             LOG.info("%s: faces and UVs taken from %s", folder, found[0])
             return found[0]

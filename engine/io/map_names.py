@@ -11,6 +11,7 @@ from pathlib import Path
 from engine.errors import FileFormatError
 from engine.io.border import reads
 from engine.io.map_conventions import Finish, MapConventions, Normal
+from engine.io.temporary import finished
 
 MAPS = ("diffuse", "specular", "roughness", "normal")
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".tga", ".exr", ".bmp", ".webp")
@@ -81,9 +82,9 @@ def _is_other(words: list[str]) -> bool:
 
 
 def images_of(folder: Path) -> tuple[Path, ...]:
-    """Image files in `folder` and the folders directly in it, by name."""
-    inside = [folder, *(child for child in sorted(folder.iterdir()) if child.is_dir() and os.access(child, os.R_OK))]
-    return tuple(file for place in inside for file in sorted(place.iterdir()) if file.suffix.casefold() in IMAGES)
+    """Image files in `folder` and the folders directly in it, by name; not what is still being written."""
+    inside = [folder, *(child for child in finished(folder) if child.is_dir() and os.access(child, os.R_OK))]
+    return tuple(file for place in inside for file in finished(place) if file.suffix.casefold() in IMAGES)
 
 
 def candidates(images: Iterable[Path]) -> dict[str, list[Path]]:

@@ -10,6 +10,7 @@ from engine.errors import FileFormatError
 from engine.identity import Identity
 from engine.io.border import reads, unpacking
 from engine.io.map_conventions import PUBLISHED, MapConventions
+from engine.io.temporary import finished
 from engine.project import Project, new_project
 
 KINDS = (
@@ -82,7 +83,7 @@ def mesh_with_maps(path: Path) -> Path | None:
 
 
 def _meshes(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.casefold() == ".obj")
+    return [path for path in finished(folder) if path.suffix.casefold() == ".obj"]
 
 
 def _has_layout(folder: Path) -> bool:

@@ -36,6 +36,11 @@ def is_temporary(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+def finished(folder: Path) -> list[Path]:
+    """What is in `folder` without such files and folders, sorted by name: what a reader may take for content."""
+    return sorted(path for path in folder.iterdir() if not is_temporary(path.name))
+
+
 @contextmanager
 def temporary_beside(target: Path, *, folder: bool = False) -> Iterator[Path]:
     """A new empty file, or folder, beside `target` and of its suffix; removed at the end unless it was moved away.

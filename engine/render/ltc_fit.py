@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.io.files import write_npy
+
 TABLE = Path(__file__).parent / "ltc.npy"
 SIZE = 64
 LEAST_ROUGHNESS = 0.045
@@ -140,7 +142,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=TABLE, help="file to write (default: where the program reads it)")
     parser.add_argument("--size", type=int, default=SIZE, help="side of the table (default %(default)s)")
     options = parser.parse_args()
-    np.save(options.out, fitted_table(options.size))
+    write_npy(options.out, fitted_table(options.size))
 
 
 if __name__ == "__main__":

@@ -3,29 +3,37 @@
     expdiff dataset synth --data ICT_FACEKIT --identities 100 --seed 0 --out DIR
 
 Writes DIR/pNNN/exp1 .. exp32 with shape.npy, texture.png, diffuse.png, specular.png, roughness.png and normal.png each,
-and train.json and test.json, split by identity. The people are those training draws with the same seed.
+train.json and test.json, split by identity, and dataset.json: what it was begun with, and whether it is complete. The
+people are those training draws with the same seed.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from engine.color import bytes_from_unit, srgb_from_linear
-from engine.errors import EngineError
+from engine.errors import EngineError, FileFormatError
 from engine.expression import Expression, ExpressionSet
 from engine.face import builtin, layout
 from engine.face.transfer import decode_change, decode_offsets
 from engine.identity import Identity, Provenance, ReflectanceMaps
-from engine.io.jreflectance import write_split
+from engine.io import ict
+from engine.io.files import check_fillable, read_json, write_json
+from engine.io.jreflectance import is_complete, write_split
 from engine.io.jreflectance_writer import write
+from engine.reproducible import code_digest, usable_cores
 from engine.synth.batch import Batch
 from engine.synth.generator import Generator
 from engine.vocabulary import EXPRESSIONS
 
+MANIFEST, FORMAT = "dataset.json", "expdiff data set"
 _AT_ONCE = 4
 
 
@@ -81,20 +89,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out `expdiff dataset`; people that are there whole are kept, so it can be stopped and started again."""
+    """Carry out `expdiff dataset`. It can be stopped and started again with the same bytes in the end: people that are
+    there whole are kept; other arguments, data or code are refused, as is a folder with files of others."""
     if args.identities < 2:
         raise EngineError(f"dataset: expected --identities of 2 or more, one for each list, found {args.identities}")
+    begun = _begin(args)
+    torch.set_num_threads(begun["threads"])
     source = Generator(args.data, args.identities, args.seed)
     names = {number: f"p{number:03d}" for number in (*source.train_identities, *source.test_identities)}
     for number, name in tqdm(names.items(), desc="people", disable=None):
-        folder = args.out / name
-        if (folder / f"exp{len(EXPRESSIONS)}" / "normal.png").exists():
-            continue
-        for _ in write(*synthetic_identity(source, number), folder):
-            pass
+        if not is_complete(args.out / name):
+            for _ in write(*synthetic_identity(source, number), args.out / name):
+                pass
     train, test = (
         tuple(names[number] for number in part) for part in (source.train_identities, source.test_identities)
     )
     write_split(args.out, train, test)
+    write_json(args.out / MANIFEST, begun | {"complete": True})
     print(f"wrote {len(names)} people x {len(EXPRESSIONS)} expressions to {args.out}")
     return 0
+
+
+def _begin(args: argparse.Namespace) -> dict[str, Any]:
+    """The manifest of the data set in `args.out`, new or as it was begun; EngineError where it was begun otherwise."""
+    path = args.out / MANIFEST
+    wanted = {
+        "format": FORMAT,
+        "version": 1,
+        "seed": args.seed,
+        "identities": args.identities,
+        "data": _data_digest(args.data),
+        "code": code_digest("synth", "face", "io"),
+    }
+    begun = read_json(path) if path.exists() else None
+    if not isinstance(begun, dict) or begun.get("format") != FORMAT:
+        check_fillable(args.out, "files, but no data set that this version began")
+        begun = wanted | {"complete": False, "threads": usable_cores()}
+        write_json(path, begun)
+        return begun
+    for key, value in wanted.items():
+        if begun.get(key) != value:
+            raise EngineError(
+                f"{args.out}: expected the {key} it was begun with, {_short(begun.get(key))}, found {_short(value)}; "
+                "finish it as it was begun, or choose a new folder"
+            )
+    threads = begun.get("threads")
+    if type(threads) is not int or not 1 <= threads <= 4096:
+        raise FileFormatError(f"{path}: expected 'threads' from 1 to 4096, found {threads!r}")
+    return begun
+
+
+def _data_digest(folder: Path) -> str:
+    """Digest of names and sizes of what heads are sampled from."""
+    model = ict.model_folder(folder)
+    files = [] if model is None else [*model.iterdir(), *model.parent.glob("*.npz")]
+    listed = sorted(f"{path.name} {path.stat().st_size}" for path in files if path.is_file())
+    return hashlib.sha256("\n".join(listed).encode()).hexdigest()
+
+
+def _short(value: Any) -> str:
+    return str(value)[:12]

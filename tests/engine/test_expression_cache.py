@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import expression_cache
+from engine import expression_cache, reproducible
 from engine.diffusion.request import GenerateRequest
 from engine.expression import ExpressionSet
 from engine.expression_cache import AT_ONCE, generate_cached, load, recall, store
@@ -144,3 +144,38 @@ def test_whatever_is_wrong_with_a_file_it_is_thrown_away_and_made_again(head, as
     assert result_of(generate_cached(request)).names == ("Jaw Open",)
     assert asked == [("Jaw Open",)]
     assert load(request, "Jaw Open") is not None
+
+
+def test_what_changes_bytes_is_in_the_name(head, monkeypatch) -> None:
+    request = GenerateRequest(head, ("Jaw Open",))
+    names = {expression_cache._path(request, "Jaw Open")}
+    for cores in (1, 2, 64):
+        monkeypatch.setattr(reproducible, "usable_cores", lambda cores=cores: cores)
+        names.add(expression_cache._path(request, "Jaw Open"))
+    assert len(names) in (3, 4)  # this machine has a number of cores of its own
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    names.add(expression_cache._path(request, "Jaw Open"))
+    monkeypatch.setattr(reproducible, "version", lambda library: "99")
+    names.add(expression_cache._path(request, "Jaw Open"))
+    assert len(names) in (5, 6)
+
+
+def test_what_was_made_for_another_request_is_thrown_away(head, cache) -> None:
+    made, asked = (GenerateRequest(head, ("Jaw Open",), seed=seed) for seed in (0, 1))
+    store(made, make_expressions(head)["Jaw Open"])
+    (path,) = cache.iterdir()
+    path.rename(expression_cache._path(asked, "Jaw Open"))
+    assert load(asked, "Jaw Open") is None
+    assert list(cache.iterdir()) == []
+
+
+def test_only_files_of_ours_make_room(head, cache, monkeypatch) -> None:
+    monkeypatch.setattr(expression_cache, "LARGEST_BYTES", 1)
+    for name in ("smile.expression", "0" * 40 + ".expression.bak", "notes.txt"):
+        (cache / name).write_text("mine")
+    (cache / ("1" * 40 + ".expression")).mkdir()
+    (cache / ("2" * 40 + ".expression")).write_text("ours")
+    store(GenerateRequest(head, ("Jaw Open",)), make_expressions(head)["Jaw Open"])
+    assert sorted(path.name for path in cache.iterdir()) == sorted(
+        ["smile.expression", "0" * 40 + ".expression.bak", "notes.txt", "1" * 40 + ".expression"]
+    )

@@ -19,12 +19,14 @@ import pytest
 from engine.errors import ExportError
 from engine.io.files import filling, replacing, write_bytes, write_json
 from engine.io.images import png_bytes, read_rgb, write_exr, write_png
+from engine.io.map_names import images_of
 from engine.io.obj import ObjMesh, write_obj
+from engine.io.open import mesh_with_maps
 from engine.io.project import save_project
 from engine.io.temporary import is_temporary, sweep, temporary_beside
 from engine.io.video import writing_video
 from engine.project import new_project
-from tests.heads import make_head
+from tests.heads import make_head, write_mesh
 
 ROOT = Path(__file__).parents[2]
 
@@ -209,6 +211,18 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path, name: str, says:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("x")
     fails(tmp_path / name, says)
+
+
+def test_what_is_not_finished_is_not_read(tmp_path: Path) -> None:
+    """A picture, a folder of maps and a mesh that a killed process left lie beside a head."""
+    write_mesh(tmp_path / "egg.obj")
+    write_png(tmp_path / "egg_diffuse.png", NOISE)
+    unfinished = [tmp_path / f".expdiff-00000000-{number:016x}.tmp" for number in range(3)]
+    write_png(unfinished[0].with_suffix(".tmp.png"), NOISE)
+    write_mesh(unfinished[1].with_suffix(".tmp.obj"))
+    write_png(unfinished[2] / "diffuse.png", NOISE)
+    assert [path.name for path in images_of(tmp_path)] == ["egg_diffuse.png"]
+    assert mesh_with_maps(tmp_path) == tmp_path / "egg.obj"
 
 
 # --- a full disk -----------------------------------------------------------------------------------------------------

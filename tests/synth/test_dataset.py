@@ -3,11 +3,15 @@
 import json
 
 import numpy as np
+import pytest
+import torch
 
 from engine.cli import main
 from engine.io.jreflectance import read
 from engine.mesh import Part
+from engine.synth import dataset
 from engine.vocabulary import NAMES
+from scripts.kill_writers import People, files_of, person_of
 from tests.data import ICT, needs_data
 
 
@@ -37,3 +41,79 @@ class TestOnIct:
 def test_one_person_cannot_be_split(tmp_path, capsys):
     assert main(["dataset", "synth", "--data", str(tmp_path), "--identities", "1", "--out", str(tmp_path)]) == 1
     assert "2 or more" in capsys.readouterr().err
+
+
+@pytest.fixture
+def synth(tmp_path, monkeypatch):
+    """The command on an instant source of people, into tmp_path / "set" unless told otherwise."""
+    monkeypatch.setattr(dataset, "Generator", People)
+    monkeypatch.setattr(dataset, "synthetic_identity", person_of)
+
+    def run(*arguments, out="set"):
+        base = ["dataset", "synth", "--data", str(tmp_path), "--identities", "3", "--out", str(tmp_path / out)]
+        return main([*base, *arguments])
+
+    threads = torch.get_num_threads()
+    yield run
+    torch.set_num_threads(threads)
+
+
+def test_what_was_stopped_goes_on_to_the_same_bytes(tmp_path, synth, monkeypatch):
+    assert synth(out="whole") == 0
+    whole = files_of(tmp_path / "whole")
+
+    def stopped(source, number):
+        if number == 1:
+            raise KeyboardInterrupt
+        return person_of(source, number)
+
+    monkeypatch.setattr(dataset, "synthetic_identity", stopped)
+    assert synth() == 130
+    manifest = json.loads((tmp_path / "set" / "dataset.json").read_text())
+    assert manifest["complete"] is False
+    assert not (tmp_path / "set" / "train.json").exists()
+    monkeypatch.setattr(dataset, "synthetic_identity", person_of)
+    monkeypatch.setattr(dataset, "usable_cores", lambda: manifest["threads"] + 3)  # another machine, or fewer cores
+    assert synth() == 0
+    assert files_of(tmp_path / "set") == whole
+    assert torch.get_num_threads() == manifest["threads"]
+    assert json.loads((tmp_path / "set" / "dataset.json").read_text())["complete"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (["--seed", "1"], "expected the seed it was begun with, 0, found 1"),
+        (["--identities", "4"], "expected the identities it was begun with, 3, found 4"),
+        ("code", "expected the code it was begun with"),
+        ("data", "expected the data it was begun with"),
+    ],
+)
+def test_other_arguments_data_or_code_are_refused(tmp_path, synth, monkeypatch, capsys, change, says):
+    assert synth() == 0
+    before = files_of(tmp_path / "set")
+    if change == "code":
+        monkeypatch.setattr(dataset, "code_digest", lambda *folders: "another")
+    elif change == "data":
+        (tmp_path / "FaceXModel").mkdir()
+        (tmp_path / "FaceXModel" / "generic_neutral_mesh.obj").write_text("v 0 0 0")
+    assert synth(*(change if isinstance(change, list) else [])) == 1
+    assert says in capsys.readouterr().err
+    assert files_of(tmp_path / "set") == before
+
+
+def test_a_person_with_something_missing_is_made_again(tmp_path, synth):
+    assert synth() == 0
+    whole = files_of(tmp_path / "set")
+    (tmp_path / "set" / "p001" / "exp9" / "normal.png").unlink()
+    assert synth() == 0
+    assert files_of(tmp_path / "set") == whole
+
+
+@pytest.mark.parametrize("text", ['{"format": "expdiff data set"}', '{"format": "another"}', "[1]", "{"])
+def test_manifests_that_are_not_ours_are_refused(tmp_path, synth, capsys, text):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "dataset.json").write_text(text)
+    assert synth() == 1
+    assert "expected" in capsys.readouterr().err
+    assert (tmp_path / "set" / "dataset.json").read_text() == text

@@ -202,11 +202,10 @@ def drag(
 ) -> None:
     """Press at `start`, go along `path`, let go at its end. `keys` are held as at the keyboard."""
     press(widget, start, button, keys)
-    action = QTest.MouseAction.MouseMove  # QTest.mouseMove knows no keys
-    for at in path:
-        point = _point(widget, at)
+    places, action = [_point(widget, at) for at in path], QTest.MouseAction.MouseMove  # `widget` may go with the hand
+    for point in places:  # QTest.mouseMove knows no keys
         _send(widget, lambda window, point=point: QTest.mouseEvent(action, window, button, keys, point))
-    release(widget, path[-1], button, keys)
+    _send(widget, lambda window: QTest.mouseRelease(window, button, keys, places[-1]))
 
 
 def wheel(widget: QWidget, notches: float, at: QPoint | QPointF | None = None) -> None:

@@ -97,6 +97,7 @@ def _on_top(widget: QWidget, at: QPoint | QPointF | None = None) -> bool:
 
 def reach(widget: QWidget, at: QPoint | QPointF | None = None) -> None:
     """Bring `widget` into view as a person would: unfold its section, turn the wheel over what scrolls."""
+    QApplication.processEvents()  # what was folded or grew just now takes its place
     section = ancestor(widget, Section)
     if section is not None and section.is_folded and widget is not section.header:
         click(section.header)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from pathlib import Path
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMessageBox,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -216,7 +217,8 @@ class ShortcutSheet(QDialog):
     def __init__(self, groups: Iterable[tuple[str, list[tuple[str, str]]]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Shortcuts")
-        columns = QHBoxLayout(self)
+        body, scroll, layout = QWidget(self), QScrollArea(self), QVBoxLayout(self)
+        columns = QHBoxLayout(body)
         columns.setContentsMargins(20, 16, 20, 20)
         columns.setSpacing(36)
         every = [("Mouse", list(MOUSE)), *groups]
@@ -229,6 +231,10 @@ class ShortcutSheet(QDialog):
             used += len(rows) + 2
             column.addLayout(self._group(title, rows))
             column.addSpacing(10)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
+        scroll.setWidget(body)
+        self.resize((body.sizeHint() + QSize(2, 2)).boundedTo(self.screen().availableSize() - QSize(16, 48)))
 
     def _group(self, title: str, rows: list[tuple[str, str]]) -> QGridLayout:
         grid = QGridLayout()

@@ -97,6 +97,7 @@ def _on_top(widget: QWidget, at: QPoint | QPointF | None = None) -> bool:
 
 def reach(widget: QWidget, at: QPoint | QPointF | None = None) -> None:
     """Bring `widget` into view as a person would: unfold its section, turn the wheel over what scrolls."""
+    QApplication.processEvents()  # what was folded or grew just now takes its place
     section = ancestor(widget, Section)
     if section is not None and section.is_folded and widget is not section.header:
         click(section.header)
@@ -202,11 +203,10 @@ def drag(
 ) -> None:
     """Press at `start`, go along `path`, let go at its end. `keys` are held as at the keyboard."""
     press(widget, start, button, keys)
-    action = QTest.MouseAction.MouseMove  # QTest.mouseMove knows no keys
-    for at in path:
-        point = _point(widget, at)
+    places, action = [_point(widget, at) for at in path], QTest.MouseAction.MouseMove  # `widget` may go with the hand
+    for point in places:  # QTest.mouseMove knows no keys
         _send(widget, lambda window, point=point: QTest.mouseEvent(action, window, button, keys, point))
-    release(widget, path[-1], button, keys)
+    _send(widget, lambda window: QTest.mouseRelease(window, button, keys, places[-1]))
 
 
 def wheel(widget: QWidget, notches: float, at: QPoint | QPointF | None = None) -> None:

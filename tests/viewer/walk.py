@@ -297,6 +297,7 @@ class Walk:
         """What a person could notice, but for what the control shows of itself."""
         window = self.window
         project, comparison, generation = window.document.project, window.comparison, window.generation
+        left = comparison.left_of(project)  # what is drawn, not what a list has set
         tops = [top for top in QApplication.topLevelWidgets() if top.isVisible() and not isinstance(top, QMenu)]
         own = None if besides is None else _whole(besides)
         texts = tuple(
@@ -307,7 +308,7 @@ class Walk:
         )
         return (
             (id(project.identity), project.expressions.names, tuple(project.weights.items()), repr(project.scene)),
-            (comparison.against, comparison.channel, id(comparison.stored), comparison.position),
+            None if left is None else (tuple(left.weights.items()), repr(left.scene), comparison.position),
             (window.viewport.converges, generation.settings, generation.fills, generation.making),
             tuple((type(top).__name__, top.windowTitle(), top.isFullScreen(), top.isWindowModified()) for top in tops),
             tuple((dock.isFloating(), dock.isVisible()) for dock in window.docks()),

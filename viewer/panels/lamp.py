@@ -30,7 +30,7 @@ from viewer.widgets.slider import FloatSlider
 DEGREE = math.pi / 180.0
 FILL = Lamp(yaw_rad=math.radians(-45.0), pitch_rad=math.radians(10.0), color_linear=(1.0, 1.0, 1.0), irradiance=0.6)
 """A lamp that has just been added."""
-STAGED = "The light stage takes the place of environment and lamps; switch it off in its tab"
+STAGED = "The light stage takes the place of environment and lamps; switch it off in its section"
 
 
 class LampControls(QObject):

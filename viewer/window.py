@@ -11,6 +11,7 @@ from PySide6.QtCore import QEvent, QObject, QPoint, QSettings, QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QDockWidget, QFileDialog, QLabel, QMainWindow, QScrollArea, QWidget
 
+from engine.io.jreflectance import unfinished_note
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.map_names import images_of
 from engine.io.open import mesh_with_maps
@@ -221,6 +222,8 @@ class MainWindow(QMainWindow):
             self.remember(path)
             self.notifier.hide()  # what it said was of the head before
             self.statusBar().showMessage(f"Opened {files.shown(path)}")
+            if note := unfinished_note(Path(path)):
+                self.notifier.error(f"{files.shown(path)}: {note}")
         else:
             self.notifier.info(f"Wrote {result}")
 

@@ -71,7 +71,7 @@ def test_a_folder_that_is_not_finished_says_what_is_missing(
     list(write(head, made, person))
     assert files_of(person) == files_of(whole)
     shutil.rmtree(person / "exp9")
-    assert "missing: Brows Up, though listed" in read_and_note(person, caplog)[1]
+    assert "missing: Brows Up; though identity.json lists them" in read_and_note(person, caplog)[1]
 
 
 def test_what_is_written_anew_is_the_old_or_the_new(

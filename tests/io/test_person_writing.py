@@ -55,7 +55,8 @@ def test_a_folder_that_is_not_finished_says_what_is_missing(
     head: Identity, made: ExpressionSet, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys
 ) -> None:
     person, whole = tmp_path / "p", tmp_path / "whole"
-    list(write(head, made, whole))
+    for _ in write(head, made, whole):
+        assert json.loads((whole / "identity.json").read_text())["complete"] is False
     assert read_and_note(whole, caplog) == (("Brows Up", "Jaw Open", "a sly grin"), "")
     assert json.loads((whole / "identity.json").read_text())["complete"] is True
     write_some(head, made, person, 2)

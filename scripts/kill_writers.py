@@ -24,6 +24,7 @@ from pathlib import Path
 from engine import expression_cache
 from engine.cli import main
 from engine.diffusion.request import GenerateRequest, Step
+from engine.errors import EngineError
 from engine.export import export_glb, export_jreflectance
 from engine.expression import ExpressionSet
 from engine.face import quality
@@ -149,29 +150,27 @@ def faults_after_kill(folder: Path, before: dict[str, str], after: dict[str, str
         if states[0] not in states[1:]:
             faults.append(f"{expression} is a mixture")
     for person in {Path(name).parent for name in now if Path(name).name == "identity.json"}:
-        faults += _person_faults(folder, person, now, before, after)
+        mine = [{n: d for n, d in state.items() if Path(n).is_relative_to(person)} for state in (now, before, after)]
+        if jreflectance.is_complete(folder / person) and mine[0] not in mine[1:]:
+            faults.append(f"{person} says that it is complete")
     if (folder / "set" / "dataset.json").exists() and json.loads((folder / "set" / "dataset.json").read_bytes())[
         "complete"
     ]:
         faults += [] if now == after else ["the data set says that it is complete"]
-    for path in folder.glob("[!.]*.expdiff"):
-        load_project(path)
-    for path in (folder / "cache").glob("[!.]*.expression"):
-        with reading(path) as archive:
-            get_expressions(archive, archive.get_json("set.json"), str(path))
+    opened = [(load_project, path) for path in folder.glob("[!.]*.expdiff")]
+    opened += [(jreflectance.read, path.parent) for path in folder.glob("**/exp1")]
+    opened += [(_read_cached, path) for path in (folder / "cache").glob("[!.]*.expression")]
+    for read, path in opened:
+        try:
+            read(path)
+        except EngineError as error:
+            faults.append(str(error))
     return faults
 
 
-def _person_faults(
-    folder: Path, person: Path, now: dict[str, str], before: dict[str, str], after: dict[str, str]
-) -> list[str]:
-    mine = [{n: d for n, d in state.items() if Path(n).is_relative_to(person)} for state in (now, before, after)]
-    faults = []
-    if jreflectance.is_complete(folder / person) and mine[0] not in mine[1:]:
-        faults.append(f"{person} says that it is complete")
-    if (folder / person / "exp1").is_dir():
-        jreflectance.read(folder / person)
-    return faults
+def _read_cached(path: Path) -> None:
+    with reading(path) as archive:
+        get_expressions(archive, archive.get_json("set.json"), str(path))
 
 
 @dataclass

@@ -11,6 +11,7 @@ from PySide6.QtCore import QByteArray, QPoint, QSettings, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QFileDialog, QLabel, QMainWindow
 
+from engine.io.jreflectance import unfinished_note
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.map_names import images_of
 from engine.io.open import mesh_with_maps
@@ -235,6 +236,8 @@ class MainWindow(QMainWindow):
         self.remember(path)
         self.notifier.forget_head()
         self.statusBar().showMessage(f"Opened {name}")
+        if note := unfinished_note(Path(path)):
+            self.notifier.error(f"{name}: {note}", of_head=True)
 
     def remember(self, path: str) -> None:
         """Put `path` on top of the recent files."""

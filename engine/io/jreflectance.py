@@ -92,6 +92,20 @@ def missing_expressions(folder: Path) -> tuple[str, ...]:
     return tuple(recipe["name"] for key, recipe in listed.items() if not (folder / key).is_dir())
 
 
+def unfinished_note(folder: Path) -> str:
+    """What is missing of a person folder, and what is still as it was before it was to be written anew; '' for nothing,
+    and where `folder` is another kind of place."""
+    person, missing = read_person(folder / IDENTITY), missing_expressions(folder)
+    older = [recipe["name"] for recipe in person.get("unfinished", {}).values() if recipe["name"] not in missing]
+    parts = [f"missing: {', '.join(missing)}"] if missing else []
+    parts += [f"as before: {', '.join(older)}"] if older else []
+    if not person.get("complete", True):
+        parts.insert(0, "not written to the end, so write it again")
+    elif missing:
+        parts.append(f"though {IDENTITY} lists them")
+    return "; ".join(parts)
+
+
 def read_split(dataset: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(train, test) person names of a data-set folder; a list whose file is missing is empty."""
     return _names(dataset / "train.json"), _names(dataset / "test.json")
@@ -152,25 +166,14 @@ def _read_folder(folder: Path, conventions: MapConventions) -> tuple[Identity, E
     positions, head = _read_positions(folder / "exp1", len(mesh.positions), template_path)
     scale = _scale(person, positions[:head], folder)
     identity = _identity(folder, person, mesh, positions * np.float32(scale), head, conventions)
-    _say_unfinished(folder, person)
+    if note := unfinished_note(folder):
+        LOG.warning("%s: %s", folder, note)
     recipes = person.get("unfinished", {}) | person.get("expressions", {})
     expressions = tuple(
         _read_expression(folder / f"exp{number}", identity, recipes, scale, template_path, conventions)
         for number in sorted(numbers - {1})
     )
     return identity, ExpressionSet(identity.hash, expressions)
-
-
-def _say_unfinished(folder: Path, person: dict[str, Any]) -> None:
-    """Log what is missing, and what is still as it was before it was to be written anew."""
-    missing = missing_expressions(folder)
-    older = [recipe["name"] for key, recipe in person.get("unfinished", {}).items() if recipe["name"] not in missing]
-    parts = [f"missing: {', '.join(missing)}"] if missing else []
-    parts += [f"as before: {', '.join(older)}"] if older else []
-    if not person.get("complete", True):
-        LOG.warning("%s: not written to the end, so write it again; %s", folder, "; ".join(parts) or "nothing missing")
-    elif missing:
-        LOG.warning("%s: %s, though listed in %s", folder, parts[0], IDENTITY)
 
 
 def _numbers(folder: Path) -> set[int]:

@@ -63,7 +63,7 @@ def write(identity: Identity, expressions: ExpressionSet, folder: Path) -> Itera
     _write_manifest(identity, there, unfinished, folder)
     _write_head(identity, folder)
     yield from _write_all(identity, expressions, there, unfinished, folder)
-    _write_manifest(identity, there, {}, folder)
+    _write_manifest(identity, there, {}, folder, complete=True)
 
 
 def _write_all(
@@ -79,7 +79,7 @@ def _write_all(
         positions = compose_positions(identity, expressions, weights)
         _write_expression(identity, positions, compose_maps(identity.maps, expressions, weights), folder / key)
         there[key] = unfinished.pop(key)
-        _write_manifest(identity, there, unfinished, folder)
+        _write_manifest(identity, there, unfinished, folder)  # complete only when nothing is written any more
         index += key != NEUTRAL_KEY
         yield Written(index, total, recipe["name"])
 
@@ -157,11 +157,13 @@ def _write_head(identity: Identity, folder: Path) -> None:
     write_npy(folder / "occlusion.npy", identity.occlusion)
 
 
-def _write_manifest(identity: Identity, there: Recipes, unfinished: Recipes, folder: Path) -> None:
+def _write_manifest(
+    identity: Identity, there: Recipes, unfinished: Recipes, folder: Path, *, complete: bool = False
+) -> None:
     person = {
         "format": FORMAT,
         "version": VERSION,
-        "complete": not unfinished,
+        "complete": complete,
         "name": identity.name,
         "unit": "metre",
         "head_vertex_count": identity.topology.head_vertex_count,

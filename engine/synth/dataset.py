@@ -28,6 +28,7 @@ from engine.io import ict
 from engine.io.files import check_fillable, read_json, write_json
 from engine.io.jreflectance import is_complete, write_split
 from engine.io.jreflectance_writer import write
+from engine.io.temporary import sweep
 from engine.reproducible import code_digest, usable_cores
 from engine.synth.batch import Batch
 from engine.synth.generator import Generator
@@ -98,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
     source = Generator(args.data, args.identities, args.seed)
     names = {number: f"p{number:03d}" for number in (*source.train_identities, *source.test_identities)}
     for number, name in tqdm(names.items(), desc="people", disable=None):
+        sweep(args.out / name)
         if not is_complete(args.out / name):
             for _ in write(*synthetic_identity(source, number), args.out / name):
                 pass

@@ -55,7 +55,8 @@ def test_a_folder_that_is_not_finished_says_what_is_missing(
     head: Identity, made: ExpressionSet, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys
 ) -> None:
     person, whole = tmp_path / "p", tmp_path / "whole"
-    list(write(head, made, whole))
+    for _ in write(head, made, whole):
+        assert json.loads((whole / "identity.json").read_text())["complete"] is False
     assert read_and_note(whole, caplog) == (("Brows Up", "Jaw Open", "a sly grin"), "")
     assert json.loads((whole / "identity.json").read_text())["complete"] is True
     write_some(head, made, person, 2)
@@ -71,7 +72,7 @@ def test_a_folder_that_is_not_finished_says_what_is_missing(
     list(write(head, made, person))
     assert files_of(person) == files_of(whole)
     shutil.rmtree(person / "exp9")
-    assert "missing: Brows Up, though listed" in read_and_note(person, caplog)[1]
+    assert "missing: Brows Up; though identity.json lists them" in read_and_note(person, caplog)[1]
 
 
 def test_what_is_written_anew_is_the_old_or_the_new(

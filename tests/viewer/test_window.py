@@ -13,7 +13,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtWidgets import QDialog, QLabel, QPushButton, QToolButton
 
 from engine.errors import GraphicsError
-from engine.export import export_jreflectance
+from engine.export import export_jreflectance, jreflectance_steps
 from engine.io.images import write_png
 from engine.io.map_conventions import PUBLISHED, Finish, Specular
 from engine.io.map_names import NONE
@@ -236,6 +236,18 @@ def test_bad_files_are_told_in_one_line_and_lose_nothing(qtbot, open_window, exp
     assert "\n" not in window.notifier.text.text()
     assert window.notifier.isVisible()
     assert window.recent() == []
+
+
+def test_a_person_that_was_not_written_to_the_end_says_so(qtbot, open_window, expressive, tmp_path: Path) -> None:
+    writing = jreflectance_steps(expressive, tmp_path / "p")
+    next(writing)
+    next(writing)
+    writing.close()
+    window = open_window(new_project(make_head(seed=2)))
+    window.open_path(str(tmp_path / "p"))
+    qtbot.waitUntil(lambda: "missing: Brows Up" in window.notifier.message, timeout=10000)
+    assert "not written to the end" in window.notifier.message
+    assert window.document.project.expressions.names == ("Jaw Open",)
 
 
 def test_exports_are_written_beside_the_window(qtbot, open_window, expressive, tmp_path: Path) -> None:

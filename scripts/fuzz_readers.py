@@ -1,4 +1,4 @@
-"""Damaged inputs through every reader, each in a process of its own, with a table of what became of them.
+"""Damaged inputs through every reader, in processes that may die of them, with a table of what became of them.
 
     python -m scripts.fuzz_readers --count 5000 [--seed 0] [--only "person folder"] [--keep DIR]
 
@@ -12,15 +12,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import select
 import shutil
 import signal
 import sys
 import tempfile
+import time
 import traceback
 import warnings
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,8 @@ from tests.mutations import damage
 from tests.readers import READERS, THIRD_PARTY, Reader
 
 WORK_S, WAIT_S, BYTES = 10, 300.0, 10**9
+AT_ONCE = 30
+"""Inputs in one process."""
 PROGRAM_BYTES = 125 * 2**20
 """What `expdiff info` takes before it reads anything."""
 COLUMNS = ("read", "refused", "exception", "words", "slow", "large", "written", "killed")
@@ -56,21 +60,31 @@ def main() -> int:
         place = Path(name)
         for reader in readers:
             _in_child(lambda reader=reader: _make(reader, place / reader.name.replace(" ", "-")))
-        for number in range(options.count):
-            reader = readers[number % len(readers)]
-            verdict, line, peak, seconds = _try(reader, place, [options.seed, number])
-            row = table[reader.name]
-            row[verdict] += 1
-            row["peak"] = max(row["peak"], peak)
-            row["ms"] = max(row["ms"], round(1000 * seconds))
-            if number % 250 == 249:
-                print(f"{number + 1} inputs", file=sys.stderr, flush=True)
-            if verdict not in ("read", "refused"):
-                print(f"{reader.name}, input {number}: {verdict}: {line}", flush=True)
-                if options.keep:
-                    shutil.copytree(place / "bad", options.keep / f"{reader.name}-{number}", symlinks=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):  # what is done by then is told
+            _try_all(readers, options, place, table)
     _print(table)
     return int(any(row[column] for row in table.values() for column in COLUMNS[2:]))
+
+
+def _try_all(
+    readers: tuple[Reader, ...], options: argparse.Namespace, place: Path, table: dict[str, Counter[str]]
+) -> None:
+    for first in range(0, options.count, AT_ONCE):
+        left = list(range(first, min(first + AT_ONCE, options.count)))
+        while left:
+            told, end = _in_child(lambda left=left: _try_each(readers, place, options, left))
+            if len(told) < len(left):
+                told.append({"verdict": end, "line": "", "peak": 0, "ms": 0})
+            for number, one in zip(left, told, strict=False):
+                reader = readers[number % len(readers)]
+                row = table[reader.name]
+                row[one["verdict"]] += 1
+                row["peak"], row["ms"] = max(row["peak"], one["peak"]), max(row["ms"], one["ms"])
+                if one["verdict"] not in ("read", "refused"):
+                    print(f"{reader.name}, input {number}: {one['verdict']}: {one['line']}", flush=True)
+            left = left[len(told) :]
+        print(f"{min(first + AT_ONCE, options.count)} inputs", file=sys.stderr, flush=True)
 
 
 def _load_modules() -> None:
@@ -93,38 +107,49 @@ def _print(table: dict[str, Counter[str]]) -> None:
             total["ms"], total["peak"] = max(total["ms"], row["ms"]), max(total["peak"], row["peak"])
 
 
-def _make(reader: Reader, folder: Path) -> dict[str, Any]:
+def _make(reader: Reader, folder: Path) -> Iterator[dict[str, Any]]:
     os.environ["EXPDIFF_CACHE"] = str(folder.parent / "cache")
     folder.mkdir()
     (folder.parent / f"{folder.name}.path").write_text(str(reader.make(folder).relative_to(folder)))
-    return {}
+    yield {}
 
 
-def _try(reader: Reader, place: Path, seed: list[int]) -> tuple[str, str, int, float]:
-    """(one of `COLUMNS`, what was said, most memory in bytes, seconds) of one damaged input, made at `place`/bad."""
-    good, bad, elsewhere = place / reader.name.replace(" ", "-"), place / "bad", place / "elsewhere"
-    for folder in (bad, elsewhere, place / "cache"):
+def _try_each(
+    readers: tuple[Reader, ...], place: Path, options: argparse.Namespace, numbers: list[int]
+) -> Iterator[dict[str, Any]]:
+    """In a child: what became of each input."""
+    warnings.simplefilter("error")
+    base = _memory_bytes("VmRSS")  # with torch, which `expdiff info` does not load
+    for number in numbers:
+        reader, rng = readers[number % len(readers)], np.random.default_rng([options.seed, number])
+        target, what = _damaged(reader, place, rng)
+        before = _listing(place)
+        Path("/proc/self/clear_refs").write_text("5")  # the most memory begins anew
+        signal.setitimer(signal.ITIMER_PROF, WORK_S)  # a clock says more of the machine than of us
+        start = time.process_time()
+        one = _read(reader, target, place / "elsewhere")
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        one |= {"ms": round(1000 * (time.process_time() - start)), "line": f"{what}: {one['line']}"}
+        one["peak"] = _memory_bytes("VmHWM") - base + PROGRAM_BYTES
+        if one["verdict"] in ("read", "refused"):
+            large, written = one["peak"] > BYTES, _listing(place) != before
+            one["verdict"] = "large" if large else "written" if written else one["verdict"]
+        if options.keep and one["verdict"] not in ("read", "refused"):
+            shutil.copytree(place / "bad", options.keep / f"{reader.name}-{number}", symlinks=True)
+        yield one
+
+
+def _damaged(reader: Reader, place: Path, rng: np.random.Generator) -> tuple[Path, str]:
+    """What is to be read in a fresh `place`/bad, and what was done to it."""
+    good, bad = place / reader.name.replace(" ", "-"), place / "bad"
+    for folder in (bad, place / "elsewhere", place / "cache"):
         shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(good, bad)
-    elsewhere.mkdir()
+    (place / "elsewhere").mkdir()
     target = bad / (place / f"{good.name}.path").read_text()
-    rng = np.random.default_rng(seed)
     files = [path for folder in place.glob("*") for path in folder.glob("*.*") if path.is_file()]
     others = [files[int(rng.integers(len(files)))].read_bytes() for _ in range(3)]
-    what = damage(target, [*others, b"hello"], rng)
-    before = _listing(place)
-    told, seconds, ended = _in_child(lambda: _read(reader, target, elsewhere))
-    if told is None:
-        return "slow" if seconds > WORK_S - 1 or not ended else "killed", what, 0, seconds
-    verdict, line, peak = told["verdict"], f"{what}: {told['line']}", told["peak"]
-    if verdict in ("read", "refused"):
-        if told["words"]:
-            verdict, line = "words", f"{what}: {told['words']}"
-        elif peak > BYTES:
-            verdict = "large"
-        elif _listing(place) != before:
-            verdict = "written"
-    return verdict, line, peak, seconds
+    return target, damage(target, [*others, b"hello"], rng)
 
 
 def _listing(place: Path) -> list[tuple[str, int]]:
@@ -134,13 +159,11 @@ def _listing(place: Path) -> list[tuple[str, int]]:
 
 
 def _read(reader: Reader, target: Path, elsewhere: Path) -> dict[str, Any]:
-    """In the child: read, and say what became of it."""
-    before = _memory_bytes("VmRSS")  # with torch, which `expdiff info` does not load
+    """Read, and say what became of it: words on standard error are a failure of their own."""
     os.chdir(elsewhere)
-    os.environ["EXPDIFF_CACHE"] = str(elsewhere.parent / "cache")
+    shown = os.dup(2)
     with tempfile.TemporaryFile() as words:
         os.dup2(words.fileno(), 2)
-        warnings.simplefilter("error")
         try:
             reader.read(target)
             verdict, line = "read", ""
@@ -149,10 +172,14 @@ def _read(reader: Reader, target: Path, elsewhere: Path) -> dict[str, Any]:
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             verdict, line = "exception", f"{error!r} at {Path(where.filename).name}:{where.lineno}"
-        peak = _memory_bytes("VmHWM") - before + PROGRAM_BYTES
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
         words.seek(0)
         said = words.read(500).decode("utf-8", "replace")
-    return {"verdict": verdict, "line": line, "peak": peak, "words": " ".join(said.split())}
+    if said and verdict != "exception":
+        verdict, line = "words", " ".join(said.split())
+    return {"verdict": verdict, "line": line}
 
 
 def _memory_bytes(line: str) -> int:
@@ -161,31 +188,33 @@ def _memory_bytes(line: str) -> int:
     return 1024 * int(next(each for each in status.splitlines() if each.startswith(line)).split()[1])
 
 
-def _in_child(work: Any) -> tuple[dict[str, Any] | None, float, bool]:
-    """What `work` returns in a forked child, None where there is nothing; its seconds of work; did it end by itself?"""
+def _in_child(work: Callable[[], Iterator[dict[str, Any]]]) -> tuple[list[dict[str, Any]], str]:
+    """What `work` yields in a forked child, and how that ended where it yielded too little: slow or killed."""
     receiver, sender = os.pipe()
     child = os.fork()
     if child == 0:
         code = 1
         try:
             os.close(receiver)
-            resource.setrlimit(resource.RLIMIT_CPU, (WORK_S, WORK_S))  # a clock says more of the machine than of us
-            os.write(sender, json.dumps(work()).encode())
+            for one in work():
+                os.write(sender, json.dumps(one).encode() + b"\n")
             code = 0
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(code)
     os.close(sender)
-    ready, _, _ = select.select([receiver], [], [], WAIT_S)
-    data = b""
-    while ready and (part := os.read(receiver, 1 << 16)):
-        data += part
-    if not ready:
-        os.kill(child, signal.SIGKILL)
+    data, waiting = b"", True
+    while waiting:
+        ready, _, _ = select.select([receiver], [], [], WAIT_S)
+        part = os.read(receiver, 1 << 16) if ready else b""
+        data, waiting = data + part, bool(part)
+        if not ready:
+            os.kill(child, signal.SIGKILL)
     os.close(receiver)
-    _, _, usage = os.wait4(child, 0)
-    return json.loads(data) if data else None, usage.ru_utime + usage.ru_stime, bool(ready)
+    _, status = os.waitpid(child, 0)
+    slow = not ready or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF)
+    return [json.loads(line) for line in data.splitlines()], "slow" if slow else "killed"
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from engine.face import registration
 from tests.data import DATA, ICT, needs_data
 from tests.documents import ROOT, documented
 
-FEW = '--people 1 --fit-people 2 --expressions "Jaw Open" --pictures none'
+FEW = '--people 1 --fit-people 3 --expressions "Jaw Open" --pictures none'
 RUNS: dict[str, tuple[str, ...]] = {
     'expdiff generate builtin:7 --out out/p7 --expressions "Lip Corner Puller,Brows Up,Jaw Open,Eye Blink"': (
         "expdiff generate builtin:7 --out out/p7",

@@ -31,11 +31,16 @@ class Processes:
         return self.index == 0
 
     def average_gradients(self, weights: Iterable[nn.Parameter]) -> None:
-        """Replace every gradient by its mean over the processes; all of them call this with the same weights."""
+        """Replace every gradient by its mean over the processes; all of them call this with the same weights.
+
+        A batch may leave weights without a gradient that another process's batch has one for: theirs counts as zero.
+        """
         if self.count > 1:
-            for weight in weights:
-                if weight.grad is not None:
-                    weight.grad.copy_(self._mean(weight.grad))
+            weights = list(weights)
+            has = self._mean(torch.tensor([float(weight.grad is not None) for weight in weights])).tolist()
+            for weight in (weight for weight, share in zip(weights, has, strict=True) if share > 0):
+                gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
+                weight.grad = self._mean(gradient)
 
     def agree(self, value: float) -> float:
         """The mean of `value` over the processes, so that all of them decide alike."""

@@ -18,6 +18,7 @@ from engine.diffusion.evaluation.measures import MAPS
 from engine.diffusion.inference import Maps
 from engine.diffusion.stages import PairSource
 from engine.diffusion.unified import log_albedo
+from engine.errors import EngineError
 from engine.synth.batch import Batch
 from engine.synth.frames import local_frames
 
@@ -95,7 +96,9 @@ class Neutrals:
 def read_neutrals(source: PairSource, people: Sequence[int], device: torch.device) -> Neutrals:
     """Components and scores of the neutrals of `people`; ValueError for fewer than 3."""
     if len(people) < 3:
-        raise ValueError(f"baselines: expected at least 3 training people, found {len(people)}")
+        raise EngineError(
+            f"evaluate: expected at least 3 training people for the baselines (--fit-people), found {len(people)}"
+        )
     rows = [
         (_position_rows(batch), _texture_rows(batch), batch.neutral_position_m[:1])
         for batch in pairs_of(source, people, 0, device)

@@ -352,7 +352,9 @@ class Person:
         self.done[action.__name__.replace("_", " ")] += 1
         try:
             action(self)
-        except hand.Unreachable:  # covered or scrolled away at this moment: so it is for a person
+        except (hand.Unreachable, RuntimeError) as error:  # covered, scrolled away or gone: so it is for a person
+            if isinstance(error, RuntimeError) and "already deleted" not in str(error):
+                raise
             self.done["of these not to be reached"] += 1
         popup = QApplication.activePopupWidget()
         if popup is not None:
@@ -508,6 +510,7 @@ def run(
                 say(f"{person.count} actions, {spent:.0f} s, {len(person.faults)} faults {person.faults[-1:]}")
         person.leave()
     finally:
+        person.window.finish()
         sys.excepthook = hook
     return person
 

@@ -314,8 +314,8 @@ class Person:
         if window.isVisible():
             window._closes = False
             return
-        for writing in self.writings.values():
-            writing.state = writing.state or State.CANCELLED
+        self.writings = {number: each for number, each in self.writings.items() if each.state is not None}
+        # the others ended with the window: whole where it came in their last step, which nobody is told any more
         window.deleteLater()
         self.done["windows closed and opened again"] += 1
         self.open_window(self.head if self.rng.random() < 0.5 else project)
@@ -530,9 +530,7 @@ def main() -> int:
     faulthandler.enable()
     application = make_application()
     with tempfile.TemporaryDirectory() as folder:
-        person = run(
-            args.count, args.seed, Path(folder), args.real, lambda text: print(text, file=sys.stderr, flush=True)
-        )
+        person = run(args.count, args.seed, Path(folder), args.real, _progress, 60 * args.minutes)
     application.processEvents()
     print(person.table())
     for fault in person.faults:

@@ -314,8 +314,8 @@ class Person:
         if window.isVisible():
             window._closes = False
             return
-        for writing in self.writings.values():
-            writing.state = writing.state or State.CANCELLED
+        self.writings = {number: each for number, each in self.writings.items() if each.state is not None}
+        # the others ended with the window: whole where it came in their last step, which nobody is told any more
         window.deleteLater()
         self.done["windows closed and opened again"] += 1
         self.open_window(self.head if self.rng.random() < 0.5 else project)
@@ -352,7 +352,9 @@ class Person:
         self.done[action.__name__.replace("_", " ")] += 1
         try:
             action(self)
-        except hand.Unreachable:  # covered or scrolled away at this moment: so it is for a person
+        except (hand.Unreachable, RuntimeError) as error:  # covered, scrolled away or gone: so it is for a person
+            if isinstance(error, RuntimeError) and "already deleted" not in str(error):
+                raise
             self.done["of these not to be reached"] += 1
         popup = QApplication.activePopupWidget()
         if popup is not None:
@@ -508,6 +510,7 @@ def run(
                 say(f"{person.count} actions, {spent:.0f} s, {len(person.faults)} faults {person.faults[-1:]}")
         person.leave()
     finally:
+        person.window.finish()
         sys.excepthook = hook
     return person
 
@@ -527,9 +530,7 @@ def main() -> int:
     faulthandler.enable()
     application = make_application()
     with tempfile.TemporaryDirectory() as folder:
-        person = run(
-            args.count, args.seed, Path(folder), args.real, lambda text: print(text, file=sys.stderr, flush=True)
-        )
+        person = run(args.count, args.seed, Path(folder), args.real, _progress, 60 * args.minutes)
     application.processEvents()
     print(person.table())
     for fault in person.faults:

@@ -8,7 +8,10 @@ import pytest
 from PySide6.QtWidgets import QDialogButtonBox, QLabel
 
 from engine.io.images import read_rgb
+from engine.jobs import State
 from engine.render.motion import Motion
+from tests.viewer import hand
+from tests.viewer.work import file_work_over
 from viewer.video import VideoDialog, VideoSettings
 
 WAIT_MS = 120000
@@ -19,17 +22,16 @@ def test_the_dialog_asks_for_something_that_moves(dark, qtbot, expressive) -> No
     dialog = VideoDialog(expressive)
     qtbot.addWidget(dialog)
     dialog.show()
+    qtbot.waitExposed(dialog)
     save = dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Save)
     assert dialog.settings == VideoSettings(Motion(turntable=True, seconds=6.0, fps=30), (720, 720))
-    dialog.turntable.click()
+    hand.click(dialog.turntable)
     assert not save.isEnabled()
-    dialog.olat.click()
+    hand.click(dialog.olat)
     assert save.isEnabled()
     assert dialog.settings.motion == Motion(olat=True, seconds=5.2, fps=30)  # one frame for each of 156 lamps
-    dialog.olat.click()
-    at = dialog.expressions.position(("Jaw Open", "Brows Up"))
-    dialog.expressions.setCurrentIndex(at)
-    dialog.expressions.activated.emit(at)
+    hand.click(dialog.olat)
+    hand.pick(dialog.expressions, "all there are, in turn")
     assert save.isEnabled()
     assert dialog.settings.motion.expressions == ("Jaw Open", "Brows Up")
     cut = [
@@ -46,21 +48,20 @@ def test_a_film_is_written_beside_the_window_and_a_stopped_one_leaves_nothing(
 ) -> None:
     window = open_window(expressive)
     settings = VideoSettings(Motion(turntable=True, expressions=("Brows Up",), seconds=0.2, fps=10), (32, 24))
-    with qtbot.waitSignal(window.video.told, timeout=WAIT_MS):
-        window.video.start(expressive, settings, str(tmp_path / "frames"))
-        assert window.video.isVisibleTo(window)
-        window.grab()
+    with qtbot.waitSignal(window.jobs.changed, timeout=WAIT_MS, check_params_cb=file_work_over()):
+        window.export_video_to(str(tmp_path / "frames"), settings)
+        assert window.job_bar.isVisible()
     assert [read_rgb(file).shape for file in sorted((tmp_path / "frames").iterdir())] == [(24, 32, 3)] * 2
-    assert not window.video.isVisibleTo(window)
+    assert not window.job_bar.isVisible()
     assert "frames" in window.notifier.message
     long = VideoSettings(Motion(turntable=True, seconds=600, fps=60), (32, 24))
-    with qtbot.waitSignal(window.video.jobs.stepped, timeout=WAIT_MS, check_params_cb=lambda n, step: step.index > 0):
-        window.video.start(expressive, long, str(tmp_path / "long.mp4"))
-    with qtbot.waitSignal(window.video.told, timeout=WAIT_MS):
-        window.video.cancel_button.click()
-    assert "Cancelled" in window.notifier.message
+    window.export_video_to(str(tmp_path / "long.mp4"), long)
+    window.export_video_to(str(tmp_path / "frames"), settings)  # waits for its turn; the place is taken
+    qtbot.waitUntil(lambda: "frame " in window.job_bar.label.text(), timeout=WAIT_MS)
+    hand.click(window.job_bar.cancel)
+    hand.click(window.job_bar.list, window.job_bar.list.actionGeometry(window.job_bar.list.actions()[0]).center())
+    with qtbot.waitSignal(window.jobs.changed, timeout=WAIT_MS, check_params_cb=file_work_over(State.FAILED)):
+        qtbot.waitUntil(lambda: window.notifier.message == "Cancelled: Writing long.mp4", timeout=WAIT_MS)
     assert [file.name for file in tmp_path.iterdir() if "settings" not in file.name] == ["frames"]
-    with qtbot.waitSignal(window.video.failed, timeout=WAIT_MS):
-        window.video.start(expressive, settings, str(tmp_path / "frames"))
     assert "empty or a new folder" in window.notifier.message
-    assert not window.video.isVisibleTo(window)
+    assert not window.job_bar.isVisible()

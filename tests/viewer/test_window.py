@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
-from PySide6.QtWidgets import QDialog, QLabel, QPushButton, QToolButton
+from PySide6.QtWidgets import QLabel, QPushButton, QToolButton
 
 from engine.errors import GraphicsError
 from engine.export import export_jreflectance, jreflectance_steps
 from engine.io.images import write_png
-from engine.io.map_conventions import PUBLISHED, Finish, Specular
-from engine.io.map_names import NONE
+from engine.io.map_conventions import PUBLISHED, Finish
 from engine.io.project import save_project
 from engine.jobs import State
 from engine.project import new_project
 from engine.render.offscreen import render_image
 from engine.scene import ToneCurve, ViewChannel
 from tests.heads import make_expressions, make_head, write_mesh
+from tests.viewer import hand
 from tests.viewer.work import USUAL_STEPS, Gate, file_work_over, make_step_by_step
 from viewer import orbit
 from viewer.dialogs import Answer, MapsDialog, PictureSettings, ScreenshotDialog, ShortcutSheet
@@ -62,14 +62,14 @@ def test_a_slider_changes_the_picture_and_undo_brings_it_back_exactly(qtbot, ope
     neutral = _seen(qtbot, window)
     panel = window.findChild(ExpressionsPanel)
     assert panel is not None
-    panel.rows["Jaw Open"].slider.number.setValue(1.0)
+    hand.fill(panel.rows["Jaw Open"].slider.number, "1")
     open_ = _seen(qtbot, window)
     assert _difference(open_, neutral) > 0.2
     assert window.isWindowModified()
-    window.menus.undo.trigger()
+    hand.choose(window, window.menus.undo)
     assert _difference(_seen(qtbot, window), neutral) == 0.0
     assert not window.isWindowModified()
-    window.menus.redo.trigger()
+    hand.choose(window, window.menus.redo)
     assert _difference(_seen(qtbot, window), open_) == 0.0
 
 
@@ -145,16 +145,8 @@ def test_mouse_orbits_pans_zooms_and_recentres(qtbot, open_window, expressive) -
     middle, start = QPoint(view.width() // 2, view.height() // 2), camera()
     buttons = Qt.MouseButton
 
-    def drag(button: Qt.MouseButton, modifier=Qt.KeyboardModifier.NoModifier) -> None:
-        qtbot.mousePress(view, button, modifier, middle)
-        # QTest's own move carries no buttons, so the event is sent as Qt would send it
-        from PySide6.QtCore import QEvent
-        from PySide6.QtGui import QMouseEvent
-
-        at = QPointF(middle) + QPointF(40, 10)
-        event = QMouseEvent(QEvent.Type.MouseMove, at, view.mapToGlobal(at), buttons.NoButton, button, modifier)
-        view.mouseMoveEvent(event)
-        qtbot.mouseRelease(view, button, modifier, middle)
+    def drag(button: Qt.MouseButton, keys=Qt.KeyboardModifier.NoModifier) -> None:
+        hand.drag(view, middle, middle + QPoint(40, 10), button=button, keys=keys)
 
     drag(buttons.LeftButton)
     assert camera().yaw_rad < start.yaw_rad
@@ -164,12 +156,12 @@ def test_mouse_orbits_pans_zooms_and_recentres(qtbot, open_window, expressive) -
     drag(buttons.MiddleButton)
     assert camera().target_m != orbited.target_m
     assert camera().yaw_rad == orbited.yaw_rad
-    window.menus.view.actions()[0].trigger()
+    hand.choose(window, window.menus.view.actions()[0])
     assert camera() == orbit.view(expressive, "Front")
     drag(buttons.LeftButton, Qt.KeyboardModifier.ShiftModifier)
     assert camera().yaw_rad == 0.0
-    window.menus.view.actions()[0].trigger()
-    qtbot.mouseDClick(view, buttons.LeftButton, pos=middle + QPoint(60, 0))
+    hand.choose(window, window.menus.view.actions()[0])
+    hand.double_click(view, middle + QPoint(60, 0))
     x, y, z = camera().target_m
     assert ((x / 0.08) ** 2 + (y / 0.12) ** 2 + (z / 0.10) ** 2) == pytest.approx(1.0, abs=0.06)
     assert x > 0.01
@@ -217,8 +209,12 @@ def test_save_open_and_recent(qtbot, open_window, expressive, tmp_path: Path) ->
         assert window.windowTitle().startswith(name)
     assert dict(window.document.project.weights) == {"Jaw Open": 0.6}
     assert window.recent()[:2] == [str(path), str(other)]
-    window.menus.recent.aboutToShow.emit()
+    hand.click(window.menuBar(), window.menuBar().actionGeometry(window.menus.file.menuAction()).center())
+    hand.click(window.menus.file, window.menus.file.actionGeometry(window.menus.recent.menuAction()).center())
+    qtbot.waitUntil(window.menus.recent.isVisible, timeout=5000)
     assert [action.text() for action in window.menus.recent.actions()][:2] == [str(path), str(other)]
+    hand.click(window.menus.recent, window.menus.recent.actionGeometry(window.menus.recent.actions()[1]).center())
+    qtbot.waitUntil(lambda: window.document.project.identity.name == "test head 2", timeout=10000)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 cut off"])
@@ -325,10 +321,12 @@ def test_what_the_disk_has_comes_after_the_first_picture_and_costs_no_frame(qtbo
     gate.let(len(gate.requests[0].names) * USUAL_STEPS + 1)
     qtbot.waitUntil(lambda: panel.rows["Lip Suck"].state == "ready", timeout=20000)
     assert not window.viewport.moving
+    moved: list[bool] = []
     assert not window.isWindowModified()
     assert len(window.document.project.expressions.names) == 31
-    panel.rows["Lip Suck"].slider.number.setValue(1.0)
-    assert window.viewport.moving
+    window.viewport.painted.connect(lambda: moved.append(window.viewport.moving))
+    hand.fill(panel.rows["Lip Suck"].slider.number, "1")
+    qtbot.waitUntil(lambda: any(moved), timeout=10000)
     window.finish()
     window.close()
     window.deleteLater()
@@ -342,7 +340,7 @@ def test_making_the_others_is_on_at_first_and_remembered(qtbot, dark, settings, 
         panel = windows[-1].findChild(GeneratePanel)
         assert panel is not None
         assert (panel.fill.isChecked(), windows[-1].generation.fills) == (remembered, remembered)
-        panel.fill.click()
+        hand.click(panel.fill)
     assert settings.value(FILL, type=bool) is True
 
 
@@ -354,7 +352,7 @@ def test_a_frame_that_fails_is_told_and_the_window_lives_on(qtbot, open_window, 
         window.set_scene("Environment", environment=missing)
     assert "nowhere.hdr" in window.notifier.message
     qtbot.waitUntil(lambda: not window.viewport.moving, timeout=5000)
-    window.menus.undo.trigger()
+    hand.choose(window, window.menus.undo)
     assert _difference(_seen(qtbot, window), before) == 0.0
     assert "nowhere.hdr" in caplog.text
 
@@ -392,18 +390,17 @@ def test_screenshot_dialog_presets_and_own_sizes(dark, qtbot) -> None:
     dialog = ScreenshotDialog((640, 360))
     qtbot.addWidget(dialog)
     assert dialog.settings == PictureSettings(640, 360, False)
-    dialog.preset.setCurrentIndex(5)
-    dialog.preset.activated.emit(5)
+    dialog.show()
+    qtbot.waitExposed(dialog)
+    hand.pick(dialog.preset, 5)
     assert dialog.settings == PictureSettings(4096, 4096, False)
-    dialog.width_box.setValue(333)
-    dialog.transparent.setChecked(True)
+    hand.fill(dialog.width_box, "333", "Tab")
+    hand.click(dialog.transparent)
     assert dialog.settings == PictureSettings(333, 4096, True)
     assert dialog.preset.currentText() == "Custom"
 
 
-def test_which_map_is_which_is_chosen_in_a_dialog(
-    dark, qtbot, open_window, expressive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_which_map_is_which_is_chosen_in_a_dialog(dark, qtbot, open_window, expressive, tmp_path: Path) -> None:
     write_mesh(tmp_path / "egg.obj")
     colors = {"a_COL.png": 60, "b_COL.png": 160, "shiny.png": 200}
     for name, value in colors.items():
@@ -413,7 +410,7 @@ def test_which_map_is_which_is_chosen_in_a_dialog(
     qtbot.waitUntil(lambda: "a_COL.png, b_COL.png" in window.notifier.message, timeout=10000)
     assert "Open Folder with Other Maps" in window.notifier.message
 
-    def choose(dialog: MapsDialog) -> int:
+    def choose(dialog: MapsDialog) -> None:
         assert {kind: choice.itemText(0) for kind, choice in dialog.files.items()} == {
             "diffuse": "By name: a_COL.png or b_COL.png?",
             "specular": "By name: none",
@@ -422,13 +419,13 @@ def test_which_map_is_which_is_chosen_in_a_dialog(
         }
         assert dialog.maps == {}
         for kind, name in (("diffuse", "b_COL.png"), ("roughness", "shiny.png")):
-            dialog.files[kind].show_value(str(tmp_path / name))
-        dialog.files["normal"].show_value(NONE)
-        dialog.choices["roughness"].show_value(Finish.GLOSS)
-        return QDialog.DialogCode.Accepted
+            hand.pick(dialog.files[kind], name)
+        hand.pick(dialog.files["normal"], "None")
+        hand.pick(dialog.choices["roughness"], "Gloss")
+        hand.click(hand.button_of(dialog, "Open"))
 
-    monkeypatch.setattr(MapsDialog, "exec", choose)
-    window.ask_maps(str(tmp_path))
+    with hand.answering(choose):
+        window.ask_maps(str(tmp_path))
     qtbot.waitUntil(lambda: window.document.project.identity.name == "egg", timeout=10000)
     identity = window.document.project.identity
     assert (identity.maps.diffuse_srgb == 160).all()
@@ -442,8 +439,10 @@ def test_maps_that_mean_something_else_are_chosen_in_a_dialog(qtbot, open_window
     qtbot.addWidget(dialog)
     assert dialog.conventions == PUBLISHED
     assert dialog.maps == {}
-    dialog.choices["roughness"].show_value(Finish.GLOSS)
-    dialog.choices["specular"].show_value(Specular.F0)
+    dialog.show()
+    qtbot.waitExposed(dialog)
+    hand.pick(dialog.choices["roughness"], "Gloss")
+    hand.pick(dialog.choices["specular"], "F0")
     assert str(dialog.conventions) == "specular=f0,roughness=gloss"
     assert dialog.conventions.roughness is Finish.GLOSS
     export_jreflectance(expressive, tmp_path / "p")

@@ -301,7 +301,7 @@ def test_points_of_a_lamp_add_up_to_it(
 def test_lamps_stand_around_the_middle_and_never_inside_the_head() -> None:
     middle = (0.1, 0.2, 0.3)
     for kind in LampKind:
-        (one,) = lights_of(Scene(key_light=lamp(kind, distance_m=0.0, width_m=0.0, height_m=-1.0)), (), middle, 0.25)
+        (one,) = lights_of(Scene(key_light=lamp(kind, distance_m=0.0, width_m=0.0, height_m=0.0)), (), middle, 0.25)
         assert one.kind == kind
         assert all(map(math.isfinite, (*one.towards, *one.position_m, *one.angular_size)))
         if kind != LampKind.DIRECTIONAL:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from engine import expression_cache
 from engine.cli import main
-from engine.diffusion.request import GenerateRequest, Step
+from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError
 from engine.export import export_glb, export_jreflectance
 from engine.expression import ExpressionSet
@@ -32,6 +32,7 @@ from engine.io import jreflectance
 from engine.io.archive import get_expressions, reading
 from engine.io.project import load_project, save_project
 from engine.io.temporary import is_temporary
+from engine.jobs import Step
 from engine.project import Project, new_project
 from engine.synth import dataset
 from tests.heads import make_expressions, make_head

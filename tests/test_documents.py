@@ -170,7 +170,7 @@ RUNS: dict[str, tuple[str, ...]] = {
 }
 """What is run -> what is shown and stands for it. In this order: what comes later reads what was written before."""
 _EXTRAS = "tests/test_dependencies.py::test_extras_that_documents_and_messages_name_are_there"
-_WINDOW = "tests/viewer/test_starting.py::test_commands_open_a_window"
+_WINDOW = "tests/viewer/test_window_commands.py::test_commands_open_a_window"
 ELSEWHERE = {
     "make run": "tests/test_documents.py::test_make_does_what_the_readme_says",
     "make test": "tests/test_documents.py::test_make_does_what_the_readme_says",

@@ -10,8 +10,8 @@ import pytest
 
 from engine import expression_cache
 from engine.cli import main
-from engine.diffusion.request import Step
 from engine.io.project import save_project
+from engine.jobs import Step
 from engine.project import Project, new_project
 from engine.synth import dataset
 from scripts.kill_writers import People, files_of, person_of

@@ -43,6 +43,7 @@ RUNS: dict[str, tuple[str, ...]] = {
         "expdiff generate builtin:7 --out out/p7 --model path/to/weights",
     ),
     'expdiff render out/p7 --out smile.png --weights "Lip Corner Puller=0.8,Brows Up=0.3" --light Sunset --size 9x9': (
+        "expdiff render",
         'expdiff render out/p7 --out smile.png --weights "Lip Corner Puller=0.8,Brows Up=0.3" --light Sunset',
     ),
     "expdiff render out/p7 --out portrait.png --preset Rembrandt --samples 4 --size 48x48": (
@@ -60,15 +61,23 @@ RUNS: dict[str, tuple[str, ...]] = {
         "expdiff render --out NAME.exr",
     ),
     "expdiff render out/p7 --out depth.png --channel depth --size 48x48": ("expdiff render --channel NAME",),
-    "expdiff olat builtin:7 --out out/olat --rig rig.csv --size 16x16": ("expdiff olat builtin:7 --out out/olat",),
+    "expdiff olat builtin:7 --out out/olat --rig rig.csv --size 16x16": (
+        "expdiff olat builtin:7 --out out/olat",
+        "expdiff olat",
+    ),
     "expdiff olat builtin:7 --out out/linear --rig rig.csv --size 16x16 --linear --samples 2": (
         "expdiff olat PATH --out DIR [--linear] [--samples N]",
     ),
     'expdiff video out/p7 --out turn.mp4 --turntable --expressions "Jaw Open,Brows Up" --size 32x32 --seconds 0.3': (
         'expdiff video out/p7 --out turn.mp4 --turntable --expressions "Jaw Open,Brows Up"',
         "expdiff video PATH --out NAME.mp4",
+        "expdiff video",
     ),
-    "expdiff export out/p7 --format glb --out p7.glb": ("expdiff export out/p7 --format glb --out p7.glb",),
+    "expdiff export out/p7 --format glb --out p7.glb": (
+        "expdiff export out/p7 --format glb --out p7.glb",
+        "expdiff export",
+        "python -m engine.cli",
+    ),
     "expdiff info out/p7": ("expdiff info out/p7", "expdiff info"),
     "expdiff train all --data ICT_FACEKIT --config smoke --images 24 --out runs/gpu": (
         "expdiff train all --data ICT_FACEKIT --config gpu --minutes 8.3 --out runs/gpu",
@@ -171,10 +180,22 @@ RUNS: dict[str, tuple[str, ...]] = {
 """What is run -> what is shown and stands for it. In this order: what comes later reads what was written before."""
 _EXTRAS = "tests/test_dependencies.py::test_extras_that_documents_and_messages_name_are_there"
 _WINDOW = "tests/viewer/test_window_commands.py::test_commands_open_a_window"
+_FUZZ = "tests/io/test_fuzz.py::test_damage_is_read_or_refused"
+_KILLS = "tests/test_kills.py::test_what_is_killed_looks_unfinished_and_comes_to_the_same_end"
 ELSEWHERE = {
     "make run": "tests/test_documents.py::test_make_does_what_the_readme_says",
     "make test": "tests/test_documents.py::test_make_does_what_the_readme_says",
+    "make lock": "tests/test_documents.py::test_make_does_what_the_readme_says",
+    "make lock UPGRADE=1": "tests/test_documents.py::test_make_does_what_the_readme_says",
+    "python -m scripts.fuzz_readers --count 5000": _FUZZ,
+    'python -m scripts.fuzz_readers --count 5000 [--seed 0] [--only "person folder"] [--keep DIR]': _FUZZ,
+    "python -m scripts.kill_writers --kills 50 --seed N": _KILLS,
+    "python -m scripts.kill_writers --kills 200 --seed 0": _KILLS,
+    'xvfb-run -s "-screen 0 1600x1000x24" python -m tests.viewer.random_actions 10000 --seed 0': (
+        "tests/viewer/test_random_actions.py::test_random_actions_break_nothing_lose_nothing_and_are_undone"
+    ),
     "expdiff demo": _WINDOW,
+    "expdiff view": _WINDOW,
     "expdiff view path/to/head": _WINDOW,
     "expdiff view FOLDER --maps specular=f0,normal=directx": _WINDOW,
     "expdiff view head.obj --map diffuse=face_01.png": _WINDOW,

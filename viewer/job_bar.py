@@ -20,6 +20,7 @@ class JobBar(QWidget):
         self.label, self.bar, self.cancel = QLabel(self), QProgressBar(self), QToolButton(self)
         self.bar.setFixedWidth(120)
         self.bar.setTextVisible(False)
+        self.cancel.setText("Cancel")
         self.cancel.clicked.connect(self._cancel)
         self.list = QMenu(self)
         layout = QHBoxLayout(self)

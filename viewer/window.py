@@ -108,6 +108,9 @@ class MainWindow(QMainWindow):
         self.statusBar().addPermanentWidget(self.job_bar)
         self.statusBar().addPermanentWidget(self.facts)
         self.statusBar().setSizeGripEnabled(False)
+        self.statusBar().setFixedHeight(
+            self.job_bar.sizeHint().height() + 6
+        )  # the picture stays as it is, jobs or none
         self.menus = Menus(self)
         self.setAcceptDrops(True)
         self._closed = self._closes = False

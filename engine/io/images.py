@@ -190,7 +190,8 @@ def _source(path: Path, stored: int, depth: oiio.BASETYPE | None) -> Iterator[tu
         _check_size(str(path), width, height)
         if not 1 <= channels <= _MOST_CHANNELS:
             raise FileFormatError(f"{path}: expected 1 to {_MOST_CHANNELS} channels, found {channels}")
-        spend(path, width * height * 3 * (4 if depth == oiio.FLOAT else 1), stored, _SPARE_BYTES)
+        size = 4 if depth == oiio.FLOAT else 1
+        spend(path, width * height * 3 * size, stored, size * _SPARE_BYTES)
         yield source, spec
         if complaint := _complaint(source):  # of a header that is damaged where the pixels do not need it
             raise FileFormatError(f"{path}: expected a whole image, found: {complaint}")

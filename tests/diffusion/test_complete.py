@@ -16,7 +16,7 @@ def identity():
 
 
 def test_a_head_with_all_maps_is_itself(identity, tmp_path):
-    assert complete_identity(identity, weights=tmp_path) is identity  # not even weights are needed
+    assert complete_identity(identity, model=tmp_path) is identity  # not even weights are needed
 
 
 def test_only_what_is_missing_is_read_from_the_texture(identity):
@@ -48,4 +48,4 @@ def test_what_it_reads_of_a_stranger_is_sound(identity):
 
 def test_missing_weights_are_said(identity, tmp_path):
     with pytest.raises(WeightsError):
-        complete_identity(replace(identity, known_maps=frozenset({"diffuse"})), weights=tmp_path)
+        complete_identity(replace(identity, known_maps=frozenset({"diffuse"})), model=tmp_path)

@@ -49,7 +49,7 @@ def identity():
 
 
 def last(request, weights):
-    *_, step = generate(request, weights=weights)
+    *_, step = generate(replace(request, model=weights))
     assert step.result is not None
     return step.result
 
@@ -65,7 +65,7 @@ def content(expression):
 
 def test_steps_count_up_preview_comes_early_and_the_result_comes_last(identity, weights):
     names = ("Jaw Open", "Brows Up", "Eye Blink", "Cheek Puff", "Lip Pressor")
-    steps = list(generate(GenerateRequest(identity, names, steps=2, device="cpu"), weights=weights))
+    steps = list(generate(GenerateRequest(identity, names, steps=2, device="cpu", model=weights)))
     assert [step.index for step in steps] == sorted(step.index for step in steps)
     assert steps[0].index == 0
     assert steps[-1].index == steps[-1].total == steps[0].total
@@ -139,9 +139,9 @@ def test_a_lock_needs_expressions_of_this_head(identity):
 def test_what_is_not_known_is_said_before_the_model_is_loaded(identity, tmp_path):
     for request in (GenerateRequest(identity, ("Jaw Opem",)), GenerateRequest(identity, prompt="jaw flibber")):
         with pytest.raises(VocabularyError):
-            next(generate(request, weights=tmp_path))
+            next(generate(replace(request, model=tmp_path)))
     with pytest.raises(WeightsError, match="expdiff train"):
-        list(generate(GenerateRequest(identity, ("Jaw Open",), device="cpu"), weights=tmp_path))
+        list(generate(GenerateRequest(identity, ("Jaw Open",), device="cpu", model=tmp_path)))
     for wrong in ({"steps": 0}, {"steps": 51}, {"guidance": float("nan")}, {"guidance": -1.0}):
         with pytest.raises(EngineError):
             GenerateRequest(identity, ("Jaw Open",), **wrong)
@@ -155,7 +155,7 @@ def test_weights_for_other_map_sizes_are_refused(identity, tmp_path):
     for name in ("autoencoder", "denoiser"):
         train(make_stage(name, config, source, torch.device("cpu"), tmp_path), config, Plan(images=4), tmp_path)
     with pytest.raises(WeightsError, match="128 and 512"):
-        list(generate(GenerateRequest(identity, ("Jaw Open",), device="cpu"), weights=tmp_path))
+        list(generate(GenerateRequest(identity, ("Jaw Open",), device="cpu", model=tmp_path)))
 
 
 def test_importing_it_loads_no_torch():

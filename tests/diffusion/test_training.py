@@ -177,7 +177,7 @@ def test_weights_that_are_missing_damaged_or_foreign_are_refused(released, tmp_p
     with pytest.raises(WeightsError, match="SHA-256"):
         load_model(folder)
     shard.unlink()
-    with pytest.raises(WeightsError, match="expected a weights file"):
+    with pytest.raises(WeightsError, match="expected a file that can be read"):
         load_model(folder)
     (folder / MANIFEST).write_text("[]")
     with pytest.raises(WeightsError, match="list of files"):

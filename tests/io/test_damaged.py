@@ -70,9 +70,10 @@ def checked(out: str, err: str) -> str:
 
 def alone(folder: Path, *arguments: str) -> tuple[str, int]:
     """The line of `expdiff` in a process of its own in `folder`, and the most memory that it had, in bytes."""
-    code = (
-        "import resource, sys\nfrom engine.cli import main\ncode = main(sys.argv[1:])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=open('peak', 'w'))\nsys.exit(code)"
+    code = (  # ru_maxrss would count the parent's memory too
+        "import re, sys\nfrom engine.cli import main\ncode = main(sys.argv[1:])\n"
+        "peak = re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]\n"
+        "print(peak, file=open('peak', 'w'))\nsys.exit(code)"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     run = subprocess.run(

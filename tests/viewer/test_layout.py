@@ -167,7 +167,7 @@ def test_settings_that_are_broken_are_as_none(qtbot, make, settings, value) -> N
     assert window.geometry() == plain
     assert all(dock.isVisible() for dock in window.docks())
     with qtbot.waitSignal(window.document.changed, timeout=60000):
-        hand.keys("Ctrl+N")
+        hand.choose(window, hand.item(window.menus.file, "New Built-in Person"))
 
 
 def test_a_window_that_was_off_the_screen_comes_back(qtbot, make, settings) -> None:

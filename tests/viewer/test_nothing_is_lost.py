@@ -289,12 +289,14 @@ def _busy_with_a_file(qtbot, window: MainWindow, gate: Gate) -> None:
 
 
 def test_closing_asks_and_stays(qtbot, open_window, expressive, monkeypatch: pytest.MonkeyPatch):
-    gate, window = Gate(), open_window(expressive)
+    gate, model = Gate(), Gate()
+    window = open_window(expressive, generator=model)
     _busy_with_a_file(qtbot, window, gate)
     window.generation.start(("Lip Suck",))
     assert _closing(window, "Stay", monkeypatch) == ["Writing a.glb\nMaking Lip Suck"]
     assert window.isVisible()
     gate.let(100)
+    model.let(100)
     qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
     assert window.isVisible()
 

@@ -55,13 +55,15 @@ def test_a_film_is_written_beside_the_window_and_a_stopped_one_leaves_nothing(
     assert not window.job_bar.isVisible()
     assert "frames" in window.notifier.message
     long = VideoSettings(Motion(turntable=True, seconds=600, fps=60), (32, 24))
+    ended: list[tuple[str, State]] = []
+    window.jobs.changed.connect(lambda job: ended.append((job.label, job.state)))
     window.export_video_to(str(tmp_path / "long.mp4"), long)
     window.export_video_to(str(tmp_path / "frames"), settings)  # waits for its turn; the place is taken
     qtbot.waitUntil(lambda: "frame " in window.job_bar.label.text(), timeout=WAIT_MS)
     hand.click(window.job_bar.cancel)
     hand.click(window.job_bar.list, window.job_bar.list.actionGeometry(window.job_bar.list.actions()[0]).center())
     with qtbot.waitSignal(window.jobs.changed, timeout=WAIT_MS, check_params_cb=file_work_over(State.FAILED)):
-        qtbot.waitUntil(lambda: window.notifier.message == "Cancelled: Writing long.mp4", timeout=WAIT_MS)
+        qtbot.waitUntil(lambda: ("Writing long.mp4", State.CANCELLED) in ended, timeout=WAIT_MS)
     assert [file.name for file in tmp_path.iterdir() if "settings" not in file.name] == ["frames"]
     assert "empty or a new folder" in window.notifier.message
     assert not window.job_bar.isVisible()

@@ -333,7 +333,7 @@ def test_a_lost_context_is_made_again(qtbot, open_window, expressive, contexts_o
     window = open_window(replace(expressive, weights={"Jaw Open": 1.0}))
     window.comparison.compare(Against.NEUTRAL)
     before, first = _seen(qtbot, window), window.viewport.context()
-    size, made = window.viewport.size(), []
+    size, whole, made = window.viewport.size(), window.size(), []
     first.aboutToBeDestroyed.connect(lambda: made.append("gone"))
     host = QMainWindow()
     qtbot.addWidget(host)
@@ -347,6 +347,7 @@ def test_a_lost_context_is_made_again(qtbot, open_window, expressive, contexts_o
     with qtbot.waitSignal(window.viewport.painted, timeout=20000):
         window.setCentralWidget(window.viewport)
     window.reset_layout()  # the docks had all the room meanwhile
+    window.resize(whole)
     qtbot.waitUntil(lambda: window.viewport.size() == size, timeout=5000)
     assert _difference(_seen(qtbot, window), before) == 0.0
     assert window.notifier.message == ""

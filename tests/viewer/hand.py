@@ -212,7 +212,8 @@ def drag(
 def wheel(widget: QWidget, notches: float, at: QPoint | QPointF | None = None) -> None:
     """Turn the wheel over `widget`, away from oneself where `notches` are positive."""
     point, turn = QPointF(_point(widget, at)), QPoint(0, round(notches * NOTCH))
-    _send(widget, lambda window: QTest.wheelEvent(window, point, turn))
+    # of all places only this one is taken by QTest as the screen's own pixels
+    _send(widget, lambda window: QTest.wheelEvent(window, point * window.devicePixelRatio(), turn))
     QApplication.processEvents()
 
 

@@ -101,7 +101,7 @@ def reach(widget: QWidget, at: QPoint | QPointF | None = None) -> None:
     section = ancestor(widget, Section)
     if section is not None and section.is_folded and widget is not section.header:
         click(section.header)
-    patience = 20  # a layout takes its place when events are next delivered
+    patience = 60  # a layout takes its place when events are next delivered
     while patience:
         if not widget.isVisible():
             raise Unreachable(f"{named(widget)} is not on the screen")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ SCREENS: dict[str, tuple[tuple[int, int], tuple[str, ...], dict[str, str]]] = {
 
 
 @pytest.fixture(scope="module")
-def walks() -> Iterator[dict[str, subprocess.Popen[str]]]:
+def walks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
     """All at once, since each waits a good part of its time."""
     xvfb = which("xvfb-run")
     assert xvfb, "expected xvfb-run: scripts/system-packages says how to get it"
@@ -31,11 +32,15 @@ def walks() -> Iterator[dict[str, subprocess.Popen[str]]]:
         scale = int(environment.get("QT_SCALE_FACTOR", "1"))
         screen = f"-screen 0 {size[0] * scale}x{size[1] * scale}x24"
         command = [xvfb, "-a", "-s", screen, sys.executable, "-m", "tests.viewer.walk", *options, *map(str, size)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "xcb", **environment}
-        started[name] = subprocess.Popen(command, env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE)
+        own = {"PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "xcb", "XDG_CONFIG_HOME": str(tmp_path_factory.mktemp("qt"))}
+        environment = {**os.environ, **own, **environment}
+        started[name] = subprocess.Popen(
+            command, env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE, start_new_session=True
+        )
     yield started
     for process in started.values():
-        process.terminate()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)  # with the X server and the window that it started
         process.wait()
 
 

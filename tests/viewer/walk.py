@@ -71,7 +71,7 @@ NEVER_SEEN = {
 }
 """Controls that may stay hidden, and why."""
 
-PATIENCE_S, IDLE_S = 0.8, 120.0
+PATIENCE_S, IDLE_S = 3.0, 120.0
 START, TRACE = time.monotonic(), "WALK_TRACE" in os.environ
 REST_MS = 3000
 """Before a fine frame, which takes a software driver half a second: most steps need none."""

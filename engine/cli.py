@@ -431,7 +431,14 @@ def _request(options: argparse.Namespace, project: Project, names: tuple[str, ..
     from engine.diffusion.request import GenerateRequest
 
     return GenerateRequest(
-        project.identity, names, prompt, steps=options.steps, seed=options.seed, device=options.device
+        project.identity,
+        names,
+        prompt,
+        steps=options.steps,
+        seed=options.seed,
+        folds=options.folds,
+        age_years=options.age,
+        device=options.device,
     )
 
 

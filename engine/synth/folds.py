@@ -194,8 +194,8 @@ def shape_change(lines: Lines, depth_mm: Tensor, neutral_m: Tensor, offset_m: Te
     depth = (depth_mm - lines.rest_mm) * _families(lines.uv.device).smile[lines.family]
     width, out = lines.width_mm, lines.outward * lines.width_mm[:, None]
     canvas = _Canvases(lines, GEOMETRY_SIZE, 1, opened=True)
-    canvas.add(0, -0.55 * depth, width * 0.45)
-    canvas.add(0, 0.95 * depth, width * 0.95, out * 1.35)
+    canvas.add(0, -0.9 * depth, width * 0.45)
+    canvas.add(0, 1.8 * depth, width * 0.95, out * 1.35)
     normal = local_frames(neutral_m + offset_m)[..., 2].permute(0, 3, 1, 2)
     return normal * canvas.finished() * 1e-3
 

@@ -1,4 +1,4 @@
-"""Who the synthetic people are: shape, skin, and how strongly and how wrinkled they move.
+"""Who the synthetic people are: shape, skin, and how strongly they move.
 
 The law that a model can learn: how far a person goes with an expression follows from what the neutral shows, the
 shape of the head (leading identity modes: build, fullness), the age and the firmness of the tissue, which show in the

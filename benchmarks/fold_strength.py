@@ -71,14 +71,15 @@ def place_mask(name: str) -> np.ndarray:
     if name not in _BANDS:
         return regions.distance(name, TEXTURE_SIZE) < 0
     family, levels, half_mm = _BANDS[name]
-    s = np.linspace(*np.array(atlas()[family]["lattice"]["s_mm"])[[1, -3]], 200)
+    along_mm = atlas()[family]["lattice"]["s_mm"]
+    s = np.linspace(along_mm[1], along_mm[-3], 200)
     free = np.ones((TEXTURE_SIZE, TEXTURE_SIZE), bool)
     for level in levels:
         uv = places(family, np.full_like(s, level), s)
         for u in (uv[:, 0], 1 - uv[:, 0]) if atlas()[family]["paired"] else (uv[:, 0],):
             column, row = ((each * TEXTURE_SIZE).astype(int).clip(0, TEXTURE_SIZE - 1) for each in (u, uv[:, 1]))
             free[row, column] = False
-    return distance_transform_edt(free) * TEXEL_MM <= half_mm
+    return np.asarray(distance_transform_edt(free)) * TEXEL_MM <= half_mm
 
 
 def motions(identity: Identity) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

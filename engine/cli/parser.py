@@ -197,6 +197,12 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         "--steps", type=_whole, default=DEFAULT_STEPS, help="sampling steps, 1 to 50 (default %(default)s)"
     )
     group.add_argument("--seed", type=_whole, default=0, help="another variation (default 0)")
+    group.add_argument(
+        "--folds", type=_number, default=1.0, metavar="X", help="depth of folds of the skin, 0 none to 2 (default 1)"
+    )
+    group.add_argument(
+        "--age", type=_number, metavar="YEARS", help="skin folds as at this age (default: a built-in's own, or 40)"
+    )
     group.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     _add_model(group)
 

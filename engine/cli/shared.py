@@ -41,7 +41,8 @@ def with_expressions(project: Project, names: tuple[str, ...], options: argparse
 def request_of(options: argparse.Namespace, project: Project, names: tuple[str, ...], prompt: str) -> GenerateRequest:
     from engine.diffusion.request import GenerateRequest
 
-    how = {name: getattr(options, name) for name in ("steps", "seed", "device", "model")}
+    how = {name: getattr(options, name) for name in ("steps", "seed", "folds", "device", "model")}
+    how["age_years"] = options.age
     return GenerateRequest(project.identity, names, prompt, **how)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from engine.diffusion.prompts import parse_prompt
 from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError, WeightsError
 from engine.expression import Expression, ExpressionSet, ReflectanceChange
+from engine.face.builtin import builtin_age_years
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.identity import Identity, Provenance
 from engine.jobs import Step
@@ -27,7 +29,8 @@ from engine.vocabulary import EXPRESSIONS, NEUTRAL, find
 if TYPE_CHECKING:
     import torch
 
-    from engine.diffusion.inference import ChangeModel, ExpressionModel, Face, Neutral
+    from engine.diffusion.inference import ChangeModel, ExpressionModel, Face, Maps, Neutral
+    from engine.face.transfer import CanonicalNeutral
 
 BATCH = 4
 """Expressions made together: fewer start sooner, more finish sooner."""
@@ -114,16 +117,15 @@ def model_for(folder: Path | None, device: str, digest: str = "") -> ExpressionM
     return model
 
 
+_canonicals: WeakKeyDictionary[Identity, CanonicalNeutral] = WeakKeyDictionary()
 _neutrals: OrderedDict[tuple[str, str, str], Face] = OrderedDict()
 
 
 def read_neutral(model: ExpressionModel, identity: Identity) -> Face:
     """The neutral as `model` sees it; the last few are kept."""
-    from engine.face.transfer import encode_neutral
-
     key = (identity.hash, model.model_id, str(model.device))
     if key not in _neutrals:
-        neutral = encode_neutral(identity)
+        neutral = _canonical(identity)
         _neutrals[key] = model.read(
             _tensor(neutral.position_m, model.device), _tensor(neutral.diffuse_srgb, model.device)
         )
@@ -131,6 +133,15 @@ def read_neutral(model: ExpressionModel, identity: Identity) -> Face:
             _neutrals.popitem(last=False)
     _neutrals.move_to_end(key)
     return _neutrals[key]
+
+
+def _canonical(identity: Identity) -> CanonicalNeutral:
+    """`encode_neutral`, kept as long as the head is."""
+    from engine.face.transfer import encode_neutral
+
+    if identity not in _canonicals:
+        _canonicals[identity] = encode_neutral(identity)
+    return _canonicals[identity]
 
 
 def _tensor(image: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -145,11 +156,7 @@ def _sampled(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     import torch
 
-    rows = [
-        [[order.strengths.get(entry.name, (0.0, 0.0))[side] for entry in EXPRESSIONS] for side in (0, 1)]
-        for order in batch
-    ]
-    strengths = torch.tensor(rows, dtype=torch.float32, device=model.device)
+    strengths = _strengths(model, batch)
     prompts = [order.prompt for order in batch]
     if not request.lock:
         return model.sample(neutral, strengths, prompts, noise, request.steps, request.guidance)
@@ -193,6 +200,8 @@ def _decoded(
     made = []
     for order, row in zip(batch, latent.split(1), strict=True):
         maps = (model.decode_preview if preview else model.decode)(row, neutral)
+        if request.folds and not order.is_neutral:
+            maps = _folded(model, request, order, maps)
         seen = hardshrink(maps.change, _LEAST)
         offset_m, change = (part[0].permute(1, 2, 0).cpu().numpy() for part in (maps.offset_m, seen))
         change = resize_bilinear(change, (TEXTURE_SIZE, TEXTURE_SIZE))
@@ -200,6 +209,28 @@ def _decoded(
             _nothing(model, request, order) if order.is_neutral else _made(model, request, order, offset_m, change)
         )
     return ExpressionSet(request.identity.hash, tuple(made))
+
+
+def _folded(model: ExpressionModel, request: GenerateRequest, order: _Order, maps: Maps) -> Maps:
+    """`maps` with this person's folds."""
+    from engine.diffusion.folding import DEFAULT_AGE_YEARS, folded, lines_of
+
+    identity = request.identity
+    age = request.age_years or builtin_age_years(identity) or DEFAULT_AGE_YEARS
+    lines = lines_of(f"{request.seed} {identity.hash}", float(age), model.device)
+    position_m = _tensor(_canonical(identity).position_m, model.device)
+    return folded(maps, position_m, _strengths(model, [order]), lines, request.folds)
+
+
+def _strengths(model: ExpressionModel, orders: Sequence[_Order]) -> torch.Tensor:
+    """(B, 2, 32) of the vocabulary's rows on the subject's left and right."""
+    import torch
+
+    rows = [
+        [[order.strengths.get(entry.name, (0.0, 0.0))[side] for entry in EXPRESSIONS] for side in (0, 1)]
+        for order in orders
+    ]
+    return torch.tensor(rows, dtype=torch.float32, device=model.device)
 
 
 def _made(
@@ -228,6 +259,7 @@ def _expression(
     model: ExpressionModel, request: GenerateRequest, order: _Order, offsets_m: np.ndarray, change: ReflectanceChange
 ) -> Expression:
     note = f"seed {request.seed}, {request.steps} steps, guidance {request.guidance:g}, prompt '{order.prompt}'"
+    note += f", folds {request.folds:g}" if request.folds != 1 else ""
     note += f", {request.lock} kept" if request.lock else ""
     provenance = Provenance(f"ExpDiff {model.model_id}", request.identity.provenance.licence, note)
     return Expression(order.name, offsets_m, change, order.prompt, _units(order), provenance)

@@ -18,7 +18,7 @@ from engine.diffusion.person import EXPRESSION_COUNT
 from engine.diffusion.unified import OFFSET_UNIT_M, Unified
 from engine.face import regions
 from engine.synth.frames import local_frames
-from engine.synth.wrinkles import stretch
+from engine.synth.strain import stretch
 
 _RIDGE = 0.1
 _HELD = 0.05

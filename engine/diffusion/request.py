@@ -17,6 +17,10 @@ DEFAULT_STEPS = 1
 """One step has the least error of the shipped weights in every column of their model card."""
 MOST_STEPS = 50
 """More change nothing that can be seen."""
+MOST_FOLDS = 2.0
+"""Beyond, skin looks carved."""
+AGES_YEARS = (18.0, 90.0)
+"""Youngest and oldest person whose folds are drawn."""
 LOCKS = ("shape", "skin")
 """What of an expression can stay as it is while the other is made to go with it."""
 
@@ -36,6 +40,10 @@ class GenerateRequest:
     """Another seed is another variation; the same request gives the same bytes on the same machine."""
     guidance: float = 1.0
     """Above 1 follows the prompt harder than the training data did, at twice the time."""
+    folds: float = 1.0
+    """How deep the person's folds are drawn, in shape and skin, 0 to `MOST_FOLDS`; 0 leaves the model's own answer."""
+    age_years: float | None = None
+    """Old skin folds deeper; None for a built-in person's own age, or 40."""
     device: str = "auto"
     """auto, cpu or cuda."""
     model: Path | None = None
@@ -59,6 +67,11 @@ class GenerateRequest:
             raise EngineError(f"generate: expected guidance of 0 to 10, found {self.guidance}")
         if self.model is not None and not self.model_digest:
             object.__setattr__(self, "model_digest", weights_digest(self.model))
+        if not 0.0 <= self.folds <= MOST_FOLDS:
+            raise EngineError(f"generate: expected folds of 0 to {MOST_FOLDS:g}, found {self.folds}")
+        youngest, oldest = AGES_YEARS
+        if self.age_years is not None and not youngest <= self.age_years <= oldest:
+            raise EngineError(f"generate: expected an age of {youngest:g} to {oldest:g} years, found {self.age_years}")
         if self.lock:
             self._check_lock()
 

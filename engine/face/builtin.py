@@ -37,6 +37,12 @@ def builtin_identity(seed: int = 0, texture_size: int = 1024) -> Identity:
     )
 
 
+def builtin_age_years(identity: Identity) -> float | None:
+    """The age of a built-in person, by the number that its provenance names; None for anyone else."""
+    kind, _, seed = identity.provenance.source.partition(":")
+    return skin.sample_traits(int(seed)).age_years if kind == "builtin" and seed.isdecimal() else None
+
+
 def grow_identity(
     name: str,
     skin_m: np.ndarray,

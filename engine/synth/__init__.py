@@ -1,1 +1,1 @@
-"""The synthetic reflectance set: identities, expressions, skin and wrinkles, made in batches on the training device."""
+"""The synthetic reflectance set: identities, expressions, skin, folds, made in batches on the training device."""

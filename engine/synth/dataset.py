@@ -61,9 +61,7 @@ def _identity(source: Generator, number: int, batch: Batch) -> Identity:
     position = _image(batch, "neutral_position_m", 0)
     skin_m = layout.sample_bilinear(position, layout.open_uv(builtin.skin_uv())).astype(np.float64)
     maps = _image(batch, "neutral", 0)
-    provenance = Provenance(
-        f"synthetic:{number}", builtin.LICENCE, "shape sampled, skin painted, strain-driven wrinkles"
-    )
+    provenance = Provenance(f"synthetic:{number}", builtin.LICENCE, "shape sampled, skin painted, folds drawn")
     painted = ReflectanceMaps(
         bytes_from_unit(srgb_from_linear(maps[..., :3])),
         bytes_from_unit(maps[..., 3:6]),

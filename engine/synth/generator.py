@@ -2,8 +2,8 @@
 
 Shape: ICT's identity modes; expressions: ICT's shapes combined by the vocabulary's ARKit weights, carried to each
 person by local frames and the size of what moves, as strongly as `engine.synth.people` says. Reflectance: the painted
-skin of the person, and what the strain of the deformation does to it (`engine.synth.wrinkles`). All in the canonical
-space, on the training device.
+skin of the person, and how it folds, flushes and stretches (`engine.synth.folds`). All in the canonical space, on the
+training device.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from engine.face import layout, regions
 from engine.face.correspondence import mean_position_m
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.io import ict
-from engine.synth import photograph, skin
+from engine.synth import folds, photograph, skin
 from engine.synth.batch import Batch
+from engine.synth.fold_curves import FoldLines
+from engine.synth.fold_lines import draw_lines
 from engine.synth.frames import local_frames
 from engine.synth.people import People, sample_people
-from engine.synth.wrinkles import Wrinkles
 from engine.vocabulary import EXPRESSIONS, NAMES, ONE_SIDED
 
 MIX_SHARE, HALF_SHARE, SIDE_SHARE, NEUTRAL_SHARE = 0.14, 0.12, 0.12, 0.02
@@ -42,14 +43,13 @@ _PLAIN = {"browInnerUp": ("browInnerUp_L", "browInnerUp_R"), "cheekPuff": ("chee
 
 @dataclass(frozen=True, slots=True)
 class _Skin:
-    """What is painted once a person, half floats."""
+    """What is painted once a person; maps in half floats."""
 
     neutral: Tensor
     """(9, 512, 512) true maps at rest."""
-    texture_srgb: Tensor
-    """(3, 512, 512)."""
-    lines: Tensor
-    """(2, 512, 512)."""
+    texture: Tensor
+    """(3, 512, 512) sRGB."""
+    lines: FoldLines
 
 
 def ict_mix(arkit: dict[str, float]) -> dict[str, float]:
@@ -109,7 +109,6 @@ class Generator:
         self.people: People = sample_people(identities, len(modes), seed, self.device)
         self._skins: OrderedDict[int, _Skin] = OrderedDict()
         self._skins_kept = max(keep, _SKINS_KEPT[self.device.type])
-        self._wrinkles = Wrinkles(self.device)
         left = torch.from_numpy(regions.left_share(GEOMETRY_SIZE).copy()).to(self.device)
         self._sides = torch.stack([left, 1 - left])
         first_test = identities - max(1, round(identities * TEST_SHARE))
@@ -158,23 +157,37 @@ class Generator:
     def render(self, numbers: list[int], strengths: Tensor, explained: bool = False) -> Batch:
         """The expression of strengths (B, 2, 32) of each of the people `numbers`; `explained` as in `pairs`."""
         people, strengths = self.people, strengths.to(self.device)
-        furrow = people.furrow[numbers]
-        if not explained:
-            furrow = furrow * people.hidden_furrow[numbers]
+        depth = torch.ones(len(numbers), device=self.device) if explained else people.hidden_fold[numbers]
         neutral_m = self._neutral(numbers)
         offset_m = self._offsets(neutral_m, self._amount(numbers, strengths, explained))
         skins = self._skins_of(numbers)
-        maps, texture, lines = (
-            torch.stack([getattr(one, name) for one in skins]).float() for name in ("neutral", "texture_srgb", "lines")
-        )
+        maps, texture = (torch.stack([getattr(one, name) for one in skins]).float() for name in ("neutral", "texture"))
         gloss = 1.3 - 0.6 * people.traits.firmness[numbers]
-        inputs = (neutral_m, offset_m, lines, furrow, people.flush[numbers], gloss)
-        parts = zip(*(values.split(_AT_ONCE[self.device.type]) for values in inputs), strict=True)
-        change = torch.cat([self._wrinkles(*part) for part in parts])
+        parts = [
+            self._folded(
+                neutral_m[part],
+                offset_m[part],
+                folds.Lines.of([one.lines for one in skins[part]], people.traits.age_years[numbers[part]]),
+                folds.unit_strengths(strengths[part]),
+                torch.stack([depth, people.flush[numbers], gloss])[:, part],
+            )
+            for part in _parts(len(numbers), _AT_ONCE[self.device.type])
+        ]
+        offset_m, change = (torch.cat(column) for column in zip(*parts, strict=True))
         identity = torch.tensor(numbers, device=self.device)
         neutral_m, offset_m = (_smaller(part, self._geometry_size) for part in (neutral_m, offset_m))
         texture, maps, change = (_smaller(part, self._texture_size) for part in (texture, maps, change))
         return Batch(neutral_m, texture, maps, strengths, offset_m, change, identity)
+
+    @staticmethod
+    def _folded(
+        neutral_m: Tensor, offset_m: Tensor, lines: folds.Lines, units: Tensor, amounts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Offsets with the large folds in them, and change of the maps; `amounts` (3, B): depth of folds, how strongly
+        blood moves and gloss changes."""
+        depth_mm = folds.deepened(lines, *folds.drive(lines, neutral_m, offset_m, units), amounts[0])
+        change = folds.fold_change(lines, depth_mm) + folds.skin_change(neutral_m, offset_m, amounts[1], amounts[2])
+        return offset_m + folds.shape_change(lines, depth_mm, neutral_m, offset_m), change
 
     def eye_centres_m(self, number: int) -> np.ndarray:
         """(2, 3) centres of a person's left and right eyeball, metres, canonical head frame."""
@@ -201,12 +214,13 @@ class Generator:
         return [found[number] for number in numbers]
 
     def _painted(self, numbers: list[int]) -> list[_Skin]:
-        lines = self._wrinkles.lines(self.people, numbers)
-        painted = skin.paint(self.people.traits, numbers)
-        neutral = self._wrinkles.at_rest(painted, lines, self.people.furrow[numbers])
-        seeds = self.people.traits.seed[numbers].tolist()
-        texture = photograph.photograph(neutral, self._neutral(numbers), seeds)
-        return [_Skin(*one) for one in zip(neutral.half(), texture.half(), lines.half(), strict=True)]
+        people = self.people
+        columns = (people.traits.seed, people.traits.age_years, people.man)
+        lines = [draw_lines(*one) for one in zip(*(column[numbers].tolist() for column in columns), strict=True)]
+        painted = skin.paint(people.traits, numbers)
+        neutral = folds.at_rest(painted, folds.Lines.of(lines, people.traits.age_years[numbers]))
+        texture = photograph.photograph(neutral, self._neutral(numbers), people.traits.seed[numbers].tolist())
+        return [_Skin(*one) for one in zip(neutral.half(), texture.half(), lines, strict=True)]
 
     def _carried(self, neutral_m: Tensor, offset_m: Tensor, amount: Tensor) -> Tensor:
         """Offsets of the generic head turned into each person's local frames and scaled to the size of what moves.
@@ -265,6 +279,11 @@ def random_strengths(count: int, rng: torch.Generator) -> Tensor:
 def _smaller(maps: Tensor, size: int) -> Tensor:
     """(B, C, H, W) as means over blocks, (B, C, size, size); as they are where they have that size."""
     return maps if maps.shape[-1] == size else F.adaptive_avg_pool2d(maps, size)
+
+
+def _parts(count: int, size: int) -> list[slice]:
+    """0..count in runs of `size`."""
+    return [slice(at, at + size) for at in range(0, count, size)]
 
 
 def _map(values: np.ndarray) -> np.ndarray:

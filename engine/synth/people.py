@@ -1,4 +1,4 @@
-"""Who the synthetic people are: shape, skin, and how strongly and how wrinkled they move.
+"""Who the synthetic people are: shape, skin, and how strongly they move.
 
 The law that a model can learn: how far a person goes with an expression follows from what the neutral shows, the
 shape of the head (leading identity modes: build, fullness), the age and the firmness of the tissue, which show in the
@@ -22,8 +22,8 @@ SHAPE_MODES, BUILDS = 12, 6
 """Leading identity modes that count, and the builds they make up."""
 SHAPE_SPREAD, TISSUE_SPREAD = 0.13, 0.13
 """Deviation of the log strength that follows from the build, and from age and firmness."""
-HIDDEN_SPREAD, HIDDEN_ASYMMETRY, HIDDEN_FURROW = 0.025, 0.015, 0.05
-"""Deviation of log strength, of its difference between the sides, and of log furrow depth that nothing shows."""
+HIDDEN_SPREAD, HIDDEN_ASYMMETRY, HIDDEN_FOLD = 0.025, 0.015, 0.05
+"""Deviation of log strength, of its difference between the sides, and of the log depth of folds that nothing shows."""
 _LAW = 0xFACE
 
 
@@ -38,12 +38,10 @@ class People:
     """(N, 2, 32) how far each side goes with each expression, 1 on average; what the neutral tells."""
     hidden: Tensor
     """(N, 2, 32) factor on it that nothing tells, near 1."""
-    furrow: Tensor
-    """(N,) depth of furrows, 0..1.4, as the neutral tells."""
-    hidden_furrow: Tensor
-    """(N,) factor on it that nothing tells."""
-    coarseness: Tensor
-    """(N,) 0 for fine and many lines, 1 for few and wide ones."""
+    hidden_fold: Tensor
+    """(N,) factor on the depth of folds that nothing tells, near 1."""
+    man: Tensor
+    """(N,) 1 for men, 0 for women."""
     flush: Tensor
     """(N,) how strongly blood moves, 1 on average."""
 
@@ -56,13 +54,13 @@ def sample_people(count: int, modes: int, seed: int, device: torch.device) -> Pe
     common = rng.standard_normal((count, 1, len(EXPRESSIONS))) * HIDDEN_SPREAD
     sides = rng.standard_normal((count, 2, len(EXPRESSIONS))) * HIDDEN_ASYMMETRY
     hidden = torch.from_numpy(np.exp(common + sides).astype(np.float32)).to(device)
-    rest = torch.from_numpy(np.exp(rng.standard_normal(count) * HIDDEN_FURROW).astype(np.float32)).to(device)
+    fold = torch.from_numpy(np.exp(rng.standard_normal(count) * HIDDEN_FOLD).astype(np.float32)).to(device)
     age = ((traits.age_years - 18) / 60).clamp(0, 1)
     slack = 1 - traits.firmness
-    furrow = (0.15 + 0.75 * age + 0.5 * (slack - 0.5)).clamp(0.08, 1.4)
-    coarseness = (0.5 + 0.5 * (age - 0.5) - 0.8 * (slack - age)).clamp(0, 1)
     flush = 1 + 0.35 * (traits.haemoglobin - 0.63) / 0.22 - 0.15 * (age - 0.5)
-    return People(shape, traits, strengths(shape, age, slack), hidden, furrow, rest, coarseness, flush.clamp(0.4, 1.8))
+    bare = torch.from_numpy(rng.random(count) < 0.43).to(device) & (traits.lipstick + traits.foundation == 0)
+    man = (bare | (traits.stubble > 0)).float()
+    return People(shape, traits, strengths(shape, age, slack), hidden, fold, man, flush.clamp(0.4, 1.8))
 
 
 def strengths(shape: Tensor, age: Tensor, slack: Tensor) -> Tensor:
@@ -73,8 +71,8 @@ def strengths(shape: Tensor, age: Tensor, slack: Tensor) -> Tensor:
     tissue = torch.stack([(age - 0.5) / 0.28, (slack - age) / 0.25, ((age - 0.5) / 0.28) ** 2 - 1], 1)
     by_build = _like(_unit(rng.standard_normal((len(EXPRESSIONS), BUILDS))), shape)
     by_tissue = _like(_unit(rng.standard_normal((len(EXPRESSIONS), 3)) * (1.0, 1.0, 0.4)), shape)
-    # age takes range from the face as a whole (Desai et al. 2009; Houstis and Kiliaridis 2009): a shared direction
-    by_tissue = by_tissue - _like(np.array([0.35, 0.2, 0.0]), shape)
+    # the oldest moved most (Frey et al. 2003), slack tissue follows less: shared directions
+    by_tissue = by_tissue + _like(np.array([0.2, -0.2, 0.0]), shape)
     log = SHAPE_SPREAD * builds @ by_build.T + TISSUE_SPREAD * tissue @ by_tissue.T
     return log.clamp(-0.6, 0.5).exp()[:, None].expand(-1, 2, -1)
 

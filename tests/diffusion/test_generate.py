@@ -108,6 +108,27 @@ def test_a_prompt_makes_one_more_expression_named_after_it(identity, weights):
     assert result[prompt].facs == pytest.approx({"AU12": 0.35, "AU6": 0.175, "AU26": 0.5, "AU25": 0.25})
 
 
+def test_folds_are_drawn_on_the_answer_sharper_with_strength_and_age_and_can_be_left_out(identity, weights):
+    plain = GenerateRequest(identity, ("Brows Up",), steps=1, device="cpu", age_years=60.0)
+
+    def slope(request):
+        return last(request, weights)["Brows Up"].change.slope.astype(np.float32)[80:145, 160:350]
+
+    none, half, whole, again = (slope(replace(plain, folds=folds)) for folds in (0.0, 0.5, 1.0, 1.0))
+    young = slope(replace(plain, age_years=25.0))
+    assert np.array_equal(whole, again)
+    assert not np.array_equal(none, half)
+    assert whole.std() > 1.5 * half.std() > 0
+    assert whole.std() > 1.1 * young.std() > 0
+    assert not np.array_equal(whole, slope(replace(plain, seed=1)))
+
+
+@pytest.mark.parametrize("wrong", [{"folds": -0.1}, {"folds": 2.5}, {"age_years": 5.0}, {"age_years": float("nan")}])
+def test_folds_and_ages_out_of_bounds_are_refused(identity, wrong):
+    with pytest.raises(EngineError, match="expected"):
+        GenerateRequest(identity, ("Jaw Open",), **wrong)
+
+
 @pytest.mark.parametrize(("lock", "stays"), [("shape", slice(0, 1)), ("skin", slice(1, 5))])
 def test_what_is_locked_stays_and_the_rest_is_made_to_go_with_it(identity, weights, lock, stays):
     asked = GenerateRequest(identity, ("Jaw Open",), steps=2, device="cpu")

@@ -16,7 +16,7 @@ from engine.diffusion.evaluation.probes import ExpressionProbe, identity_measure
 from engine.diffusion.evaluation.report import Scores
 from engine.diffusion.inference import Maps
 from engine.face.layout import SLITS, close_uv
-from engine.synth.wrinkles import stretch
+from engine.synth.strain import stretch
 from tests.diffusion.source import WaveSource
 
 SOURCE = WaveSource()

@@ -100,6 +100,7 @@ def test_recall_finds_what_is_there_a_few_at_a_time_and_makes_nothing(head, aske
 def test_every_field_of_a_request_decides(head) -> None:
     other = {"steps": 3, "seed": 5, "guidance": 2.0, "device": "cpu", "identity": make_head(32, seed=1)}
     other |= {"model": SHIPPED, "model_digest": "other weights"}
+    other |= {"folds": 0.5, "age_years": 60.0}
     plain = GenerateRequest(head, ("Jaw Open",))
     store(plain, make_expressions(head)["Jaw Open"])
     assert load(replace(plain, names=("Brows Up", "jaw open")), "Jaw Open") is not None

@@ -10,7 +10,7 @@ from engine.diffusion.unified import guides
 from engine.synth.frames import local_frames
 from engine.synth.generator import Generator, ict_mix, random_strengths
 from engine.synth.people import sample_people
-from engine.synth.wrinkles import stretch
+from engine.synth.strain import stretch
 from engine.vocabulary import EXPRESSIONS, NAMES, ONE_SIDED
 from tests.data import ICT, needs_data
 
@@ -108,14 +108,14 @@ class TestOnIct:
         assert right.norm(dim=1).max() < 1e-4
         assert batch.neutral_position_m[0, 0, 60, -30] > 0 > batch.neutral_position_m[0, 0, 60, 30]
 
-    def test_furrows_run_where_lines_lie_at_rest(self, people: Generator) -> None:
+    def test_folds_run_where_lines_lie_at_rest(self, people: Generator) -> None:
         """The neutral's texture foretells an expression's wrinkles: their fine bands correlate."""
-        oldest = int(people.people.furrow.argmax())
+        oldest = int(people.people.traits.age_years.argmax())
         batch = people.pairs([oldest], [NAMES.index("Brows Up")])
         forehead = (slice(0, 1), slice(90, 145), slice(190, 322))
         rest, change = guides((batch.neutral[:, :3] + 0.02).log())[0], guides(batch.change[:, :3])[0]
         both = torch.stack([rest[forehead].flatten(), change[forehead].flatten()])
-        assert torch.corrcoef(both)[0, 1] > 0.4
+        assert torch.corrcoef(both)[0, 1] > 0.25
 
 
 def test_draws_are_of_every_kind_and_sides_only_where_people_can() -> None:

@@ -21,7 +21,7 @@ from engine.face.layout import close_uv, open_uv, sample_bilinear
 from engine.face.space import TEXTURE_SIZE
 from engine.synth.batch import Batch
 from engine.synth.frames import to_canonical
-from engine.synth.wrinkles import stretch
+from engine.synth.strain import stretch
 
 MOVING_M = 0.0005
 """A texel moves where the true offset is longer than this."""

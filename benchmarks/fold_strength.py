@@ -1,0 +1,187 @@
+"""How strongly skin folds: change of the normal map at 512, by the place on the face, for people of two ages.
+
+    python -m benchmarks.fold_strength [HEAD ...] [--people 10] [--ages 25,60]
+
+Each HEAD (default: two built-in ones) is moved by the shipped model; on its motion the folds of `--people` persons of
+both ages are drawn by `engine.synth.folds`, as `expdiff generate` does. Degrees are the 95th percentile over a place of
+the angle between the normal and the flat one. Exit code 1 where a goal does not hold. People of the second age have to
+reach the goals; a table in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt
+
+from engine.diffusion.folding import lines_of
+from engine.diffusion.generate import generate
+from engine.diffusion.request import GenerateRequest
+from engine.errors import EngineError
+from engine.face import regions
+from engine.face.skin import TEXEL_MM
+from engine.face.space import TEXTURE_SIZE
+from engine.face.transfer import encode_neutral, encode_offsets
+from engine.identity import Identity
+from engine.io.open import open_project
+from engine.synth.fold_atlas import atlas, places
+from engine.synth.folds import deepened, drive, fold_change, unit_strengths
+from engine.vocabulary import NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """An expression has to fold a place by so much."""
+
+    expression: str
+    place: str
+    least_deg: float
+
+
+GOALS: tuple[Goal, ...] = (
+    Goal("Brows Up", "forehead", 6.0),
+    Goal("Brows Down", "glabella", 5.0),
+    Goal("Nose Wrinkler", "nose root", 5.0),
+    Goal("Nose Wrinkler", "nose sides", 6.0),
+    Goal("Lip Corner Puller", "nasolabial fold", 6.0),
+    Goal("Lip Corner Puller", "crow_feet", 4.0),
+    Goal("Chin Raiser", "chin", 5.0),
+)
+MOST_DEG, MOST_ALIKE, LEAST_OLDER, MOST_LOPSIDED = 30.0, 0.5, 1.3, 3.0
+"""Steepest texel; correlation of two people's foreheads; old over young; left over right, or right over left."""
+_BANDS = {"nose root": ("procerus", (-4, 0, 4), 3.0), "nose sides": ("bunny", (-2, 0, 2), 3.0)} | {
+    "nasolabial fold": ("nasolabial", (4.3,), 4.0)
+}
+"""Family, levels and half width (mm) of places that are bands around lines of the atlas."""
+
+Slopes = Mapping[str, np.ndarray]
+"""Expression -> (2, 512, 512) change of the normal map's slopes."""
+
+
+@lru_cache(maxsize=16)
+def place_mask(name: str) -> np.ndarray:
+    """(512, 512) bool of a region, or of a band around a family's lines."""
+    if name not in _BANDS:
+        return regions.distance(name, TEXTURE_SIZE) < 0
+    family, levels, half_mm = _BANDS[name]
+    along_mm = atlas()[family]["lattice"]["s_mm"]
+    s = np.linspace(along_mm[1], along_mm[-3], 200)
+    free = np.ones((TEXTURE_SIZE, TEXTURE_SIZE), bool)
+    for level in levels:
+        uv = places(family, np.full_like(s, level), s)
+        for u in (uv[:, 0], 1 - uv[:, 0]) if atlas()[family]["paired"] else (uv[:, 0],):
+            column, row = ((each * TEXTURE_SIZE).astype(int).clip(0, TEXTURE_SIZE - 1) for each in (u, uv[:, 1]))
+            free[row, column] = False
+    return np.asarray(distance_transform_edt(free)) * TEXEL_MM <= half_mm
+
+
+def motions(identity: Identity) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The neutral (1, 3, 128, 128) and how the shipped model moves it in each expression of `GOALS`, metres."""
+    names = tuple(dict.fromkeys(goal.expression for goal in GOALS))
+    *_, last = generate(GenerateRequest(identity, names, folds=0, device="cpu"))
+    assert last.result is not None
+    moved = {made.name: _map(encode_offsets(identity, made.offsets_m)) for made in last.result.expressions}
+    return _map(encode_neutral(identity).position_m), moved
+
+
+def folds_of(person: str, age_years: float, position_m: torch.Tensor, moved: Mapping[str, torch.Tensor]) -> Slopes:
+    """What the folds of `person` do to the normal map in each of the motions."""
+    lines = lines_of(person, age_years, torch.device("cpu"))
+    result = {}
+    for name, offset_m in moved.items():
+        strengths = torch.zeros(1, 2, len(NAMES))
+        strengths[:, :, NAMES.index(name)] = 1
+        driven, pull = drive(lines, position_m, offset_m, unit_strengths(strengths))
+        depth_mm = deepened(lines, driven, pull, torch.ones(1)).maximum(lines.rest_mm)
+        result[name] = fold_change(lines, depth_mm)[0, 7:].numpy()
+    return result
+
+
+def degrees(slope: np.ndarray) -> np.ndarray:
+    """(2, H, W) slopes -> (H, W) angle in degrees from the flat normal."""
+    return np.degrees(np.arctan(np.hypot(*slope)))
+
+
+def strength(slopes: Slopes, goal: Goal) -> float:
+    """95th percentile in degrees over the goal's place."""
+    return float(np.quantile(degrees(slopes[goal.expression])[place_mask(goal.place)], 0.95))
+
+
+def forehead(slopes: Slopes) -> np.ndarray:
+    """Slopes of the forehead in Brows Up, flat."""
+    return slopes["Brows Up"][:, place_mask("forehead")].ravel()
+
+
+def most_alike(people: list[Slopes]) -> float:
+    """Largest correlation between two people's foreheads."""
+    return max(float(np.corrcoef(forehead(a), forehead(b))[0, 1]) for a, b in combinations(people, 2))
+
+
+def lopsided(slopes: Slopes) -> float:
+    """Energy of the crow's feet of a smile, the subject's left over the right."""
+    energy = np.square(slopes["Lip Corner Puller"]).sum(0) * place_mask("crow_feet")
+    half = TEXTURE_SIZE // 2
+    return float(energy[:, half:].sum() / max(energy[:, :half].sum(), 1e-12))
+
+
+def _map(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32))
+
+
+def _report(head: str, people: int, ages: tuple[float, float]) -> bool:
+    """Print the table of one head; whether all goals hold."""
+    position_m, moved = motions(open_project(head).identity)
+    young, old = ([folds_of(f"person {k}", age, position_m, moved) for k in range(people)] for age in ages)
+    print(f"\n{head}, {people} people\n\n| | at {ages[0]:g} | at {ages[1]:g} (least, median, most) | goal | |")
+    print("|---|--:|--:|--:|---|")
+    held = []
+
+    def row(name: str, before: str, value: str, goal: str, holds: bool) -> None:
+        held.append(holds)
+        print(f"| {name} | {before} | {value} | {goal} | {'' if holds else 'missed'} |")
+
+    for goal in GOALS:
+        first, then = ([strength(slopes, goal) for slopes in group] for group in (young, old))
+        text = f"{min(then):.1f}, {np.median(then):.1f}, {max(then):.1f}"
+        name = f"{goal.expression}, {goal.place}: degrees"
+        row(name, f"{np.median(first):.1f}", text, f">= {goal.least_deg:g}", min(then) >= goal.least_deg)
+    steepest = max(float(degrees(slope).max()) for slopes in (*young, *old) for slope in slopes.values())
+    row("steepest texel: degrees", "", f"{steepest:.1f}", f"<= {MOST_DEG:g}", steepest <= MOST_DEG)
+    alike = most_alike(old)
+    row("foreheads of two: largest correlation", "", f"{alike:.2f}", f"< {MOST_ALIKE:g}", alike < MOST_ALIKE)
+    rms = [[float(np.sqrt(np.square(forehead(each)).mean())) for each in group] for group in (young, old)]
+    older = [b / a for a, b in zip(*rms, strict=True)]
+    worst = min(float(np.mean(older[at : at + 4])) for at in range(max(1, people - 3)))
+    row("old over young: least mean of four", "", f"{worst:.2f}", f">= {LEAST_OLDER:g}", worst >= LEAST_OLDER)
+    side = float(np.median([lopsided(each) for each in old]))
+    fair = 1 / MOST_LOPSIDED <= side <= MOST_LOPSIDED
+    row("left over right: median", "", f"{side:.2f}", f"1/{MOST_LOPSIDED:g} to {MOST_LOPSIDED:g}", fair)
+    return all(held)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.fold_strength", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("heads", nargs="*", default=["builtin:7", "builtin:3"], metavar="HEAD")
+    parser.add_argument("--people", type=int, default=10)
+    parser.add_argument("--ages", default="25,60", metavar="YOUNG,OLD")
+    options = parser.parse_args(arguments)
+    young, old = (float(age) for age in options.ages.split(","))
+    try:
+        held = [_report(head, options.people, (young, old)) for head in options.heads]
+    except EngineError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0 if all(held) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -149,12 +149,12 @@ def part_sides(identity: Identity, slit: layout.Slit, moved_m: np.ndarray, apart
     corners, where one side goes over into the other, are left alone.
     """
     pair = sides(identity.topology, slit)
-    allowed = [np.minimum(found, 0.0) for found in depths_at_rest_m(identity, slit)]
+    wanted = [np.minimum(found, apart_m) for found in depths_at_rest_m(identity, slit)]
     result = moved_m.copy()
     for _ in range(_ROUNDS):
         worst = 0.0
-        for side, sign, now, before in zip(pair, (1.0, -1.0), depths_m(pair, result), allowed, strict=True):
-            lack = np.where(now > -_DEEPEST_M, np.maximum(before + apart_m - now, 0.0), 0.0)
+        for side, sign, now, least in zip(pair, (1.0, -1.0), depths_m(pair, result), wanted, strict=True):
+            lack = np.where(now > -_DEEPEST_M, np.maximum(least - now, 0.0), 0.0)
             push = lack[: len(side.rows)].copy()
             np.maximum.at(push, side.corners.ravel(), np.repeat(lack[len(side.rows) :], 3))
             push *= np.clip(np.minimum(side.along, 1 - side.along) / _CORNER, 0, 1)

@@ -1,4 +1,4 @@
-"""Eyeballs: a mesh with a cornea, a painted iris, and how far they turn."""
+"""Eyeballs: a painted iris and sclera, and how far they turn."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from engine.color import bytes_from_unit
-from engine.face.assemble import Piece, constant_parts
 from engine.face.noise import band_noise
-from engine.mesh import Part
 
-EYE_RADIUS_M = 0.0122
-"""Adult eyeball radius (about 24.2 mm axial length, Bekerman et al. 2014)."""
 IRIS_SHARE = 0.42
 """Iris radius over the radius of the frontal texture's unit disc: 5.9 mm over the 14 mm balls that fit the head
 model."""
@@ -35,25 +31,6 @@ def rotation(yaw_rad: float, pitch_rad: float) -> np.ndarray:
     turn = np.array([[cos_y, 0, sin_y], [0, 1, 0], [-sin_y, 0, cos_y]])
     lift = np.array([[1, 0, 0], [0, cos_p, sin_p], [0, -sin_p, cos_p]])
     return turn @ lift
-
-
-def eyeball(centre_m: np.ndarray, part: Part, radius_m: float = EYE_RADIUS_M) -> Piece:
-    """A sphere with a corneal bulge of 8% over the iris, poles along Z, textured by its frontal view."""
-    rings, segments = 24, 32
-    polar = np.linspace(0, np.pi, rings + 1) ** 1.25
-    polar *= np.pi / polar[-1]
-    azimuth = np.linspace(0, 2 * np.pi, segments, endpoint=False)
-    theta, phi = np.meshgrid(polar, azimuth, indexing="ij")
-    unit = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1)
-    bulge = 1 + 0.08 * np.clip(1 - (np.sin(theta) / 0.56) ** 2, 0, 1) * (theta < np.pi / 2)
-    positions = (unit * bulge[..., None]).reshape(-1, 3) * radius_m + centre_m
-    at = np.arange(theta.size).reshape(theta.shape)
-    right = np.roll(at, -1, axis=1)
-    quads = np.stack([at[:-1], at[1:], right[1:], right[:-1]], -1).reshape(-1, 4)
-    faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
-    areas = np.linalg.norm(np.cross(*(positions[faces[:, k]] - positions[faces[:, 0]] for k in (1, 2))), axis=1)
-    faces = faces[areas > 1e-14]
-    return Piece(positions, faces, frontal_uv(unit.reshape(-1, 3)), faces, constant_parts(len(faces), part))
 
 
 def frontal_uv(directions: np.ndarray) -> np.ndarray:

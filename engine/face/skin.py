@@ -26,6 +26,8 @@ HAEMOGLOBIN_RGB = np.array([0.10, 0.64, 0.58], np.float32)
 BASE_RGB = np.array([0.80, 0.66, 0.50], np.float32)
 INNER_RGB = np.array([0.32, 0.10, 0.09], np.float32)
 """Wet flesh of mouth bag and eye sockets."""
+INNER_UV = (0.03, 0.03)
+"""A place in the layout's corners where it is painted."""
 ROUGHNESS_MEAN, SPECULAR_MEAN = 0.46, np.array([28.0, 37.0, 46.0], np.float32) / 255.0
 TEXEL_MM = 0.55
 """Width of a texel of a 512 map on the front of the face, mean of the FFHQ-UV layout."""
@@ -300,8 +302,8 @@ def inner_charts(size: int) -> np.ndarray:
     y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
     corner = ((y < 0.13) & (np.abs(x - 0.5) > 0.325)) & (regions.distance("hairless", size) > 0.05)
     corner &= (np.abs(x - 0.5) > 0.385) | (y < 0.06)
-    # the skin ends at the seam; what lies a little beyond it is seen too
-    return corner & (resize_bilinear(_beyond_seam(), (size, size)) > 0.012)
+    # the skin ends at the seam; faces over the seam reach beyond it
+    return corner & (resize_bilinear(_beyond_seam(), (size, size)) > 0.03)
 
 
 def _gloss(size: int, rng: np.random.Generator, pores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

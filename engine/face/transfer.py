@@ -66,7 +66,7 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
 
     Skin samples the map. `arkit` says how far the eyes turn and whether the jaw moves: eyeballs rotate about their
     centres, lids are settled on them and meet at full blinks, upper teeth stay, lower teeth and gums follow the jaw
-    rigidly, mouth bag and sockets follow their rims smoothly (harmonic), lashes follow the nearest skin.
+    rigidly, mouth bag and sockets follow their rims smoothly (harmonic), lashes and wet rims follow the nearest skin.
     """
     place = correspond(identity.topology)
     rotation, _ = head_frame(identity)
@@ -229,11 +229,12 @@ def _room_for_teeth(identity: Identity, posed_m: np.ndarray, place: Corresponden
     """
     topology = identity.topology
     result = np.zeros_like(posed_m)
-    teeth = posed_m[topology.vertices_of(Part.TEETH)]
+    added = topology.vertices_of(Part.TEETH)
     bag = np.setdiff1d(topology.vertices_of(Part.MOUTH), place.vertices)
     bag = bag[bag < topology.head_vertex_count]
-    if not len(teeth) or not len(bag) or topology.head_vertex_count == topology.vertex_count:
-        return result
+    if not len(added) or not len(bag) or added[0] < topology.head_vertex_count:
+        return result  # a head with teeth of its own has room for them
+    teeth = posed_m[added]
     low, high = teeth.min(axis=0), teeth.max(axis=0)
     centre, reach = (low + high) / 2, (high - low) / 2 + (0.003, 0.003, 0.0)
     points = posed_m[bag]
@@ -338,7 +339,8 @@ def _soft_rig(
         matrix.setdiag(degree[soft] + hold)
         coupling = csr_matrix(-adjacency[soft][:, pinned])
         factor = splu(matrix.tocsc())
-    overlay = np.setdiff1d(topology.vertices_of(Part.OVERLAY), np.concatenate([pinned, soft]))
+    # lash cards, the wet rim of the lids: pieces of their own that lie on the skin
+    overlay = np.setdiff1d(topology.vertices_of(Part.OVERLAY, Part.SOCKET), np.concatenate([pinned, soft]))
     near, share = np.zeros((0, 4), np.int64), np.zeros((0, 4))
     if len(overlay):
         distance, index = KDTree(positions_m[place.vertices]).query(positions_m[overlay], k=4)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from engine.face import skin
+import numpy as np
+
+from engine.face import groom, palette, skin
 from engine.face.assemble import Piece, assemble
 from engine.face.eyes import paint_eye
 from engine.face.head_model import HeadShape, head_model, sample_shape
+from engine.face.strands import ribbons
+from engine.face.traits import Person, sample_person
 from engine.identity import Identity, Provenance, ReflectanceMaps
 
 LICENCE = "Apache-2.0; mesh and shapes of ICT-FaceKit (MIT, USC Institute for Creative Technologies)"
@@ -13,26 +17,43 @@ LICENCE = "Apache-2.0; mesh and shapes of ICT-FaceKit (MIT, USC Institute for Cr
 
 def builtin_identity(seed: int = 0, texture_size: int = 1024) -> Identity:
     """The built-in person number `seed`: same number, same person. Maps are (texture_size, texture_size)."""
-    traits = skin.sample_traits(seed)
-    return grow_identity(
-        f"Built-in {seed}",
-        sample_shape(seed),
-        skin.paint(traits, texture_size),
-        seed,
-        Provenance(f"builtin:{seed}", LICENCE, "shape sampled, skin painted"),
-    )
+    shape = sample_shape(seed)
+    person = sample_person(seed, shape)
+    maps = palette.with_hair(skin.paint(person.skin, texture_size, hair=False), person)
+    provenance = Provenance(f"builtin:{seed}", LICENCE, "shape sampled, skin painted, hair grown")
+    eyes = paint_eye(seed, person.iris_rgb)
+    return grow_identity(f"Built-in {seed}", shape, maps, eyes, provenance, grown(shape, person, seed))
+
+
+def grown(shape: HeadShape, person: Person, seed: int) -> list[Piece]:
+    """The hair of `person`, whose head is `shape`."""
+    brow, lash, scalp = np.random.default_rng([seed, 0x4A12]).spawn(3)
+    density = 0.75 + 0.4 * person.skin.brow_density
+    strands = [
+        groom.brows(shape, person.brows, brow, density),
+        groom.lashes(shape, lash, 0.8 if person.man else 1.1),
+        groom.scalp(shape, person.hair, scalp, person.part_left),
+    ]
+    if person.hair is groom.HairStyle.TIED:
+        strands.append(groom.knot(shape, scalp))
+    return [ribbons(each) for each in strands if each is not None]
 
 
 def grow_identity(
-    name: str, shape: HeadShape, maps: ReflectanceMaps, eye_seed: int, provenance: Provenance
+    name: str,
+    shape: HeadShape,
+    maps: ReflectanceMaps,
+    eye_srgb: np.ndarray,
+    provenance: Provenance,
+    hair: list[Piece] | None = None,
 ) -> Identity:
-    """A whole head of `shape`; `maps` in the canonical layout, all known."""
+    """A whole head of `shape` with `hair`, if any; `maps` in the canonical layout, all known."""
     model = head_model()
     return assemble(
         name=name,
-        pieces=[Piece(shape.mesh_m, model.faces, model.uvs, model.uv_faces, model.parts)],
+        pieces=[Piece(shape.mesh_m, model.faces, model.uvs, model.uv_faces, model.parts), *(hair or [])],
         maps=maps,
-        eye_srgb=paint_eye(eye_seed),
+        eye_srgb=eye_srgb,
         known_maps=frozenset({"diffuse", "specular", "roughness", "normal"}),
         provenance=provenance,
     )

@@ -62,7 +62,7 @@ def sample_traits(seed: int) -> SkinTraits:
     return SkinTraits(
         melanin=melanin,
         haemoglobin=float(rng.uniform(0.42, 0.85)),
-        age_years=float(rng.uniform(18, 70)),
+        age_years=float(rng.uniform(18, 80)),
         hair=float(rng.beta(1, 3)) * float(melanin < 0.7),
         stubble=float(rng.random() < 0.4) * float(rng.uniform(0.2, 0.9)),
         cropped_hair=bool(rng.random() < 0.7),
@@ -73,20 +73,24 @@ def sample_traits(seed: int) -> SkinTraits:
     )
 
 
-def paint(traits: SkinTraits, size: int = 1024) -> ReflectanceMaps:
-    """The four neutral maps of a person, (size, size), canonical layout."""
-    colour, relief, finish, hair = np.random.default_rng([traits.seed, 0x9A17]).spawn(4)
+def paint(traits: SkinTraits, size: int = 1024, hair: bool = True) -> ReflectanceMaps:
+    """The four neutral maps of a person, (size, size), canonical layout; with painted brows, lashes and scalp, or
+    without `hair` for a head on which it grows."""
+    colour, relief, finish, strokes = np.random.default_rng([traits.seed, 0x9A17]).spawn(4)
     with ThreadPoolExecutor(2) as pool:  # numpy lets go of the interpreter: two cores paint one face
         chromophores = pool.submit(_chromophores, traits, size, colour)
         pores = _pores(size, relief)
-        brows = pool.submit(_brow_strokes, size, traits, hair)
+        brows = pool.submit(_brow_strokes, size, traits, strokes) if hair else None
         height_mm = -0.030 * pores + _lines_mm(traits, size, relief)
         specular, roughness = _gloss(size, finish, pores)
         melanin, haemoglobin = chromophores.result()
         slope = pool.submit(slope_from_height, height_mm)
         log_albedo = -melanin[..., None] * MELANIN_RGB - haemoglobin[..., None] * HAEMOGLOBIN_RGB
         albedo = BASE_RGB * np.exp(log_albedo - 0.10 * pores[..., None])
-        albedo = _openings(_hair(albedo, brows.result(), traits, size, hair), size)
+        albedo = _stubble(albedo, traits, size, strokes)
+        if brows is not None:
+            albedo = _hair(albedo, brows.result(), traits, size, strokes)
+        albedo = _openings(albedo, size)
         return ReflectanceMaps(
             bytes_from_unit(srgb_from_linear(albedo)),
             bytes_from_unit(specular),
@@ -211,18 +215,36 @@ def _lines_mm(traits: SkinTraits, size: int, rng: np.random.Generator) -> np.nda
     return height
 
 
+def _hair_colour(traits: SkinTraits) -> np.ndarray:
+    """(3,) linear."""
+    return np.array([0.020, 0.014, 0.011]) * (1 - traits.hair) + np.array([0.26, 0.16, 0.075]) * traits.hair
+
+
+def _stubble(albedo: np.ndarray, traits: SkinTraits, size: int, rng: np.random.Generator) -> np.ndarray:
+    """`albedo` with the beard's hairs under and on the skin, fading out over the cheeks and down the neck."""
+    if not traits.stubble:
+        return albedo
+    dark = _hair_colour(traits)
+    grain = np.clip(0.55 + 0.45 * band_noise(rng, size, 170, 0.3), 0, 1.3)
+    lips = np.maximum(regions.mask("upper_lip", size, 0.008), regions.mask("lower_lip", size, 0.008))
+    y = (np.arange(size, dtype=np.float32)[:, None] + 0.5) / size
+    below = np.clip((0.80 - y) / 0.10, 0, 1) * np.clip((y - 0.60) / 0.08, 0, 1) * regions.mask("jaw", size, 0.09)
+    beard = np.maximum(regions.mask("beard", size, 0.05), below)
+    patchy = np.clip(0.8 + 0.25 * band_noise(rng, size, 14), 0.3, 1.2)
+    share = np.clip(beard * patchy * (1 - lips), 0, 1)[..., None] * traits.stubble
+    shadow = np.exp(-share * np.array([0.42, 0.34, 0.26]))  # roots seen through the skin: cool
+    cover = 0.32 * share * grain[..., None]
+    return albedo * shadow * (1 - cover) + (dark + 0.25 * albedo) / 1.25 * cover
+
+
 def _hair(albedo: np.ndarray, brows: np.ndarray, traits: SkinTraits, size: int, rng: np.random.Generator) -> np.ndarray:
-    """`albedo` with brows, stubble, lash lines and cropped scalp hair."""
-    dark = np.array([0.020, 0.014, 0.011]) * (1 - traits.hair) + np.array([0.26, 0.16, 0.075]) * traits.hair
+    """`albedo` with brows, lash lines and cropped scalp hair."""
+    dark = _hair_colour(traits)
     brow = np.clip(brows, 0, 0.82)[..., None]
     albedo = albedo * (1 - brow) + dark * brow
     lash = lash_line(size)[..., None] * 0.85
     albedo = albedo * (1 - lash) + dark * 0.8 * lash
     grain = np.clip(0.72 + 0.22 * band_noise(rng, size, 170, 0.3), 0, 1)
-    if traits.stubble:
-        off_lips = 1 - np.maximum(regions.mask("upper_lip", size, 0.006), regions.mask("lower_lip", size, 0.006))
-        share = (0.45 * traits.stubble * regions.mask("beard", size, 0.035) * off_lips * grain)[..., None]
-        albedo = albedo * (1 - share) + (dark + 0.35 * albedo) / 1.35 * share
     if traits.cropped_hair:
         edge = (
             regions.distance("hairless", size) + 0.006 * band_noise(rng, size, 60) + 0.004 * band_noise(rng, size, 200)

@@ -18,6 +18,7 @@ from engine.face.correspondence import Correspondence, correspond, mean_position
 from engine.face.lids import rim_gap_m, settle_lids, sphere
 from engine.face.lips import settle_lips
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.face.strands import HairRig
 from engine.face.untangle import untangle
 from engine.identity import Identity
 from engine.image import resize_bilinear
@@ -66,7 +67,8 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
 
     Skin samples the map. `arkit` says how far the eyes turn and whether the jaw moves: eyeballs rotate about their
     centres, lids are settled on them and meet at full blinks, upper teeth stay, lower teeth and gums follow the jaw
-    rigidly, mouth bag and sockets follow their rims smoothly (harmonic), lashes and wet rims follow the nearest skin.
+    rigidly, mouth bag and sockets follow their rims smoothly (harmonic), lash cards and wet rims follow the nearest skin,
+    hairs turn with the skin around their roots.
     """
     place = correspond(identity.topology)
     rotation, _ = head_frame(identity)
@@ -92,6 +94,7 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     offsets += share * _room_for_teeth(identity, rest + offsets, place)
     if len(rig.overlay):
         offsets[rig.overlay] = (offsets[rig.overlay_near] * rig.overlay_share[..., None]).sum(axis=1)
+    offsets[rig.hair.vertices] = rig.hair(rest + offsets)
     return offsets.astype(np.float32)
 
 
@@ -276,6 +279,7 @@ class _Rig:
     overlay: np.ndarray
     overlay_near: np.ndarray
     overlay_share: np.ndarray
+    hair: HairRig
 
     def solve(self, offsets: np.ndarray) -> np.ndarray:
         """(len(soft), 3) harmonic extension of `offsets` at the pinned vertices."""
@@ -346,7 +350,8 @@ def _soft_rig(
         distance, index = KDTree(positions_m[place.vertices]).query(positions_m[overlay], k=4)
         near, inverse = place.vertices[index], 1 / np.maximum(distance, 1e-6)
         share = inverse / inverse.sum(axis=1, keepdims=True)
-    return _Rig(lower, soft, pinned, coupling, factor, overlay, near, share)
+    hair = HairRig(topology, positions_m, place.vertices)
+    return _Rig(lower, soft, pinned, coupling, factor, overlay, near, share, hair)
 
 
 def _mouth_height(positions_m: np.ndarray, place: Correspondence) -> float:

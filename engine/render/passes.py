@@ -58,11 +58,11 @@ class Tissue:
 TISSUES: dict[Part, Tissue] = {
     Part.MOUTH: Tissue((0.34, 0.10, 0.085), 0.28, 0.028, 60.0),  # wet mucosa
     Part.TEETH: Tissue((0.50, 0.44, 0.35), 0.22, 0.045, 120.0),  # enamel, n = 1.62, under saliva
-    Part.SOCKET: Tissue((0.26, 0.085, 0.07), 0.40, 0.028, 60.0),
+    Part.SOCKET: Tissue((0.42, 0.20, 0.16), 0.22, 0.025, 80.0),  # and the wet rim of the lids
 }
 CLAY = Tissue((0.42, 0.42, 0.42), 0.6, 0.04, 0.0)
 """Every part in the geometry channel."""
-_KINDS = {Part.SKIN: "SKIN", Part.EYE_LEFT: "EYE", Part.EYE_RIGHT: "EYE"}
+_KINDS = {Part.SKIN: "SKIN", Part.EYE_LEFT: "EYE", Part.EYE_RIGHT: "EYE", Part.HAIR: "HAIR"}
 LIT = (ViewChannel.SHADED, ViewChannel.GEOMETRY, ViewChannel.DIFFUSE_LIGHT, ViewChannel.SPECULAR_LIGHT)
 """Channels that need light; the others show a map as it is."""
 ON_MAPS = (
@@ -85,6 +85,7 @@ PART_SRGB: dict[Part, tuple[float, float, float]] = {
     Part.SOCKET: (0.00, 0.62, 0.45),
     Part.EYE_LEFT: (0.34, 0.71, 0.91),
     Part.EYE_RIGHT: (0.00, 0.45, 0.70),
+    Part.HAIR: (0.80, 0.47, 0.65),
 }
 """Okabe and Ito 2008, "Color Universal Design": told apart with any colour vision."""
 LIGHT_COUNT, LAYER_COUNT = 3, 7
@@ -281,10 +282,13 @@ class HeadPass:
         self._context.wireframe = False
 
     def draw_depth(self, light: int) -> None:
-        """All triangles, depth only, as light number `light` of the frame sees them."""
+        """All triangles but hair, depth only, as light number `light` of the frame sees them: hairs are finer than a
+        shadow map."""
         assert self._depth_array is not None
+        assert self._mesh is not None
         set_uniforms(self._depth, u_light=light)
-        self._depth_array.render(moderngl.TRIANGLES)
+        hair, _ = self._mesh.split.ranges.get(Part.HAIR, (self._mesh.split.elements.size, 0))
+        self._depth_array.render(moderngl.TRIANGLES, hair)
 
     def _release_arrays(self) -> None:
         for array in (self._depth_array, self._numbered_array, *self._arrays.values()):

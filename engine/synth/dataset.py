@@ -18,6 +18,7 @@ from engine.color import bytes_from_unit, srgb_from_linear
 from engine.errors import EngineError
 from engine.expression import Expression, ExpressionSet
 from engine.face import builtin
+from engine.face.eyes import paint_eye
 from engine.face.head_model import ict_shape
 from engine.face.transfer import decode_change, decode_offsets
 from engine.identity import Identity, Provenance, ReflectanceMaps
@@ -60,7 +61,8 @@ def _identity(source: Generator, number: int, batch: Batch) -> Identity:
         bytes_from_unit(maps[..., 6]),
         maps[..., 7:].astype(np.float16),
     )
-    return builtin.grow_identity(f"Synthetic {number}", ict_shape(source.head_m(number)), painted, number, provenance)
+    shape, eyes = ict_shape(source.head_m(number)), paint_eye(number)
+    return builtin.grow_identity(f"Synthetic {number}", shape, painted, eyes, provenance)
 
 
 def _image(batch: Batch, name: str, index: int) -> np.ndarray:

@@ -3,7 +3,8 @@
     python -m engine.build --data DIR      DIR holds ict-facekit/ and ffhq-uv/
 
 Writes engine/face/canonical.npz (valid mask, mean head), engine/face/registered/*.npz (ICT-FaceKit's place in the
-canonical square) and engine/face/head_model.npz (the built-in people), and prints the registration's residual.
+canonical square), engine/face/head_model.npz (the built-in people) and engine/face/relief.npz (pores), and prints the
+registration's residual.
 Reproducible: fixed seeds, no wall clock. The registration takes about two minutes on two cores.
 """
 
@@ -25,6 +26,7 @@ from engine.face.eyes import frontal_uv
 from engine.face.head_model import LASH_COLUMNS, LASH_ROWS, MEAN_STEP_MM, MESH_VERTICES, packed
 from engine.face.landmarks import ICT_VERTICES, canonical_landmarks_uv
 from engine.face.registration import nearest, register
+from engine.face.relief import TEXEL_MM, TILE_SIDE, TILES
 from engine.face.skin import INNER_UV
 from engine.face.space import GEOMETRY_SIZE
 from engine.io import ict
@@ -61,8 +63,9 @@ def main(argv: list[str] | None = None) -> int:
     template = _registered_template(folder / "ffhq-uv" / "teaser_1" / "mesh_head.obj", target, args.registration)
     opened_uv = _write_ict(template, generic.positions, sides, folder)
     _write_canonical(template, target, sides)
-    modes, deltas = (read(folder / "ict-facekit") for read in (ict.identity_modes, ict.expression_deltas))
-    _write_head_model(generic, modes, deltas["jawOpen"], opened_uv)
+    jaw = ict.expression_deltas(folder / "ict-facekit")["jawOpen"]
+    _write_head_model(generic, ict.identity_modes(folder / "ict-facekit"), jaw, opened_uv)
+    _write_relief()
     return 0
 
 
@@ -213,8 +216,8 @@ def geometry_operator(template: Template, target: trimesh.Trimesh, sides: np.nda
 def _write_head_model(generic: ObjMesh, modes: np.ndarray, jaw: np.ndarray, opened_uv: np.ndarray) -> None:
     """Linear model of head shape on ICT-FaceKit's own vertices, in the canonical layout.
 
-    What each seed looks like is in the file itself: `mixing`, the coefficients of the modes for each component and, last,
-    for the mean. It is taken over from the file that is there, so that people stay who they are.
+    What each seed looks like is in the file itself: `mixing`, the coefficients of the modes for each component and,
+    last, for the mean. It is taken over from the file that is there, so that people stay who they are.
     """
     path = FACE / "head_model.npz"
     with np.load(path, allow_pickle=False) as stored:
@@ -241,6 +244,39 @@ def _write_head_model(generic: ObjMesh, modes: np.ndarray, jaw: np.ndarray, open
         mixing=mixing.astype(np.float32),
     )
     print(f"{path.name}: {len(step)} components, {path.stat().st_size / 1e6:.2f} MB")
+
+
+def _write_relief() -> None:
+    """The tile of furrows and pores of `engine.face.relief`, (2, 512, 512) uint8, periodic; see there."""
+    rng, side, width_mm = np.random.default_rng(3), TILE_SIDE, TEXEL_MM * 512 / TILES
+    coarse, fine = (_cells(rng, width_mm / spacing, 0.42, 2, side) for spacing in (1.05, 0.55))
+    furrows = 0.65 * _groove(coarse[0], 0.28 / width_mm) + 0.35 * _groove(fine[0], 0.18 / width_mm)
+    away, owner, count = _cells(rng, width_mm / 1.3, 0.48, 1, side)
+    size = rng.gamma(4, 0.25, count)[owner]
+    pores = np.exp(-((away[..., 0] * width_mm / (0.20 + 0.16 * size)) ** 2)) * size.clip(0.2, 1.8) / 1.8
+    levels = np.rint(np.stack([furrows, pores]).clip(0, 1) * 31) * 8
+    np.savez_compressed(FACE / "relief.npz", relief=levels.astype(np.uint8))
+
+
+def _cells(
+    rng: np.random.Generator, across: float, jitter: float, nearest: int, side: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """(side, side, nearest) distances to the nearest points of a jittered periodic grid of the unit square, (side,
+    side) which point is nearest, and how many there are (Worley 1996, "A Cellular Texture Basis Function")."""
+    count = int(across)
+    points = (np.stack(np.meshgrid(np.arange(count), np.arange(count)), -1).reshape(-1, 2) + 0.5) / count
+    points = (points + rng.uniform(-jitter, jitter, points.shape) / count) % 1
+    around = np.concatenate([points + np.array([i, j]) for i in (-1, 0, 1) for j in (-1, 0, 1)])
+    y, x = (np.mgrid[0:side, 0:side].reshape(2, -1) + 0.5) / side
+    away, number = KDTree(around).query(np.stack([x, y], -1), k=nearest)
+    owner = np.asarray(number).reshape(side, side, nearest)[..., 0] % len(points)
+    return np.asarray(away).reshape(side, side, nearest), owner, len(points)
+
+
+def _groove(away: np.ndarray, width: float) -> np.ndarray:
+    """(S, S) 0..1: 1 on the borders of cells, falling over `width`."""
+    share = np.clip((away[..., 1] - away[..., 0]) / width, 0, 1)
+    return 1 - share * share * (3 - 2 * share)
 
 
 def _lash_cards(generic: ObjMesh) -> np.ndarray:

@@ -32,8 +32,8 @@ class Part(StrEnum):
     OVERLAY = "overlay"
     """Lashes, tear line and other cards that need a texture of their own: kept and exported, not drawn."""
     HAIR = "hair"
-    """Ribbons, one a hair. Texture coordinates run along each from the root to the tip, v growing; the diffuse map holds
-    the colours."""
+    """Ribbons, one a hair. Texture coordinates run along each from the root to the tip, v growing; the diffuse map
+    holds the colours."""
 
 
 PARTS: tuple[Part, ...] = tuple(Part)

@@ -57,8 +57,8 @@ def inner_occlusion(topology: Topology, positions_m: np.ndarray) -> np.ndarray:
     """(V,) float32 share of the sky seen: falls off behind the lips and behind the lids' front, 1 on skin.
 
     Inside the mouth exp(-depth / 12 mm) with depth behind the foremost lip, not below 0.03; sockets likewise. Eyeballs
-    are dark at the lids' rims, over 3 mm, and under the upper one, whose lashes shade them, over 6 mm. Hairs are dark at the root, where others stand around
-    them. Plausible, not measured: shadow maps tell the rest.
+    are dark at the lids' rims, over 3 mm, and under the upper one, whose lashes shade them, over 6 mm. Hairs are dark
+    at the root, where others stand around them. Plausible, not measured: shadow maps tell the rest.
     """
     occlusion = np.ones(topology.vertex_count, np.float32)
     skin = topology.vertices_of(Part.SKIN)
@@ -94,9 +94,7 @@ def _under_lids(ball_m: np.ndarray, rims_m: np.ndarray) -> np.ndarray:
     if len(lids) < 4:
         return np.ones(len(ball_m), np.float32)
     upper = lids[lids[:, 1] > np.median(lids[:, 1])]
-    near, above = (
-        np.sqrt(((ball_m[:, None] - each[None]) ** 2).sum(axis=2).min(axis=1)) for each in (lids, upper)
-    )
+    near, above = (np.sqrt(((ball_m[:, None] - each[None]) ** 2).sum(axis=2).min(axis=1)) for each in (lids, upper))
     seen = (0.30 + 0.70 * _smooth(near / 0.0032)) * (0.55 + 0.45 * _smooth(above / 0.006))
     # behind the rims, where the lids lie on it
     return np.where(ball_m[:, 2] < lids[:, 2].min() - 0.004, 0.25, seen).astype(np.float32)

@@ -32,10 +32,9 @@ def grown(shape: HeadShape, person: Person, seed: int) -> list[Piece]:
     strands = [
         groom.brows(shape, person.brows, brow, density),
         groom.lashes(shape, lash, 0.8 if person.man else 1.1),
+        groom.knot(shape, scalp) if person.hair is groom.HairStyle.TIED else None,
         groom.scalp(shape, person.hair, scalp, person.part_left),
     ]
-    if person.hair is groom.HairStyle.TIED:
-        strands.append(groom.knot(shape, scalp))
     return [ribbons(each) for each in strands if each is not None]
 
 

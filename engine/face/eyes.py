@@ -50,7 +50,7 @@ def paint_eye(seed: int, iris_rgb: tuple[float, float, float] | None = None, siz
     """
     rng = np.random.default_rng([seed, 0xE7E])
     if iris_rgb is None:
-        colours = np.array([(0.075, 0.038, 0.016), (0.115, 0.075, 0.028), (0.085, 0.095, 0.060), (0.095, 0.135, 0.165)])
+        colours = np.array([(0.075, 0.038, 0.016), (0.095, 0.062, 0.030), (0.085, 0.095, 0.060), (0.095, 0.135, 0.165)])
         iris_rgb = tuple(rng.dirichlet((2.2, 1.2, 0.5, 0.6)) @ colours)
     y, x = (np.mgrid[0:size, 0:size] + 0.5) / size * 2 - 1
     radius, angle = np.hypot(x, y) / 0.98, np.arctan2(y, x)

@@ -56,15 +56,15 @@ class BrowStyle:
 BROW_STYLES: tuple[BrowStyle, ...] = (
     BrowStyle(1.00, 420, 0.0, 0.0, 0.0, 0.6, 8.5),
     BrowStyle(1.30, 560, -0.6, -0.5, 1.0, 0.3, 10.0),
-    BrowStyle(0.70, 320, 1.2, 0.8, -0.5, 0.9, 7.0),
+    BrowStyle(0.85, 400, 1.2, 0.8, -0.5, 0.9, 7.5),
     BrowStyle(1.10, 500, 0.5, 0.0, 0.5, 0.5, 9.0),
     BrowStyle(0.85, 380, -0.4, 0.3, 0.0, 0.7, 8.0),
     BrowStyle(1.45, 620, 0.0, -1.0, 1.5, 0.2, 10.5),
-    BrowStyle(0.60, 260, 1.8, 1.2, -1.0, 1.0, 6.5),
+    BrowStyle(0.80, 340, 1.8, 1.2, -1.0, 0.9, 7.0),
     BrowStyle(1.20, 460, 0.8, -0.3, 0.3, 0.4, 9.5),
     BrowStyle(0.95, 330, -0.8, 0.0, -0.6, 0.5, 8.0),
     BrowStyle(1.15, 600, 1.0, 0.4, 0.6, 0.8, 8.5),
-    BrowStyle(0.80, 440, 0.6, 0.9, 0.2, 0.9, 7.5),
+    BrowStyle(0.95, 460, 0.6, 0.9, 0.2, 0.8, 8.0),
     BrowStyle(1.35, 400, -0.2, -0.8, 0.8, 0.15, 11.0),
 )
 """Odd ones are rather men's; see `engine.face.traits`."""
@@ -110,9 +110,9 @@ def brows(shape: HeadShape, style: BrowStyle, rng: np.random.Generator, fullness
     parts = []
     for mirrored in (False, True):
         count = per_side
-        along = np.clip(rng.beta(1.15, 1.25, count), 0.0, 1.0)
+        along = np.clip(rng.beta(1.1, 1.1, count), 0.0, 1.0)
         across = np.clip(rng.normal(0, 0.5, count), -1, 1)  # -1 below, 1 above
-        profile = np.interp(along, [0, 0.08, 0.3, 0.6, 1], [0.55, 0.85, 1.0, 0.75, 0.18])
+        profile = np.interp(along, [0, 0.08, 0.3, 0.6, 1], [0.60, 0.90, 1.0, 0.85, 0.40])
         thick = np.interp(along, np.linspace(0, 1, len(half)), np.maximum(half, half.max() * 0.5)) * style.thickness
         start = us[0] + (0.5 - style.inset_mm) / UV_MM
         u0 = start + along * (us[-1] - us[0] - 2.0 / UV_MM)
@@ -128,8 +128,9 @@ def brows(shape: HeadShape, style: BrowStyle, rng: np.random.Generator, fullness
         angle = heading[:, None] + bend[:, None] * step
         tilt = np.arctan2(-axis.deriv()(u0), 1.0)[:, None]
         du, dv = np.cos(angle + tilt), -np.sin(angle + tilt)
-        u = u0[:, None] + np.cumsum(du, 1) * (length / UV_MM / points)[:, None] - du[:, :1] * length[:, None] / UV_MM / points
-        v = v0[:, None] + np.cumsum(dv, 1) * (length / UV_MM / points)[:, None] - dv[:, :1] * length[:, None] / UV_MM / points
+        stride = (length / UV_MM / points)[:, None]
+        u = u0[:, None] + (np.cumsum(du, 1) - du[:, :1]) * stride
+        v = v0[:, None] + (np.cumsum(dv, 1) - dv[:, :1]) * stride
         u = 1 - u if mirrored else u
         place, normal = chart(np.stack([u, v], -1).reshape(-1, 2))
         place, normal = place.reshape(count, points, 3), normal.reshape(count, points, 3)
@@ -194,8 +195,8 @@ _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(20000, 2, 2.4e-4, 0.0045, 0.0035, 0.75, (0.1, 0, 0.5)),
     HairStyle.CROPPED: _Cut(16000, 3, 2.8e-4, 0.014, 0.006, 0.55, (0.15, 0, 0.6)),
     HairStyle.SWEPT: _Cut(14000, 4, 3.4e-4, 0.042, 0.014, 0.60, (0.75, 0.1, 0.45)),
-    HairStyle.CURLED: _Cut(9000, 6, 3.2e-4, 0.022, 0.014, 1.2, (0, 0, 0), curl=0.0022),
-    HairStyle.TIED: _Cut(11000, 5, 3.6e-4, 0.11, 0.09, 0.10, (0, 0, 0)),
+    HairStyle.CURLED: _Cut(7500, 6, 3.2e-4, 0.022, 0.014, 1.2, (0, 0, 0), curl=0.0022),
+    HairStyle.TIED: _Cut(12000, 4, 5.0e-4, 0.11, 0.09, 0.10, (0, 0, 0)),
     HairStyle.RECEDING: _Cut(11000, 3, 2.6e-4, 0.012, 0.009, 0.5, (0.1, 0, -0.2), hairline=0.16),
 }
 
@@ -219,12 +220,14 @@ def scalp(shape: HeadShape, style: HairStyle, rng: np.random.Generator, part_lef
         up, out = (np.sin(angle), np.cos(angle))
         rising = step * (1 - 0.5 * step)
         curves = root[:, None] + length[:, None, None] * (
-            (flow * out[:, None])[:, None] * step[None, :, None] + (normal * up[:, None])[:, None] * rising[None, :, None] * 1.4
+            (flow * out[:, None])[:, None] * step[None, :, None]
+            + (normal * up[:, None])[:, None] * rising[None, :, None] * 1.4
         )
         curves[..., 1] -= 4.0 * (length[:, None] * step) ** 2 * (1 - height[:, None] * 0.5)
         if cut.curl:
             curves += _curls(normal, flow, step, cut.curl, rng)
-    width = cut.width * rng.uniform(0.6, 1.15, count) * (0.5 + 0.5 * share)
+    thin = 0.75 if style is HairStyle.TIED else 0.5  # at the hairline
+    width = cut.width * rng.uniform(0.6, 1.15, count) * (thin + (1 - thin) * share)
     facing = normal + rng.normal(0, 0.3, normal.shape)
     facing /= np.linalg.norm(facing, axis=1, keepdims=True)
     return Strands(curves, width, facing, _columns(root, rng))
@@ -251,15 +254,15 @@ def _roots(
     shape: HeadShape, cut: _Cut, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Places (S, 3), normals (S, 3), how far inside of the hairline 0..1 (S,), and 1 on top of the head (S,)."""
-    faces, positions = _skin_faces(), shape.mesh_m[:SKIN_VERTICES]
-    uv = head_model().uvs[:SKIN_VERTICES].astype(np.float64)
-    narrow = np.ptp(uv[faces][..., 0], axis=1) < 0.3
-    faces = faces[narrow & (hair_distance(uv[faces].mean(axis=1), cut.hairline) > -0.03)]
+    faces, positions, model = _skin_faces(), shape.mesh_m[:SKIN_VERTICES], head_model()
+    uv = model.uvs[model.uv_faces[(model.faces < SKIN_VERTICES).all(axis=1)]].astype(np.float64)
+    hairy = hair_distance(uv.mean(axis=1), cut.hairline) > -0.03
+    faces, uv = faces[hairy], uv[hairy]
     corners = positions[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     chosen = rng.choice(len(faces), cut.hairs, p=area / area.sum())
     weight = rng.dirichlet((1, 1, 1), cut.hairs)[..., None]
-    root, place = (corners[chosen] * weight).sum(axis=1), (uv[faces[chosen]] * weight).sum(axis=1)
+    root, place = (corners[chosen] * weight).sum(axis=1), (uv[chosen] * weight).sum(axis=1)
     normal = (vertex_normals(positions, _skin_faces())[faces[chosen]] * weight).sum(axis=1)
     ragged = 0.004 * rng.standard_normal(cut.hairs)
     share = np.clip((hair_distance(place, cut.hairline) + 0.004 + ragged) / 0.035, 0, 1)
@@ -278,7 +281,7 @@ def _flow(
     rng: np.random.Generator,
     part_left: bool,
 ) -> np.ndarray:
-    """(S, 3) where hair wants to go: away from the whorl, down at the sides, forward or aside on top; in smooth waves."""
+    """(S, 3) where hair wants to go: away from the whorl, down at the sides, forward or aside on top; in waves."""
     top = shape.mesh_m[:SKIN_VERTICES, 1].max()
     back = root[:, 2].min()
     side = 1.0 if part_left else -1.0
@@ -329,7 +332,7 @@ def knot(shape: HeadShape, rng: np.random.Generator) -> Strands:
     top = skin[:, 1].max()
     behind = skin[(np.abs(skin[:, 1] - (top - 0.085)) < 0.006) & (np.abs(skin[:, 0]) < 0.01)]
     centre = np.array([0.0, top - 0.085, behind[:, 2].min() - 0.016])
-    count, points, radius = 1500, 7, np.array([0.030, 0.027, 0.024])
+    count, points, radius = 420, 6, np.array([0.030, 0.027, 0.024])
     turn = rng.uniform(0, 2 * np.pi, count)
     tilt = np.clip(rng.normal(0, 0.5, count), -1.3, 1.3)
     wound = np.linspace(0, 1.9, points)[None] + turn[:, None]
@@ -338,10 +341,12 @@ def knot(shape: HeadShape, rng: np.random.Generator) -> Strands:
     layer = rng.uniform(0.86, 1.0, count)[:, None, None]
     curves = centre + unit * radius * layer
     facing = unit[:, points // 2]
-    return Strands(curves, rng.uniform(3e-4, 6e-4, count), facing, _columns(curves[:, 0], rng))
+    return Strands(curves, rng.uniform(1.2e-3, 2.4e-3, count), facing, _columns(curves[:, 0], rng))
 
 
-def _curls(normal: np.ndarray, flow: np.ndarray, step: np.ndarray, radius: float, rng: np.random.Generator) -> np.ndarray:
+def _curls(
+    normal: np.ndarray, flow: np.ndarray, step: np.ndarray, radius: float, rng: np.random.Generator
+) -> np.ndarray:
     """(S, K, 3) offsets that wind strands around themselves."""
     phase = rng.uniform(0, 2 * np.pi, (len(normal), 1))
     turns = rng.uniform(1.0, 1.8, (len(normal), 1)) * 2 * np.pi * step
@@ -363,4 +368,4 @@ def scalp_cover(style: HairStyle, size: int) -> np.ndarray:
     v, u = (np.mgrid[0:small, 0:small].reshape(2, -1) + 0.5) / small
     hairline = _CUTS[style].hairline if style in _CUTS else 0.0
     inside = hair_distance(np.stack([u, v], -1), hairline).reshape(small, small)
-    return resize_bilinear(np.clip((inside + 0.006) / 0.05, 0, 1).astype(np.float32), (size, size))
+    return resize_bilinear(np.clip((inside + 0.008) / 0.04, 0, 1).astype(np.float32), (size, size))

@@ -14,7 +14,7 @@ COLUMNS, ROWS = 64, 16
 """Of the palette that hairs take their colours from: strands across, root to tip down."""
 PALETTE = (0.940, 0.005, 0.995, 0.045)
 """Where it lies in the canonical layout, in a corner that skin does not use: u from, v from, u to, v to."""
-SCALP, BROWS, LASHES = range(0, 48), range(48, 60), range(60, 64)
+SCALP, BROWS, LASHES = range(48), range(48, 60), range(60, 64)
 """Columns of the palette."""
 _PATCH = 12
 """Skin vertices around a root whose motion turns a strand."""

@@ -39,8 +39,10 @@ _HAIR = np.array(
     ]
 )
 """Linear colour of single hairs from black to fair."""
-_RED, _GREY = np.array([0.150, 0.050, 0.018]), np.array([0.36, 0.34, 0.32])
-_IRIS = np.array([(0.032, 0.016, 0.008), (0.075, 0.038, 0.016), (0.115, 0.075, 0.028), (0.085, 0.095, 0.060), (0.095, 0.135, 0.165)])
+_RED, GREY_RGB = np.array([0.150, 0.050, 0.018]), np.array([0.36, 0.34, 0.32])
+_IRIS = np.array(
+    [(0.032, 0.016, 0.008), (0.075, 0.038, 0.016), (0.095, 0.062, 0.030), (0.085, 0.095, 0.060), (0.095, 0.135, 0.165)]
+)
 """Linear colour of dark brown, brown, hazel, green and blue irises."""
 
 
@@ -84,9 +86,7 @@ def sample_person(seed: int, shape: HeadShape) -> Person:
     if man and stubble == 0:
         stubble = float(rng.uniform(0.05, 0.25))  # shaven, but never bare
     skin = replace(traits, stubble=stubble, lip_redness=traits.lip_redness * (0.8 if man else 1.15))
-    return Person(
-        skin, man, style, brow, _triple(hair), grey, _triple(iris), bool(rng.random() < 0.6)
-    )
+    return Person(skin, man, style, brow, _triple(hair), grey, _triple(iris), bool(rng.random() < 0.6))
 
 
 def manliness(shape: HeadShape) -> float:

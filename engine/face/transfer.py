@@ -67,8 +67,8 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
 
     Skin samples the map. `arkit` says how far the eyes turn and whether the jaw moves: eyeballs rotate about their
     centres, lids are settled on them and meet at full blinks, upper teeth stay, lower teeth and gums follow the jaw
-    rigidly, mouth bag and sockets follow their rims smoothly (harmonic), lash cards and wet rims follow the nearest skin,
-    hairs turn with the skin around their roots.
+    rigidly, mouth bag and sockets follow their rims smoothly (harmonic), lash cards and wet rims follow the nearest
+    skin, hairs turn with the skin around their roots.
     """
     place = correspond(identity.topology)
     rotation, _ = head_frame(identity)

@@ -20,7 +20,7 @@ _SHELL_M = 0.0008
 """A vertex of an eyeball that lies deeper than this under its neighbours belongs to a shell inside."""
 _PUSHES = 3
 """Of moving lid points out of the eyeball until the triangles between them clear it too."""
-_ROUNDS = 5
+_ROUNDS = 8
 """Of parting crossed lids and joining their rims again; few would do for fine meshes."""
 _CORNER = 0.2
 """Near its corners, over this share of its length, an eye is closed by both lids alike; in the middle by the upper."""

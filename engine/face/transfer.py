@@ -22,11 +22,13 @@ from engine.face.strands import HairRig
 from engine.face.untangle import untangle
 from engine.identity import Identity
 from engine.image import resize_bilinear
-from engine.mesh import Part, Topology
+from engine.mesh import Part, Topology, vertex_normals
 from engine.raster import fill_nearest, rasterize
 
 ArkitWeights = Mapping[str, float]
 NO_WEIGHTS: ArkitWeights = {}
+_UNDER_SKIN_M = 0.0015
+"""How deep the walls of an open mouth lie under the skin around the lips."""
 _EYES = ((Part.EYE_LEFT, "Left"), (Part.EYE_RIGHT, "Right"))
 
 
@@ -92,6 +94,8 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     opening = [rim_gap_m(lips, pose[place.vertices]).max() for pose in (rest, rest + offsets)]
     share = np.clip((opening[1] - opening[0]) / 0.006, 0, 1)
     offsets += share * _room_for_teeth(identity, rest + offsets, place)
+    if share > 0:
+        offsets[rig.bag] += share * _behind_cheeks(identity, rest + offsets, rig.bag)
     if len(rig.overlay):
         offsets[rig.overlay] = (offsets[rig.overlay_near] * rig.overlay_share[..., None]).sum(axis=1)
     offsets[rig.hair.vertices] = rig.hair(rest + offsets)
@@ -250,6 +254,26 @@ def _room_for_teeth(identity: Identity, posed_m: np.ndarray, place: Corresponden
     return result
 
 
+def _behind_cheeks(identity: Identity, posed_m: np.ndarray, bag: np.ndarray) -> np.ndarray:
+    """(N, 3) metres that bring the walls `bag` of the mouth back under the skin around the lips, by `_UNDER_SKIN_M`.
+
+    An open mouth draws the cheeks in, over walls that hang between lips and throat.
+    """
+    place, mouth = correspond(identity.topology), layout.SLITS[0]
+    along, away = mouth.along(place.opened_uv[:, 0]), np.abs(place.opened_uv[:, 1] - mouth.v_at(place.opened_uv[:, 0]))
+    outer = place.vertices[(along > -0.6) & (along < 1.6) & (away > 0.045) & (away < 0.15)]
+    skin = identity.topology.faces[identity.topology.faces_of(Part.SKIN)]
+    normals = vertex_normals(posed_m, skin)[outer].astype(np.float64)
+    result = np.zeros((len(bag), 3))
+    tree = KDTree(posed_m[outer])
+    for _ in range(3):
+        points = posed_m[bag] + result
+        near = np.asarray(tree.query(points)[1])
+        over = ((points - posed_m[outer[near]]) * normals[near]).sum(axis=1) + _UNDER_SKIN_M
+        result -= np.maximum(over, 0)[:, None] * normals[near]
+    return result
+
+
 def _uses_jaw(arkit: ArkitWeights) -> bool:
     return any(name.startswith("jaw") and weight for name, weight in arkit.items())
 
@@ -276,6 +300,8 @@ class _Rig:
     """Vertices whose offsets bound the soft ones."""
     coupling: csr_matrix
     factor: object
+    bag: np.ndarray
+    """Of them the walls of the mouth."""
     overlay: np.ndarray
     overlay_near: np.ndarray
     overlay_share: np.ndarray
@@ -351,7 +377,8 @@ def _soft_rig(
         near, inverse = place.vertices[index], 1 / np.maximum(distance, 1e-6)
         share = inverse / inverse.sum(axis=1, keepdims=True)
     hair = HairRig(topology, positions_m, place.vertices)
-    return _Rig(lower, soft, pinned, coupling, factor, overlay, near, share, hair)
+    bag = np.intersect1d(soft, topology.vertices_of(Part.MOUTH))
+    return _Rig(lower, soft, pinned, coupling, factor, bag, overlay, near, share, hair)
 
 
 def _mouth_height(positions_m: np.ndarray, place: Correspondence) -> float:

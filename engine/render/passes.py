@@ -61,8 +61,8 @@ TISSUES: dict[Part, Tissue] = {
     Part.SOCKET: Tissue((0.42, 0.20, 0.16), 0.22, 0.025, 80.0),  # and the wet rim of the lids
 }
 MOVING_HAIR = 3 * 14_000
-"""Corners of hair triangles that a software rasteriser draws of a picture that is drawn at once: they cost a fifth of it.
-Brows and lashes come first, then strands from all over the head."""
+"""Corners of hair triangles that a software rasteriser draws of a picture that is drawn at once: they cost a fifth of
+it. Brows and lashes come first, then strands from all over the head."""
 CLAY = Tissue((0.42, 0.42, 0.42), 0.6, 0.04, 0.0)
 """Every part in the geometry channel."""
 _KINDS = {Part.SKIN: "SKIN", Part.EYE_LEFT: "EYE", Part.EYE_RIGHT: "EYE", Part.HAIR: "HAIR"}
@@ -171,8 +171,8 @@ class HeadPass:
     def draw(self, manner: Manner) -> None:
         """All drawn parts: what faces the eye, skin first because it hides most, then the inside of an open neck.
 
-        Two rounds, so that the far side of the head is never shaded to be drawn over. Hair has no inside: it comes last,
-        at once.
+        Two rounds, so that the far side of the head is never shaded to be drawn over. Hair has no inside: it comes
+        last, at once.
         """
         assert self._mesh is not None
         spans = dict(self._mesh.split.ranges)

@@ -1,3 +1,5 @@
+#include "lighting/surface.glsl"
+
 // Light from hairs: ribbons that stand for cylinders. Marschner, Jensen, Cammarano, Worley and Hanrahan 2003, "Light
 // Scattering from Human Hair Fibers", in the fits of Karis 2016, "Physically Based Hair Shading in Unreal", without what
 // passes straight through; light that many hairs scatter as in Kajiya and Kay 1989, "Rendering Fur with Three

@@ -63,8 +63,9 @@ def main(argv: list[str] | None = None) -> int:
     template = _registered_template(folder / "ffhq-uv" / "teaser_1" / "mesh_head.obj", target, args.registration)
     opened_uv = _write_ict(template, generic.positions, sides, folder)
     _write_canonical(template, target, sides)
-    jaw = ict.expression_deltas(folder / "ict-facekit")["jawOpen"]
-    _write_head_model(generic, ict.identity_modes(folder / "ict-facekit"), jaw, opened_uv)
+    deltas = ict.expression_deltas(folder / "ict-facekit")
+    blink = deltas["eyeBlink_L"] + deltas["eyeBlink_R"]
+    _write_head_model(generic, ict.identity_modes(folder / "ict-facekit"), deltas["jawOpen"], blink, opened_uv)
     _write_relief()
     return 0
 
@@ -213,7 +214,9 @@ def geometry_operator(template: Template, target: trimesh.Trimesh, sides: np.nda
     return operator[fill_nearest(source, valid).ravel()], valid
 
 
-def _write_head_model(generic: ObjMesh, modes: np.ndarray, jaw: np.ndarray, opened_uv: np.ndarray) -> None:
+def _write_head_model(
+    generic: ObjMesh, modes: np.ndarray, jaw: np.ndarray, blink: np.ndarray, opened_uv: np.ndarray
+) -> None:
     """Linear model of head shape on ICT-FaceKit's own vertices, in the canonical layout.
 
     What each seed looks like is in the file itself: `mixing`, the coefficients of the modes for each component and,
@@ -235,6 +238,7 @@ def _write_head_model(generic: ObjMesh, modes: np.ndarray, jaw: np.ndarray, open
         components=packed(np.rint(shapes[:-1] / step[:, None, None]).astype(np.int8)),
         step_mm=step.astype(np.float32),
         jaw=packed(np.rint(jaw[kept] * 10 / jaw_step).astype(np.int16)),
+        blink=packed(np.rint(blink[kept] * 10 / jaw_step).astype(np.int16)),
         jaw_step_mm=jaw_step,
         faces=packed(faces.astype(np.uint16)),
         uvs=uvs.astype(np.float32),

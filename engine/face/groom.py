@@ -193,9 +193,9 @@ class _Cut:
 
 _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(20000, 2, 2.4e-4, 0.0045, 0.0035, 0.75, (0.1, 0, 0.5)),
-    HairStyle.CROPPED: _Cut(16000, 3, 2.8e-4, 0.014, 0.006, 0.55, (0.15, 0, 0.6)),
-    HairStyle.SWEPT: _Cut(14000, 4, 3.4e-4, 0.042, 0.014, 0.60, (0.75, 0.1, 0.45)),
-    HairStyle.CURLED: _Cut(7500, 6, 3.2e-4, 0.022, 0.014, 1.2, (0, 0, 0), curl=0.0022),
+    HairStyle.CROPPED: _Cut(20000, 3, 2.8e-4, 0.014, 0.006, 0.55, (0.15, 0, 0.6)),
+    HairStyle.SWEPT: _Cut(15000, 4, 3.4e-4, 0.042, 0.014, 0.60, (0.75, 0.1, 0.45)),
+    HairStyle.CURLED: _Cut(9000, 6, 3.6e-4, 0.018, 0.012, 1.2, (0, 0, 0), curl=0.0022),
     HairStyle.TIED: _Cut(12000, 4, 5.0e-4, 0.11, 0.09, 0.10, (0, 0, 0)),
     HairStyle.RECEDING: _Cut(11000, 3, 2.6e-4, 0.012, 0.009, 0.5, (0.1, 0, -0.2), hairline=0.16),
 }
@@ -265,7 +265,7 @@ def _roots(
     root, place = (corners[chosen] * weight).sum(axis=1), (uv[chosen] * weight).sum(axis=1)
     normal = (vertex_normals(positions, _skin_faces())[faces[chosen]] * weight).sum(axis=1)
     ragged = 0.004 * rng.standard_normal(cut.hairs)
-    share = np.clip((hair_distance(place, cut.hairline) + 0.004 + ragged) / 0.035, 0, 1)
+    share = np.clip((hair_distance(place, cut.hairline) + 0.004 + ragged) / 0.024, 0, 1)
     kept = rng.random(cut.hairs) < np.clip(share * 1.8, 0, 1)
     top = positions[:, 1].max()
     height = np.clip((root[:, 1] - (top - 0.080)) / 0.055, 0, 1)
@@ -368,4 +368,4 @@ def scalp_cover(style: HairStyle, size: int) -> np.ndarray:
     v, u = (np.mgrid[0:small, 0:small].reshape(2, -1) + 0.5) / small
     hairline = _CUTS[style].hairline if style in _CUTS else 0.0
     inside = hair_distance(np.stack([u, v], -1), hairline).reshape(small, small)
-    return resize_bilinear(np.clip((inside + 0.008) / 0.04, 0, 1).astype(np.float32), (size, size))
+    return resize_bilinear(np.clip((inside + 0.006) / 0.026, 0, 1).astype(np.float32), (size, size))

@@ -45,6 +45,8 @@ class HeadModel:
     """(K,) float32: one deviation of component k is `components[k] * step_mm[k]`."""
     jaw_mm: np.ndarray
     """(V, 3) float32: how an open jaw moves the mean head."""
+    blink_mm: np.ndarray
+    """(V, 3) float32: how a blink of both eyes moves it."""
     faces: np.ndarray
     """(F, 3) int64 of the mesh."""
     uvs: np.ndarray
@@ -56,10 +58,12 @@ class HeadModel:
     ict_vertices: np.ndarray
     """(V,) int64 numbers of the vertices in ICT-FaceKit's files."""
 
-    def shape(self, weights: np.ndarray) -> HeadShape:
-        """The head of (K,) standard normal `weights`, its lips together."""
+    def shape(self, weights: np.ndarray, lids: float = 0.0) -> HeadShape:
+        """The head of (K,) standard normal `weights`, its lips together, its lids lowered by a share of a blink:
+        ICT-FaceKit's people stare."""
         scaled = (weights * self.step_mm).astype(np.float32)
-        return closed_lips(self.mean_mm + np.tensordot(scaled, self.components.astype(np.float32), axes=1), self.jaw_mm)
+        positions = self.mean_mm + np.tensordot(scaled, self.components.astype(np.float32), axes=1)
+        return closed_lips(positions + lids * self.blink_mm, self.jaw_mm)
 
 
 def ict_shape(positions_m: np.ndarray) -> HeadShape:
@@ -82,8 +86,9 @@ def closed_lips(positions_mm: np.ndarray, jaw_mm: np.ndarray, apart_mm: float = 
 
 def sample_shape(seed: int) -> HeadShape:
     """The model's person `seed`."""
-    model = head_model()
-    return model.shape(np.random.default_rng([seed, 0x4EAD]).standard_normal(len(model.step_mm)) * VARIETY)
+    model, rng = head_model(), np.random.default_rng([seed, 0x4EAD])
+    weights = rng.standard_normal(len(model.step_mm)) * VARIETY
+    return model.shape(weights, rng.uniform(0.02, 0.13))
 
 
 def packed(values: np.ndarray) -> np.ndarray:
@@ -109,6 +114,7 @@ def head_model() -> HeadModel:
             unpacked(stored["components"]),
             stored["step_mm"],
             unpacked(stored["jaw"]).astype(np.float32) * stored["jaw_step_mm"],
+            unpacked(stored["blink"]).astype(np.float32) * stored["jaw_step_mm"],
             unpacked(stored["faces"]).astype(np.int64),
             stored["uvs"],
             unpacked(stored["uv_faces"]).astype(np.int64),

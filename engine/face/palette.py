@@ -35,9 +35,9 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
         most = 0.85
     small = min(size, 1024)
     grain = resize_bilinear(band_noise(rng, small, small / 5, 0.3), (size, size))
-    most *= 1 - 0.45 * person.grey  # grey hair lets the skin be seen
+    most *= 1 - 0.25 * person.grey  # grey hair lets the skin be seen
     share = meeting(most * np.clip(cover * (0.9 + 0.14 * grain), 0, 1))[..., None]
-    albedo = albedo * (1 - share) + hair * (0.9 - 0.4 * person.grey) * share
+    albedo = albedo * (1 - share) + hair * (0.9 - 0.5 * person.grey) * share
     diffuse, roughness = bytes_from_unit(srgb_from_linear(albedo.astype(np.float32))), maps.roughness_data.copy()
     specular = maps.specular_data.copy()
     specular[...] = np.rint(specular * (1 - 0.6 * share)).astype(np.uint8)

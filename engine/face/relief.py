@@ -69,11 +69,13 @@ def lines_mm(age_years: float, size: int, rng: np.random.Generator) -> np.ndarra
     forehead = np.cos((y + bend) * 2 * np.pi * 24 + 1.2 * band_noise(rng, size, 4)) * regions.mask(
         "forehead", size, 0.06
     )
-    height -= years * 0.12 * np.clip(forehead, 0, 1) ** 6 * broken
+    height -= years * 0.30 * np.clip(forehead, 0, 1) ** 6 * broken
     fold = np.exp(-((regions.distance("nasolabial", size) / 0.006) ** 2))
-    height -= (0.04 + 0.24 * years) * fold
+    height -= (0.05 + 0.45 * years) * fold
     crow = np.cos((y * 3 - x + bend) * 2 * np.pi * 30) * regions.mask("crow_feet", size, 0.03)
-    height -= years * 0.10 * np.clip(crow, 0, 1) ** 4 * broken
+    height -= years * 0.22 * np.clip(crow, 0, 1) ** 4 * broken
     below = np.cos((y + 0.4 * np.abs(x - 0.5) + bend) * 2 * np.pi * 60) * regions.mask("under_eye", size, 0.02)
-    height -= (0.01 + 0.05 * years) * np.clip(below, 0, 1) ** 3 * broken
+    height -= (0.01 + 0.12 * years) * np.clip(below, 0, 1) ** 3 * broken
+    rings = np.cos((y + 0.25 * (x - 0.5) ** 2 + bend) * 2 * np.pi * 13) * regions.mask("neck", size, 0.06)
+    height -= (0.04 + 0.25 * years) * np.clip(rings, 0, 1) ** 10 * broken
     return height

@@ -86,7 +86,8 @@ def paint(traits: SkinTraits, size: int = 1024, hair: bool = True) -> Reflectanc
         melanin, haemoglobin = chromophores.result()
         slope = pool.submit(slope_from_height, height_mm)
         log_albedo = -melanin[..., None] * MELANIN_RGB - haemoglobin[..., None] * HAEMOGLOBIN_RGB
-        albedo = BASE_RGB * np.exp(log_albedo - 0.10 * pores[..., None])
+        creased = np.clip(-0.9 * (height_mm + 0.1), 0, 0.35)  # light is lost in deep lines
+        albedo = BASE_RGB * np.exp(log_albedo - (0.10 * pores + creased)[..., None])
         albedo = _stubble(albedo, traits, size, strokes)
         if brows is not None:
             albedo = _hair(albedo, brows.result(), traits, size, strokes)
@@ -245,8 +246,8 @@ def _stubble(albedo: np.ndarray, traits: SkinTraits, size: int, rng: np.random.G
     beard = np.maximum(regions.mask("beard", size, 0.05), below)
     patchy = np.clip(0.9 + 0.12 * band_noise(rng, size, 14), 0.5, 1.2)
     share = np.clip(beard * patchy * (1 - lips), 0, 1)[..., None] * traits.stubble
-    shadow = np.exp(-share * np.array([0.42, 0.34, 0.26]))  # roots seen through the skin: cool
-    cover = 0.32 * share * grain[..., None]
+    shadow = np.exp(-share * np.array([0.46, 0.40, 0.33]))  # roots seen through the skin: cool
+    cover = 0.36 * share * grain[..., None]
     return albedo * shadow * (1 - cover) + (dark + 0.25 * albedo) / 1.25 * cover
 
 

@@ -85,7 +85,9 @@ def sample_person(seed: int, shape: HeadShape) -> Person:
     stubble = traits.stubble if man else 0.0
     if man and stubble == 0:
         stubble = float(rng.uniform(0.05, 0.25))  # shaven, but never bare
-    skin = replace(traits, stubble=stubble, lip_redness=traits.lip_redness * (0.8 if man else 1.15))
+    skin = replace(
+        traits, hair=0.25 * traits.hair, stubble=stubble, lip_redness=traits.lip_redness * (0.8 if man else 1.15)
+    )
     return Person(skin, man, style, brow, _triple(hair), grey, _triple(iris), bool(rng.random() < 0.6))
 
 

@@ -110,9 +110,9 @@ def brows(shape: HeadShape, style: BrowStyle, rng: np.random.Generator, fullness
     parts = []
     for mirrored in (False, True):
         count = per_side
-        along = np.clip(rng.beta(1.1, 1.1, count), 0.0, 1.0)
+        along = np.clip(rng.beta(1.1, 1.0, count), 0.0, 1.0)
         across = np.clip(rng.normal(0, 0.5, count), -1, 1)  # -1 below, 1 above
-        profile = np.interp(along, [0, 0.08, 0.3, 0.6, 1], [0.60, 0.90, 1.0, 0.85, 0.40])
+        profile = np.interp(along, [0, 0.08, 0.3, 0.6, 1], [0.60, 0.90, 1.0, 0.90, 0.55])
         thick = np.interp(along, np.linspace(0, 1, len(half)), np.maximum(half, half.max() * 0.5)) * style.thickness
         start = us[0] + (0.5 - style.inset_mm) / UV_MM
         u0 = start + along * (us[-1] - us[0] - 2.0 / UV_MM)
@@ -193,8 +193,8 @@ class _Cut:
 
 _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(20000, 2, 2.4e-4, 0.0045, 0.0035, 0.75, (0.1, 0, 0.5)),
-    HairStyle.CROPPED: _Cut(20000, 3, 2.8e-4, 0.014, 0.006, 0.55, (0.15, 0, 0.6)),
-    HairStyle.SWEPT: _Cut(15000, 4, 3.4e-4, 0.042, 0.014, 0.60, (0.75, 0.1, 0.45)),
+    HairStyle.CROPPED: _Cut(20000, 3, 2.8e-4, 0.013, 0.006, 0.40, (0.15, 0, 0.6)),
+    HairStyle.SWEPT: _Cut(15000, 4, 3.4e-4, 0.042, 0.014, 0.48, (0.75, 0.1, 0.45)),
     HairStyle.CURLED: _Cut(9000, 6, 3.6e-4, 0.018, 0.012, 1.2, (0, 0, 0), curl=0.0022),
     HairStyle.TIED: _Cut(12000, 4, 5.0e-4, 0.11, 0.09, 0.10, (0, 0, 0)),
     HairStyle.RECEDING: _Cut(11000, 3, 2.6e-4, 0.012, 0.009, 0.5, (0.1, 0, -0.2), hairline=0.16),

@@ -20,7 +20,7 @@ _SHELL_M = 0.0008
 """A vertex of an eyeball that lies deeper than this under its neighbours belongs to a shell inside."""
 _PUSHES = 3
 """Of moving lid points out of the eyeball until the triangles between them clear it too."""
-_ROUNDS = 8
+_ROUNDS = 5
 """Of parting crossed lids and joining their rims again; few would do for fine meshes."""
 _CORNER = 0.2
 """Near its corners, over this share of its length, an eye is closed by both lids alike; in the middle by the upper."""
@@ -61,6 +61,8 @@ def settle_lids(
         result = part_sides(identity, slit, result, _APART_M)
         if closed:
             result += _closing(identity.topology, slit, result, rims_only=True)
+    if closed:
+        _join_rims(sides(identity.topology, slit), result)
     return result
 
 
@@ -100,6 +102,18 @@ def _closing(topology: Topology, slit: layout.Slit, moved_m: np.ndarray, rims_on
     follow = spread(topology, slit)
     result[follow.free] = follow(result[follow.rim])
     return result
+
+
+def _join_rims(pair: Sides, moved_m: np.ndarray) -> None:
+    """Bring points of either rim, in turn, onto the line through the other's: between points that are not face to face
+    two lines of few points leave gaps. Moves `moved_m`."""
+    if min(len(side.rim) for side in pair) < 4:
+        return
+    corners = np.intersect1d(pair[0].rim, pair[1].rim)
+    for number in range(2 * _ROUNDS):
+        side, other = pair[number % 2], pair[1 - number % 2]
+        rim = side.rim[~np.isin(side.rim, corners)]
+        moved_m[rim, 1:] = _at(moved_m[other.rim], moved_m[rim, 0])
 
 
 def depth_in_ball_m(ball_m: np.ndarray, centre_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:

@@ -83,6 +83,9 @@ def paint(traits: SkinTraits, size: int = 1024, hair: bool = True) -> Reflectanc
         brows = pool.submit(_brow_strokes, size, traits, strokes) if hair else None
         height_mm = lines_mm(traits.age_years, size, relief) - 0.085 * pores - 0.050 * furrows
         specular, roughness = _gloss(size, finish, pores)
+        if traits.stubble:  # stiff ends of hairs scatter the highlight
+            beard = traits.stubble * regions.mask("beard", size, 0.05)
+            specular, roughness = specular * (1 - 0.5 * beard[..., None]), roughness * (1 + 0.3 * beard)
         melanin, haemoglobin = chromophores.result()
         slope = pool.submit(slope_from_height, height_mm)
         log_albedo = -melanin[..., None] * MELANIN_RGB - haemoglobin[..., None] * HAEMOGLOBIN_RGB

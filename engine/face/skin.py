@@ -111,7 +111,7 @@ def complete_maps(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
     """
     size = max(diffuse_srgb.shape[:2])
     tone = np.empty(diffuse_srgb.shape[:2], np.float32)
-    for first, end in strips(tone.shape):
+    for first, end in strips((tone.shape[0], tone.shape[1])):
         tone[first:end] = np.log(luminance(linear_from_srgb(diffuse_srgb[first:end])) + 0.02)
     texel = size / 512
     # noise of sensor and compression lies below: as wide as in a 1024 texture, so that a larger one keeps finer pores

@@ -101,7 +101,7 @@ def reach(widget: QWidget, at: QPoint | QPointF | None = None) -> None:
     section = ancestor(widget, Section)
     if section is not None and section.is_folded and widget is not section.header:
         click(section.header)
-    patience = 20  # a layout takes its place when events are next delivered
+    patience = 60  # a layout takes its place when events are next delivered
     while patience:
         if not widget.isVisible():
             raise Unreachable(f"{named(widget)} is not on the screen")
@@ -212,7 +212,8 @@ def drag(
 def wheel(widget: QWidget, notches: float, at: QPoint | QPointF | None = None) -> None:
     """Turn the wheel over `widget`, away from oneself where `notches` are positive."""
     point, turn = QPointF(_point(widget, at)), QPoint(0, round(notches * NOTCH))
-    _send(widget, lambda window: QTest.wheelEvent(window, point, turn))
+    # of all places only this one is taken by QTest as the screen's own pixels
+    _send(widget, lambda window: QTest.wheelEvent(window, point * window.devicePixelRatio(), turn))
     QApplication.processEvents()
 
 

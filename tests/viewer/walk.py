@@ -4,7 +4,12 @@ every check box, number, slider, button and picture that takes the mouse, in eve
 Nothing is listed here: controls are found in the window, and what one of them brings to light is walked next. Whatever
 changes nothing a person could notice, raises, or says "Unexpected" is a fault.
 
-python -m tests.viewer.walk WIDTH HEIGHT prints a report as JSON; see test_walk.py.
+python -m tests.viewer.walk [--few] WIDTH HEIGHT [PART] prints a report as JSON; see test_walk.py.
+
+--few leaves out what is the same at every scale and in every country: the shortcuts, the entries of a list between its
+second and its last, the rows of expressions between the first and the last, and what only these bring to light. PART
+walks only what is so called: "View: " is that panel, "Export" the actions that begin so. WALK_TRACE=1 tells what is
+being done.
 """
 
 from __future__ import annotations
@@ -33,7 +38,6 @@ from PySide6.QtWidgets import (
     QColorDialog,
     QComboBox,
     QDialog,
-    QDialogButtonBox,
     QDockWidget,
     QFileDialog,
     QLabel,
@@ -48,9 +52,10 @@ from PySide6.QtWidgets import (
 
 from engine.export import export_jreflectance
 from engine.io.project import save_project
+from engine.jobs import Lane
 from engine.project import Project, new_project
 from tests.heads import make_expressions, make_head
-from tests.viewer import hand
+from tests.viewer import controls, hand
 from tests.viewer.work import make_step_by_step
 from viewer.app import make_application
 from viewer.window import FILL, MainWindow
@@ -66,18 +71,17 @@ NEVER_SEEN = {
 }
 """Controls that may stay hidden, and why."""
 
-PATIENCE_S, IDLE_S = 0.8, 60.0
+PATIENCE_S, IDLE_S = 3.0, 120.0
+START, TRACE = time.monotonic(), "WALK_TRACE" in os.environ
 REST_MS = 3000
 """Before a fine frame, which takes a software driver half a second: most steps need none."""
-NUMBERS = ("0.5", "1,5", "20", "3000", "40", "7")
-"""What is typed into number fields: those of these that are in range."""
 
 
 class Walk:
     """Walks one window and gathers what is wrong."""
 
-    def __init__(self, window: MainWindow, folder: Path) -> None:
-        self.window, self.folder = window, folder
+    def __init__(self, window: MainWindow, folder: Path, part: str = "", few: bool = False) -> None:
+        self.window, self.folder, self.part, self.few = window, folder, part, few
         self.walked: dict[int, QWidget] = {}
         self.actions: set[str] = set()
         self.counts: Counter[str] = Counter()
@@ -96,14 +100,23 @@ class Walk:
         """Walk the window with its panels, then its menus with their dialogs, and close it."""
         self._widgets(self.window)
         self._menus()
+        if not self.few:
+            self._see_that_all_was_walked()
+        self._do("Quit", None, lambda: hand.choose(self.window, hand.item(self.window.menuBar(), "Quit")))
+
+    def _see_that_all_was_walked(self) -> None:
         for widget in self._controls(self.window):
-            if id(widget) not in self.walked and not self._alone(widget):
-                excuse = next((each for each in NEVER_SEEN if each in _name(widget)), None)
+            if id(widget) not in self.walked and not self._alone(widget) and self._belongs(controls.name_of(widget)):
+                excuse = next((each for each in NEVER_SEEN if each in controls.name_of(widget)), None)
                 if excuse is None:
-                    self.faults.append(f"{_name(widget)}: could never be used")
+                    self.fault(f"{controls.name_of(widget)}: could never be used")
                 else:
                     self.excused.add(excuse)
-        self._do("Quit", None, lambda: hand.choose(self.window, hand.item(self.window.menuBar(), "Quit")))
+
+    def fault(self, what: str) -> None:
+        """Something is wrong."""
+        self.faults.append(what)
+        _trace(f"FAULT {what}")
 
     # Widgets
 
@@ -113,8 +126,10 @@ class Walk:
             if widget.window() is root.window() or isinstance(widget.window(), QDockWidget):
                 if isinstance(widget.parentWidget(), QAbstractSpinBox) or isinstance(widget, QScrollBar):
                     continue  # part of the field; what scrolls is moved by `hand.reach`
+                if self.few and controls.is_between_its_like(widget):
+                    continue
                 kinds = QComboBox, QAbstractSpinBox, QLineEdit, QAbstractSlider, QAbstractButton, QTabBar
-                if isinstance(widget, kinds) or _takes_the_mouse(widget):
+                if isinstance(widget, kinds) or controls.takes_the_mouse(widget):
                     yield widget
 
     def _usable(self, root: QWidget) -> list[QWidget]:
@@ -123,16 +138,23 @@ class Walk:
             shown = widget.isVisible() if section is None else widget.isVisibleTo(section)
             if section is not None and section.is_folded:
                 shown = widget is section.header or widget.isVisibleTo(section.panel)
-            return shown and widget.isEnabled() and not self._alone(widget) and not _closes(widget)
+            return shown and widget.isEnabled() and not self._alone(widget) and not controls.closes(widget)
 
         return [widget for widget in self._controls(root) if usable(widget)]
+
+    def _belongs(self, name: str) -> bool:
+        return name.replace("&", "").startswith(self.part)
 
     def _alone(self, widget: QWidget) -> bool:
         return isinstance(widget, QComboBox) and widget.count() < 2
 
     def _widgets(self, root: QWidget) -> None:
         """Walk what can be used in `root` until nothing is left."""
-        while rest := [widget for widget in self._usable(root) if id(widget) not in self.walked]:
+        while rest := [
+            widget
+            for widget in self._usable(root)
+            if id(widget) not in self.walked and (root is not self.window or self._belongs(controls.name_of(widget)))
+        ]:
             rest.sort(
                 key=lambda widget: not isinstance(widget, QToolButton)
             )  # what makes an expression goes by sliding
@@ -142,7 +164,7 @@ class Walk:
 
     def _walk(self, widget: QWidget, root: QWidget) -> None:
         self.walked[id(widget)] = widget
-        self.counts[_kind(widget)] += 1
+        self.counts[controls.kind_of(widget)] += 1
         for label, act in self._steps(widget):
             if not (widget.isVisible() or hand.ancestor(widget, hand.Section)) or not widget.isEnabled():
                 return
@@ -158,32 +180,37 @@ class Walk:
 
     def _steps(self, widget: QWidget) -> list[tuple[str, Callable[[], None]]]:
         """What to do with a control: (what it is called, how)."""
-        name = _name(widget)
+        name = controls.name_of(widget)
         if isinstance(widget, QComboBox):
             now = widget.currentIndex()
             there = [at for at in range(widget.count()) if hand.is_enabled(widget, at)]
+            if self.few:
+                there = [at for at in there if at in (*there[:2], there[-1], now)]
             entries = [at for at in there if at != now] + [at for at in there if at == now]
             self.counts["entries of lists"] += len(entries)
-            mouse = entries[-1]
+            box, mouse = widget, entries[-1]
             return [
-                (f"{name}: {widget.itemText(at)}", lambda at=at: hand.pick(widget, at, mouse=at == mouse))
-                for at in entries
+                (f"{name}: {box.itemText(at)}", lambda at=at: hand.pick(box, at, mouse=at == mouse)) for at in entries
             ]
         if isinstance(widget, QAbstractSpinBox):
-            return [(f"{name}: typed {text}", lambda text=text: self._type(widget, text)) for text in _texts(widget)]
+            return [
+                (f"{name}: typed {text}", lambda text=text: self._type(widget, text))
+                for text in controls.texts_for(widget)
+            ]
         if isinstance(widget, QLineEdit):
             return [(f"{name}: typed", lambda: hand.replace_text(widget, "smile"))]
         if isinstance(widget, QAbstractSlider):
-            return [(name, lambda: hand.slide(widget, 0.2, 0.5, 0.8))]  # type: ignore[arg-type]
+            return [(name, lambda: controls.slide(widget))]
         if isinstance(widget, QTabBar):
-            order = [at for at in range(widget.count()) if at != widget.currentIndex()] + [widget.currentIndex()]
-            return [(f"{name} {at}", lambda at=at: hand.click(widget, widget.tabRect(at).center())) for at in order]
+            bar = widget
+            order = [at for at in range(bar.count()) if at != bar.currentIndex()] + [bar.currentIndex()]
+            return [(f"{name} {at}", lambda at=at: hand.click(bar, bar.tabRect(at).center())) for at in order]
         if isinstance(widget, QAbstractButton):
             twice = widget.isCheckable() or isinstance(widget.parentWidget(), QDockWidget)
             if "closebutton" in widget.objectName():
                 return [(name, lambda: hand.click(widget)), (f"{name}: back", lambda: self._panel_back(widget))]
             return [(name, lambda: hand.click(widget))] * (1 + twice)
-        steps = [(f"{name}: dragged", lambda: _drag(widget))]
+        steps = [(f"{name}: dragged", lambda: controls.drag(widget))]
         if "wheelEvent" in vars(type(widget)):
             steps.append((f"{name}: wheel", lambda: hand.wheel(widget, 2)))
         if "mouseDoubleClickEvent" in vars(type(widget)):
@@ -199,14 +226,16 @@ class Walk:
         QTest.qWait(1)
         wanted = float(text.replace(",", "."))
         if abs(field.value() - wanted) > 1e-6:
-            self.faults.append(f"{_name(field)}: {text!r} was typed, {field.value():g} is there")
+            self.fault(f"{controls.name_of(field)}: {text!r} was typed, {field.value():g} is there")
 
     # Menus
 
     def _menus(self) -> None:
-        for by_key in (False, True):
+        for by_key in (False,) if self.few else (False, True):
             done: set[str] = set()
-            while rest := [action for action in self._all_actions() if action.text() not in done]:
+            while rest := [
+                action for action in self._all_actions() if action.text() not in done and self._belongs(action.text())
+            ]:
                 done.add(rest[0].text())
                 self._action(rest[0], by_key)
 
@@ -233,12 +262,12 @@ class Walk:
             while True:
                 self._back()
                 self._prepare(name)
-                if action.isChecked() and _exclusive(action):
+                if action.isChecked() and controls.exclusive(action):
                     other = next(each for each in action.actionGroup().actions() if each is not action)
                     hand.choose(self.window, other)
                 if not action.isEnabled():
                     if name != "Nothing yet":
-                        self.faults.append(f"{name}: is greyed out")
+                        self.fault(f"{name}: is greyed out")
                     return
                 before = self._usable(self.window)
                 if by_key:
@@ -247,7 +276,8 @@ class Walk:
                     )
                 else:
                     self._do(name, None, lambda: hand.choose(self.window, action))
-                self._walk_new(before, self.window)
+                if self.window.document.project.identity is self._first:  # another head has the same controls
+                    self._walk_new(before, self.window)
                 if not any(self._closers.values()):
                     break  # every button that closes its dialog was pressed
         if name not in self.actions:
@@ -261,8 +291,7 @@ class Walk:
         hand.drag(view, QPoint(40, 40), QPoint(70, 52))
         row = next(each for each in self.window.findChildren(QAbstractSlider) if each.isVisible() and each.isEnabled()
                    and not isinstance(each, QScrollBar))  # fmt: skip
-        low = row.value() < (row.minimum() + row.maximum()) / 2
-        hand.slide(row, 0.5, 0.8 if low else 0.2)  # type: ignore[arg-type]
+        controls.slide(row)
         hand.click(view, QPoint(40, 40))
         if name == "Redo":
             hand.keys("Ctrl+Z")
@@ -273,12 +302,14 @@ class Walk:
     def _do(self, label: str, widget: QWidget | None, act: Callable[[], None]) -> None:
         """Do one thing and see whether it did something."""
         before = self._look(widget)
+        _trace(label)
         try:
             act()
         except hand.Unreachable as error:
-            self.faults.append(f"{label}: {error}")
+            self.fault(f"{label}: {error}")
             self._leave()
             return
+        self._passing()
         self._settle()
         end = time.monotonic() + PATIENCE_S
         while (same := self._look(widget) == before) and time.monotonic() < end:
@@ -286,11 +317,12 @@ class Walk:
         if same:
             excuse = next((each for each in CHANGES_NOTHING if label.startswith(each)), None)
             if excuse is None:
-                self.faults.append(f"{label}: changes nothing")
+                self.fault(f"{label}: changes nothing")
             else:
                 self.excused.add(excuse)
         said = [each.text() for each in self.window.findChildren(QLabel) if "Unexpected" in each.text()]
-        self.faults += [f"{label}: {error}" for error in dict.fromkeys([*self._errors, *said])]
+        for error in dict.fromkeys([*self._errors, *said]):
+            self.fault(f"{label}: {error}")
         self._errors.clear()
 
     def _look(self, besides: QWidget | None) -> Hashable:
@@ -299,9 +331,9 @@ class Walk:
         project, comparison, generation = window.document.project, window.comparison, window.generation
         left = comparison.left_of(project)  # what is drawn, not what a list has set
         tops = [top for top in QApplication.topLevelWidgets() if top.isVisible() and not isinstance(top, QMenu)]
-        own = None if besides is None else _whole(besides)
+        own = None if besides is None else controls.whole(besides)
         texts = tuple(
-            (id(child), _shown(child, child is own))
+            (id(child), controls.shown(child, child is own))
             for top in tops
             for child in top.findChildren(QWidget)
             if child.isVisible() and (own is None or child is own or not own.isAncestorOf(child))
@@ -319,13 +351,23 @@ class Walk:
             (self.dialogs, texts),
         )  # fmt: skip
 
+    def _passing(self) -> None:
+        """Press a button that is there only while files are read or written, if there is time."""
+        button = self.window.job_bar.cancel
+        QApplication.processEvents()
+        if id(button) in self.walked or not self.window.jobs.waiting(Lane.VIDEO) or not button.isVisible():
+            return
+        self.walked[id(button)] = button
+        self.counts["buttons"] += 1
+        self._do(controls.name_of(button), button, lambda: hand.click(button))
+
     def _settle(self) -> None:
         """Wait for what is under way."""
         end = time.monotonic() + IDLE_S
         QApplication.processEvents()
         while any(getattr(each, "busy", False) is True for each in vars(self.window).values()):
             if time.monotonic() > end:
-                self.faults.append("something is under way for ever")
+                self.fault("something is under way for ever")
                 return
             QTest.qWait(10)
 
@@ -355,7 +397,7 @@ class Walk:
             label = window.document.undo_label
             hand.keys("Ctrl+Z")
             if window.document.undo_label == label and window.document.redo_label != label:
-                self.faults.append(f"Ctrl+Z does not undo {label}")
+                self.fault(f"Ctrl+Z does not undo {label}")
                 return
 
     # Dialogs
@@ -371,7 +413,7 @@ class Walk:
         try:
             self._answer(dialog)
         except (hand.Unreachable, RuntimeError) as error:
-            self.faults.append(f"{dialog.windowTitle()}: {error}")
+            self.fault(f"{dialog.windowTitle()}: {error}")
         finally:
             self._handled.discard(id(dialog))
             if dialog.isVisible():
@@ -389,19 +431,22 @@ class Walk:
             self._own_dialog(dialog)
 
     def _own_dialog(self, dialog: QWidget) -> None:
-        """Walk it once; then press one of the buttons that close it, another one each time."""
-        name, closers = type(dialog).__name__, [each for each in dialog.findChildren(QAbstractButton) if _closes(each)]
+        """Walk it once; then press one of the buttons that close it, another one each time; in the end Escape."""
+        name, closers = (
+            type(dialog).__name__,
+            [each for each in dialog.findChildren(QAbstractButton) if controls.closes(each)],
+        )
         if not dialog.screen().availableGeometry().contains(dialog.frameGeometry()):
-            self.faults.append(f"{name}: is larger than the screen")
+            self.fault(f"{name}: is larger than the screen")
         if name not in self._closers:
             self.counts["dialogs"] += 1
             self._closers[name] = [each.text() for each in closers]
             self._widgets(dialog)
             for widget in self._controls(dialog):
-                if id(widget) not in self.walked and not _closes(widget) and not self._alone(widget):
-                    self.faults.append(f"{name}, {_name(widget)}: could never be used")
+                if id(widget) not in self.walked and not controls.closes(widget) and not self._alone(widget):
+                    self.fault(f"{name}, {controls.name_of(widget)}: could never be used")
         left = self._closers[name]
-        text = left.pop() if left else closers[0].text() if closers else ""
+        text = left.pop(0) if left else ""
         button = next((each for each in closers if each.text() == text), None)
         if button is None:
             hand.keys(Qt.Key.Key_Escape)
@@ -436,84 +481,9 @@ class _Errors(logging.Handler):
         self._list.append(f"{type(error).__name__}: {error}" if error else record.getMessage())
 
 
-def _takes_the_mouse(widget: QWidget) -> bool:
-    """Is it one of this program's own widgets that is not made of Qt's controls?"""
-    own = vars(type(widget))
-    return type(widget).__module__.startswith("viewer.") and "mousePressEvent" in own
-
-
-def _closes(widget: QWidget) -> bool:
-    return isinstance(widget.parentWidget(), QDialogButtonBox)
-
-
-def _exclusive(action: QAction) -> bool:
-    group = action.actionGroup()
-    return group is not None and group.isExclusive()
-
-
-def _kind(widget: QWidget) -> str:
-    for kind, name in (
-        (QComboBox, "lists"),
-        (QAbstractSpinBox, "number fields"),
-        (QLineEdit, "text fields"),
-        (QAbstractSlider, "sliders"),
-        (QTabBar, "tab bars"),
-        (QAbstractButton, "check boxes" if isinstance(widget, QAbstractButton) and widget.isCheckable() else "buttons"),
-    ):
-        if isinstance(widget, kind):
-            return name
-    return "pictures that take the mouse"
-
-
-def _name(widget: QWidget) -> str:
-    """Where it is and what it is called."""
-    parent, place = widget.parentWidget(), ""
-    while parent is not None and not place:
-        title = getattr(parent, "title", "") or getattr(parent, "name", "") or parent.windowTitle()
-        place = title if isinstance(title, str) else ""
-        parent = parent.parentWidget()
-    return f"{place}: {hand.named(widget)}"
-
-
-def _whole(widget: QWidget) -> QWidget:
-    """The control that a groove or number is part of."""
-    whole, parent = widget, widget.parentWidget()
-    while parent is not None and isinstance(widget, QAbstractSlider | QAbstractSpinBox):
-        if hasattr(parent, "edited") or hasattr(parent, "moved"):
-            whole = parent
-        parent = parent.parentWidget()
-    return whole
-
-
-def _shown(widget: QWidget, own: bool) -> Hashable:
-    """What a widget shows; of the control in hand only what is written on a button."""
-    button = isinstance(widget, QAbstractButton)
-    if own:
-        return widget.text() if button else None
-    if isinstance(widget, QComboBox):
-        return widget.currentText(), widget.count(), widget.isEnabled(), widget.hasFocus()
-    if isinstance(widget, QAbstractSlider):
-        return widget.value(), widget.isEnabled()
-    if isinstance(widget, QLabel | QLineEdit) or button:
-        return widget.text(), widget.isEnabled(), button and widget.isChecked()
-    return widget.isEnabled()
-
-
-def _texts(field: Any) -> list[str]:
-    """Numbers to type: in range, and another one than is there."""
-    whole = not hasattr(field, "decimals") or field.decimals() == 0
-    now, texts = field.value(), []
-    for text in NUMBERS:
-        value = float(text.replace(",", "."))
-        if field.minimum() <= value <= field.maximum() and value != now and not (whole and value % 1):
-            texts.append(text)
-            now = value
-    return texts[:2]
-
-
-def _drag(widget: QWidget) -> None:
-    middle = widget.rect().center()
-    hand.drag(widget, middle, middle + QPoint(20, 12), middle + QPoint(40, 25))
+def _trace(what: str) -> None:
+    if TRACE:
+        print(f"{time.monotonic() - START:6.1f} s: {what}", file=sys.stderr, flush=True)
 
 
 def make_project() -> Project:
@@ -526,7 +496,8 @@ def make_project() -> Project:
 
 def main() -> int:
     """Walk a window of WIDTH x HEIGHT device-independent pixels and print what was found."""
-    width, height = int(sys.argv[1]), int(sys.argv[2])
+    few, arguments = "--few" in sys.argv, [each for each in sys.argv[1:] if each != "--few"]
+    width, height, part = int(arguments[0]), int(arguments[1]), "".join(arguments[2:])
     QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
     application = make_application()
     start = time.monotonic()
@@ -549,11 +520,11 @@ def main() -> int:
         window.move(0, 0)
         window.show()
         QTest.qWaitForWindowExposed(window)
-        walk = Walk(window, folder)
+        walk = Walk(window, folder, part, few)
         try:
             walk.run()
         except BaseException:
-            walk.faults.append(traceback.format_exc())
+            walk.fault(traceback.format_exc())
         finally:
             for each in list(window.windows):
                 each.finish()

@@ -38,6 +38,9 @@ RUNS: dict[str, tuple[str, ...]] = {
     'expdiff generate builtin:7 --out out/p7 --prompt "a crooked smile with the left eye half closed"': (
         'expdiff generate builtin:7 --out out/p7 --prompt "a crooked smile with the left eye half closed"',
     ),
+    'expdiff generate builtin:7 --out out/old --age 65 --folds 1.3 --expressions "Brows Up"': (
+        "expdiff generate builtin:7 --out out/old --age 65 --folds 1.3",
+    ),
     "expdiff generate out/mine --keep shape --out out/new": ("expdiff generate out/mine --keep shape --out out/new",),
     "expdiff generate builtin:7 --out out/p7 --model path/to/weights --expressions Jaw\\ Open": (
         "expdiff generate builtin:7 --out out/p7 --model path/to/weights",
@@ -157,6 +160,10 @@ RUNS: dict[str, tuple[str, ...]] = {
         "python -m benchmarks.drag_steps",
         "python -m benchmarks.drag_steps [HEAD]",
         "python -m benchmarks.drag_steps [HEAD] [--maps 512,1024,2048,4096] [--size 1280x720] [--rounds 9]",
+    ),
+    "python -m benchmarks.fold_strength builtin:7 --people 2 --ages 25,60": (
+        "python -m benchmarks.fold_strength [HEAD ...]",
+        "python -m benchmarks.fold_strength [HEAD ...] [--people 10] [--ages 25,60]",
     ),
     "python -m benchmarks.generate_speed builtin:7 --rounds 1 --no-peer": (
         "python -m benchmarks.generate_speed builtin:7",

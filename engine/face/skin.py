@@ -109,9 +109,10 @@ def complete_maps(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
     Specular and roughness are the region means; slopes come from the texture's own fine detail, dark taken as deep,
     down to little more than a texel of it whatever its size. That detail is inferred from colour, not measured.
     """
-    size = max(diffuse_srgb.shape[:2])
-    tone = np.empty(diffuse_srgb.shape[:2], np.float32)
-    for first, end in strips((tone.shape[0], tone.shape[1])):
+    height, width = diffuse_srgb.shape[:2]
+    size = max(height, width)
+    tone = np.empty((height, width), np.float32)
+    for first, end in strips((height, width)):
         tone[first:end] = np.log(luminance(linear_from_srgb(diffuse_srgb[first:end])) + 0.02)
     texel = size / 512
     # noise of sensor and compression lies below: as wide as in a 1024 texture, so that a larger one keeps finer pores

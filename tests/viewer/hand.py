@@ -255,6 +255,10 @@ def fill(field: QLineEdit | QAbstractSpinBox, text: str, end: str = "Return") ->
     """Click into a field, type `text`, press Return (or `end`: Tab, or nothing). What is there is typed over only as
     far as the field itself selects it."""
     click(field)
+    patience = 100  # the keyboard comes back from a list that closed just now
+    while patience and not field.hasFocus():
+        patience -= 1
+        QTest.qWait(5)
     type_text(text)
     if end:
         keys(end)

@@ -14,8 +14,9 @@ from engine.expression import ExpressionSet
 from engine.io.files import filling, write_bytes, write_json
 from engine.io.gltf import glb_bytes
 from engine.io.images import write_exr, write_png
-from engine.io.jreflectance_writer import Written, write
+from engine.io.jreflectance_writer import write
 from engine.io.video import writing_video
+from engine.jobs import Step
 from engine.project import Project
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def export_glb(project: Project, path: str | Path, *, current_textures: bool = F
     write_bytes(target, glb_bytes(project, current_textures=current_textures))
 
 
-def jreflectance_steps(project: Project, folder: str | Path) -> Iterator[Written]:
+def jreflectance_steps(project: Project, folder: str | Path) -> Iterator[Step]:
     """Write a person folder of the published layout, a step per expression; iterate to the end."""
     return write(project.identity, project.expressions, Path(folder))
 
@@ -57,7 +58,7 @@ def save_layers(layers: Mapping[str, np.ndarray], path: str | Path) -> None:
 
 def video_steps(
     project: Project, motion: Motion, path: str | Path, size: tuple[int, int], *, samples: int = 0
-) -> Generator[Written, None, None]:
+) -> Generator[Step, None, None]:
     """Write a film of `motion`, a step per frame, (width, height) `size`; iterate to the end, on one thread.
 
     To an .mp4 file or a folder of PNG files (`engine.io.video`), there whole or not at all. Draws on an OpenGL context
@@ -71,12 +72,12 @@ def video_steps(
     with writing_video(Path(path).expanduser(), size, motion.fps) as write, own_renderer() as renderer:
         for frame in range(count):
             write(render_image(moved(project, motion, frame, count), *size, samples=samples, renderer=renderer))
-            yield Written(frame + 1, count, f"frame {frame + 1}")
+            yield Step(frame + 1, count, f"frame {frame + 1}")
 
 
 def olat_steps(
     project: Project, folder: str | Path, size: tuple[int, int], *, linear: bool = False, samples: int = 0
-) -> Generator[Written, None, None]:
+) -> Generator[Step, None, None]:
     """Write the OLAT set of `project`, one picture a lamp of its light stage, a step each; iterate to the end.
 
     `folder` must be new or empty, and is there whole or not at all: 000.png and so on (sRGB-encoded linear light,
@@ -100,7 +101,7 @@ def olat_steps(
                 write_exr(target, {"RGBA": render_light(lit, *size, samples=samples, renderer=renderer)})
             else:
                 write_exr(target, {"RGBA": render_layers(lit, *size, renderer=renderer)["RGBA"]})
-            yield Written(lamp + 1, total, light["file"])
+            yield Step(lamp + 1, total, light["file"])
         write_json(place / "lights.json", about)
 
 

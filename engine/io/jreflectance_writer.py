@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from engine.io.jreflectance import (
 )
 from engine.io.obj import ObjMesh, write_obj
 from engine.io.temporary import sweep
+from engine.jobs import Step
 from engine.mesh import PARTS
 from engine.vocabulary import EXPRESSIONS, NEUTRAL
 
@@ -40,15 +41,7 @@ Recipes = dict[str, dict[str, Any]]
 _BY_NAME = {entry.name: entry for entry in EXPRESSIONS}
 
 
-class Written(NamedTuple):
-    """One step of `write`."""
-
-    index: int
-    total: int
-    label: str
-
-
-def write(identity: Identity, expressions: ExpressionSet, folder: Path) -> Iterator[Written]:
+def write(identity: Identity, expressions: ExpressionSet, folder: Path) -> Iterator[Step]:
     """Write neutral and every expression into `folder`, one step each; positions in metres, maps at the neutral's size.
 
     Iterate it to the end. Whenever it stops, each expN is whole or as it was before, and identity.json says
@@ -68,12 +61,12 @@ def write(identity: Identity, expressions: ExpressionSet, folder: Path) -> Itera
 
 def _write_all(
     identity: Identity, expressions: ExpressionSet, there: Recipes, unfinished: Recipes, folder: Path
-) -> Iterator[Written]:
+) -> Iterator[Step]:
     """Write the `unfinished` and move each to `there` once it is on the disk."""
     total = len(unfinished.keys() - {NEUTRAL_KEY}) + 1
     index = 1
     if NEUTRAL_KEY not in unfinished:
-        yield Written(index, total, NEUTRAL)
+        yield Step(index, total, NEUTRAL)
     for key, recipe in list(unfinished.items()):
         weights = {} if key == NEUTRAL_KEY else {recipe["name"]: 1.0}
         positions = compose_positions(identity, expressions, weights)
@@ -81,7 +74,7 @@ def _write_all(
         there[key] = unfinished.pop(key)
         _write_manifest(identity, there, unfinished, folder)  # complete only when nothing is written any more
         index += key != NEUTRAL_KEY
-        yield Written(index, total, recipe["name"])
+        yield Step(index, total, recipe["name"])
 
 
 def prepare(identity: Identity, folder: Path, names: Sequence[str] = ()) -> tuple[Recipes, dict[str, int]]:

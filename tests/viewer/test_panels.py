@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QWidget
@@ -10,6 +11,7 @@ from engine.errors import FileFormatError
 from engine.scene import Lamp, LampKind, ToneCurve, ViewChannel
 from engine.sides import Sides
 from engine.vocabulary import NAMES
+from tests.render.test_environment import write_hdr
 from tests.viewer import hand
 from tests.viewer.work import Gate
 from viewer.compare import Comparison
@@ -355,9 +357,10 @@ def test_a_broken_light_file_leaves_the_light_as_it_was(dark, qtbot, document, t
     panel = LightPanel(document)
     qtbot.addWidget(panel)
     panel.show()
-    broken, before = tmp_path / "broken.hdr", document.project
+    broken, steering, before = tmp_path / "broken.hdr", tmp_path / "a\x1b[31m.hdr", document.project
     broken.write_bytes(b"#?RADIANCE\nnot a picture")
-    for path in (broken, tmp_path / "missing.exr"):
+    write_hdr(steering, np.ones((2, 4, 3), np.float32))
+    for path in (broken, tmp_path / "missing.exr", steering):
         with pytest.raises(FileFormatError, match="expected"):
             panel.use_file(str(path))
     assert document.project is before

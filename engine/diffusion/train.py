@@ -392,9 +392,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_unused(out: Path, names: Iterable[str]) -> None:
-    """TrainingError where `out` has one of the stages already: only --resume goes on with what is there."""
+    """TrainingError where `out` has files of one of the stages already: only --resume goes on with what is there."""
     for name in names:
-        if taken := [path.name for path in (out / f"{name}.safetensors", out / f"{name}.jsonl") if path.exists()]:
+        files = (f"{name}.safetensors", f"{name}.jsonl", f"{name}-state.safetensors", f"{name}.png")
+        if taken := [file for file in files if (out / file).exists()]:
             raise TrainingError(
                 f"{out}: expected no {name} training there yet, found {taken[0]}; add --resume to go on with it, or "
                 "choose another --out"

@@ -74,10 +74,9 @@ def check_array(name: str, array: Any, shape: tuple[int | str | None, ...], dtyp
     target = np.dtype(dtype)
     if target.kind in "iu" and found.size:
         limits = np.iinfo(target)
-        if not (found.min() >= limits.min and found.max() <= limits.max):
-            raise ValueError(
-                f"{name}: expected {limits.min} to {limits.max}, found values from {found.min()} to {found.max()}"
-            )
+        least, most = found.min().item(), found.max().item()  # Python's numbers: half floats cannot hold the limits
+        if not limits.min <= least <= most <= limits.max:
+            raise ValueError(f"{name}: expected {limits.min} to {limits.max}, found values from {least} to {most}")
     with np.errstate(over="ignore", invalid="ignore"):
         result = np.ascontiguousarray(found, dtype=target)
     if target.kind == "f" and not np.isfinite(result).all():

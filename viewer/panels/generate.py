@@ -49,10 +49,8 @@ class GeneratePanel(QWidget):
         self.folds = FloatSlider((0.0, MOST_FOLDS), rest=1.0, parent=self)
         self.folds.setToolTip("How deep skin folds in what is made next, shape and maps; 0: as the model draws it")
         self.age = Number(*AGES_YEARS, decimals=0, parent=self)
-        self.age.setFixedWidth(36)
-        self.age.setToolTip(
-            "Years; how old skin folds in what is made next. At first the head's own age where it is known, else 40"
-        )
+        self.age.setFixedWidth(32)
+        self.age.setToolTip("How old skin folds in what is made next, in years; the head's own age where it is known")
         self.fill = Toggle("Then make the others too", self)
         self.fill.setToolTip(
             "While you work, in the background, the most similar first; stops for whatever you ask for"
@@ -95,7 +93,7 @@ class GeneratePanel(QWidget):
         layout.addRow("Keep", self.lock)
         layout.addRow("Steps", numbers)
         folds = QHBoxLayout()
-        folds.setSpacing(8)
+        folds.setSpacing(6)
         folds.addWidget(self.folds, 1)
         folds.addWidget(QLabel("Age", self))
         folds.addWidget(self.age)

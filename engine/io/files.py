@@ -224,12 +224,13 @@ def check_vertices(where: str, array: np.ndarray, count: int | None = None) -> n
         raise FileFormatError(f"{where}: expected {count} vertices, found {len(array)}; it belongs to another topology")
     if len(array) == 0:
         raise FileFormatError(f"{where}: expected vertices, found none")
-    with np.errstate(invalid="ignore"):
-        near = (np.abs(array) <= FARTHEST).all(axis=1)  # False for NaN too
+    with np.errstate(over="ignore", invalid="ignore"):
+        positions = np.asarray(array, np.float32)  # first: half floats do not hold the limit
+        near = (np.abs(positions) <= FARTHEST).all(axis=1)  # False for NaN too
     if not near.all():
         bad = int(np.count_nonzero(~near))
         raise FileFormatError(
             f"{where}: expected finite positions within {FARTHEST:g}, found NaN, infinity or more in {bad} of "
             f"{len(array)} vertices"
         )
-    return np.asarray(array, np.float32)
+    return positions

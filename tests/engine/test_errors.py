@@ -46,7 +46,7 @@ def test_half_floats_are_compared_with_limits_that_they_cannot_hold():
     np.testing.assert_array_equal(check_vertices("a", halves), halves)
     for wrong in (np.nan, np.inf):
         with pytest.raises(ValueError, match="a: expected"):
-            check_array("a", halves * np.float16(wrong), ("F", 3), np.int32)
+            check_array("a", np.full((1, 3), wrong, np.float16), ("F", 3), np.int32)
         with pytest.raises(FileFormatError, match="a: expected finite positions"):
             check_vertices("a", np.full((1, 3), wrong, np.float16))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QPoint, QSettings, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QDialog, QFileDialog, QLabel, QMainWindow
+from PySide6.QtWidgets import QDialog, QLabel, QMainWindow
 
 from engine.io.jreflectance import unfinished_note
 from engine.io.map_conventions import PUBLISHED, MapConventions
@@ -259,7 +259,7 @@ class MainWindow(QMainWindow):
     def save_as(self) -> bool:
         """Ask where to save. Was it saved?"""
         name = self.document.path or self.document.project.identity.name + files.PROJECT_SUFFIX
-        path, _ = QFileDialog.getSaveFileName(self, "Save project", name, f"Project (*{files.PROJECT_SUFFIX})")
+        path = dialogs.ask_file_to_write(self, "Save project", name, f"Project (*{files.PROJECT_SUFFIX})")
         return bool(path) and self.save_to(path)
 
     def save_to(self, path: str) -> bool:
@@ -316,8 +316,7 @@ class MainWindow(QMainWindow):
         dialog = dialogs.ScreenshotDialog(self.viewport.pixel_size(), self)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             name = self.document.project.identity.name + ".png"
-            path, _ = QFileDialog.getSaveFileName(self, "Save screenshot", name, PICTURE_KINDS)
-            if path:
+            if path := dialogs.ask_file_to_write(self, "Save screenshot", name, PICTURE_KINDS):
                 self.save_picture(path, dialog.settings)
         dialog.deleteLater()
 
@@ -326,8 +325,7 @@ class MainWindow(QMainWindow):
         dialog = VideoDialog(self.document.project, self)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             name = self.document.project.identity.name + ".mp4"
-            path, _ = QFileDialog.getSaveFileName(self, "Export video", name, KINDS)
-            if path:
+            if path := dialogs.ask_file_to_write(self, "Export video", name, KINDS):
                 self.export_video_to(path, dialog.settings)
         dialog.deleteLater()
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication, QMessageBox
 
 from engine.diffusion.request import GenerateRequest
 from engine.errors import VocabularyError
@@ -344,3 +345,26 @@ def test_closing_asks_nothing_where_nothing_would_be_lost(qtbot, open_window, ex
     qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
     assert window.close()
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "suffix"), [("Save Project As", ".expdiff"), ("Export GLB", ".glb"), ("Screenshot", ".png")]
+)
+def test_a_name_without_its_suffix_asks_too_before_a_file_is_replaced(
+    entry: str, suffix: str, qtbot, open_window, tmp_path: Path
+):
+    window, mine = open_window(new_project(make_head())), tmp_path / f"mine{suffix}"
+    mine.write_text("mine")
+    question: list[str] = []
+
+    def refuse(dialog: QMessageBox) -> None:
+        question.append(dialog.text())
+        hand.click(hand.button_of(dialog, "No"))
+        QTimer.singleShot(50, lambda: hand.keys("Esc"))  # the file dialog, which is there still
+
+    before = [hand.pressing("Save")] if entry == "Screenshot" else []
+    with hand.answering(*before, hand.naming(tmp_path / "mine"), refuse):
+        hand.choose(window, hand.item(window.menuBar(), entry))
+    assert f"mine{suffix}" in question[0]
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
+    assert [(path.name, path.read_text()) for path in tmp_path.glob("mine*")] == [(mine.name, "mine")]

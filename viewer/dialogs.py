@@ -33,6 +33,7 @@ from viewer.widgets.number import Number
 SIZES = (("1024 × 1024", (1024, 1024)), ("1920 × 1080", (1920, 1080)), ("2048 × 2048", (2048, 2048)))
 SIZES += (("3840 × 2160", (3840, 2160)), ("4096 × 4096", (4096, 4096)))
 
+
 def ask_file_to_write(parent: QWidget, title: str, name: str, kinds: str) -> str:
     """Ask where to write, `name` at first; empty where nobody says. A name typed without a suffix gets that of the kind
     that is chosen *before* the dialog asks whether the file that is there may go."""

@@ -166,7 +166,8 @@ class MainWindow(QMainWindow):
             section.fold(section.title in titles)
 
     def _show_project(self, old: Project | None, new: Project) -> None:
-        self.setWindowTitle(f"{new.identity.name}[*] – {APPLICATION}")
+        name = new.identity.name.replace("[*]", "[*][*]")  # Qt's mark for an unsaved change, and how it is escaped
+        self.setWindowTitle(f"{name}[*] – {APPLICATION}")
         self.setWindowModified(self.document.modified)
         if old is None or old.identity is not new.identity or old.expressions is not new.expressions:
             self.facts.setText(facts(new))

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-
 LARGEST_WIDENED = 2**28
 """Bytes of an array that comes in a narrower type than it is used in: small files hold small numbers by the gigabyte.
 What is larger, this program writes in the type it uses."""

@@ -14,7 +14,7 @@ from engine.io.files import check_vertices, read_text, write_bytes
 from engine.mesh import FARTHEST_UV, PARTS, Part
 
 MOST_CORNERS = 1000
-"""Of one polygon: the cap of a cylinder has dozens, and a fan of thousands is a damaged file and no surface of a head."""
+"""Of one polygon: the cap of a cylinder has dozens; a fan of thousands is a damaged file and no surface of a head."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -5,12 +5,15 @@ Members have names this program gives them; nothing is ever extracted to disk, a
 
 from __future__ import annotations
 
+import io
+import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
+from shutil import copyfileobj
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,7 @@ from engine.io.files import json_from_bytes, npy_bytes, npy_from_bytes, replacin
 
 LARGEST_MEMBER = 2**31
 """Bytes one array may take: a 16k x 16k RGB map is 0.8 GB."""
+_CHUNK_BYTES = 2**20
 THREADS = 2
 """Unpacking is nearly all of opening a file, and lets go of the interpreter."""
 
@@ -65,7 +69,9 @@ class Archive:
                 f"{self._where}: expected a member {name}, found none; the file is incomplete"
             ) from None
         with border(self._where, f"a whole member {name}"), self._file.open(name) as member:
-            data = member.read(size)  # without a number all that is packed comes, whatever size was claimed
+            buffer = io.BytesIO()  # read at once, a member takes its size twice
+            copyfileobj(member, buffer, _CHUNK_BYTES)
+            data = buffer.getvalue()
         if len(data) != size:
             raise FileFormatError(f"{self._where}: expected {size} bytes of {name}, found {len(data)}; it is cut")
         return data
@@ -90,7 +96,8 @@ def reading(path: Path) -> Iterator[Archive]:
         infos = file.infolist()
         if max((info.file_size for info in infos), default=0) > LARGEST_MEMBER:
             raise FileFormatError(f"{path}: expected arrays of at most {LARGEST_MEMBER >> 30} GiB, found a larger")
-        spend(path, sum(info.file_size for info in infos), sum(info.compress_size for info in infos))
+        # what the file has, not the sum of what its members claim to take of it
+        spend(path, sum(info.file_size for info in infos), os.fstat(stream.fileno()).st_size)
         with file:
             yield Archive(file, str(path))
 

@@ -1,5 +1,6 @@
 """The whole path at the smallest sizes: fit, train, resume, save, pack, load, measure. Real files, real loop."""
 
+import argparse
 import json
 import os
 import time
@@ -11,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from engine.diffusion import train as command
 from engine.diffusion.budget import Budget
 from engine.diffusion.card import model_card
 from engine.diffusion.checkpoint import load_model, save_tensors, write_release
@@ -399,3 +401,28 @@ def test_a_device_that_is_not_there_is_said():
         pytest.skip("this machine has CUDA")
     with pytest.raises(EngineError, match="expected auto, cpu or cuda"):
         use_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        (["--minutes", "nan"], "--minutes: expected"),
+        (["--minutes", "inf"], "--minutes: expected"),
+        (["--minutes", "0"], "--minutes: expected"),
+        (["--images", "-1"], "--images: expected"),
+        (["--images", "9" * 400], "--images: expected"),
+        (["--minutes", "1", "--seed", "-1"], "seed: expected 0 to"),
+        (["--minutes", "1", "--seed", "9" * 30], "seed: expected 0 to"),
+        (["--minutes", "1", "--config", "/dev/zero"], "/dev/zero: expected a file that can be read, found: a pipe"),
+        (["--minutes", "1", "--config", "no/such"], "^no/such: expected a TOML configuration, found none"),
+        (["--minutes", "1", "--config", "smok"], "^smok: expected .* with the program: .*smoke"),
+    ],
+)
+def test_numbers_that_are_no_training_are_refused_before_it_begins(texts, says, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "pair_source", lambda *given: pytest.fail("work began"))
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    out = tmp_path / "out"
+    with pytest.raises(EngineError, match=says):
+        command.run(parser.parse_args(["all", "--data", "x", "--config", "smoke", "--out", str(out), *texts]))
+    assert not out.exists()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import errors
-from engine.errors import EngineError, FileFormatError, check_array
+from engine.errors import LARGEST_WIDENED, EngineError, FileFormatError, check_array
 from engine.io.files import check_vertices
 
 
@@ -92,6 +92,14 @@ def test_not_a_number_and_infinity_are_counted_and_refused(bad):
 def test_a_number_too_large_for_the_type_is_refused():
     with np.errstate(over="ignore"), pytest.raises(ValueError, match="finite"):
         check_array("a", np.array([1e6]), (1,), np.float16)
+
+
+@pytest.mark.parametrize(("stored", "used"), [(np.uint8, np.int32), (np.uint8, np.float16), (np.float16, np.float32)])
+def test_what_would_grow_beyond_all_that_was_asked_for_is_refused(stored, used):
+    """Bytes are budgeted as they are stored: a file of bytes must not become four times as much."""
+    large = np.broadcast_to(np.zeros(1, stored), (LARGEST_WIDENED, 3))  # takes one byte
+    with pytest.raises(ValueError, match=rf"a: expected .* to hold {np.dtype(used)}, found {np.dtype(stored)}"):
+        check_array("a", large, ("N", 3), used)
 
 
 @pytest.mark.parametrize("array", [np.array(["a"]), np.array([None]), np.array([1j])])

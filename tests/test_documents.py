@@ -26,6 +26,7 @@ from engine.cli import main
 from engine.diffusion.config import TileConfig
 from engine.diffusion.weights_folder import SHIPPED
 from engine.face import registration
+from engine.io.files import alone_in
 from tests.data import DATA, ICT, needs_data
 from tests.documents import ROOT, documented
 
@@ -342,6 +343,14 @@ def test_a_model_of_ones_own_makes_the_expressions(desk, monkeypatch, capfd):
     assert set(sources[0]).isdisjoint(sources[1])
     assert main(["render", "builtin:3", "--out", "a.png", "--weights", "Jaw Open=1", "--model", "nowhere"]) == 1
     assert "nowhere: expected a folder of weights" in capfd.readouterr().err
+
+
+def test_two_do_not_train_in_one_folder(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("engine.diffusion.train.pair_source", lambda *_: None)
+    with alone_in(tmp_path):
+        arguments = ["train", "denoiser", "--data", "nowhere", "--config", "smoke", "--images", "8"]
+        assert main([*arguments, "--out", str(tmp_path)]) == 1
+    assert "expected nobody else who writes there" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".safetensors", "-state.safetensors", ".png"])

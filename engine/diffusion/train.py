@@ -19,7 +19,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -46,6 +46,7 @@ from engine.diffusion.stages import PairSource, Stage
 from engine.diffusion.weights_folder import STAGES, file_digest, weights_border
 from engine.errors import EngineError, TrainingError, WeightsError
 from engine.io.border import border
+from engine.io.files import alone_in
 from engine.io.images import write_png
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
@@ -387,7 +388,8 @@ def run(args: argparse.Namespace) -> int:
         _check_unused(args.out, plans)
     device, here = use_device(args.device, config.threads), launched()
     source = pair_source(config, args.data, device)
-    train_stages(plans, config, source, device, args.out, args.resume, started)
+    with alone_in(args.out) if here.is_main else nullcontext():
+        train_stages(plans, config, source, device, args.out, args.resume, started)
     last = list(plans)[-1]
     if last != STAGES[0] and here.is_main:
         picture = args.out / f"{last}.png"

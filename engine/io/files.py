@@ -83,6 +83,15 @@ def writing_into(folder: Path) -> Iterator[Callable[[], bool]]:
         yield take
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """`writing_into` for who does not wait; ExportError where another writes into `folder`."""
+    with writing_into(folder) as take:
+        if not take():
+            raise ExportError(f"{folder}: expected nobody else who writes there, found another; let it end first")
+        yield
+
+
 def check_fillable(folder: Path, found: str = "files in it") -> None:
     """ExportError where `folder` is no place for `filling`, best asked before long work; `found` says what is there."""
     with _told(folder):

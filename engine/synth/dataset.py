@@ -27,7 +27,7 @@ from engine.face.transfer import decode_change, decode_offsets
 from engine.identity import Identity, Provenance, ReflectanceMaps
 from engine.io import ict
 from engine.io.border import border, opened
-from engine.io.files import check_fillable, read_json, write_json
+from engine.io.files import alone_in, check_fillable, read_json, write_json
 from engine.io.jreflectance import is_complete, write_split
 from engine.io.jreflectance_writer import write
 from engine.io.temporary import finished, sweep
@@ -95,6 +95,11 @@ def run(args: argparse.Namespace) -> int:
     with border("dataset", "numbers within their limits", EngineError):
         check_count("--identities", args.identities, 2, MOST_IDENTITIES)  # one for each list
         check_count("--seed", args.seed, 0, MOST_SEED)
+    with alone_in(args.out):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     begun = _begin(args)
     torch.set_num_threads(begun["threads"])
     source = Generator(args.data, args.identities, args.seed)

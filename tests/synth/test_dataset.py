@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from engine.cli import main
+from engine.io.files import alone_in
 from engine.io.jreflectance import read
 from engine.mesh import Part
 from engine.synth import dataset
@@ -161,3 +162,11 @@ def test_manifests_that_are_not_ours_are_refused(tmp_path, synth, capsys, text):
     assert synth() == 1
     assert "expected" in capsys.readouterr().err
     assert (tmp_path / "set" / "dataset.json").read_text() == text
+
+
+def test_two_do_not_write_one_data_set(tmp_path, synth, capsys):
+    with alone_in(tmp_path / "set"):
+        assert synth() == 1
+    assert "expected nobody else who writes there" in capsys.readouterr().err
+    assert not (tmp_path / "set" / "dataset.json").exists()
+    assert synth() == 0

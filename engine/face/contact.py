@@ -6,7 +6,7 @@ the distance that matters is the vertical one, wherever along the depth of the f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -55,8 +55,27 @@ def sides(topology: Topology, slit: layout.Slit) -> Sides:
     if key not in _SIDES:
         place, faces = correspond(topology), skin_faces(topology)
         edge = np.unique(layout.boundary_edges(faces))
-        _SIDES[key] = (_side(place, slit, faces, edge, -1.0), _side(place, slit, faces, edge, 1.0))
+        upper, lower = (_side(place, slit, faces, edge, sign) for sign in (-1.0, 1.0))
+        above, below = _beside_corners(place, slit, np.intersect1d(upper.rim, lower.rim))
+        _SIDES[key] = (
+            replace(upper, rim=upper.rim[~np.isin(upper.rim, below)]),
+            replace(lower, rim=lower.rim[~np.isin(lower.rim, above)]),
+        )
     return _SIDES[key]
+
+
+def _beside_corners(place: Correspondence, slit: layout.Slit, both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the rows that lie on `both` rims, those above and those below the one that is the corner, at either end: a
+    fine mesh has several so near to the slit's end that it does not part them."""
+    uv = place.opened_uv[both].astype(np.float64)
+    away, right = uv[:, 1] - slit.v_at(uv[:, 0]), slit.along(uv[:, 0]) > 0.5
+    found: list[list[np.ndarray]] = [[], []]
+    for end in (right, ~right):
+        if end.any():
+            corner = away[end][np.abs(away[end]).argmin()]
+            found[0].append(both[end & (away < corner)])
+            found[1].append(both[end & (away > corner)])
+    return tuple(np.concatenate([*rows, np.zeros(0, np.int64)]) for rows in found)  # pyright: ignore[reportReturnType]
 
 
 def _side(place: Correspondence, slit: layout.Slit, faces: np.ndarray, edge: np.ndarray, sign: float) -> Side:
@@ -149,12 +168,12 @@ def part_sides(identity: Identity, slit: layout.Slit, moved_m: np.ndarray, apart
     corners, where one side goes over into the other, are left alone.
     """
     pair = sides(identity.topology, slit)
-    allowed = [np.minimum(found, 0.0) for found in depths_at_rest_m(identity, slit)]
+    wanted = [np.minimum(found, apart_m) for found in depths_at_rest_m(identity, slit)]
     result = moved_m.copy()
     for _ in range(_ROUNDS):
         worst = 0.0
-        for side, sign, now, before in zip(pair, (1.0, -1.0), depths_m(pair, result), allowed, strict=True):
-            lack = np.where(now > -_DEEPEST_M, np.maximum(before + apart_m - now, 0.0), 0.0)
+        for side, sign, now, least in zip(pair, (1.0, -1.0), depths_m(pair, result), wanted, strict=True):
+            lack = np.where(now > -_DEEPEST_M, np.maximum(least - now, 0.0), 0.0)
             push = lack[: len(side.rows)].copy()
             np.maximum.at(push, side.corners.ravel(), np.repeat(lack[len(side.rows) :], 3))
             push *= np.clip(np.minimum(side.along, 1 - side.along) / _CORNER, 0, 1)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from engine.face import layout
-from engine.face.contact import Sides, part_sides, sides, skin_m
+from engine.face.contact import Sides, part_sides, sides, skin_faces, skin_m
 from engine.face.correspondence import correspond
 from engine.face.spread import spread
 from engine.identity import Identity
@@ -16,10 +16,17 @@ _CLEARANCE_M = 0.0003
 """Between lids and eyeball."""
 _APART_M = 0.00002
 """Between closed lids, too little to see through."""
+_SHELL_M = 0.0008
+"""A vertex of an eyeball that lies deeper than this under its neighbours belongs to a shell inside."""
+_PUSHES = 3
+"""Of moving lid points out of the eyeball until the triangles between them clear it too."""
 _ROUNDS = 5
 """Of parting crossed lids and joining their rims again; few would do for fine meshes."""
 _CORNER = 0.2
 """Near its corners, over this share of its length, an eye is closed by both lids alike; in the middle by the upper."""
+
+
+_LIDS: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
 
 
 def sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
@@ -54,6 +61,8 @@ def settle_lids(
         result = part_sides(identity, slit, result, _APART_M)
         if closed:
             result += _closing(identity.topology, slit, result, rims_only=True)
+    if closed:
+        _join_rims(sides(identity.topology, slit), result)
     return result
 
 
@@ -95,37 +104,74 @@ def _closing(topology: Topology, slit: layout.Slit, moved_m: np.ndarray, rims_on
     return result
 
 
+def _join_rims(pair: Sides, moved_m: np.ndarray) -> None:
+    """Bring points of either rim, in turn, onto the line through the other's: between points that are not face to face
+    two lines of few points leave gaps. Moves `moved_m`."""
+    if min(len(side.rim) for side in pair) < 4:
+        return
+    corners = np.intersect1d(pair[0].rim, pair[1].rim)
+    for number in range(2 * _ROUNDS):
+        side, other = pair[number % 2], pair[1 - number % 2]
+        rim = side.rim[~np.isin(side.rim, corners)]
+        moved_m[rim, 1:] = _at(moved_m[other.rim], moved_m[rim, 0])
+
+
 def depth_in_ball_m(ball_m: np.ndarray, centre_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:
     """(N,) metres by which (N, 3) points before an eyeball of vertices (M, 3) lie under its surface, which is looked up
-    by direction from its centre, cornea and all; -inf behind it."""
+    by direction from its centre, cornea and all; -inf behind it. Of an eyeball in an eyeball the outer one counts."""
     ball, points = ball_m - centre_m, points_m - centre_m
     radius, distance = np.linalg.norm(ball, axis=1), np.maximum(np.linalg.norm(points, axis=1), 1e-9)
-    away, near = KDTree(ball / radius[:, None]).query(points / distance[:, None], k=4)
+    towards = ball / radius[:, None]
+    outer = radius > radius[KDTree(towards).query(towards, k=8)[1]].max(axis=1) - _SHELL_M
+    radius = radius[outer]
+    away, near = KDTree(towards[outer]).query(points / distance[:, None], k=4)
     weight = 1 / np.maximum(away, 1e-6)
     surface = (radius[near] * weight).sum(axis=1) / weight.sum(axis=1)
     return np.where(points[:, 2] > 0, surface - distance, -np.inf)
 
 
 def _on_ball(identity: Identity, side: str, moved_m: np.ndarray, ball_offset_m: np.ndarray, closed: bool) -> np.ndarray:
-    """`moved_m` with lid points moved out to the eyeball's surface, or of an open eye as deep as at rest."""
+    """`moved_m` with lid points, and what lies between them, moved out to the eyeball's surface, or of an open eye as
+    deep as at rest: a triangle of a coarse lid would cut the cornea."""
     vertices = identity.topology.vertices_of(Part.EYE_LEFT if side == "Left" else Part.EYE_RIGHT)
     if len(vertices) < 8:
         return moved_m
-    slit = eye_slit(side)
-    uv = correspond(identity.topology).opened_uv.astype(np.float64)
-    along = slit.along(uv[:, 0])
-    lid = (along > -0.25) & (along < 1.25) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.06)
+    rows, faces = _lid(identity.topology, eye_slit(side))
     ball = identity.positions_m[vertices].astype(np.float64)
     centre, _ = sphere(ball)
-    deep = depth_in_ball_m(ball + ball_offset_m, centre, moved_m[lid]) + _CLEARANCE_M
-    if not closed:
-        at_rest = depth_in_ball_m(ball, centre, skin_m(identity)[lid]) + _CLEARANCE_M
-        deep = deep - np.maximum(at_rest, 0.0)
-    outward = moved_m[lid] - centre
-    outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
+
+    def lack_m(posed_ball_m: np.ndarray, skin: np.ndarray) -> np.ndarray:
+        """(N + 4 F,) how deep lid points lie, then the middles of the lid's triangles and of their edges."""
+        corners = skin[rows][faces]
+        middles = np.concatenate([corners.mean(axis=1), *np.swapaxes(corners + np.roll(corners, 1, axis=1), 0, 1) / 2])
+        points = np.concatenate([skin[rows], middles])
+        return depth_in_ball_m(posed_ball_m, centre, points) + _CLEARANCE_M
+
+    at_rest = 0.0 if closed else np.maximum(lack_m(ball, skin_m(identity)), 0.0)
     result = moved_m.copy()
-    result[lid] += outward * np.maximum(deep, 0.0)[:, None]
+    for _ in range(_PUSHES):
+        lack = np.maximum(lack_m(ball + ball_offset_m, result) - at_rest, 0.0)
+        push, of_faces = lack[: len(rows)].copy(), lack[len(rows) :].reshape(4, -1).max(axis=0)
+        np.maximum.at(push, faces.ravel(), np.repeat(of_faces, 3))
+        if push.max(initial=0.0) < _CLEARANCE_M / 10:
+            break
+        outward = result[rows] - centre
+        outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
+        result[rows] += outward * push[:, None]
     return result
+
+
+def _lid(topology: Topology, slit: layout.Slit) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of `Correspondence.vertices` around a slit, and the triangles between them as (F, 3) numbers of those."""
+    key = (topology.hash, slit.name)
+    if key not in _LIDS:
+        uv = correspond(topology).opened_uv.astype(np.float64)
+        along = slit.along(uv[:, 0])
+        lid = (along > -0.25) & (along < 1.25) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.06)
+        faces = skin_faces(topology)
+        rows = np.flatnonzero(lid)
+        _LIDS[key] = rows, np.searchsorted(rows, faces[lid[faces].all(axis=1)])
+    return _LIDS[key]
 
 
 def _at(rim_m: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -18,14 +18,17 @@ from engine.face.correspondence import Correspondence, correspond, mean_position
 from engine.face.lids import rim_gap_m, settle_lids, sphere
 from engine.face.lips import settle_lips
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.face.strands import HairRig
 from engine.face.untangle import untangle
 from engine.identity import Identity
 from engine.image import resize_bilinear
-from engine.mesh import Part, Topology
+from engine.mesh import Part, Topology, vertex_normals
 from engine.raster import fill_nearest, rasterize
 
 ArkitWeights = Mapping[str, float]
 NO_WEIGHTS: ArkitWeights = {}
+_UNDER_SKIN_M = 0.0015
+"""How deep the walls of an open mouth lie under the skin around the lips."""
 _EYES = ((Part.EYE_LEFT, "Left"), (Part.EYE_RIGHT, "Right"))
 
 
@@ -66,7 +69,8 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
 
     Skin samples the map. `arkit` says how far the eyes turn and whether the jaw moves: eyeballs rotate about their
     centres, lids are settled on them and meet at full blinks, upper teeth stay, lower teeth and gums follow the jaw
-    rigidly, mouth bag and sockets follow their rims smoothly (harmonic), lashes follow the nearest skin.
+    rigidly, mouth bag and sockets follow their rims smoothly (harmonic), lash cards and wet rims follow the nearest
+    skin, hairs turn with the skin around their roots.
     """
     place = correspond(identity.topology)
     rotation, _ = head_frame(identity)
@@ -90,8 +94,11 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     opening = [rim_gap_m(lips, pose[place.vertices]).max() for pose in (rest, rest + offsets)]
     share = np.clip((opening[1] - opening[0]) / 0.006, 0, 1)
     offsets += share * _room_for_teeth(identity, rest + offsets, place)
+    if share > 0:
+        offsets[rig.bag] += share * _behind_cheeks(identity, rest + offsets, rig.bag)
     if len(rig.overlay):
         offsets[rig.overlay] = (offsets[rig.overlay_near] * rig.overlay_share[..., None]).sum(axis=1)
+    offsets[rig.hair.vertices] = rig.hair(rest + offsets)
     return offsets.astype(np.float32)
 
 
@@ -229,11 +236,12 @@ def _room_for_teeth(identity: Identity, posed_m: np.ndarray, place: Corresponden
     """
     topology = identity.topology
     result = np.zeros_like(posed_m)
-    teeth = posed_m[topology.vertices_of(Part.TEETH)]
+    added = topology.vertices_of(Part.TEETH)
     bag = np.setdiff1d(topology.vertices_of(Part.MOUTH), place.vertices)
     bag = bag[bag < topology.head_vertex_count]
-    if not len(teeth) or not len(bag) or topology.head_vertex_count == topology.vertex_count:
-        return result
+    if not len(added) or not len(bag) or added[0] < topology.head_vertex_count:
+        return result  # a head with teeth of its own has room for them
+    teeth = posed_m[added]
     low, high = teeth.min(axis=0), teeth.max(axis=0)
     centre, reach = (low + high) / 2, (high - low) / 2 + (0.003, 0.003, 0.0)
     points = posed_m[bag]
@@ -243,6 +251,26 @@ def _room_for_teeth(identity: Identity, posed_m: np.ndarray, place: Corresponden
     result[bag, :2] = outward * behind_lips[:, None]
     back = np.maximum(points[:, 2] - (low[2] - 0.002), 0) * np.clip((0.75 - away) / 0.3, 0, 1)
     result[bag, 2] = -back * behind_lips
+    return result
+
+
+def _behind_cheeks(identity: Identity, posed_m: np.ndarray, bag: np.ndarray) -> np.ndarray:
+    """(N, 3) metres that bring the walls `bag` of the mouth back under the skin around the lips, by `_UNDER_SKIN_M`.
+
+    An open mouth draws the cheeks in, over walls that hang between lips and throat.
+    """
+    place, mouth = correspond(identity.topology), layout.SLITS[0]
+    along, away = mouth.along(place.opened_uv[:, 0]), np.abs(place.opened_uv[:, 1] - mouth.v_at(place.opened_uv[:, 0]))
+    outer = place.vertices[(along > -0.6) & (along < 1.6) & (away > 0.045) & (away < 0.15)]
+    skin = identity.topology.faces[identity.topology.faces_of(Part.SKIN)]
+    normals = vertex_normals(posed_m, skin)[outer].astype(np.float64)
+    result = np.zeros((len(bag), 3))
+    tree = KDTree(posed_m[outer])
+    for _ in range(3):
+        points = posed_m[bag] + result
+        near = np.asarray(tree.query(points)[1])
+        over = ((points - posed_m[outer[near]]) * normals[near]).sum(axis=1) + _UNDER_SKIN_M
+        result -= np.maximum(over, 0)[:, None] * normals[near]
     return result
 
 
@@ -272,9 +300,12 @@ class _Rig:
     """Vertices whose offsets bound the soft ones."""
     coupling: csr_matrix
     factor: object
+    bag: np.ndarray
+    """Of them the walls of the mouth."""
     overlay: np.ndarray
     overlay_near: np.ndarray
     overlay_share: np.ndarray
+    hair: HairRig
 
     def solve(self, offsets: np.ndarray) -> np.ndarray:
         """(len(soft), 3) harmonic extension of `offsets` at the pinned vertices."""
@@ -338,13 +369,16 @@ def _soft_rig(
         matrix.setdiag(degree[soft] + hold)
         coupling = csr_matrix(-adjacency[soft][:, pinned])
         factor = splu(matrix.tocsc())
-    overlay = np.setdiff1d(topology.vertices_of(Part.OVERLAY), np.concatenate([pinned, soft]))
+    # lash cards, the wet rim of the lids: pieces of their own that lie on the skin
+    overlay = np.setdiff1d(topology.vertices_of(Part.OVERLAY, Part.SOCKET), np.concatenate([pinned, soft]))
     near, share = np.zeros((0, 4), np.int64), np.zeros((0, 4))
     if len(overlay):
         distance, index = KDTree(positions_m[place.vertices]).query(positions_m[overlay], k=4)
         near, inverse = place.vertices[index], 1 / np.maximum(distance, 1e-6)
         share = inverse / inverse.sum(axis=1, keepdims=True)
-    return _Rig(lower, soft, pinned, coupling, factor, overlay, near, share)
+    hair = HairRig(topology, positions_m, place.vertices)
+    bag = np.intersect1d(soft, topology.vertices_of(Part.MOUTH))
+    return _Rig(lower, soft, pinned, coupling, factor, bag, overlay, near, share, hair)
 
 
 def _mouth_height(positions_m: np.ndarray, place: Correspondence) -> float:

@@ -97,9 +97,7 @@ class Generator:
         modes = ict.identity_modes(folder) * ict.METRES_PER_UNIT
         spread = np.stack([_map(operator @ mode) for mode in modes])
         self._modes = torch.from_numpy(spread.reshape(len(modes), -1)).to(self.device)
-        eyes = [slice(start, end) for start, end in ict.EYEBALLS]
-        self._eyes_m = np.stack([generic[ball].mean(axis=0) for ball in eyes]) + shift
-        self._eye_modes_m = np.stack([modes[:, ball].mean(axis=1) for ball in eyes], axis=1)
+        self._folder, self._ict_generic_m = folder, generic + shift
         deltas = {name: delta * ict.METRES_PER_UNIT for name, delta in ict.expression_deltas(folder).items()}
         rows = [
             sum((weight * deltas[name] for name, weight in ict_mix(dict(entry.arkit)).items()), np.zeros_like(generic))
@@ -189,9 +187,10 @@ class Generator:
         change = folds.fold_change(lines, depth_mm) + folds.skin_change(neutral_m, offset_m, amounts[1], amounts[2])
         return offset_m + folds.shape_change(lines, depth_mm, neutral_m, offset_m), change
 
-    def eye_centres_m(self, number: int) -> np.ndarray:
-        """(2, 3) centres of a person's left and right eyeball, metres, canonical head frame."""
-        return self._eyes_m + np.tensordot(self.people.shape[number].cpu().numpy(), self._eye_modes_m, axes=1)
+    def head_m(self, number: int) -> np.ndarray:
+        """(26719, 3) metres: all vertices of a person's head on ICT-FaceKit's mesh."""
+        modes = ict.identity_modes(self._folder) * ict.METRES_PER_UNIT
+        return self._ict_generic_m + np.tensordot(self.people.shape[number].cpu().numpy(), modes, axes=1)
 
     def _neutral(self, numbers: list[int]) -> Tensor:
         """(B, 3, 128, 128) metres."""

@@ -3,8 +3,8 @@
     python -m engine.build --data DIR [--out FOLDER]      DIR holds ict-facekit/ and ffhq-uv/
 
 Writes canonical.npz (valid mask, mean head), registered/*.npz (ICT-FaceKit's place in the canonical square),
-head_model.npz (the built-in people) and relief.npz (pores) into FOLDER, engine/face by default, and prints the
-registration's residual.
+head_model.npz (the built-in people), shapes.npz (ICT-FaceKit's expressions) and relief.npz (pores) into FOLDER,
+engine/face by default, and prints the registration's residual.
 Reproducible: fixed seeds, no wall clock. The registration takes about two minutes on two cores.
 """
 
@@ -24,6 +24,7 @@ from engine.face import layout
 from engine.face.correspondence import REGISTERED, skin_key
 from engine.face.eyes import frontal_uv
 from engine.face.head_model import LASH_COLUMNS, LASH_ROWS, MEAN_STEP_MM, MESH_VERTICES, packed
+from engine.face.ict_shapes import ict_mix, packed_shapes
 from engine.face.landmarks import ICT_VERTICES, canonical_landmarks_uv
 from engine.face.registration import nearest, register
 from engine.face.relief import TEXEL_MM, TILE_SIDE, TILES
@@ -33,6 +34,7 @@ from engine.io import ict
 from engine.io.obj import ObjMesh, read_obj
 from engine.mesh import PARTS, Part
 from engine.raster import barycentric, fill_nearest, rasterize
+from engine.vocabulary import EXPRESSIONS
 
 FACE = Path(__file__).parent / "face"
 
@@ -69,6 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     blink = deltas["eyeBlink_L"] + deltas["eyeBlink_R"]
     modes = ict.identity_modes(folder / "ict-facekit")
     _write_head_model(generic, modes, deltas["jawOpen"], blink, opened_uv, args.out)
+    _write_shapes(deltas, skin_faces, args.out)
     _write_relief(args.out)
     return 0
 
@@ -251,6 +254,15 @@ def _write_head_model(
         mixing=mixing.astype(np.float32),
     )
     print(f"{path.name}: {len(step)} components, {path.stat().st_size / 1e6:.2f} MB")
+
+
+def _write_shapes(deltas: dict[str, np.ndarray], skin_faces: np.ndarray, out: Path) -> None:
+    """Those of ICT-FaceKit's expressions that the vocabulary's are mixed of, on the head model's vertices."""
+    used = {name for entry in EXPRESSIONS for name in ict_mix(entry.arkit)}
+    path = out / "shapes.npz"
+    packed_mm = packed_shapes({name: deltas[name][:MESH_VERTICES] * 10.0 for name in sorted(used)}, skin_faces)
+    np.savez_compressed(path, **packed_mm)
+    print(f"{path.name}: {len(used)} shapes, {path.stat().st_size / 1e6:.2f} MB")
 
 
 def _write_relief(out: Path) -> None:

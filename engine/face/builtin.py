@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from engine.face import groom, palette, skin
 from engine.face.assemble import Piece, assemble
 from engine.face.eyes import paint_eye
 from engine.face.head_model import HeadShape, head_model, sample_shape
+from engine.face.lips import lips_touching
 from engine.face.strands import ribbons
 from engine.face.traits import Person, sample_person
 from engine.identity import Identity, Provenance, ReflectanceMaps
@@ -54,7 +57,7 @@ def grow_identity(
 ) -> Identity:
     """A whole head of `shape` with `hair`, if any; `maps` in the canonical layout, all known."""
     model = head_model()
-    return assemble(
+    identity = assemble(
         name=name,
         pieces=[Piece(shape.mesh_m, model.faces, model.uvs, model.uv_faces, model.parts), *(hair or [])],
         maps=maps,
@@ -62,3 +65,4 @@ def grow_identity(
         known_maps=frozenset({"diffuse", "specular", "roughness", "normal"}),
         provenance=provenance,
     )
+    return replace(identity, positions_m=lips_touching(identity))

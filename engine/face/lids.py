@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from scipy.sparse import csr_matrix, diags
 from scipy.spatial import KDTree
 
 from engine.face import layout
-from engine.face.contact import Sides, part_sides, sides, skin_faces, skin_m
+from engine.face.contact import Sides, lining, part_sides, sides, skin_faces, skin_m
 from engine.face.correspondence import correspond
+from engine.face.ict_shapes import has_shapes, shapes
 from engine.face.spread import spread
 from engine.identity import Identity
 from engine.mesh import Part, Topology
@@ -18,6 +22,8 @@ _APART_M = 0.00002
 """Between closed lids, too little to see through."""
 _SHELL_M = 0.0008
 """A vertex of an eyeball that lies deeper than this under its neighbours belongs to a shell inside."""
+_DRAPES = 12
+"""Rings of vertices over which what is pushed out takes the skin along."""
 _PUSHES = 3
 """Of moving lid points out of the eyeball until the triangles between them clear it too."""
 _ROUNDS = 5
@@ -26,7 +32,7 @@ _CORNER = 0.2
 """Near its corners, over this share of its length, an eye is closed by both lids alike; in the middle by the upper."""
 
 
-_LIDS: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+_LIDS: dict[tuple[str, str], _Lid] = {}
 
 
 def sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
@@ -53,6 +59,8 @@ def settle_lids(
     """
     slit = eye_slit(side)
     result = moved_m.copy()
+    if closed and has_shapes(identity.topology):
+        result += _as_blinking(identity.topology, side, result)
     for _ in range(2 if closed else 1):
         if closed:
             result += _closing(identity.topology, slit, result)
@@ -80,6 +88,15 @@ def rim_gap_m(pair: Sides, positions_m: np.ndarray) -> np.ndarray:
     ends = max(upper[:, 0].min(), lower[:, 0].min()), min(upper[:, 0].max(), lower[:, 0].max())
     x = np.linspace(*ends, 66)[1:-1]
     return (_at(upper, x) - _at(lower, x))[:, 0]
+
+
+def _as_blinking(topology: Topology, side: str, moved_m: np.ndarray) -> np.ndarray:
+    """(N, 3) metres by which more of a blink, or less, brings the lids together best in the mean of their length: what
+    squeezes an eye shut adds up to more than a blink."""
+    blink = shapes().dense_m(f"eyeBlink_{side[0]}", topology.vertex_count)[correspond(topology).vertices]
+    gap = lid_gap_m(topology, moved_m, side)
+    closes = lid_gap_m(topology, moved_m + blink, side) - gap
+    return -float(gap @ closes / max(closes @ closes, 1e-12)) * blink
 
 
 def _closing(topology: Topology, slit: layout.Slit, moved_m: np.ndarray, rims_only: bool = False) -> np.ndarray:
@@ -136,7 +153,8 @@ def _on_ball(identity: Identity, side: str, moved_m: np.ndarray, ball_offset_m: 
     vertices = identity.topology.vertices_of(Part.EYE_LEFT if side == "Left" else Part.EYE_RIGHT)
     if len(vertices) < 8:
         return moved_m
-    rows, faces = _lid(identity.topology, eye_slit(side))
+    lid = _lid(identity.topology, eye_slit(side))
+    rows, faces, outer = lid.rows, lid.faces, lid.outer
     ball = identity.positions_m[vertices].astype(np.float64)
     centre, _ = sphere(ball)
 
@@ -144,33 +162,60 @@ def _on_ball(identity: Identity, side: str, moved_m: np.ndarray, ball_offset_m: 
         """(N + 4 F,) how deep lid points lie, then the middles of the lid's triangles and of their edges."""
         corners = skin[rows][faces]
         middles = np.concatenate([corners.mean(axis=1), *np.swapaxes(corners + np.roll(corners, 1, axis=1), 0, 1) / 2])
-        points = np.concatenate([skin[rows], middles])
+        points = np.concatenate([skin[rows[outer]], middles])
         return depth_in_ball_m(posed_ball_m, centre, points) + _CLEARANCE_M
 
     at_rest = 0.0 if closed else np.maximum(lack_m(ball, skin_m(identity)), 0.0)
     result = moved_m.copy()
     for _ in range(_PUSHES):
         lack = np.maximum(lack_m(ball + ball_offset_m, result) - at_rest, 0.0)
-        push, of_faces = lack[: len(rows)].copy(), lack[len(rows) :].reshape(4, -1).max(axis=0)
+        push, of_faces = np.zeros(len(rows)), lack[len(outer) :].reshape(4, -1).max(axis=0)
+        push[outer] = lack[: len(outer)]
         np.maximum.at(push, faces.ravel(), np.repeat(of_faces, 3))
         if push.max(initial=0.0) < _CLEARANCE_M / 10:
             break
+        push = lid.draped(push)
         outward = result[rows] - centre
         outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
         result[rows] += outward * push[:, None]
     return result
 
 
-def _lid(topology: Topology, slit: layout.Slit) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of `Correspondence.vertices` around a slit, and the triangles between them as (F, 3) numbers of those."""
+@dataclass(frozen=True, eq=False, slots=True)
+class _Lid:
+    """The skin around an eye."""
+
+    rows: np.ndarray
+    """(N,) int64 of `Correspondence.vertices`."""
+    faces: np.ndarray
+    """(F, 3) numbers of `rows`: the triangles between them that are seen."""
+    outer: np.ndarray
+    """(M,) numbers of `rows`: those that are not the lids' lining."""
+    mean: csr_matrix
+    """(N, N) average over the neighbours of each row."""
+
+    def draped(self, lift: np.ndarray) -> np.ndarray:
+        """(N,) smooth heights of at least `lift`: as cloth over what sticks out."""
+        result = lift
+        for _ in range(_DRAPES):
+            result = np.maximum(lift, self.mean @ result)
+        return result
+
+
+def _lid(topology: Topology, slit: layout.Slit) -> _Lid:
     key = (topology.hash, slit.name)
     if key not in _LIDS:
         uv = correspond(topology).opened_uv.astype(np.float64)
         along = slit.along(uv[:, 0])
-        lid = (along > -0.25) & (along < 1.25) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.06)
-        faces = skin_faces(topology)
-        rows = np.flatnonzero(lid)
-        _LIDS[key] = rows, np.searchsorted(rows, faces[lid[faces].all(axis=1)])
+        near = (along > -0.25) & (along < 1.25) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.06)
+        rows, faces = np.flatnonzero(near), skin_faces(topology)
+        faces = np.searchsorted(rows, faces[near[faces].all(axis=1)])
+        hidden = np.isin(rows, lining(topology, slit))
+        start, end = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
+        ones = np.ones(2 * len(start))
+        beside = csr_matrix((ones, (np.r_[start, end], np.r_[end, start])), shape=(len(rows), len(rows)))
+        mean = diags(1 / np.maximum(np.asarray(beside.sum(axis=1)).ravel(), 1)) @ beside
+        _LIDS[key] = _Lid(rows, faces[~hidden[faces].any(axis=1)], np.flatnonzero(~hidden), csr_matrix(mean))
     return _LIDS[key]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from engine.face import layout
 from engine.face.contact import STATIONS, column_gap_m, part_sides, sides, skin_m
 from engine.face.correspondence import correspond
+from engine.face.ict_shapes import has_shapes
 from engine.identity import Identity
 from engine.mesh import Part
 
@@ -53,7 +54,7 @@ def settle_lips(identity: Identity, moved_m: np.ndarray, arkit: Mapping[str, flo
     pair = sides(identity.topology, mouth)
     result = moved_m.copy()
     seal = seal_share(arkit)
-    if max(seal) > 0:
+    if max(seal) > 0 and not has_shapes(identity.topology):  # shapes know where the teeth are
         result = _before_teeth(identity, result)
     if parting_share(arkit) > 0:
         return part_sides(identity, mouth, result, _APART_M)
@@ -66,6 +67,14 @@ def settle_lips(identity: Identity, moved_m: np.ndarray, arkit: Mapping[str, flo
                 break
             result[:, 1] += 0.5 * _spread(identity, _smooth(open_m))
         result = part_sides(identity, mouth, result, _APART_M)
+    return result
+
+
+def lips_touching(identity: Identity) -> np.ndarray:
+    """(V, 3) metres: `identity` at rest, its lips on each other instead of in each other."""
+    result = identity.positions_m.astype(np.float64)
+    skin = correspond(identity.topology).vertices
+    result[skin] = part_sides(identity, layout.SLITS[0], result[skin], 0.0, as_at_rest=False)
     return result
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.expression import Expression
 from engine.face import layout
-from engine.face.contact import clearance_m, column_gap_m, depths_at_rest_m, depths_m, sides, skin_m
+from engine.face.contact import clearance_m, column_gap_m, depths_at_rest_m, depths_m, lining, sides, skin_m
 from engine.face.correspondence import correspond
 from engine.face.intersect import intersecting_pairs
 from engine.face.lids import depth_in_ball_m, eye_slit, lid_gap_m, sphere
@@ -217,7 +217,8 @@ def _in_eye_mm(identity: Identity, offsets_m: np.ndarray, side: str, part: Part)
     place = correspond(identity.topology)
     slit, uv = eye_slit(side), place.opened_uv
     along = slit.along(uv[:, 0])
-    lid = place.vertices[(along > -0.1) & (along < 1.1) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.04)]
+    lids = np.flatnonzero((along > -0.1) & (along < 1.1) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.04))
+    lid = place.vertices[np.setdiff1d(lids, lining(identity.topology, slit))]
     rest = identity.positions_m.astype(np.float64)
     centre, _ = sphere(rest[ball])
     depth = [depth_in_ball_m(pose[ball], centre, pose[lid]) for pose in (rest, rest + offsets_m)]

@@ -15,6 +15,7 @@ from engine.expression import ReflectanceChange
 from engine.face import eyes, layout
 from engine.face.contact import sides
 from engine.face.correspondence import Correspondence, correspond, mean_position_m
+from engine.face.ict_shapes import has_shapes, ict_mix, on_jaw, shapes
 from engine.face.lids import rim_gap_m, settle_lids, sphere
 from engine.face.lips import settle_lips
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
@@ -29,6 +30,8 @@ ArkitWeights = Mapping[str, float]
 NO_WEIGHTS: ArkitWeights = {}
 _UNDER_SKIN_M = 0.0015
 """How deep the walls of an open mouth lie under the skin around the lips."""
+_HOLD = 0.02
+"""How strongly a shape's share of a map is drawn to what was asked for."""
 _EYES = ((Part.EYE_LEFT, "Left"), (Part.EYE_RIGHT, "Right"))
 
 
@@ -67,18 +70,21 @@ def encode_change(identity: Identity, change: ReflectanceChange) -> np.ndarray:
 def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights = NO_WEIGHTS) -> np.ndarray:
     """Carry a (128, 128, 3) offset map (canonical frame, metres) to all (V, 3) vertices of `identity`, float32 metres.
 
-    Skin samples the map. `arkit` says how far the eyes turn and whether the jaw moves: eyeballs rotate about their
+    Skin samples the map; where the head has shapes of its own (`ict_shapes`), they say what a map cannot hold, skin and
+    mouth alike. `arkit` says how far the eyes turn and whether the jaw moves: eyeballs rotate about their
     centres, lids are settled on them and meet at full blinks, upper teeth stay, lower teeth and gums follow the jaw
     rigidly, mouth bag and sockets follow their rims smoothly (harmonic), lash cards and wet rims follow the nearest
     skin, hairs turn with the skin around their roots.
     """
     place = correspond(identity.topology)
     rotation, _ = head_frame(identity)
-    offsets = np.zeros((identity.topology.vertex_count, 3), np.float64)
-    offsets[place.vertices] = layout.sample_smooth(offset_m, place.opened_uv) @ rotation
-    jaw = _jaw_motion(identity, place, offsets) if _uses_jaw(arkit) else None
+    own = _own_motion(identity, offset_m, arkit)
+    offsets = own.copy()
+    rest_of_map = offset_m - encode_offsets(identity, own) if own.any() else offset_m
+    offsets[place.vertices] += layout.sample_smooth(rest_of_map, place.opened_uv) @ rotation
     rig = _rig(identity)
     rest = identity.positions_m.astype(np.float64)
+    jaw = _jaw_motion(place, rest + own, rest + offsets) if _uses_jaw(arkit) else None
     for part, side in _EYES:
         ball = identity.topology.vertices_of(part)
         yaw, pitch = eyes.gaze(arkit, side)
@@ -88,18 +94,40 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     offsets[place.vertices] = _settled(identity, rest + offsets, arkit) - rest[place.vertices]
     if jaw is not None:
         turn, shift = jaw
-        offsets[rig.lower] = rest[rig.lower] @ (turn.T - np.eye(3)) + shift
-    offsets[rig.soft] = rig.solve(offsets)
+        offsets[rig.lower] = (rest + own)[rig.lower] @ turn.T + shift - rest[rig.lower]
+    offsets[rig.soft] = own[rig.soft] + rig.solve(offsets - own)
     lips = sides(identity.topology, layout.SLITS[0])
     opening = [rim_gap_m(lips, pose[place.vertices]).max() for pose in (rest, rest + offsets)]
     share = np.clip((opening[1] - opening[0]) / 0.006, 0, 1)
     offsets += share * _room_for_teeth(identity, rest + offsets, place)
-    if share > 0:
+    if share > 0 and not has_shapes(identity.topology):
         offsets[rig.bag] += share * _behind_cheeks(identity, rest + offsets, rig.bag)
     if len(rig.overlay):
         offsets[rig.overlay] = (offsets[rig.overlay_near] * rig.overlay_share[..., None]).sum(axis=1)
     offsets[rig.hair.vertices] = rig.hair(rest + offsets)
     return offsets.astype(np.float32)
+
+
+def _own_motion(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
+    """(V, 3) metres: those of the head's own shapes (`ict_shapes`) that `arkit` names, each as strongly as the map shows
+    it; zero where it has none. Eyeballs and upper teeth are not moved.
+
+    Strengths are least squares on the map, drawn towards `arkit` where shapes look alike.
+    """
+    topology = identity.topology
+    total = np.zeros((topology.vertex_count, 3))
+    mix = ict_mix(arkit) if has_shapes(topology) and offset_m.any() else {}
+    if not mix:
+        return total
+    moves = np.stack([weight * shapes().dense_m(name, len(total)) for name, weight in mix.items()])
+    rig = _rig(identity)
+    still = np.setdiff1d(np.arange(len(total)), np.concatenate([rig.pinned, rig.soft, rig.lower]))
+    moves[:, still] = 0
+    maps = np.stack([encode_offsets(identity, move).ravel() for move in moves]).astype(np.float64)
+    alike = maps @ maps.T
+    hold = _HOLD * np.trace(alike) / len(mix)
+    share = np.linalg.solve(alike + hold * np.eye(len(mix)), maps @ offset_m.ravel() + hold)
+    return np.tensordot(share.clip(0, 1.5), moves, axes=1)
 
 
 def _settled(identity: Identity, posed_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
@@ -278,14 +306,13 @@ def _uses_jaw(arkit: ArkitWeights) -> bool:
     return any(name.startswith("jaw") and weight for name, weight in arkit.items())
 
 
-def _jaw_motion(identity: Identity, place: Correspondence, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rigid motion of the jaw as seen at chin and jaw line: rotation (3, 3) and shift (3,), metres."""
+def _jaw_motion(place: Correspondence, from_m: np.ndarray, to_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rigid motion of the jaw between two poses (V, 3), as seen at chin and jaw line: rotation (3, 3), shift (3,), m."""
     uv = place.opened_uv
     weight = np.exp(-(((uv - (0.5, 0.675)) / (0.07, 0.035)) ** 2).sum(axis=1))
     chosen = weight > 0.05
     vertices = place.vertices[chosen]
-    rest = identity.positions_m[vertices].astype(np.float64)
-    return rigid_fit(rest, rest + offsets[vertices], weight[chosen, None])
+    return rigid_fit(from_m[vertices], to_m[vertices], weight[chosen, None])
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -335,7 +362,7 @@ def _rig(identity: Identity) -> _Rig:
     loose = rigid_parts[~anchored[component[rigid_parts]]]
     sums = np.bincount(component[loose], positions_m[loose, 1], component.max() + 1)
     means = sums / np.maximum(np.bincount(component[loose], minlength=component.max() + 1), 1)
-    lower = loose[means[component[loose]] < mouth_y]
+    lower = on_jaw(topology) if has_shapes(topology) else loose[means[component[loose]] < mouth_y]
     inner = np.setdiff1d(topology.vertices_of(Part.SKIN, Part.MOUTH, Part.SOCKET), loose)
     soft = inner[~placed[inner] & anchored[component[inner]]]
     rig = _soft_rig(topology.faces[soft_faces], positions_m, soft, np.flatnonzero(placed), lower, place, topology)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from engine.face import layout, regions
 from engine.face.correspondence import mean_position_m
+from engine.face.ict_shapes import ict_mix
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.io import ict
 from engine.synth import folds, photograph, skin
@@ -38,7 +39,6 @@ _SKINS_KEPT = {"cpu": 48, "cuda": 400}
 _AT_ONCE = {"cpu": 2, "cuda": 64}
 """Pairs whose maps are made together: few stay within a CPU's caches."""
 _PAINTED_AT_ONCE = {"cpu": 1, "cuda": 32}
-_PLAIN = {"browInnerUp": ("browInnerUp_L", "browInnerUp_R"), "cheekPuff": ("cheekPuff_L", "cheekPuff_R")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +50,6 @@ class _Skin:
     texture: Tensor
     """(3, 512, 512) sRGB."""
     lines: FoldLines
-
-
-def ict_mix(arkit: dict[str, float]) -> dict[str, float]:
-    """ARKit weights -> ICT-FaceKit shape weights: Left/Right become _L/_R, shapes ICT splits get both sides."""
-    mix: dict[str, float] = {}
-    for name, weight in arkit.items():
-        if name in _PLAIN:
-            targets = _PLAIN[name]
-        elif name not in ("jawLeft", "jawRight", "mouthLeft", "mouthRight") and name.endswith(("Left", "Right")):
-            side = "Left" if name.endswith("Left") else "Right"
-            targets = (f"{name.removesuffix(side)}_{side[0]}",)
-        else:
-            targets = (name,)
-        for target in targets:
-            mix[target] = mix.get(target, 0.0) + weight
-    return mix
 
 
 class Generator:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from scipy.sparse import csr_matrix, diags
 
 from engine.face import layout
 from engine.face.correspondence import Correspondence, correspond
@@ -113,6 +114,38 @@ def _side(place: Correspondence, slit: layout.Slit, faces: np.ndarray, edge: np.
 def lining(topology: Topology, slit: layout.Slit) -> np.ndarray:
     """(N,) int64 rows of the skin that lines the sides of `slit` from within, beyond the line where they meet."""
     return _meeting(topology, slit, skin_faces(topology))[1]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Surround:
+    """The skin around a slit."""
+
+    rows: np.ndarray
+    """(N,) int64 of `Correspondence.vertices`."""
+    faces: np.ndarray
+    """(F, 3) int64 numbers of `rows`: the triangles between them."""
+    mean: csr_matrix
+    """(N, N) average over the neighbours of each row."""
+
+
+_SURROUNDS: dict[tuple[str, str], Surround] = {}
+
+
+def surround(topology: Topology, slit: layout.Slit) -> Surround:
+    """The skin around `slit`, kept per topology."""
+    key = (topology.hash, slit.name)
+    if key not in _SURROUNDS:
+        uv = correspond(topology).opened_uv.astype(np.float64)
+        along = slit.along(uv[:, 0])
+        near = (along > -0.25) & (along < 1.25) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.06)
+        rows, faces = np.flatnonzero(near), skin_faces(topology)
+        faces = np.searchsorted(rows, faces[near[faces].all(axis=1)])
+        start, end = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
+        ones, both = np.ones(2 * len(start)), (np.r_[start, end], np.r_[end, start])
+        beside = csr_matrix((ones, both), shape=(len(rows), len(rows)))
+        mean = diags(1 / np.maximum(np.asarray(beside.sum(axis=1)).ravel(), 1)) @ beside
+        _SURROUNDS[key] = Surround(rows, faces, csr_matrix(mean))
+    return _SURROUNDS[key]
 
 
 def skin_faces(topology: Topology) -> np.ndarray:

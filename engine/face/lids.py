@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix
 from scipy.spatial import KDTree
 
 from engine.face import layout
-from engine.face.contact import Sides, lining, part_sides, sides, skin_faces, skin_m
+from engine.face.contact import Sides, lining, part_sides, sides, skin_m, surround
 from engine.face.correspondence import correspond
-from engine.face.ict_shapes import has_shapes, shapes
+from engine.face.ict_shapes import shapes
 from engine.face.spread import spread
 from engine.identity import Identity
 from engine.mesh import Part, Topology
@@ -30,9 +28,6 @@ _ROUNDS = 5
 """Of parting crossed lids and joining their rims again; few would do for fine meshes."""
 _CORNER = 0.2
 """Near its corners, over this share of its length, an eye is closed by both lids alike; in the middle by the upper."""
-
-
-_LIDS: dict[tuple[str, str], _Lid] = {}
 
 
 def sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
@@ -59,8 +54,6 @@ def settle_lids(
     """
     slit = eye_slit(side)
     result = moved_m.copy()
-    if closed and has_shapes(identity.topology):
-        result += _as_blinking(identity.topology, side, result)
     for _ in range(2 if closed else 1):
         if closed:
             result += _closing(identity.topology, slit, result)
@@ -72,6 +65,15 @@ def settle_lids(
     if closed:
         _join_rims(sides(identity.topology, slit), result)
     return result
+
+
+def to_shut_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndarray:
+    """(V, 3) metres by which more of a blink, or less, brings the lids together best in the mean of their length, of a
+    head that has shapes: what squeezes an eye shut adds up to more than a blink. `positions_m` is (V, 3)."""
+    blink, skin = shapes().dense_m(f"eyeBlink_{side[0]}", len(positions_m)), correspond(topology).vertices
+    gap = lid_gap_m(topology, positions_m[skin], side)
+    closes = lid_gap_m(topology, positions_m[skin] + blink[skin], side) - gap
+    return -float(gap @ closes / max(closes @ closes, 1e-12)) * blink
 
 
 def lid_gap_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndarray:
@@ -88,15 +90,6 @@ def rim_gap_m(pair: Sides, positions_m: np.ndarray) -> np.ndarray:
     ends = max(upper[:, 0].min(), lower[:, 0].min()), min(upper[:, 0].max(), lower[:, 0].max())
     x = np.linspace(*ends, 66)[1:-1]
     return (_at(upper, x) - _at(lower, x))[:, 0]
-
-
-def _as_blinking(topology: Topology, side: str, moved_m: np.ndarray) -> np.ndarray:
-    """(N, 3) metres by which more of a blink, or less, brings the lids together best in the mean of their length: what
-    squeezes an eye shut adds up to more than a blink."""
-    blink = shapes().dense_m(f"eyeBlink_{side[0]}", topology.vertex_count)[correspond(topology).vertices]
-    gap = lid_gap_m(topology, moved_m, side)
-    closes = lid_gap_m(topology, moved_m + blink, side) - gap
-    return -float(gap @ closes / max(closes @ closes, 1e-12)) * blink
 
 
 def _closing(topology: Topology, slit: layout.Slit, moved_m: np.ndarray, rims_only: bool = False) -> np.ndarray:
@@ -153,8 +146,9 @@ def _on_ball(identity: Identity, side: str, moved_m: np.ndarray, ball_offset_m: 
     vertices = identity.topology.vertices_of(Part.EYE_LEFT if side == "Left" else Part.EYE_RIGHT)
     if len(vertices) < 8:
         return moved_m
-    lid = _lid(identity.topology, eye_slit(side))
-    rows, faces, outer = lid.rows, lid.faces, lid.outer
+    lid = surround(identity.topology, eye_slit(side))
+    rows, hidden = lid.rows, np.isin(lid.rows, lining(identity.topology, eye_slit(side)))
+    faces, outer = lid.faces[~hidden[lid.faces].any(axis=1)], np.flatnonzero(~hidden)
     ball = identity.positions_m[vertices].astype(np.float64)
     centre, _ = sphere(ball)
 
@@ -174,49 +168,19 @@ def _on_ball(identity: Identity, side: str, moved_m: np.ndarray, ball_offset_m: 
         np.maximum.at(push, faces.ravel(), np.repeat(of_faces, 3))
         if push.max(initial=0.0) < _CLEARANCE_M / 10:
             break
-        push = lid.draped(push)
+        push = _draped(lid.mean, push)
         outward = result[rows] - centre
         outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
         result[rows] += outward * push[:, None]
     return result
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Lid:
-    """The skin around an eye."""
-
-    rows: np.ndarray
-    """(N,) int64 of `Correspondence.vertices`."""
-    faces: np.ndarray
-    """(F, 3) numbers of `rows`: the triangles between them that are seen."""
-    outer: np.ndarray
-    """(M,) numbers of `rows`: those that are not the lids' lining."""
-    mean: csr_matrix
-    """(N, N) average over the neighbours of each row."""
-
-    def draped(self, lift: np.ndarray) -> np.ndarray:
-        """(N,) smooth heights of at least `lift`: as cloth over what sticks out."""
-        result = lift
-        for _ in range(_DRAPES):
-            result = np.maximum(lift, self.mean @ result)
-        return result
-
-
-def _lid(topology: Topology, slit: layout.Slit) -> _Lid:
-    key = (topology.hash, slit.name)
-    if key not in _LIDS:
-        uv = correspond(topology).opened_uv.astype(np.float64)
-        along = slit.along(uv[:, 0])
-        near = (along > -0.25) & (along < 1.25) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.06)
-        rows, faces = np.flatnonzero(near), skin_faces(topology)
-        faces = np.searchsorted(rows, faces[near[faces].all(axis=1)])
-        hidden = np.isin(rows, lining(topology, slit))
-        start, end = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
-        ones = np.ones(2 * len(start))
-        beside = csr_matrix((ones, (np.r_[start, end], np.r_[end, start])), shape=(len(rows), len(rows)))
-        mean = diags(1 / np.maximum(np.asarray(beside.sum(axis=1)).ravel(), 1)) @ beside
-        _LIDS[key] = _Lid(rows, faces[~hidden[faces].any(axis=1)], np.flatnonzero(~hidden), csr_matrix(mean))
-    return _LIDS[key]
+def _draped(mean: csr_matrix, lift: np.ndarray) -> np.ndarray:
+    """(N,) smooth heights of at least `lift`: as cloth over what sticks out."""
+    result = lift
+    for _ in range(_DRAPES):
+        result = np.maximum(lift, mean @ result)
+    return result
 
 
 def _at(rim_m: np.ndarray, x: np.ndarray) -> np.ndarray:

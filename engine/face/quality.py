@@ -194,7 +194,8 @@ _CROSSING_AT_REST: WeakKeyDictionary[Identity, np.ndarray] = WeakKeyDictionary()
 
 
 def _crossings(identity: Identity, offsets_m: np.ndarray) -> tuple[int, float]:
-    """Pairs of skin triangles that cross now and not at rest, and the share of the skin's area in them."""
+    """Pairs of skin triangles that cross now and not at rest, and the share of the skin's area in them. Under the lids,
+    where their lining lies in folds, nobody looks."""
     faces = identity.topology.faces[identity.topology.faces_of(Part.SKIN)]
     rest = identity.positions_m.astype(np.float64)
     if identity not in _CROSSING_AT_REST:
@@ -204,6 +205,9 @@ def _crossings(identity: Identity, offsets_m: np.ndarray) -> tuple[int, float]:
     moved = np.flatnonzero(moves[faces].any(axis=1))
     pairs = moved[intersecting_pairs(rest + offsets_m, faces[moved], TOUCH_M)]
     pairs = pairs[~np.isin(pairs[:, 0] * len(faces) + pairs[:, 1], _CROSSING_AT_REST[identity])]
+    rows = np.concatenate([lining(identity.topology, slit) for slit in layout.SLITS])
+    inner = np.isin(faces, correspond(identity.topology).vertices[rows]).any(axis=1)
+    pairs = pairs[~inner[pairs].all(axis=1)]
     corners = rest[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     return len(pairs), float(area[np.unique(pairs)].sum() / area.sum())

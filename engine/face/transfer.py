@@ -13,11 +13,11 @@ from scipy.spatial import KDTree
 
 from engine.expression import ReflectanceChange
 from engine.face import eyes, layout
-from engine.face.contact import sides
+from engine.face.contact import sides, surround
 from engine.face.correspondence import Correspondence, correspond, mean_position_m
 from engine.face.ict_shapes import has_shapes, ict_mix, on_jaw, shapes
-from engine.face.lids import rim_gap_m, settle_lids, sphere
-from engine.face.lips import settle_lips
+from engine.face.lids import rim_gap_m, settle_lids, sphere, to_shut_m
+from engine.face.lips import parting_share, settle_lips
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.face.strands import HairRig
 from engine.face.untangle import untangle
@@ -32,6 +32,8 @@ _UNDER_SKIN_M = 0.0015
 """How deep the walls of an open mouth lie under the skin around the lips."""
 _HOLD = 0.02
 """How strongly a shape's share of a map is drawn to what was asked for."""
+_EVENED = 12
+"""Rings of vertices over which what a map adds to a head's own shapes is averaged at the mouth."""
 _EYES = ((Part.EYE_LEFT, "Left"), (Part.EYE_RIGHT, "Right"))
 
 
@@ -80,10 +82,17 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     rotation, _ = head_frame(identity)
     own = _own_motion(identity, offset_m, arkit)
     offsets = own.copy()
-    rest_of_map = offset_m - encode_offsets(identity, own) if own.any() else offset_m
-    offsets[place.vertices] += layout.sample_smooth(rest_of_map, place.opened_uv) @ rotation
+    if own.any():
+        rest_of_map = layout.sample_smooth(offset_m - encode_offsets(identity, own), place.opened_uv)
+        offsets[place.vertices] += _evened(identity.topology, rest_of_map) @ rotation
+    else:
+        offsets[place.vertices] = layout.sample_smooth(offset_m, place.opened_uv) @ rotation
     rig = _rig(identity)
     rest = identity.positions_m.astype(np.float64)
+    for _, side in _EYES:
+        if has_shapes(identity.topology) and _shut(arkit, side):
+            more = to_shut_m(identity.topology, rest + offsets, side)
+            own, offsets = own + more, offsets + more
     jaw = _jaw_motion(place, rest + own, rest + offsets) if _uses_jaw(arkit) else None
     for part, side in _EYES:
         ball = identity.topology.vertices_of(part)
@@ -91,7 +100,7 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
         if len(ball) and (yaw or pitch):
             centre, _ = sphere(rest[ball])
             offsets[ball] = (rest[ball] - centre) @ (eyes.rotation(yaw, pitch).T - np.eye(3))
-    offsets[place.vertices] = _settled(identity, rest + offsets, arkit) - rest[place.vertices]
+    offsets[place.vertices] = _settled(identity, rest + offsets, rest + own, arkit) - rest[place.vertices]
     if jaw is not None:
         turn, shift = jaw
         offsets[rig.lower] = (rest + own)[rig.lower] @ turn.T + shift - rest[rig.lower]
@@ -109,8 +118,8 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
 
 
 def _own_motion(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
-    """(V, 3) metres: those of the head's own shapes (`ict_shapes`) that `arkit` names, each as strongly as the map shows
-    it; zero where it has none. Eyeballs and upper teeth are not moved.
+    """(V, 3) metres: those of the head's own shapes (`ict_shapes`) that `arkit` names, each as strongly as the map
+    shows it; zero where it has none. Eyeballs and upper teeth are not moved.
 
     Strengths are least squares on the map, drawn towards `arkit` where shapes look alike.
     """
@@ -130,19 +139,36 @@ def _own_motion(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights) -
     return np.tensordot(share.clip(0, 1.5), moves, axes=1)
 
 
-def _settled(identity: Identity, posed_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
+def _evened(topology: Topology, values: np.ndarray) -> np.ndarray:
+    """(N, 3) `values` of `Correspondence.vertices`, around the mouth averaged over the mesh, which knows the lips apart
+    where texels do not."""
+    mouth, uv = layout.SLITS[0], correspond(topology).opened_uv
+    around = surround(topology, mouth)
+    away = np.abs(uv[around.rows, 1] - mouth.v_at(uv[around.rows, 0]))
+    along = mouth.along(uv[around.rows, 0])
+    share = np.clip((0.06 - away) / 0.02, 0, 1) * np.clip((np.minimum(along, 1 - along) + 0.25) / 0.1, 0, 1)
+    result = values.astype(np.float64)
+    for _ in range(_EVENED):
+        now = result[around.rows]
+        result[around.rows] += share[:, None] * (around.mean @ now - now)
+    return result
+
+
+def _settled(identity: Identity, posed_m: np.ndarray, own_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
     """(N, 3) positions of `Correspondence.vertices`: those of (V, 3) `posed_m` with lids on the posed eyeballs, lips on
-    each other and no new crossings."""
+    each other and no new crossings. `own_m` (V, 3) is the pose by the head's own shapes."""
     balls = [identity.topology.vertices_of(part) for part, _ in _EYES]
 
     def lids(skin_m: np.ndarray) -> np.ndarray:
         for (_, side), ball in zip(_EYES, balls, strict=True):
-            closed = arkit.get(f"eyeBlink{side}", 0.0) >= 0.99
-            skin_m = settle_lids(identity, skin_m, posed_m[ball] - identity.positions_m[ball], side, closed)
+            skin_m = settle_lids(identity, skin_m, posed_m[ball] - identity.positions_m[ball], side, _shut(arkit, side))
         return skin_m
 
-    skin_m = posed_m[correspond(identity.topology).vertices]
-    return settle_lips(identity, lids(untangle(identity, lids(skin_m))), arkit)
+    skin = correspond(identity.topology).vertices
+    own = own_m[skin] if has_shapes(identity.topology) else None
+    torn = _uses_jaw(arkit) or parting_share(arkit) > 0  # apart: what one lip does the other must not
+    untangled = untangle(identity, lids(posed_m[skin]), own if torn else None)
+    return settle_lips(identity, lids(untangled), arkit, own)
 
 
 def decode_change(identity: Identity, change: np.ndarray) -> ReflectanceChange:
@@ -302,12 +328,16 @@ def _behind_cheeks(identity: Identity, posed_m: np.ndarray, bag: np.ndarray) -> 
     return result
 
 
+def _shut(arkit: ArkitWeights, side: str) -> bool:
+    return arkit.get(f"eyeBlink{side}", 0.0) >= 0.99
+
+
 def _uses_jaw(arkit: ArkitWeights) -> bool:
     return any(name.startswith("jaw") and weight for name, weight in arkit.items())
 
 
 def _jaw_motion(place: Correspondence, from_m: np.ndarray, to_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rigid motion of the jaw between two poses (V, 3), as seen at chin and jaw line: rotation (3, 3), shift (3,), m."""
+    """Rigid motion of the jaw between two poses (V, 3), as seen at chin and jaw line: rotation (3, 3), shift (3,)."""
     uv = place.opened_uv
     weight = np.exp(-(((uv - (0.5, 0.675)) / (0.07, 0.035)) ** 2).sum(axis=1))
     chosen = weight > 0.05

@@ -8,7 +8,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.linalg import splu
+from scipy.sparse import identity as identity_matrix
+from scipy.sparse.linalg import SuperLU, splu
 from scipy.spatial import KDTree
 
 from engine.expression import ReflectanceChange
@@ -32,8 +33,8 @@ _UNDER_SKIN_M = 0.0015
 """How deep the walls of an open mouth lie under the skin around the lips."""
 _HOLD = 0.02
 """How strongly a shape's share of a map is drawn to what was asked for."""
-_EVENED = 12
-"""Rings of vertices over which what a map adds to a head's own shapes is averaged at the mouth."""
+_MIXED = (0.035, 0.014, 0.014)
+"""How near to each slit, in UV, only a head's own shapes know lips and lids apart."""
 _EYES = ((Part.EYE_LEFT, "Left"), (Part.EYE_RIGHT, "Right"))
 
 
@@ -140,18 +141,29 @@ def _own_motion(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights) -
 
 
 def _evened(topology: Topology, values: np.ndarray) -> np.ndarray:
-    """(N, 3) `values` of `Correspondence.vertices`, around the mouth averaged over the mesh, which knows the lips apart
-    where texels do not."""
-    mouth, uv = layout.SLITS[0], correspond(topology).opened_uv
-    around = surround(topology, mouth)
-    away = np.abs(uv[around.rows, 1] - mouth.v_at(uv[around.rows, 0]))
-    along = mouth.along(uv[around.rows, 0])
-    share = np.clip((0.06 - away) / 0.02, 0, 1) * np.clip((np.minimum(along, 1 - along) + 0.25) / 0.1, 0, 1)
+    """(N, 3) `values` of `Correspondence.vertices` as a map has them, at lips and lids as the skin around these has
+    them: there texels see both sides of a slit, and training turns what a jaw moves far by how lips stand."""
     result = values.astype(np.float64)
-    for _ in range(_EVENED):
-        now = result[around.rows]
-        result[around.rows] += share[:, None] * (around.mean @ now - now)
+    for slit, width in zip(layout.SLITS, _MIXED, strict=True):
+        around, mixed, coupling, factor = _mixed(topology, slit, width)
+        result[around[mixed]] = factor.solve(coupling @ result[around[~mixed]])
     return result
+
+
+def _mixed(topology: Topology, slit: layout.Slit, width: float) -> tuple[np.ndarray, np.ndarray, csr_matrix, SuperLU]:
+    """Rows around a slit, (N,) bool which of them lie within `width` of it, and what gives these the values that are
+    the mean of their neighbours' (harmonic): coupling to the others, and a factor to solve with. Kept per topology."""
+    key = (topology.hash, slit.name)
+    if key not in _MIXING:
+        around = surround(topology, slit)
+        u, v = correspond(topology).opened_uv[around.rows].astype(np.float64).T
+        away = np.maximum(np.abs(v - slit.v_at(u)) - slit.gap_at(u), 0)
+        beyond = np.maximum(np.maximum(slit.u_left - u, u - slit.u_right), 0)
+        mixed = np.hypot(beyond, away) < width
+        mean = around.mean[mixed]
+        system = identity_matrix(int(mixed.sum())) - mean[:, mixed]
+        _MIXING[key] = around.rows, mixed, csr_matrix(mean[:, ~mixed]), splu(system.tocsc())
+    return _MIXING[key]
 
 
 def _settled(identity: Identity, posed_m: np.ndarray, own_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
@@ -232,6 +244,7 @@ def resize_area(image: np.ndarray, size: int) -> np.ndarray:
 
 
 _FRAMES: WeakKeyDictionary[Identity, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
+_MIXING: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, csr_matrix, SuperLU]] = {}
 _RASTERS: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 _RIGS: WeakKeyDictionary[Identity, _Rig] = WeakKeyDictionary()
 
@@ -392,7 +405,9 @@ def _rig(identity: Identity) -> _Rig:
     loose = rigid_parts[~anchored[component[rigid_parts]]]
     sums = np.bincount(component[loose], positions_m[loose, 1], component.max() + 1)
     means = sums / np.maximum(np.bincount(component[loose], minlength=component.max() + 1), 1)
-    lower = on_jaw(topology) if has_shapes(topology) else loose[means[component[loose]] < mouth_y]
+    lower = (
+        np.intersect1d(loose, on_jaw(topology)) if has_shapes(topology) else loose[means[component[loose]] < mouth_y]
+    )
     inner = np.setdiff1d(topology.vertices_of(Part.SKIN, Part.MOUTH, Part.SOCKET), loose)
     soft = inner[~placed[inner] & anchored[component[inner]]]
     rig = _soft_rig(topology.faces[soft_faces], positions_m, soft, np.flatnonzero(placed), lower, place, topology)

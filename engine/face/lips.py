@@ -21,7 +21,7 @@ _REACH = 0.045
 _ROUNDS, _PASSES = 16, 2
 _MARGIN_M = 0.0015
 """Over which lips are slowed down before the teeth."""
-_ROLLED_M = 0.004
+_ROLLED_M = 0.009
 """Behind the front of the teeth: lips that shapes take deeper lie between the rows."""
 _APART_M = 0.00006
 """Between closed lips."""

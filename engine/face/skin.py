@@ -195,7 +195,8 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
     melanin, haemoglobin = meeting(melanin), meeting(haemoglobin)
     for _ in range(int(rng.poisson(5))):
         x, y = rng.uniform(0.25, 0.75), rng.uniform(0.2, 0.85)
-        melanin = melanin + _spot(size, x, y, rng.uniform(0.0012, 0.0026)) * rng.uniform(0.6, 1.4)
+        mole = _spot(size, x, y, rng.uniform(0.0012, 0.0026)) * rng.uniform(0.6, 1.4)
+        melanin = melanin + mole * (1 - lids) * (1 - lips)  # there it would be stretched, and looks like a fault
     return np.maximum(melanin, 0.02), np.maximum(haemoglobin, 0.02)
 
 

@@ -70,8 +70,8 @@ def lines_mm(age_years: float, size: int, rng: np.random.Generator) -> np.ndarra
         "forehead", size, 0.06
     )
     height -= years * 0.30 * np.clip(forehead, 0, 1) ** 6 * broken
-    fold = np.exp(-((regions.distance("nasolabial", size) / 0.006) ** 2))
-    height -= (0.05 + 0.45 * years) * fold
+    fold = np.exp(-(((regions.distance("nasolabial", size) + 0.007) / 0.006) ** 2))  # its outline is 0.014 wide
+    height -= (0.05 + 0.35 * years) * fold
     crow = np.cos((y * 3 - x + bend) * 2 * np.pi * 30) * regions.mask("crow_feet", size, 0.03)
     height -= years * 0.22 * np.clip(crow, 0, 1) ** 4 * broken
     below = np.cos((y + 0.4 * np.abs(x - 0.5) + bend) * 2 * np.pi * 60) * regions.mask("under_eye", size, 0.02)

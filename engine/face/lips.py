@@ -52,35 +52,43 @@ def settle_lips(
     Lips that the expression does not part stand no further apart than at rest, and where it presses them together they
     meet: both go half the way, fading out over `_REACH`, and stay before the teeth. Then what crosses gives way
     (`contact.part_sides`). What the pose by the head's own shapes, `own_m` (N, 3), does to the lips is believed: they
-    may stand as far apart as there, lie where its teeth leave room, and part as it parts them.
+    lie where its teeth leave room, part as it parts them, and stand as far apart where a jaw pushes one before the
+    other, which columns cannot tell from parting.
     """
     mouth = layout.SLITS[0]
     pair = sides(identity.topology, mouth)
     result = moved_m.copy()
-    seal = seal_share(arkit)
+    seal, pushed = seal_share(arkit), any(name.startswith("jaw") and weight for name, weight in arkit.items())
     if max(seal) > 0:
         result = _before_teeth(identity, result, np.inf if own_m is None else _ROLLED_M)
     if parting_share(arkit) > 0:
         return result if own_m is not None else part_sides(identity, mouth, result, _APART_M)
     open_to = np.maximum(column_gap_m(pair, skin_m(identity)), 0.0)
-    if own_m is not None:
+    if own_m is not None and pushed:
         open_to = np.maximum(column_gap_m(pair, own_m), open_to)
-    wanted = open_to * (1 - np.linspace(*seal, STATIONS))
-    for _ in range(_PASSES):  # parting what crosses opens a little beside it
-        for _ in range(_ROUNDS):
-            open_m = np.maximum(column_gap_m(pair, result) - wanted, 0.0)
-            if open_m.max() < _APART_M:
-                break
-            result[:, 1] += 0.5 * _spread(identity, _smooth(open_m))
-        result = part_sides(identity, mouth, result, _APART_M)
-    return result
+    return _met(identity, result, open_to * (1 - np.linspace(*seal, STATIONS)))
 
 
 def lips_touching(identity: Identity) -> np.ndarray:
-    """(V, 3) metres: `identity` at rest, its lips on each other instead of in each other."""
+    """(V, 3) metres: `identity` at rest, its lips on each other instead of in each other or apart."""
     result = identity.positions_m.astype(np.float64)
     skin = correspond(identity.topology).vertices
-    result[skin] = part_sides(identity, layout.SLITS[0], result[skin], 0.0, as_at_rest=False)
+    result[skin] = _met(identity, result[skin], np.zeros(STATIONS), as_at_rest=False)
+    return result
+
+
+def _met(identity: Identity, moved_m: np.ndarray, wanted_m: np.ndarray, *, as_at_rest: bool = True) -> np.ndarray:
+    """`moved_m` with lips at most (STATIONS,) `wanted_m` apart, and not in each other, or no more than at rest."""
+    mouth, result = layout.SLITS[0], moved_m
+    pair = sides(identity.topology, mouth)
+    for _ in range(_PASSES):  # parting what crosses opens a little beside it
+        for _ in range(_ROUNDS):
+            open_m = np.maximum(column_gap_m(pair, result) - wanted_m, 0.0)
+            if open_m.max() < _APART_M:
+                break
+            result = result.copy()
+            result[:, 1] += 0.5 * _spread(identity, _smooth(open_m))
+        result = part_sides(identity, mouth, result, _APART_M if as_at_rest else 0.0, as_at_rest=as_at_rest)
     return result
 
 

@@ -52,8 +52,8 @@ def settle_lips(
     Lips that the expression does not part stand no further apart than at rest, and where it presses them together they
     meet: both go half the way, fading out over `_REACH`, and stay before the teeth. Then what crosses gives way
     (`contact.part_sides`). What the pose by the head's own shapes, `own_m` (N, 3), does to the lips is believed: they
-    lie where its teeth leave room, part as it parts them, and stand as far apart where a jaw pushes one before the
-    other, which columns cannot tell from parting.
+    lie where its teeth leave room, and stand as far apart where a jaw pushes one before the other, which columns cannot
+    tell from parting.
     """
     mouth = layout.SLITS[0]
     pair = sides(identity.topology, mouth)
@@ -62,7 +62,7 @@ def settle_lips(
     if max(seal) > 0:
         result = _before_teeth(identity, result, np.inf if own_m is None else _ROLLED_M)
     if parting_share(arkit) > 0:
-        return result if own_m is not None else part_sides(identity, mouth, result, _APART_M)
+        return part_sides(identity, mouth, result, _APART_M)
     open_to = np.maximum(column_gap_m(pair, skin_m(identity)), 0.0)
     if own_m is not None and pushed:
         open_to = np.maximum(column_gap_m(pair, own_m), open_to)

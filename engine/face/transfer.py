@@ -18,7 +18,7 @@ from engine.face.contact import sides, surround
 from engine.face.correspondence import Correspondence, correspond, mean_position_m
 from engine.face.ict_shapes import has_shapes, ict_mix, on_jaw, shapes
 from engine.face.lids import rim_gap_m, settle_lids, sphere, to_shut_m
-from engine.face.lips import parting_share, settle_lips
+from engine.face.lips import settle_lips
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.face.strands import HairRig
 from engine.face.untangle import untangle
@@ -178,8 +178,8 @@ def _settled(identity: Identity, posed_m: np.ndarray, own_m: np.ndarray, arkit: 
 
     skin = correspond(identity.topology).vertices
     own = own_m[skin] if has_shapes(identity.topology) else None
-    torn = _uses_jaw(arkit) or parting_share(arkit) > 0  # apart: what one lip does the other must not
-    untangled = untangle(identity, lids(posed_m[skin]), own if torn else None)
+    wide = arkit.get("jawOpen", 0.0) > 0  # what one lip does the other must not
+    untangled = untangle(identity, lids(posed_m[skin]), own if wide else None)
     return settle_lips(identity, lids(untangled), arkit, own)
 
 

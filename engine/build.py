@@ -261,7 +261,7 @@ def _write_shapes(deltas: dict[str, np.ndarray], skin_faces: np.ndarray, out: Pa
     used = {name for entry in EXPRESSIONS for name in ict_mix(entry.arkit)}
     path = out / "shapes.npz"
     packed_mm = packed_shapes({name: deltas[name][:MESH_VERTICES] * 10.0 for name in sorted(used)}, skin_faces)
-    np.savez_compressed(path, **packed_mm)
+    np.savez_compressed(path, **packed_mm)  # pyright: ignore[reportArgumentType]
     print(f"{path.name}: {len(used)} shapes, {path.stat().st_size / 1e6:.2f} MB")
 
 

@@ -206,7 +206,7 @@ def _crossings(identity: Identity, offsets_m: np.ndarray) -> tuple[int, float]:
     pairs = moved[intersecting_pairs(rest + offsets_m, faces[moved], TOUCH_M)]
     pairs = pairs[~np.isin(pairs[:, 0] * len(faces) + pairs[:, 1], _CROSSING_AT_REST[identity])]
     rows = np.concatenate([lining(identity.topology, slit) for slit in layout.SLITS])
-    inner = np.isin(faces, correspond(identity.topology).vertices[rows]).any(axis=1)
+    inner = np.asarray(np.isin(faces, correspond(identity.topology).vertices[rows]).any(axis=1))
     pairs = pairs[~inner[pairs].all(axis=1)]
     corners = rest[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)

@@ -2,8 +2,9 @@
 
     python -m engine.build --data DIR [--out FOLDER]      DIR holds ict-facekit/ and ffhq-uv/
 
-Writes canonical.npz (valid mask, mean head), registered/*.npz (ICT-FaceKit's place in the canonical square) and
-head_model.npz (the built-in people) into FOLDER, engine/face by default, and prints the registration's residual.
+Writes canonical.npz (valid mask, mean head), registered/*.npz (ICT-FaceKit's place in the canonical square),
+head_model.npz (the built-in people), shapes.npz (ICT-FaceKit's expressions) and relief.npz (pores) into FOLDER,
+engine/face by default, and prints the registration's residual.
 Reproducible: fixed seeds, no wall clock. The registration takes about two minutes on two cores.
 """
 
@@ -16,23 +17,26 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from scipy.sparse import coo_matrix, csr_matrix, diags
+from scipy.sparse import coo_matrix, csr_matrix
 from scipy.spatial import KDTree
 
 from engine.face import layout
 from engine.face.correspondence import REGISTERED, skin_key
-from engine.face.grid import SkinGrid, skin_grid
+from engine.face.eyes import frontal_uv
+from engine.face.head_model import LASH_COLUMNS, LASH_ROWS, MEAN_STEP_MM, MESH_VERTICES, packed
+from engine.face.ict_shapes import ict_mix, packed_shapes
 from engine.face.landmarks import ICT_VERTICES, canonical_landmarks_uv
 from engine.face.registration import nearest, register
+from engine.face.relief import TEXEL_MM, TILE_SIDE, TILES
+from engine.face.skin import INNER_UV
 from engine.face.space import GEOMETRY_SIZE
 from engine.io import ict
-from engine.io.obj import read_obj
-from engine.mesh import PARTS, Part, vertex_normals
+from engine.io.obj import ObjMesh, read_obj
+from engine.mesh import PARTS, Part
 from engine.raster import barycentric, fill_nearest, rasterize
+from engine.vocabulary import EXPRESSIONS
 
 FACE = Path(__file__).parent / "face"
-SAMPLES, COMPONENTS = 600, 64
-EYES = {Part.EYE_LEFT: (21451, 23021), Part.EYE_RIGHT: (23021, 24591)}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -61,18 +65,15 @@ def main(argv: list[str] | None = None) -> int:
     sides = _sides(ict.expression_deltas(folder / "ict-facekit"))
     template = _registered_template(folder / "ffhq-uv" / "teaser_1" / "mesh_head.obj", target, args.registration)
     args.out.mkdir(parents=True, exist_ok=True)
-    _write_ict(template, generic.positions, sides, folder, args.out / REGISTERED.name)
-    modes = ict.identity_modes(folder / "ict-facekit")
+    opened_uv = _write_ict(template, generic.positions, sides, folder, args.out / REGISTERED.name)
     _write_canonical(template, target, sides, args.out)
-    _write_head_model(template, target, sides, modes, args.out)
+    deltas = ict.expression_deltas(folder / "ict-facekit")
+    blink = deltas["eyeBlink_L"] + deltas["eyeBlink_R"]
+    modes = ict.identity_modes(folder / "ict-facekit")
+    _write_head_model(generic, modes, deltas["jawOpen"], blink, opened_uv, args.out)
+    _write_shapes(deltas, skin_faces, args.out)
+    _write_relief(args.out)
     return 0
-
-
-def ict_operator(uvs: np.ndarray, template: Template, target: trimesh.Trimesh, sides: np.ndarray) -> csr_matrix:
-    """(N, 26719) weights that interpolate ICT vertices at (N, 2) canonical `uvs`, upper and lower lip and lid kept
-    apart."""
-    points, _ = _locate(template, uvs)
-    return surface_operator(points, uvs, target, sides)
 
 
 def surface_operator(points: np.ndarray, uvs: np.ndarray, target: trimesh.Trimesh, sides: np.ndarray) -> csr_matrix:
@@ -161,8 +162,11 @@ def _locate(template: Template, uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return points, inside
 
 
-def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, folder: Path, out: Path) -> None:
-    """ICT's place in the canonical square: nearest point of the registered template, kept on its side of the mouth."""
+def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, folder: Path, out: Path) -> np.ndarray:
+    """ICT's place in the canonical square: nearest point of the registered template, kept on its side of the mouth.
+
+    Returns it, (11248, 2) in the opened layout.
+    """
     surface = trimesh.Trimesh(template.positions_cm, template.faces, process=False)
     side = slit_side(template.uvs[template.faces].mean(axis=1))
     points = positions_cm[: ict.SKIN_VERTICES]
@@ -182,9 +186,9 @@ def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, 
     out.mkdir(exist_ok=True)
     topology = ict.read(folder / "ict-facekit", registered=False).topology
     vertices = np.arange(ict.SKIN_VERTICES, dtype=np.uint16)
-    np.savez_compressed(
-        out / f"{skin_key(topology)}.npz", vertices=vertices, opened_uv=layout.open_uv(uv).astype(np.float32)
-    )
+    opened = layout.open_uv(uv).astype(np.float32)
+    np.savez_compressed(out / f"{skin_key(topology)}.npz", vertices=vertices, opened_uv=opened)
+    return opened
 
 
 def _write_canonical(template: Template, target: trimesh.Trimesh, sides: np.ndarray, out: Path) -> None:
@@ -217,72 +221,159 @@ def geometry_operator(template: Template, target: trimesh.Trimesh, sides: np.nda
 
 
 def _write_head_model(
-    template: Template, target: trimesh.Trimesh, sides: np.ndarray, modes: np.ndarray, out: Path
+    generic: ObjMesh, modes: np.ndarray, jaw: np.ndarray, blink: np.ndarray, opened_uv: np.ndarray, out: Path
 ) -> None:
-    """Linear model of head shape (Blanz and Vetter 1999) on the built-in mesh, fitted to heads sampled from ICT-
-    FaceKit."""
-    index, _ = rasterize(template.uvs[template.faces], 512)
-    grid = skin_grid(index >= 0)
-    neutral = np.asarray(target.vertices, np.float64)
-    operator = _smoothed(ict_operator(grid.vertex_uv, template, target, sides), grid, neutral)
-    shape = np.concatenate([operator @ neutral, _eye_centres(neutral)]).ravel() * 10
-    spread = np.stack([np.concatenate([operator @ mode, _eye_centres(mode)]).ravel() * 10 for mode in modes])
-    samples = np.random.default_rng(7).standard_normal((SAMPLES, len(modes))) @ spread
-    mean = shape + samples.mean(axis=0)
-    _, singular, components = np.linalg.svd(samples - samples.mean(axis=0), full_matrices=False)
-    deviation = singular[:COMPONENTS] / np.sqrt(SAMPLES - 1)
-    scaled = components[:COMPONENTS] * deviation[:, None]
-    step = np.abs(scaled).max(axis=1) / 127
-    kept = (deviation**2).sum() / ((singular**2).sum() / (SAMPLES - 1))
+    """Linear model of head shape on ICT-FaceKit's own vertices, in the canonical layout.
+
+    What each seed looks like is in the file itself: `mixing`, the coefficients of the modes for each component and,
+    last, for the mean. It is taken over from the file that is there, so that people stay who they are.
+    """
     path = out / "head_model.npz"
+    with np.load(FACE / path.name, allow_pickle=False) as stored:
+        mixing = stored["mixing"].astype(np.float64)
+    cards = _lash_cards(generic)
+    kept = np.concatenate([np.arange(MESH_VERTICES), cards.ravel()])
+    shapes = np.tensordot(mixing, modes[:, kept], axes=1) * 10
+    mean = generic.positions[kept] * 10.0 + shapes[-1]
+    step = np.abs(shapes[:-1]).max(axis=(1, 2)) / 127
+    jaw_step = np.float32(np.abs(jaw).max() * 10 / 32000)
+    faces, uvs, uv_faces, parts = _canonical_mesh(generic, mean[:MESH_VERTICES], jaw, layout.close_uv(opened_uv))
     np.savez_compressed(
         path,
-        mean_mm=mean.astype(np.float32).reshape(-1, 3),
-        components=np.rint(scaled / step[:, None]).astype(np.int8).reshape(COMPONENTS, -1, 3),
+        mean=packed(np.rint(mean / MEAN_STEP_MM).astype(np.int16)),
+        components=packed(np.rint(shapes[:-1] / step[:, None, None]).astype(np.int8)),
         step_mm=step.astype(np.float32),
-        vertex_uv=grid.vertex_uv.astype(np.float32),
-        faces=grid.faces.astype(np.uint16 if len(grid.vertex_uv) < 65536 else np.int32),
-        rims=np.concatenate(grid.rims).astype(np.int32),
-        rim_lengths=np.array([len(rim) for rim in grid.rims], np.int32),
+        jaw=packed(np.rint(jaw[kept] * 10 / jaw_step).astype(np.int16)),
+        blink=packed(np.rint(blink[kept] * 10 / jaw_step).astype(np.int16)),
+        jaw_step_mm=jaw_step,
+        faces=packed(faces.astype(np.uint16)),
+        uvs=uvs.astype(np.float32),
+        uv_faces=packed(uv_faces.astype(np.uint16)),
+        parts=parts,
+        ict_vertices=kept.astype(np.uint16),
+        mixing=mixing.astype(np.float32),
     )
-    print(
-        f"{path.name}: {len(grid.vertex_uv)} skin vertices, {COMPONENTS} components keep {kept:.1%} of the variance, "
-        f"{path.stat().st_size / 1e6:.2f} MB"
-    )
+    print(f"{path.name}: {len(step)} components, {path.stat().st_size / 1e6:.2f} MB")
 
 
-def _smoothed(operator: csr_matrix, grid: SkinGrid, neutral: np.ndarray, rounds: int = 6) -> csr_matrix:
-    """`operator` averaged over neighbours where the mean skin folds around the nostrils.
+def _write_shapes(deltas: dict[str, np.ndarray], skin_faces: np.ndarray, out: Path) -> None:
+    """Those of ICT-FaceKit's expressions that the vocabulary's are mixed of, on the head model's vertices."""
+    used = {name for entry in EXPRESSIONS for name in ict_mix(entry.arkit)}
+    path = out / "shapes.npz"
+    packed_mm = packed_shapes({name: deltas[name][:MESH_VERTICES] * 10.0 for name in sorted(used)}, skin_faces)
+    np.savez_compressed(path, **packed_mm)  # pyright: ignore[reportArgumentType]
+    print(f"{path.name}: {len(used)} shapes, {path.stat().st_size / 1e6:.2f} MB")
 
-    The nearest surface jumps there between wing and hollow: faces that turn away from their vertices' mean normal.
+
+def _write_relief(out: Path) -> None:
+    """The tile of furrows and pores of `engine.face.relief`, (2, 512, 512) uint8, periodic; see there."""
+    rng, side, width_mm = np.random.default_rng(3), TILE_SIDE, TEXEL_MM * 512 / TILES
+    coarse, fine = (_cells(rng, width_mm / spacing, 0.42, 2, side) for spacing in (1.05, 0.55))
+    furrows = 0.65 * _groove(coarse[0], 0.28 / width_mm) + 0.35 * _groove(fine[0], 0.18 / width_mm)
+    away, owner, count = _cells(rng, width_mm / 1.3, 0.48, 1, side)
+    size = rng.gamma(4, 0.25, count)[owner]
+    pores = np.exp(-((away[..., 0] * width_mm / (0.20 + 0.16 * size)) ** 2)) * size.clip(0.2, 1.8) / 1.8
+    levels = np.rint(np.stack([furrows, pores]).clip(0, 1) * 31) * 8
+    np.savez_compressed(out / "relief.npz", relief=levels.astype(np.uint8))
+
+
+def _cells(
+    rng: np.random.Generator, across: float, jitter: float, nearest: int, side: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """(side, side, nearest) distances to the nearest points of a jittered periodic grid of the unit square, (side,
+    side) which point is nearest, and how many there are (Worley 1996, "A Cellular Texture Basis Function")."""
+    count = int(across)
+    points = (np.stack(np.meshgrid(np.arange(count), np.arange(count)), -1).reshape(-1, 2) + 0.5) / count
+    points = (points + rng.uniform(-jitter, jitter, points.shape) / count) % 1
+    around = np.concatenate([points + np.array([i, j]) for i in (-1, 0, 1) for j in (-1, 0, 1)])
+    y, x = (np.mgrid[0:side, 0:side].reshape(2, -1) + 0.5) / side
+    away, number = KDTree(around).query(np.stack([x, y], -1), k=nearest)
+    owner = np.asarray(number).reshape(side, side, nearest)[..., 0] % len(points)
+    return np.asarray(away).reshape(side, side, nearest), owner, len(points)
+
+
+def _groove(away: np.ndarray, width: float) -> np.ndarray:
+    """(S, S) 0..1: 1 on the borders of cells, falling over `width`."""
+    share = np.clip((away[..., 1] - away[..., 0]) / width, 0, 1)
+    return 1 - share * share * (3 - 2 * share)
+
+
+def _lash_cards(generic: ObjMesh) -> np.ndarray:
+    """(12, 6, 19) vertices of the lash cards, from the root to the tip and along the lid."""
+    cards = []
+    for card in range(12):
+        first = ict.LASHES + card * LASH_ROWS * LASH_COLUMNS
+        vertices = np.arange(first, first + LASH_ROWS * LASH_COLUMNS)
+        faces = np.isin(generic.faces, vertices).all(axis=1)
+        uv = np.zeros((len(vertices), 2))
+        uv[generic.faces[faces].ravel() - first] = generic.uvs[generic.uv_faces[faces].ravel()]
+        cards.append(vertices[np.lexsort((uv[:, 0], np.round(uv[:, 1], 3)))].reshape(LASH_ROWS, LASH_COLUMNS))
+    return np.stack(cards)
+
+
+def _canonical_mesh(
+    generic: ObjMesh, mean_mm: np.ndarray, jaw: np.ndarray, skin_uv: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Faces (F, 3), canonical UVs (U, 2), faces in them (F, 3) and parts (F,) of the head model's mesh.
+
+    Left out: what no light falls on right without a texture of its own (lash cards, the fold at the inner corner, the
+    eye's shade), the eyeballs inside the eyeballs, and the few faces that tie the lower gums to the upper ones.
     """
-    count = len(grid.vertex_uv)
-    edges = np.concatenate([grid.faces[:, :2], grid.faces[:, 1:], grid.faces[:, ::2]])
-    both = np.concatenate([edges, edges[:, ::-1]])
-    adjacency = coo_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(count, count)).tocsr()
-    mean = diags(1 / np.maximum(np.asarray(adjacency.sum(axis=1)).ravel(), 1)) @ adjacency
-    positions = operator @ neutral
-    corner = positions[grid.faces]
-    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-    turned = (normal[:, None] * vertex_normals(positions, grid.faces)[grid.faces]).sum(axis=2).min(axis=1) < 0.45
-    folded = np.zeros(count)
-    folded[grid.faces[turned]] = 1
-    u, v = grid.vertex_uv.T
-    folded *= (np.abs(u - 0.5) < 0.11) & (v > 0.41) & (v < 0.535)
-    folded = np.maximum(folded, np.asarray((adjacency @ folded) > 0, float))
-    for _ in range(2):
-        folded = np.maximum(folded * 0.999, np.asarray(mean @ folded))
-    share = diags(0.8 * folded)
-    step = csr_matrix(share @ mean + diags(1 - share.diagonal()))
-    for _ in range(rounds):
-        operator = csr_matrix(step @ operator)
-    return operator
+    parts = ict.face_parts(generic.faces)
+    last, moved = generic.faces.max(axis=1), np.linalg.norm(jaw, axis=1) > 0.05 * np.linalg.norm(jaw, axis=1).max()
+    gums = (last >= ict.GUMS) & (last < ict.TEETH)
+    ties = gums & moved[generic.faces].any(axis=1) & ~moved[generic.faces].all(axis=1)
+    kept = (last < MESH_VERTICES) & ~ties & ~_inner_balls(generic)
+    faces, parts = generic.faces[kept].astype(np.int64), parts[kept]
+    parts[faces.max(axis=1) >= ict.WET_RIM] = PARTS.index(Part.SOCKET)
+    uvs, uv_faces = [skin_uv.astype(np.float64)], faces.copy()
+    inner = np.isin(parts, [PARTS.index(part) for part in (Part.MOUTH, Part.SOCKET, Part.TEETH)])
+    uv_faces[inner] = len(skin_uv)
+    uvs.append(np.array([INNER_UV]))
+    count = len(skin_uv) + 1
+    for part in (Part.EYE_LEFT, Part.EYE_RIGHT):
+        chosen = parts == PARTS.index(part)
+        vertices, packed_faces = np.unique(faces[chosen], return_inverse=True)
+        ball = mean_mm[vertices]
+        direction = ball - (ball.min(axis=0) + ball.max(axis=0)) / 2
+        uvs.append(frontal_uv(direction / np.linalg.norm(direction, axis=1, keepdims=True)))
+        uv_faces[chosen] = count + packed_faces.reshape(-1, 3)
+        count += len(vertices)
+    skin = np.flatnonzero(parts == PARTS.index(Part.SKIN))
+    over = skin[_over_seam(skin_uv[faces[skin]])]
+    corners = skin_uv[faces[over]].astype(np.float64)
+    right = corners[..., 0] > 0.5
+    odd = right != (right.sum(axis=1) > 1)[:, None]
+    vertices, number = np.unique(faces[over][odd], return_inverse=True)
+    outside, along = layout.beyond_seam(skin_uv[vertices])
+    left = layout.seam_uv(along, -outside)
+    uvs.append(np.where(skin_uv[vertices, :1] > 0.5, left, left * (-1, 1) + (1, 0)))
+    replaced = uv_faces[over]
+    replaced[odd] = count + number
+    uv_faces[over] = replaced
+    return faces, np.concatenate(uvs).clip(0, 1), uv_faces, parts
 
 
-def _eye_centres(values: np.ndarray) -> np.ndarray:
-    """(2, 3): mean of each eyeball's vertices, left then right."""
-    return np.stack([values[start:end].mean(axis=0) for start, end in EYES.values()])
+def _inner_balls(generic: ObjMesh) -> np.ndarray:
+    """(F,) bool: faces of the smaller of the two pieces of each eyeball, which the one with the cornea hides."""
+    piece = layout.charts(generic.faces, len(generic.positions))[generic.faces[:, 0]]
+    hidden = np.zeros(len(generic.faces), bool)
+    for start, end in ict.EYEBALLS:
+        ball = (generic.faces >= start).all(axis=1) & (generic.faces < end).all(axis=1)
+        front = {
+            number: generic.positions[generic.faces[piece == number], 2].max() for number in np.unique(piece[ball])
+        }
+        hidden |= ball & (piece != max(front, key=lambda number: front[number]))
+    return hidden
+
+
+def _over_seam(corners: np.ndarray) -> np.ndarray:
+    """(F,) bool: triangles, (F, 3, 2) canonical UVs, with corners on both sides of the back's seam."""
+    right = corners[..., 0] > 0.5
+    across = right.any(axis=1) & ~right.all(axis=1)
+    middles = (corners + np.roll(corners, 1, axis=1)) / 2
+    beyond = layout.beyond_seam(middles.reshape(-1, 2))[0].reshape(-1, 3).max(axis=1)
+    return across & ((beyond > 0) | (np.ptp(corners[..., 0], axis=1) > 0.4))
 
 
 if __name__ == "__main__":

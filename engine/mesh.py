@@ -32,6 +32,9 @@ class Part(StrEnum):
     """Inside of the eye socket, behind the lids."""
     OVERLAY = "overlay"
     """Lashes, tear line and other cards that need a texture of their own: kept and exported, not drawn."""
+    HAIR = "hair"
+    """Ribbons, one a hair. Texture coordinates run along each from the root to the tip, v growing; the diffuse map
+    holds the colours."""
 
 
 PARTS: tuple[Part, ...] = tuple(Part)

@@ -1,6 +1,6 @@
 #version 410 core
 // The head, all parts and all channels. Display values leave here: one target, no pass after it.
-// Compiled once per kind of part (SKIN, EYE or TISSUE is defined) and for each channel that needs no light (PLAIN, with
+// Compiled once per kind of part (SKIN, EYE, HAIR or TISSUE is defined) and for each channel that needs no light (PLAIN, with
 // SHOWN as the channel), because a software rasteriser walks through both sides of every branch. With PASSES, light leaves
 // in linear floats instead: scatter.frag spreads what enters the skin and combine.frag puts the picture together; LAYERS
 // adds what the surface is made of. With SAMPLE, linear light of one frame of a picture that converges: all light has
@@ -16,6 +16,10 @@
 #include "common/triangle.glsl"
 #endif
 #include "lighting/surface.glsl"
+#if defined(HAIR)
+#include "lighting/hair.glsl"
+#define shade shade_hair
+#endif
 #if defined(PASSES) && defined(SKIN)
 #include "lighting/transmission.glsl"
 #endif
@@ -147,6 +151,19 @@ Surface part_surface(vec3 n) {
     // F0 of cornea and tears, n = 1.376
     return Surface(albedo, vec3(0.025), 0.12, bulge, bowl, vec3(1.0), 40.0 * u_material.z, occlusion_here() * lashes, reach_here() * lashes, v_sky);
 }
+#elif defined(HAIR)
+// The normal is the hair's own direction, from its root to its tip, in which v grows; the smooth one is that of the ribbon,
+// which lies as the skin below does.
+Surface part_surface(vec3 n) {
+    vec3 px = dFdx(v_position), py = dFdy(v_position);
+    vec3 along = cross(py, n) * dFdx(v_uv.y) + cross(n, px) * dFdy(v_uv.y);
+    float size = dot(along, along);
+    vec3 tangent = size > 0.0 ? along * inversesqrt(size) : vec3(0.0, -1.0, 0.0);
+    vec3 albedo = linear_from_srgb(textureLod(t_diffuse, v_uv, 0.0).rgb);
+    float roughness = textureLod(t_specular, v_uv, 0.0).a;
+    vec3 outward = FRONT ? n : -n;     // whichever side is seen
+    return Surface(albedo, vec3(0.0465), roughness, tangent, outward, vec3(0.0), 0.0, occlusion_here(), reach_here(), open_sky(outward));
+}
 #else
 // One material for a whole part that no map describes: gums and tongue, teeth, socket. See engine/render/passes.py.
 Surface part_surface(vec3 n) {
@@ -236,10 +253,12 @@ void main() {
     Surface s = part_surface(normalize(v_normal));
     #else
     Surface s = part_surface(normalize(v_normal) * (FRONT ? 1.0 : -1.0));
+    #if !defined(HAIR)
     if (!FRONT) {                      // the inside of an open neck
         s.occlusion *= 0.25;
         s.reach *= 0.25;
     }
+    #endif
     #endif
     #if defined(PASSES)
     const float most = 6e4;        // half floats

@@ -6,13 +6,15 @@ the distance that matters is the vertical one, wherever along the depth of the f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from scipy.sparse import csr_matrix, diags
 
 from engine.face import layout
 from engine.face.correspondence import Correspondence, correspond
+from engine.face.ict_shapes import MARGIN_RINGS, has_shapes
 from engine.identity import Identity
 from engine.mesh import Part, Topology
 from engine.raster import barycentric
@@ -20,6 +22,8 @@ from engine.raster import barycentric
 STATIONS = 24
 _REACH = 0.028
 """How far from its rim, in v, a side can meet the other."""
+_RIM_WIDTH = 0.007
+"""How far from its line, in v, a registration may have put a rim."""
 _DEEPEST_M = 0.004
 """A point deeper than this in the other side is behind it, not in it."""
 _CORNER = 0.03
@@ -40,7 +44,7 @@ class Side:
     along: np.ndarray
     """(N,) float64 place along the slit, 0 at the image's left end, 1 at the right one."""
     rim: np.ndarray
-    """(K,) int64 rows on the edge of the skin, corners included, by u."""
+    """(K,) int64 rows on the line where it meets the other side, corners included, by u."""
 
 
 Sides = tuple[Side, Side]
@@ -54,9 +58,46 @@ def sides(topology: Topology, slit: layout.Slit) -> Sides:
     key = (topology.hash, slit.name)
     if key not in _SIDES:
         place, faces = correspond(topology), skin_faces(topology)
-        edge = np.unique(layout.boundary_edges(faces))
-        _SIDES[key] = (_side(place, slit, faces, edge, -1.0), _side(place, slit, faces, edge, 1.0))
+        edge, hidden = _meeting(topology, slit, faces)
+        outer = faces[~np.isin(faces, hidden).any(axis=1)]
+        upper, lower = (_side(place, slit, outer, edge, sign) for sign in (-1.0, 1.0))
+        above, below = _beside_corners(place, slit, np.intersect1d(upper.rim, lower.rim))
+        _SIDES[key] = (
+            replace(upper, rim=upper.rim[~np.isin(upper.rim, below)]),
+            replace(lower, rim=lower.rim[~np.isin(lower.rim, above)]),
+        )
     return _SIDES[key]
+
+
+def _meeting(topology: Topology, slit: layout.Slit, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the line on which the sides of `slit` meet, and rows beyond it, under the other skin.
+
+    It is the edge of the skin; of lids that are lined within (ICT-FaceKit's) a ring of vertices before it.
+    """
+    edge = np.unique(layout.boundary_edges(faces))
+    hidden = np.zeros(0, np.int64)
+    if slit is layout.SLITS[0] or not has_shapes(topology):
+        return edge, hidden
+    u, v = correspond(topology).opened_uv.astype(np.float64).T
+    edge = edge[((np.abs(slit.along(u) - 0.5) < 0.8) & (np.abs(v - slit.v_at(u)) < 0.05))[edge]]
+    for _ in range(MARGIN_RINGS):
+        hidden = np.union1d(hidden, edge)
+        edge = np.setdiff1d(faces[np.isin(faces, edge).any(axis=1)], hidden)
+    return edge, hidden
+
+
+def _beside_corners(place: Correspondence, slit: layout.Slit, both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the rows that lie on `both` rims, those above and those below the one that is the corner, at either end: a
+    fine mesh has several so near to the slit's end that it does not part them."""
+    uv = place.opened_uv[both].astype(np.float64)
+    away, right = uv[:, 1] - slit.v_at(uv[:, 0]), slit.along(uv[:, 0]) > 0.5
+    found: list[list[np.ndarray]] = [[], []]
+    for end in (right, ~right):
+        if end.any():
+            corner = away[end][np.abs(away[end]).argmin()]
+            found[0].append(both[end & (away < corner)])
+            found[1].append(both[end & (away > corner)])
+    return tuple(np.concatenate([*rows, np.zeros(0, np.int64)]) for rows in found)  # pyright: ignore[reportReturnType]
 
 
 def _side(place: Correspondence, slit: layout.Slit, faces: np.ndarray, edge: np.ndarray, sign: float) -> Side:
@@ -66,8 +107,45 @@ def _side(place: Correspondence, slit: layout.Slit, faces: np.ndarray, edge: np.
     near = (along > -0.1) & (along < 1.1) & (away > -0.003) & (away < _REACH)
     chosen = faces[near[faces].all(axis=1)]
     rows = np.unique(chosen)
-    rim = edge[near[edge] & (away[edge] < 0.003)]
+    rim = edge[near[edge] & (away[edge] < _RIM_WIDTH)]
     return Side(rows, chosen, np.searchsorted(rows, chosen), along[rows], rim[np.argsort(uv[rim, 0])])
+
+
+def lining(topology: Topology, slit: layout.Slit) -> np.ndarray:
+    """(N,) int64 rows of the skin that lines the sides of `slit` from within, beyond the line where they meet."""
+    return _meeting(topology, slit, skin_faces(topology))[1]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Surround:
+    """The skin around a slit."""
+
+    rows: np.ndarray
+    """(N,) int64 of `Correspondence.vertices`."""
+    faces: np.ndarray
+    """(F, 3) int64 numbers of `rows`: the triangles between them."""
+    mean: csr_matrix
+    """(N, N) average over the neighbours of each row."""
+
+
+_SURROUNDS: dict[tuple[str, str], Surround] = {}
+
+
+def surround(topology: Topology, slit: layout.Slit) -> Surround:
+    """The skin around `slit`, kept per topology."""
+    key = (topology.hash, slit.name)
+    if key not in _SURROUNDS:
+        uv = correspond(topology).opened_uv.astype(np.float64)
+        along = slit.along(uv[:, 0])
+        near = (along > -0.25) & (along < 1.25) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.06)
+        rows, faces = np.flatnonzero(near), skin_faces(topology)
+        faces = np.searchsorted(rows, faces[near[faces].all(axis=1)])
+        start, end = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
+        ones, both = np.ones(2 * len(start)), (np.r_[start, end], np.r_[end, start])
+        beside = csr_matrix((ones, both), shape=(len(rows), len(rows)))
+        mean = diags(1 / np.maximum(np.asarray(beside.sum(axis=1)).ravel(), 1)) @ beside
+        _SURROUNDS[key] = Surround(rows, faces, csr_matrix(mean))
+    return _SURROUNDS[key]
 
 
 def skin_faces(topology: Topology) -> np.ndarray:
@@ -141,20 +219,24 @@ def column_gap_m(pair: Sides, positions_m: np.ndarray) -> np.ndarray:
     return np.interp(stations, stations[known], result[known]) if known.any() else np.zeros(STATIONS)
 
 
-def part_sides(identity: Identity, slit: layout.Slit, moved_m: np.ndarray, apart_m: float) -> np.ndarray:
+def part_sides(
+    identity: Identity, slit: layout.Slit, moved_m: np.ndarray, apart_m: float, *, as_at_rest: bool = True
+) -> np.ndarray:
     """`moved_m` (N, 3), positions of `Correspondence.vertices`, with the two sides of a slit out of each other.
 
     Points and middles of triangles that are deeper in the other side than they were at rest give way vertically, each
-    side by half: a soft contact that leaves `apart_m` between them. What crosses at rest may stay as deep, and the very
-    corners, where one side goes over into the other, are left alone.
+    side by half: a soft contact that leaves `apart_m` between them. What crosses at rest may stay as deep unless
+    `as_at_rest` is False, and the very corners, where one side goes over into the other, are left alone.
     """
     pair = sides(identity.topology, slit)
-    allowed = [np.minimum(found, 0.0) for found in depths_at_rest_m(identity, slit)]
+    wanted: list[np.ndarray | float] = [apart_m, apart_m]
+    if as_at_rest:
+        wanted = [np.minimum(found, apart_m) for found in depths_at_rest_m(identity, slit)]
     result = moved_m.copy()
     for _ in range(_ROUNDS):
         worst = 0.0
-        for side, sign, now, before in zip(pair, (1.0, -1.0), depths_m(pair, result), allowed, strict=True):
-            lack = np.where(now > -_DEEPEST_M, np.maximum(before + apart_m - now, 0.0), 0.0)
+        for side, sign, now, least in zip(pair, (1.0, -1.0), depths_m(pair, result), wanted, strict=True):
+            lack = np.where(now > -_DEEPEST_M, np.maximum(least - now, 0.0), 0.0)
             push = lack[: len(side.rows)].copy()
             np.maximum.at(push, side.corners.ravel(), np.repeat(lack[len(side.rows) :], 3))
             push *= np.clip(np.minimum(side.along, 1 - side.along) / _CORNER, 0, 1)

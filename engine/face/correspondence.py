@@ -60,10 +60,11 @@ def _read_off(topology: Topology) -> Correspondence | None:
     parts = layout.canonical_parts(topology.uvs, topology.uv_faces[head])
     if parts is None:
         return None
-    # a seam that was added has coordinates on both sides of the chart: it is not looked up but follows its neighbours
     skin = head & (topology.face_parts == PARTS.index(Part.SKIN))
     vertex_uv = np.full((topology.vertex_count, 2), np.nan, np.float32)
-    vertex_uv[topology.faces[skin].ravel()] = topology.uvs[topology.uv_faces[skin].ravel()]
+    # a vertex at the back's seam may have a second place, beyond the chart's other edge: the first one is its own
+    numbers, first = np.unique(topology.uv_faces[skin], return_index=True)
+    vertex_uv[topology.faces[skin].ravel()[first[::-1]]] = topology.uvs[numbers[::-1]]
     vertices = np.flatnonzero(np.isfinite(vertex_uv[:, 0]))
     return Correspondence(vertices, layout.open_uv(vertex_uv[vertices]), topology.uvs, same_layout=True)
 

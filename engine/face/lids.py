@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from scipy.spatial import KDTree
 
 from engine.face import layout
-from engine.face.contact import Sides, part_sides, sides, skin_m
+from engine.face.contact import Sides, lining, part_sides, sides, skin_m, surround
 from engine.face.correspondence import correspond
+from engine.face.ict_shapes import shapes
 from engine.face.spread import spread
 from engine.identity import Identity
 from engine.mesh import Part, Topology
@@ -16,6 +18,12 @@ _CLEARANCE_M = 0.0003
 """Between lids and eyeball."""
 _APART_M = 0.00002
 """Between closed lids, too little to see through."""
+_SHELL_M = 0.0008
+"""A vertex of an eyeball that lies deeper than this under its neighbours belongs to a shell inside."""
+_DRAPES = 12
+"""Rings of vertices over which what is pushed out takes the skin along."""
+_PUSHES = 3
+"""Of moving lid points out of the eyeball until the triangles between them clear it too."""
 _ROUNDS = 5
 """Of parting crossed lids and joining their rims again; few would do for fine meshes."""
 _CORNER = 0.2
@@ -54,7 +62,18 @@ def settle_lids(
         result = part_sides(identity, slit, result, _APART_M)
         if closed:
             result += _closing(identity.topology, slit, result, rims_only=True)
+    if closed:
+        _join_rims(sides(identity.topology, slit), result)
     return result
+
+
+def to_shut_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndarray:
+    """(V, 3) metres by which more of a blink, or less, brings the lids together best in the mean of their length, of a
+    head that has shapes: what squeezes an eye shut adds up to more than a blink. `positions_m` is (V, 3)."""
+    blink, skin = shapes().dense_m(f"eyeBlink_{side[0]}", len(positions_m)), correspond(topology).vertices
+    gap = lid_gap_m(topology, positions_m[skin], side)
+    closes = lid_gap_m(topology, positions_m[skin] + blink[skin], side) - gap
+    return -float(gap @ closes / max(closes @ closes, 1e-12)) * blink
 
 
 def lid_gap_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndarray:
@@ -95,36 +114,72 @@ def _closing(topology: Topology, slit: layout.Slit, moved_m: np.ndarray, rims_on
     return result
 
 
+def _join_rims(pair: Sides, moved_m: np.ndarray) -> None:
+    """Bring points of either rim, in turn, onto the line through the other's: between points that are not face to face
+    two lines of few points leave gaps. Moves `moved_m`."""
+    if min(len(side.rim) for side in pair) < 4:
+        return
+    corners = np.intersect1d(pair[0].rim, pair[1].rim)
+    for number in range(2 * _ROUNDS):
+        side, other = pair[number % 2], pair[1 - number % 2]
+        rim = side.rim[~np.isin(side.rim, corners)]
+        moved_m[rim, 1:] = _at(moved_m[other.rim], moved_m[rim, 0])
+
+
 def depth_in_ball_m(ball_m: np.ndarray, centre_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:
     """(N,) metres by which (N, 3) points before an eyeball of vertices (M, 3) lie under its surface, which is looked up
-    by direction from its centre, cornea and all; -inf behind it."""
+    by direction from its centre, cornea and all; -inf behind it. Of an eyeball in an eyeball the outer one counts."""
     ball, points = ball_m - centre_m, points_m - centre_m
     radius, distance = np.linalg.norm(ball, axis=1), np.maximum(np.linalg.norm(points, axis=1), 1e-9)
-    away, near = KDTree(ball / radius[:, None]).query(points / distance[:, None], k=4)
+    towards = ball / radius[:, None]
+    outer = radius > radius[KDTree(towards).query(towards, k=8)[1]].max(axis=1) - _SHELL_M
+    radius = radius[outer]
+    away, near = KDTree(towards[outer]).query(points / distance[:, None], k=4)
     weight = 1 / np.maximum(away, 1e-6)
     surface = (radius[near] * weight).sum(axis=1) / weight.sum(axis=1)
     return np.where(points[:, 2] > 0, surface - distance, -np.inf)
 
 
 def _on_ball(identity: Identity, side: str, moved_m: np.ndarray, ball_offset_m: np.ndarray, closed: bool) -> np.ndarray:
-    """`moved_m` with lid points moved out to the eyeball's surface, or of an open eye as deep as at rest."""
+    """`moved_m` with lid points, and what lies between them, moved out to the eyeball's surface, or of an open eye as
+    deep as at rest: a triangle of a coarse lid would cut the cornea."""
     vertices = identity.topology.vertices_of(Part.EYE_LEFT if side == "Left" else Part.EYE_RIGHT)
     if len(vertices) < 8:
         return moved_m
-    slit = eye_slit(side)
-    uv = correspond(identity.topology).opened_uv.astype(np.float64)
-    along = slit.along(uv[:, 0])
-    lid = (along > -0.25) & (along < 1.25) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.06)
+    lid = surround(identity.topology, eye_slit(side))
+    rows, hidden = lid.rows, np.isin(lid.rows, lining(identity.topology, eye_slit(side)))
+    faces, outer = lid.faces[~hidden[lid.faces].any(axis=1)], np.flatnonzero(~hidden)
     ball = identity.positions_m[vertices].astype(np.float64)
     centre, _ = sphere(ball)
-    deep = depth_in_ball_m(ball + ball_offset_m, centre, moved_m[lid]) + _CLEARANCE_M
-    if not closed:
-        at_rest = depth_in_ball_m(ball, centre, skin_m(identity)[lid]) + _CLEARANCE_M
-        deep = deep - np.maximum(at_rest, 0.0)
-    outward = moved_m[lid] - centre
-    outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
+
+    def lack_m(posed_ball_m: np.ndarray, skin: np.ndarray) -> np.ndarray:
+        """(N + 4 F,) how deep lid points lie, then the middles of the lid's triangles and of their edges."""
+        corners = skin[rows][faces]
+        middles = np.concatenate([corners.mean(axis=1), *np.swapaxes(corners + np.roll(corners, 1, axis=1), 0, 1) / 2])
+        points = np.concatenate([skin[rows[outer]], middles])
+        return depth_in_ball_m(posed_ball_m, centre, points) + _CLEARANCE_M
+
+    at_rest = 0.0 if closed else np.maximum(lack_m(ball, skin_m(identity)), 0.0)
     result = moved_m.copy()
-    result[lid] += outward * np.maximum(deep, 0.0)[:, None]
+    for _ in range(_PUSHES):
+        lack = np.maximum(lack_m(ball + ball_offset_m, result) - at_rest, 0.0)
+        push, of_faces = np.zeros(len(rows)), lack[len(outer) :].reshape(4, -1).max(axis=0)
+        push[outer] = lack[: len(outer)]
+        np.maximum.at(push, faces.ravel(), np.repeat(of_faces, 3))
+        if push.max(initial=0.0) < _CLEARANCE_M / 10:
+            break
+        push = _draped(lid.mean, push)
+        outward = result[rows] - centre
+        outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
+        result[rows] += outward * push[:, None]
+    return result
+
+
+def _draped(mean: csr_matrix, lift: np.ndarray) -> np.ndarray:
+    """(N,) smooth heights of at least `lift`: as cloth over what sticks out."""
+    result = lift
+    for _ in range(_DRAPES):
+        result = np.maximum(lift, mean @ result)
     return result
 
 

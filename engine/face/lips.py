@@ -21,6 +21,8 @@ _REACH = 0.045
 _ROUNDS, _PASSES = 16, 2
 _MARGIN_M = 0.0015
 """Over which lips are slowed down before the teeth."""
+_ROLLED_M = 0.009
+"""Behind the front of the teeth: lips that shapes take deeper lie between the rows."""
 _APART_M = 0.00006
 """Between closed lips."""
 
@@ -42,35 +44,57 @@ def parting_share(arkit: Mapping[str, float]) -> float:
     return min(max(found), 1.0)
 
 
-def settle_lips(identity: Identity, moved_m: np.ndarray, arkit: Mapping[str, float]) -> np.ndarray:
+def settle_lips(
+    identity: Identity, moved_m: np.ndarray, arkit: Mapping[str, float], own_m: np.ndarray | None = None
+) -> np.ndarray:
     """`moved_m` (N, 3), positions of `Correspondence.vertices`, with the lips settled on each other.
 
     Lips that the expression does not part stand no further apart than at rest, and where it presses them together they
     meet: both go half the way, fading out over `_REACH`, and stay before the teeth. Then what crosses gives way
-    (`contact.part_sides`).
+    (`contact.part_sides`). What the pose by the head's own shapes, `own_m` (N, 3), does to the lips is believed: they
+    lie where its teeth leave room, and stand as far apart where a jaw pushes one before the other, which columns cannot
+    tell from parting.
     """
     mouth = layout.SLITS[0]
     pair = sides(identity.topology, mouth)
     result = moved_m.copy()
-    seal = seal_share(arkit)
+    seal, pushed = seal_share(arkit), any(name.startswith("jaw") and weight for name, weight in arkit.items())
     if max(seal) > 0:
-        result = _before_teeth(identity, result)
+        result = _before_teeth(identity, result, np.inf if own_m is None else _ROLLED_M)
     if parting_share(arkit) > 0:
         return part_sides(identity, mouth, result, _APART_M)
-    at_rest = np.maximum(column_gap_m(pair, skin_m(identity)), 0.0)
-    wanted = at_rest * (1 - np.linspace(*seal, STATIONS))
-    for _ in range(_PASSES):  # parting what crosses opens a little beside it
-        for _ in range(_ROUNDS):
-            open_m = np.maximum(column_gap_m(pair, result) - wanted, 0.0)
-            if open_m.max() < _APART_M:
-                break
-            result[:, 1] += 0.5 * _spread(identity, _smooth(open_m))
-        result = part_sides(identity, mouth, result, _APART_M)
+    open_to = np.maximum(column_gap_m(pair, skin_m(identity)), 0.0)
+    if own_m is not None and pushed:
+        open_to = np.maximum(column_gap_m(pair, own_m), open_to)
+    return _met(identity, result, open_to * (1 - np.linspace(*seal, STATIONS)))
+
+
+def lips_touching(identity: Identity) -> np.ndarray:
+    """(V, 3) metres: `identity` at rest, its lips on each other instead of in each other or apart."""
+    result = identity.positions_m.astype(np.float64)
+    skin = correspond(identity.topology).vertices
+    result[skin] = _met(identity, result[skin], np.zeros(STATIONS), as_at_rest=False)
     return result
 
 
-def _before_teeth(identity: Identity, moved_m: np.ndarray) -> np.ndarray:
-    """`moved_m` with lips that would go behind the front of the teeth pressed against it, in their order.
+def _met(identity: Identity, moved_m: np.ndarray, wanted_m: np.ndarray, *, as_at_rest: bool = True) -> np.ndarray:
+    """`moved_m` with lips at most (STATIONS,) `wanted_m` apart, and not in each other, or no more than at rest."""
+    mouth, result = layout.SLITS[0], moved_m
+    pair = sides(identity.topology, mouth)
+    for _ in range(_PASSES):  # parting what crosses opens a little beside it
+        for _ in range(_ROUNDS):
+            open_m = np.maximum(column_gap_m(pair, result) - wanted_m, 0.0)
+            if open_m.max() < _APART_M:
+                break
+            result = result.copy()
+            result[:, 1] += 0.5 * _spread(identity, _smooth(open_m))
+        result = part_sides(identity, mouth, result, _APART_M if as_at_rest else 0.0, as_at_rest=as_at_rest)
+    return result
+
+
+def _before_teeth(identity: Identity, moved_m: np.ndarray, rolled_m: float) -> np.ndarray:
+    """`moved_m` with lips that would go behind the front of the teeth pressed against it, in their order, but for what
+    is deeper than `rolled_m`: rolled in between the rows.
 
     The front is a parabola across the face through the foremost teeth: lips feel no gaps between them. A depth d behind
     it, less a margin m, becomes m exp(d / m) before it. Points that are behind it at rest stay free.
@@ -89,7 +113,7 @@ def _before_teeth(identity: Identity, moved_m: np.ndarray) -> np.ndarray:
     before = moved_m[rows, 2] - front(moved_m[rows, 0] - middle)
     pressed = np.where(before < _MARGIN_M, _MARGIN_M * np.exp(np.minimum(before / _MARGIN_M, 1.0) - 1), before)
     result = moved_m.copy()
-    result[rows, 2] += free * (pressed - before)
+    result[rows, 2] += free * np.clip(2 + 2 * before / rolled_m, 0, 1) * (pressed - before)
     return result
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.expression import Expression
 from engine.face import layout
-from engine.face.contact import clearance_m, column_gap_m, depths_at_rest_m, depths_m, sides, skin_m
+from engine.face.contact import clearance_m, column_gap_m, depths_at_rest_m, depths_m, lining, sides, skin_m
 from engine.face.correspondence import correspond
 from engine.face.intersect import intersecting_pairs
 from engine.face.lids import depth_in_ball_m, eye_slit, lid_gap_m, sphere
@@ -194,7 +194,8 @@ _CROSSING_AT_REST: WeakKeyDictionary[Identity, np.ndarray] = WeakKeyDictionary()
 
 
 def _crossings(identity: Identity, offsets_m: np.ndarray) -> tuple[int, float]:
-    """Pairs of skin triangles that cross now and not at rest, and the share of the skin's area in them."""
+    """Pairs of skin triangles that cross now and not at rest, and the share of the skin's area in them. Under the lids,
+    where their lining lies in folds, nobody looks."""
     faces = identity.topology.faces[identity.topology.faces_of(Part.SKIN)]
     rest = identity.positions_m.astype(np.float64)
     if identity not in _CROSSING_AT_REST:
@@ -204,6 +205,9 @@ def _crossings(identity: Identity, offsets_m: np.ndarray) -> tuple[int, float]:
     moved = np.flatnonzero(moves[faces].any(axis=1))
     pairs = moved[intersecting_pairs(rest + offsets_m, faces[moved], TOUCH_M)]
     pairs = pairs[~np.isin(pairs[:, 0] * len(faces) + pairs[:, 1], _CROSSING_AT_REST[identity])]
+    rows = np.concatenate([lining(identity.topology, slit) for slit in layout.SLITS])
+    inner = np.asarray(np.isin(faces, correspond(identity.topology).vertices[rows]).any(axis=1))
+    pairs = pairs[~inner[pairs].all(axis=1)]
     corners = rest[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     return len(pairs), float(area[np.unique(pairs)].sum() / area.sum())
@@ -217,7 +221,8 @@ def _in_eye_mm(identity: Identity, offsets_m: np.ndarray, side: str, part: Part)
     place = correspond(identity.topology)
     slit, uv = eye_slit(side), place.opened_uv
     along = slit.along(uv[:, 0])
-    lid = place.vertices[(along > -0.1) & (along < 1.1) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.04)]
+    lids = np.flatnonzero((along > -0.1) & (along < 1.1) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.04))
+    lid = place.vertices[np.setdiff1d(lids, lining(identity.topology, slit))]
     rest = identity.positions_m.astype(np.float64)
     centre, _ = sphere(rest[ball])
     depth = [depth_in_ball_m(pose[ball], centre, pose[lid]) for pose in (rest, rest + offsets_m)]

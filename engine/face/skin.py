@@ -18,17 +18,19 @@ from engine.color import bytes_from_unit, linear_from_srgb, luminance, srgb_from
 from engine.face import regions
 from engine.face.layout import beyond_seam
 from engine.face.noise import band_noise, gaussian_blur
+from engine.face.relief import TEXEL_MM, lines_mm, micro_relief
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear, strips
 
-MELANIN_RGB = np.array([0.75, 1.00, 1.30], np.float32)
+MELANIN_RGB = np.array([0.82, 1.00, 1.13], np.float32)
+"""Between what photographs of skins (MakeHuman's, CC0: 0.77, 1, 1.17) and charts of skin types (0.88, 1, 1.04) say."""
 HAEMOGLOBIN_RGB = np.array([0.10, 0.64, 0.58], np.float32)
 BASE_RGB = np.array([0.80, 0.66, 0.50], np.float32)
 INNER_RGB = np.array([0.32, 0.10, 0.09], np.float32)
 """Wet flesh of mouth bag and eye sockets."""
+INNER_UV = (0.03, 0.03)
+"""A place in the layout's corners where it is painted."""
 ROUGHNESS_MEAN, SPECULAR_MEAN = 0.46, np.array([28.0, 37.0, 46.0], np.float32) / 255.0
-TEXEL_MM = 0.55
-"""Width of a texel of a 512 map on the front of the face, mean of the FFHQ-UV layout."""
 SOFT_SIDE = 1024
 """Regions and mottle are made at no more texels a side: they hold nothing finer, and larger ones would be kept."""
 
@@ -60,7 +62,7 @@ def sample_traits(seed: int) -> SkinTraits:
     return SkinTraits(
         melanin=melanin,
         haemoglobin=float(rng.uniform(0.42, 0.85)),
-        age_years=float(rng.uniform(18, 70)),
+        age_years=float(rng.uniform(18, 80)),
         hair=float(rng.beta(1, 3)) * float(melanin < 0.7),
         stubble=float(rng.random() < 0.4) * float(rng.uniform(0.2, 0.9)),
         cropped_hair=bool(rng.random() < 0.7),
@@ -71,20 +73,28 @@ def sample_traits(seed: int) -> SkinTraits:
     )
 
 
-def paint(traits: SkinTraits, size: int = 1024) -> ReflectanceMaps:
-    """The four neutral maps of a person, (size, size), canonical layout."""
-    colour, relief, finish, hair = np.random.default_rng([traits.seed, 0x9A17]).spawn(4)
+def paint(traits: SkinTraits, size: int = 1024, hair: bool = True) -> ReflectanceMaps:
+    """The four neutral maps of a person, (size, size), canonical layout; with painted brows, lashes and scalp, or
+    without `hair` for a head on which it grows."""
+    colour, relief, finish, strokes = np.random.default_rng([traits.seed, 0x9A17]).spawn(4)
     with ThreadPoolExecutor(2) as pool:  # numpy lets go of the interpreter: two cores paint one face
         chromophores = pool.submit(_chromophores, traits, size, colour)
-        pores = _pores(size, relief)
-        brows = pool.submit(_brow_strokes, size, traits, hair)
-        height_mm = -0.030 * pores + _lines_mm(traits, size, relief)
+        pores, furrows = micro_relief(size, traits.seed)
+        brows = pool.submit(_brow_strokes, size, traits, strokes) if hair else None
+        height_mm = lines_mm(traits.age_years, size, relief) - 0.085 * pores - 0.050 * furrows
         specular, roughness = _gloss(size, finish, pores)
+        if traits.stubble:  # stiff ends of hairs scatter the highlight
+            beard = traits.stubble * regions.mask("beard", size, 0.05)
+            specular, roughness = specular * (1 - 0.5 * beard[..., None]), roughness * (1 + 0.3 * beard)
         melanin, haemoglobin = chromophores.result()
         slope = pool.submit(slope_from_height, height_mm)
         log_albedo = -melanin[..., None] * MELANIN_RGB - haemoglobin[..., None] * HAEMOGLOBIN_RGB
-        albedo = BASE_RGB * np.exp(log_albedo - 0.10 * pores[..., None])
-        albedo = _openings(_hair(albedo, brows.result(), traits, size, hair), size)
+        creased = np.clip(-0.9 * (height_mm + 0.1), 0, 0.35)  # light is lost in deep lines
+        albedo = BASE_RGB * np.exp(log_albedo - (0.10 * pores + creased)[..., None])
+        albedo = _stubble(albedo, traits, size, strokes)
+        if brows is not None:
+            albedo = _hair(albedo, brows.result(), traits, size, strokes)
+        albedo = _openings(albedo, size)
         return ReflectanceMaps(
             bytes_from_unit(srgb_from_linear(albedo)),
             bytes_from_unit(specular),
@@ -133,40 +143,80 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
     """(size, size) melanin and haemoglobin."""
     soft = {
         name: regions.mask(name, size, 0.03)
-        for name in ("cheek", "nose_tip", "chin", "ear", "under_eye", "neck", "forehead")
+        for name in ("cheek", "nose_tip", "chin", "ear", "under_eye", "neck", "forehead", "temple", "mouth_area")
     }
-    blotch = 0.5 * band_noise(rng, size, 6) + 0.35 * band_noise(rng, size, 16) + 0.25 * band_noise(rng, size, 50)
-    haemoglobin = traits.haemoglobin * (
-        1
-        + 0.16 * soft["cheek"]
-        + 0.20 * soft["nose_tip"]
-        + 0.08 * soft["chin"]
-        + 0.16 * soft["ear"]
+    years = float(np.clip((traits.age_years - 25) / 45, 0, 1.2))
+    slow, patches, mottle = (band_noise(rng, size, cycles) for cycles in (6, 18, 52))
+    broken = np.clip(band_noise(rng, size, 34) - 0.6, 0, 2) * (soft["cheek"] + soft["nose_tip"])
+    beside_nose = np.exp(-((regions.distance("nasolabial", size) / 0.016) ** 2))
+    seen = 1 / (1 + 0.7 * traits.melanin)  # melanin lies above the blood
+    haemoglobin = (
+        0.20 * soft["cheek"] * np.clip(1 + 0.35 * patches, 0, 2)
+        + 0.26 * soft["nose_tip"]
+        + 0.12 * soft["chin"]
+        + 0.30 * soft["ear"]
+        + 0.12 * beside_nose
+        - 0.10 * soft["forehead"]
+        - 0.12 * soft["mouth_area"]
+        - 0.10 * soft["temple"]
         - 0.10 * soft["neck"]
-        + 0.10 * soft["under_eye"]
-        + 0.07 * blotch
+        + 0.14 * soft["under_eye"]
+        + 0.06 * slow
+        + 0.05 * patches
+        + 0.04 * mottle
+        + (0.02 + 0.06 * years) * broken
     )
-    blotch = 0.5 * band_noise(rng, size, 5) + 0.4 * band_noise(rng, size, 30) + 0.3 * band_noise(rng, size, 110)
-    melanin = traits.melanin * (1 + 0.04 * blotch - 0.05 * soft["cheek"]) + 0.03 * blotch
-    melanin = melanin + (0.06 + 0.10 * traits.melanin) * soft["under_eye"]
+    haemoglobin = traits.haemoglobin * (1 + seen * haemoglobin)
+    wide, blotch, fine = (band_noise(rng, size, cycles) for cycles in (5, 24, 100))
+    spread = 0.05 * wide + 0.035 * blotch + 0.025 * fine
+    melanin = traits.melanin * (1 + spread * (0.5 + 0.5 * years) - 0.05 * soft["cheek"] + 0.07 * soft["forehead"])
+    melanin = melanin + 0.35 * spread
+    melanin = (
+        melanin
+        + (0.07 + 0.12 * traits.melanin) * soft["under_eye"]
+        + (0.03 + 0.10 * traits.melanin) * soft["mouth_area"]
+    )
     lids = np.maximum(regions.mask("upper_lid", size, 0.012), regions.mask("lower_lid", size, 0.012))
-    melanin, haemoglobin = melanin + 0.04 * lids, haemoglobin * (1 + 0.18 * lids)
-    lips = np.maximum(regions.mask("upper_lip", size, 0.005), regions.mask("lower_lip", size, 0.005))
-    haemoglobin = haemoglobin + lips * (0.32 + 0.45 * traits.lip_redness) * (0.9 + 0.08 * band_noise(rng, size, 90))
-    melanin = melanin * (1 - 0.25 * lips) + 0.10 * lips
+    melanin, haemoglobin = melanin + (0.05 + 0.05 * traits.melanin) * lids, haemoglobin * (1 + 0.28 * lids)
+    lips = _lips(size, rng)
+    tone = 1 + 0.10 * _streaks(size, rng) + 0.06 * band_noise(rng, size, 60)
+    haemoglobin = haemoglobin + lips * (0.26 + 0.42 * traits.lip_redness) * tone
+    melanin = melanin * (1 - 0.22 * lips) + (0.06 + 0.10 * traits.melanin) * lips * tone
+    seal = np.exp(-((regions.distance("lower_lip", size) / 0.004) ** 2)) * regions.mask("upper_lip", size, 0.004)
+    melanin = melanin + 0.18 * seal
     if traits.freckles:
         spots = np.clip(band_noise(rng, size, 95) - 1.5, 0, 1) * regions.mask("cheek", size, 0.05)
-        melanin = melanin + traits.freckles * (
+        melanin = melanin + traits.freckles * seen**2 * (
             spots + np.clip(band_noise(rng, size, 80) - 1.7, 0, 1) * soft["nose_tip"]
         )
-    melanin, haemoglobin = _meeting(melanin), _meeting(haemoglobin)
+    if years > 0.4:  # lentigines
+        aged = np.clip(band_noise(rng, size, 42) - 1.9, 0, 0.6) * (soft["temple"] + soft["forehead"] + soft["cheek"])
+        melanin = melanin + (years - 0.4) * 0.5 * aged
+    melanin, haemoglobin = meeting(melanin), meeting(haemoglobin)
     for _ in range(int(rng.poisson(5))):
         x, y = rng.uniform(0.25, 0.75), rng.uniform(0.2, 0.85)
-        melanin = melanin + _spot(size, x, y, rng.uniform(0.0012, 0.0026)) * rng.uniform(0.6, 1.4)
+        mole = _spot(size, x, y, rng.uniform(0.0012, 0.0026)) * rng.uniform(0.6, 1.4)
+        melanin = melanin + mole * (1 - lids) * (1 - lips)  # there it would be stretched, and looks like a fault
     return np.maximum(melanin, 0.02), np.maximum(haemoglobin, 0.02)
 
 
-def _meeting(values: np.ndarray) -> np.ndarray:
+def _lips(size: int, rng: np.random.Generator) -> np.ndarray:
+    """(size, size) 0..1 the lips' red, whose border wanders and is softer below."""
+    wander = 0.0016 * band_noise(rng, size, 40) + 0.0012 * band_noise(rng, size, 90)
+    upper = np.clip(0.5 - (regions.distance("upper_lip", size) + wander) / 0.010, 0, 1)
+    lower = np.clip(0.5 - (regions.distance("lower_lip", size) + wander) / 0.014, 0, 1)
+    share = np.maximum(upper, lower)
+    return share * share * (3 - 2 * share)
+
+
+def _streaks(size: int, rng: np.random.Generator) -> np.ndarray:
+    """(size, size) noise of unit variance drawn out across the lips."""
+    small = rng.standard_normal((size // 24 + 2, size // 3)).astype(np.float32)
+    field = resize_bilinear(small, (size, size))
+    return field / max(float(field.std()), 1e-6)
+
+
+def meeting(values: np.ndarray) -> np.ndarray:
     """(size, size) `values` equal on both sides of the seam at the back: near it they go over into their mirror image
     by half."""
     return values + _seam_share(len(values)) * (values[:, ::-1] - values)
@@ -185,44 +235,36 @@ def _beyond_seam() -> np.ndarray:
     return beyond_seam(np.stack([u, v], -1))[0].reshape(128, 128)
 
 
-def _pores(size: int, rng: np.random.Generator) -> np.ndarray:
-    """(size, size) 0..1 pore depth, strongest on nose and cheeks, none on lips and lids."""
-    grain = np.clip(band_noise(rng, size, 150, 0.25) - 0.4, 0, 2.5) / 2.5
-    finer = np.clip(band_noise(rng, size, 230, 0.2) - 0.3, 0, 2.5) / 2.5
-    strength = 0.35 + 0.65 * np.maximum(regions.mask("nose", size, 0.03), regions.mask("cheek", size, 0.05))
-    smooth = np.maximum.reduce([regions.mask(name, size, 0.008) for name in ("upper_lip", "lower_lip", "upper_lid")])
-    return np.clip((grain + 0.5 * finer) * strength * (1 - smooth), 0, 1)
+def _hair_colour(traits: SkinTraits) -> np.ndarray:
+    """(3,) linear."""
+    return np.array([0.020, 0.014, 0.011]) * (1 - traits.hair) + np.array([0.26, 0.16, 0.075]) * traits.hair
 
 
-def _lines_mm(traits: SkinTraits, size: int, rng: np.random.Generator) -> np.ndarray:
-    """(size, size) mm: creases of lips, and lines of age at rest (forehead, eyes' corners, nose to mouth)."""
-    y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
-    lips = np.maximum(regions.mask("upper_lip", size, 0.006), regions.mask("lower_lip", size, 0.006))
-    creases = np.sin((x + 0.006 * band_noise(rng, size, 12)) * 420 + 2 * band_noise(rng, size, 20))
-    height = 0.02 * lips * creases + 0.006 * band_noise(rng, size, 180) + 0.004 * band_noise(rng, size, 90)
-    years = np.clip((traits.age_years - 25) / 45, 0, 1)
-    bend = 0.012 * band_noise(rng, size, 3)
-    forehead = np.cos((y + bend) * 2 * np.pi * 26) * regions.mask("forehead", size, 0.05)
-    height -= years * 0.10 * np.clip(forehead, 0, 1) ** 4
-    fold = np.exp(-((regions.distance("nasolabial", size) / 0.006) ** 2))
-    height -= (0.05 + 0.20 * years) * fold
-    crow = np.cos((y * 3 - x + bend) * 2 * np.pi * 30) * regions.mask("crow_feet", size, 0.03)
-    height -= years * 0.08 * np.clip(crow, 0, 1) ** 4
-    return height
+def _stubble(albedo: np.ndarray, traits: SkinTraits, size: int, rng: np.random.Generator) -> np.ndarray:
+    """`albedo` with the beard's hairs under and on the skin, fading out over the cheeks and down the neck."""
+    if not traits.stubble:
+        return albedo
+    dark = _hair_colour(traits)
+    grain = np.clip(0.55 + 0.45 * band_noise(rng, size, 170, 0.3), 0, 1.3)
+    lips = np.maximum(regions.mask("upper_lip", size, 0.008), regions.mask("lower_lip", size, 0.008))
+    y = (np.arange(size, dtype=np.float32)[:, None] + 0.5) / size
+    below = np.clip((0.80 - y) / 0.10, 0, 1) * np.clip((y - 0.60) / 0.08, 0, 1) * regions.mask("jaw", size, 0.09)
+    beard = np.maximum(regions.mask("beard", size, 0.05), below)
+    patchy = np.clip(0.9 + 0.12 * band_noise(rng, size, 14), 0.5, 1.2)
+    share = np.clip(beard * patchy * (1 - lips), 0, 1)[..., None] * traits.stubble
+    shadow = np.exp(-share * np.array([0.46, 0.40, 0.33]))  # roots seen through the skin: cool
+    cover = 0.36 * share * grain[..., None]
+    return albedo * shadow * (1 - cover) + (dark + 0.25 * albedo) / 1.25 * cover
 
 
 def _hair(albedo: np.ndarray, brows: np.ndarray, traits: SkinTraits, size: int, rng: np.random.Generator) -> np.ndarray:
-    """`albedo` with brows, stubble, lash lines and cropped scalp hair."""
-    dark = np.array([0.020, 0.014, 0.011]) * (1 - traits.hair) + np.array([0.26, 0.16, 0.075]) * traits.hair
+    """`albedo` with brows, lash lines and cropped scalp hair."""
+    dark = _hair_colour(traits)
     brow = np.clip(brows, 0, 0.82)[..., None]
     albedo = albedo * (1 - brow) + dark * brow
     lash = lash_line(size)[..., None] * 0.85
     albedo = albedo * (1 - lash) + dark * 0.8 * lash
     grain = np.clip(0.72 + 0.22 * band_noise(rng, size, 170, 0.3), 0, 1)
-    if traits.stubble:
-        off_lips = 1 - np.maximum(regions.mask("upper_lip", size, 0.006), regions.mask("lower_lip", size, 0.006))
-        share = (0.45 * traits.stubble * regions.mask("beard", size, 0.035) * off_lips * grain)[..., None]
-        albedo = albedo * (1 - share) + (dark + 0.35 * albedo) / 1.35 * share
     if traits.cropped_hair:
         edge = (
             regions.distance("hairless", size) + 0.006 * band_noise(rng, size, 60) + 0.004 * band_noise(rng, size, 200)
@@ -302,8 +344,8 @@ def inner_charts(size: int) -> np.ndarray:
     y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
     corner = ((y < 0.13) & (np.abs(x - 0.5) > 0.325)) & (regions.distance("hairless", size) > 0.05)
     corner &= (np.abs(x - 0.5) > 0.385) | (y < 0.06)
-    # the skin ends at the seam; what lies a little beyond it is seen too
-    return corner & (resize_bilinear(_beyond_seam(), (size, size)) > 0.012)
+    # the skin ends at the seam; faces over the seam reach beyond it
+    return corner & (resize_bilinear(_beyond_seam(), (size, size)) > 0.03)
 
 
 def _gloss(size: int, rng: np.random.Generator, pores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -313,7 +355,7 @@ def _gloss(size: int, rng: np.random.Generator, pores: np.ndarray) -> tuple[np.n
     lips = np.maximum(regions.mask("upper_lip", soft, 0.006), regions.mask("lower_lip", soft, 0.006))
     cheeks, ears = regions.mask("cheek", soft, 0.05), regions.mask("ear", soft, 0.02)
     mottle = 0.04 * band_noise(rng, soft, 40) + 0.05 * band_noise(rng, soft, 120)
-    rough = 1.06 - 0.14 * oily + 0.06 * cheeks - 0.16 * lips + 0.10 * ears + 0.35 * mottle
+    rough = 1.12 - 0.12 * oily + 0.06 * cheeks - 0.16 * lips + 0.10 * ears + 0.35 * mottle
     level = 1.0 + 0.12 * oily + 0.25 * lips - 0.45 * ears + mottle
     hair = _hair_share(soft)
     shade = (1 - 0.35 * hair) * (1 - 0.8 * regions.mask("nostril", soft, 0.008))

@@ -8,24 +8,33 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.linalg import splu
+from scipy.sparse import identity as identity_matrix
+from scipy.sparse.linalg import SuperLU, splu
 from scipy.spatial import KDTree
 
 from engine.expression import ReflectanceChange
 from engine.face import eyes, layout
-from engine.face.contact import sides
+from engine.face.contact import sides, surround
 from engine.face.correspondence import Correspondence, correspond, mean_position_m
-from engine.face.lids import rim_gap_m, settle_lids, sphere
+from engine.face.ict_shapes import has_shapes, ict_mix, on_jaw, shapes
+from engine.face.lids import rim_gap_m, settle_lids, sphere, to_shut_m
 from engine.face.lips import settle_lips
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.face.strands import HairRig
 from engine.face.untangle import untangle
 from engine.identity import Identity
 from engine.image import resize_bilinear
-from engine.mesh import Part, Topology
+from engine.mesh import Part, Topology, vertex_normals
 from engine.raster import fill_nearest, rasterize
 
 ArkitWeights = Mapping[str, float]
 NO_WEIGHTS: ArkitWeights = {}
+_UNDER_SKIN_M = 0.0015
+"""How deep the walls of an open mouth lie under the skin around the lips."""
+_HOLD = 0.02
+"""How strongly a shape's share of a map is drawn to what was asked for."""
+_MIXED = (0.035, 0.014, 0.014)
+"""How near to each slit, in UV, only a head's own shapes know lips and lids apart."""
 _EYES = ((Part.EYE_LEFT, "Left"), (Part.EYE_RIGHT, "Right"))
 
 
@@ -64,50 +73,114 @@ def encode_change(identity: Identity, change: ReflectanceChange) -> np.ndarray:
 def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights = NO_WEIGHTS) -> np.ndarray:
     """Carry a (128, 128, 3) offset map (canonical frame, metres) to all (V, 3) vertices of `identity`, float32 metres.
 
-    Skin samples the map. `arkit` says how far the eyes turn and whether the jaw moves: eyeballs rotate about their
+    Skin samples the map; where the head has shapes of its own (`ict_shapes`), they say what a map cannot hold, skin and
+    mouth alike. `arkit` says how far the eyes turn and whether the jaw moves: eyeballs rotate about their
     centres, lids are settled on them and meet at full blinks, upper teeth stay, lower teeth and gums follow the jaw
-    rigidly, mouth bag and sockets follow their rims smoothly (harmonic), lashes follow the nearest skin.
+    rigidly, mouth bag and sockets follow their rims smoothly (harmonic), lash cards and wet rims follow the nearest
+    skin, hairs turn with the skin around their roots.
     """
     place = correspond(identity.topology)
     rotation, _ = head_frame(identity)
-    offsets = np.zeros((identity.topology.vertex_count, 3), np.float64)
-    offsets[place.vertices] = layout.sample_smooth(offset_m, place.opened_uv) @ rotation
-    jaw = _jaw_motion(identity, place, offsets) if _uses_jaw(arkit) else None
+    own = _own_motion(identity, offset_m, arkit)
+    offsets = own.copy()
+    if own.any():
+        rest_of_map = layout.sample_smooth(offset_m - encode_offsets(identity, own), place.opened_uv)
+        offsets[place.vertices] += _evened(identity.topology, rest_of_map) @ rotation
+    else:
+        offsets[place.vertices] = layout.sample_smooth(offset_m, place.opened_uv) @ rotation
     rig = _rig(identity)
     rest = identity.positions_m.astype(np.float64)
+    for _, side in _EYES:
+        if has_shapes(identity.topology) and _shut(arkit, side):
+            more = to_shut_m(identity.topology, rest + offsets, side)
+            own, offsets = own + more, offsets + more
+    jaw = _jaw_motion(place, rest + own, rest + offsets) if _uses_jaw(arkit) else None
     for part, side in _EYES:
         ball = identity.topology.vertices_of(part)
         yaw, pitch = eyes.gaze(arkit, side)
         if len(ball) and (yaw or pitch):
             centre, _ = sphere(rest[ball])
             offsets[ball] = (rest[ball] - centre) @ (eyes.rotation(yaw, pitch).T - np.eye(3))
-    offsets[place.vertices] = _settled(identity, rest + offsets, arkit) - rest[place.vertices]
+    offsets[place.vertices] = _settled(identity, rest + offsets, rest + own, arkit) - rest[place.vertices]
     if jaw is not None:
         turn, shift = jaw
-        offsets[rig.lower] = rest[rig.lower] @ (turn.T - np.eye(3)) + shift
-    offsets[rig.soft] = rig.solve(offsets)
+        offsets[rig.lower] = (rest + own)[rig.lower] @ turn.T + shift - rest[rig.lower]
+    offsets[rig.soft] = own[rig.soft] + rig.solve(offsets - own)
     lips = sides(identity.topology, layout.SLITS[0])
     opening = [rim_gap_m(lips, pose[place.vertices]).max() for pose in (rest, rest + offsets)]
     share = np.clip((opening[1] - opening[0]) / 0.006, 0, 1)
     offsets += share * _room_for_teeth(identity, rest + offsets, place)
+    if share > 0 and not has_shapes(identity.topology):
+        offsets[rig.bag] += share * _behind_cheeks(identity, rest + offsets, rig.bag)
     if len(rig.overlay):
         offsets[rig.overlay] = (offsets[rig.overlay_near] * rig.overlay_share[..., None]).sum(axis=1)
+    offsets[rig.hair.vertices] = rig.hair(rest + offsets)
     return offsets.astype(np.float32)
 
 
-def _settled(identity: Identity, posed_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
+def _own_motion(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
+    """(V, 3) metres: those of the head's own shapes (`ict_shapes`) that `arkit` names, each as strongly as the map
+    shows it; zero where it has none. Eyeballs and upper teeth are not moved.
+
+    Strengths are least squares on the map, drawn towards `arkit` where shapes look alike.
+    """
+    topology = identity.topology
+    total = np.zeros((topology.vertex_count, 3))
+    mix = ict_mix(arkit) if has_shapes(topology) and offset_m.any() else {}
+    if not mix:
+        return total
+    moves = np.stack([weight * shapes().dense_m(name, len(total)) for name, weight in mix.items()])
+    rig = _rig(identity)
+    still = np.setdiff1d(np.arange(len(total)), np.concatenate([rig.pinned, rig.soft, rig.lower]))
+    moves[:, still] = 0
+    maps = np.stack([encode_offsets(identity, move).ravel() for move in moves]).astype(np.float64)
+    alike = maps @ maps.T
+    hold = _HOLD * np.trace(alike) / len(mix)
+    share = np.linalg.solve(alike + hold * np.eye(len(mix)), maps @ offset_m.ravel() + hold)
+    return np.tensordot(share.clip(0, 1.5), moves, axes=1)
+
+
+def _evened(topology: Topology, values: np.ndarray) -> np.ndarray:
+    """(N, 3) `values` of `Correspondence.vertices` as a map has them, at lips and lids as the skin around these has
+    them: there texels see both sides of a slit, and training turns what a jaw moves far by how lips stand."""
+    result = values.astype(np.float64)
+    for slit, width in zip(layout.SLITS, _MIXED, strict=True):
+        around, mixed, coupling, factor = _mixed(topology, slit, width)
+        result[around[mixed]] = factor.solve(coupling @ result[around[~mixed]])
+    return result
+
+
+def _mixed(topology: Topology, slit: layout.Slit, width: float) -> tuple[np.ndarray, np.ndarray, csr_matrix, SuperLU]:
+    """Rows around a slit, (N,) bool which of them lie within `width` of it, and what gives these the values that are
+    the mean of their neighbours' (harmonic): coupling to the others, and a factor to solve with. Kept per topology."""
+    key = (topology.hash, slit.name)
+    if key not in _MIXING:
+        around = surround(topology, slit)
+        u, v = correspond(topology).opened_uv[around.rows].astype(np.float64).T
+        away = np.maximum(np.abs(v - slit.v_at(u)) - slit.gap_at(u), 0)
+        beyond = np.maximum(np.maximum(slit.u_left - u, u - slit.u_right), 0)
+        mixed = np.hypot(beyond, away) < width
+        mean = around.mean[mixed]
+        system = identity_matrix(int(mixed.sum())) - mean[:, mixed]
+        _MIXING[key] = around.rows, mixed, csr_matrix(mean[:, ~mixed]), splu(system.tocsc())
+    return _MIXING[key]
+
+
+def _settled(identity: Identity, posed_m: np.ndarray, own_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
     """(N, 3) positions of `Correspondence.vertices`: those of (V, 3) `posed_m` with lids on the posed eyeballs, lips on
-    each other and no new crossings."""
+    each other and no new crossings. `own_m` (V, 3) is the pose by the head's own shapes."""
     balls = [identity.topology.vertices_of(part) for part, _ in _EYES]
 
     def lids(skin_m: np.ndarray) -> np.ndarray:
         for (_, side), ball in zip(_EYES, balls, strict=True):
-            closed = arkit.get(f"eyeBlink{side}", 0.0) >= 0.99
-            skin_m = settle_lids(identity, skin_m, posed_m[ball] - identity.positions_m[ball], side, closed)
+            skin_m = settle_lids(identity, skin_m, posed_m[ball] - identity.positions_m[ball], side, _shut(arkit, side))
         return skin_m
 
-    skin_m = posed_m[correspond(identity.topology).vertices]
-    return settle_lips(identity, lids(untangle(identity, lids(skin_m))), arkit)
+    skin = correspond(identity.topology).vertices
+    own = own_m[skin] if has_shapes(identity.topology) else None
+    wide = arkit.get("jawOpen", 0.0) > 0  # what one lip does the other must not
+    untangled = untangle(identity, lids(posed_m[skin]), own if wide else None)
+    return settle_lips(identity, lids(untangled), arkit, own)
 
 
 def decode_change(identity: Identity, change: np.ndarray) -> ReflectanceChange:
@@ -171,6 +244,7 @@ def resize_area(image: np.ndarray, size: int) -> np.ndarray:
 
 
 _FRAMES: WeakKeyDictionary[Identity, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
+_MIXING: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, csr_matrix, SuperLU]] = {}
 _RASTERS: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 _RIGS: WeakKeyDictionary[Identity, _Rig] = WeakKeyDictionary()
 
@@ -229,11 +303,12 @@ def _room_for_teeth(identity: Identity, posed_m: np.ndarray, place: Corresponden
     """
     topology = identity.topology
     result = np.zeros_like(posed_m)
-    teeth = posed_m[topology.vertices_of(Part.TEETH)]
+    added = topology.vertices_of(Part.TEETH)
     bag = np.setdiff1d(topology.vertices_of(Part.MOUTH), place.vertices)
     bag = bag[bag < topology.head_vertex_count]
-    if not len(teeth) or not len(bag) or topology.head_vertex_count == topology.vertex_count:
-        return result
+    if not len(added) or not len(bag) or added[0] < topology.head_vertex_count:
+        return result  # a head with teeth of its own has room for them
+    teeth = posed_m[added]
     low, high = teeth.min(axis=0), teeth.max(axis=0)
     centre, reach = (low + high) / 2, (high - low) / 2 + (0.003, 0.003, 0.0)
     points = posed_m[bag]
@@ -246,18 +321,41 @@ def _room_for_teeth(identity: Identity, posed_m: np.ndarray, place: Corresponden
     return result
 
 
+def _behind_cheeks(identity: Identity, posed_m: np.ndarray, bag: np.ndarray) -> np.ndarray:
+    """(N, 3) metres that bring the walls `bag` of the mouth back under the skin around the lips, by `_UNDER_SKIN_M`.
+
+    An open mouth draws the cheeks in, over walls that hang between lips and throat.
+    """
+    place, mouth = correspond(identity.topology), layout.SLITS[0]
+    along, away = mouth.along(place.opened_uv[:, 0]), np.abs(place.opened_uv[:, 1] - mouth.v_at(place.opened_uv[:, 0]))
+    outer = place.vertices[(along > -0.6) & (along < 1.6) & (away > 0.045) & (away < 0.15)]
+    skin = identity.topology.faces[identity.topology.faces_of(Part.SKIN)]
+    normals = vertex_normals(posed_m, skin)[outer].astype(np.float64)
+    result = np.zeros((len(bag), 3))
+    tree = KDTree(posed_m[outer])
+    for _ in range(3):
+        points = posed_m[bag] + result
+        near = np.asarray(tree.query(points)[1])
+        over = ((points - posed_m[outer[near]]) * normals[near]).sum(axis=1) + _UNDER_SKIN_M
+        result -= np.maximum(over, 0)[:, None] * normals[near]
+    return result
+
+
+def _shut(arkit: ArkitWeights, side: str) -> bool:
+    return arkit.get(f"eyeBlink{side}", 0.0) >= 0.99
+
+
 def _uses_jaw(arkit: ArkitWeights) -> bool:
     return any(name.startswith("jaw") and weight for name, weight in arkit.items())
 
 
-def _jaw_motion(identity: Identity, place: Correspondence, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rigid motion of the jaw as seen at chin and jaw line: rotation (3, 3) and shift (3,), metres."""
+def _jaw_motion(place: Correspondence, from_m: np.ndarray, to_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rigid motion of the jaw between two poses (V, 3), as seen at chin and jaw line: rotation (3, 3), shift (3,)."""
     uv = place.opened_uv
     weight = np.exp(-(((uv - (0.5, 0.675)) / (0.07, 0.035)) ** 2).sum(axis=1))
     chosen = weight > 0.05
     vertices = place.vertices[chosen]
-    rest = identity.positions_m[vertices].astype(np.float64)
-    return rigid_fit(rest, rest + offsets[vertices], weight[chosen, None])
+    return rigid_fit(from_m[vertices], to_m[vertices], weight[chosen, None])
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -272,9 +370,12 @@ class _Rig:
     """Vertices whose offsets bound the soft ones."""
     coupling: csr_matrix
     factor: object
+    bag: np.ndarray
+    """Of them the walls of the mouth."""
     overlay: np.ndarray
     overlay_near: np.ndarray
     overlay_share: np.ndarray
+    hair: HairRig
 
     def solve(self, offsets: np.ndarray) -> np.ndarray:
         """(len(soft), 3) harmonic extension of `offsets` at the pinned vertices."""
@@ -304,7 +405,9 @@ def _rig(identity: Identity) -> _Rig:
     loose = rigid_parts[~anchored[component[rigid_parts]]]
     sums = np.bincount(component[loose], positions_m[loose, 1], component.max() + 1)
     means = sums / np.maximum(np.bincount(component[loose], minlength=component.max() + 1), 1)
-    lower = loose[means[component[loose]] < mouth_y]
+    lower = (
+        np.intersect1d(loose, on_jaw(topology)) if has_shapes(topology) else loose[means[component[loose]] < mouth_y]
+    )
     inner = np.setdiff1d(topology.vertices_of(Part.SKIN, Part.MOUTH, Part.SOCKET), loose)
     soft = inner[~placed[inner] & anchored[component[inner]]]
     rig = _soft_rig(topology.faces[soft_faces], positions_m, soft, np.flatnonzero(placed), lower, place, topology)
@@ -338,13 +441,16 @@ def _soft_rig(
         matrix.setdiag(degree[soft] + hold)
         coupling = csr_matrix(-adjacency[soft][:, pinned])
         factor = splu(matrix.tocsc())
-    overlay = np.setdiff1d(topology.vertices_of(Part.OVERLAY), np.concatenate([pinned, soft]))
+    # lash cards, the wet rim of the lids: pieces of their own that lie on the skin
+    overlay = np.setdiff1d(topology.vertices_of(Part.OVERLAY, Part.SOCKET), np.concatenate([pinned, soft]))
     near, share = np.zeros((0, 4), np.int64), np.zeros((0, 4))
     if len(overlay):
         distance, index = KDTree(positions_m[place.vertices]).query(positions_m[overlay], k=4)
         near, inverse = place.vertices[index], 1 / np.maximum(distance, 1e-6)
         share = inverse / inverse.sum(axis=1, keepdims=True)
-    return _Rig(lower, soft, pinned, coupling, factor, overlay, near, share)
+    hair = HairRig(topology, positions_m, place.vertices)
+    bag = np.intersect1d(soft, topology.vertices_of(Part.MOUTH))
+    return _Rig(lower, soft, pinned, coupling, factor, bag, overlay, near, share, hair)
 
 
 def _mouth_height(positions_m: np.ndarray, place: Correspondence) -> float:

@@ -40,21 +40,23 @@ class _Zone:
 _ZONES: WeakKeyDictionary[Identity, _Zone] = WeakKeyDictionary()
 
 
-def untangle(identity: Identity, moved_m: np.ndarray) -> np.ndarray:
+def untangle(identity: Identity, moved_m: np.ndarray, own_m: np.ndarray | None = None) -> np.ndarray:
     """`moved_m` (N, 3), positions of `Correspondence.vertices`, with fewer crossings of folds than it came with.
 
     Around pairs of triangles that cross now and not at rest, offsets are averaged over what is near at rest, again
     until nothing crosses or `_ROUNDS` are over. Equal offsets cannot cross, so each round helps. The middles of the
-    slits are left to `contact`.
+    slits are left to `contact`. Offsets are those from `own_m` (N, 3), the pose by the head's own shapes, where it is
+    given: what these do, such as to part the lips, stays.
     """
     zone = _zone(identity)
     rest = skin_m(identity)
-    offset = moved_m - rest
-    moves = np.abs(offset).max(axis=1) > _TOLERANCE_M
+    moves = np.abs(moved_m - rest).max(axis=1) > _TOLERANCE_M
+    start = rest if own_m is None else own_m
+    offset = moved_m - start
     looked_at = np.flatnonzero(moves[zone.faces].any(axis=1))
     rows = np.unique(zone.faces)
     for _ in range(_ROUNDS):
-        tangled = _tangled(zone, looked_at, rest + offset)
+        tangled = _tangled(zone, looked_at, start + offset)
         if not len(tangled):
             break
         away = KDTree(rest[tangled]).query(rest[rows], distance_upper_bound=_REACH_M)[0]
@@ -62,7 +64,7 @@ def untangle(identity: Identity, moved_m: np.ndarray) -> np.ndarray:
         looked_at = looked_at[np.isin(zone.faces[looked_at], near).any(axis=1)]
         share = (1 - away[np.isfinite(away)] / _REACH_M)[:, None]
         offset[near] += share * (_averaged(rest[near], offset[near]) - offset[near])
-    return rest + offset
+    return start + offset
 
 
 def _tangled(zone: _Zone, looked_at: np.ndarray, positions_m: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ DIELECTRIC_F0 = 0.04
 _PLAIN = {
     "Mouth": ((0.42, 0.115, 0.095), 0.28, 0.028),
     "Teeth": ((0.62, 0.55, 0.44), 0.22, 0.045),
-    "Socket": ((0.26, 0.085, 0.07), 0.4, 0.028),
+    "Socket": ((0.42, 0.20, 0.16), 0.22, 0.025),
 }
 _MATERIAL_OF = {
     Part.SKIN: "Skin",
@@ -45,6 +45,7 @@ _MATERIAL_OF = {
     Part.EYE_RIGHT: "Eye",
     Part.SOCKET: "Socket",
     Part.OVERLAY: "Overlay",
+    Part.HAIR: "Hair",
 }
 
 
@@ -248,15 +249,22 @@ class _Materials:
         self.rows: list[dict[str, Any]] = []
         self._builder, self._identity, self._maps = builder, identity, maps
         self._known: dict[str, int] = {}
+        self._diffuse_texture: dict[str, int] | None = None
 
     def index(self, name: str) -> int:
         """Number of the material called `name`."""
         if name not in self._known:
             self._known[name] = len(self.rows)
-            makers = {"Skin": self._skin, "Eye": self._eye, "Overlay": _overlay}
+            makers = {"Skin": self._skin, "Eye": self._eye, "Hair": self._hair, "Overlay": _overlay}
             row = makers[name]() if name in makers else _plain(*_PLAIN[name])
             self.rows.append({"name": name} | row)
         return self._known[name]
+
+    def _diffuse(self) -> dict[str, int]:
+        """The picture that skin and hair share."""
+        if self._diffuse_texture is None:
+            self._diffuse_texture = self._texture(self._maps.diffuse_srgb, "Diffuse")
+        return self._diffuse_texture
 
     def _texture(self, pixels: np.ndarray, name: str) -> dict[str, int]:
         return {"index": self._builder.image(png_bytes(pixels), name)}
@@ -270,7 +278,7 @@ class _Materials:
         return {
             "doubleSided": True,  # the neck is open
             "pbrMetallicRoughness": {
-                "baseColorTexture": self._texture(maps.diffuse_srgb, "Diffuse"),
+                "baseColorTexture": self._diffuse(),
                 "metallicFactor": 0.0,
                 "roughnessFactor": 1.0,
                 "metallicRoughnessTexture": self._texture(packed, "Occlusion Roughness Metallic"),
@@ -283,6 +291,11 @@ class _Materials:
                 }
             },
         }
+
+    def _hair(self) -> dict[str, Any]:
+        row = _plain((1.0, 1.0, 1.0), 0.5, 0.03)
+        row["pbrMetallicRoughness"]["baseColorTexture"] = self._diffuse()
+        return row | {"doubleSided": True}
 
     def _eye(self) -> dict[str, Any]:
         row = _plain((1.0, 1.0, 1.0), 0.06, 0.025)

@@ -24,6 +24,8 @@ SKIN_VERTICES = 11248
 """Face, head and neck; what follows is sockets, gums, teeth, eyes and cards."""
 EYEBALLS = ((21451, 23021), (23021, 24591))
 """Vertex ranges of the subject's left and right eyeball."""
+GUMS, TEETH, WET_RIM, LASHES = 14062, 17039, 24591, 25351
+"""First vertices of the gums, of the teeth, of the strip along the lids' margins, and of the 12 lash cards."""
 METRES_PER_UNIT = 0.01
 MODE_COUNT = 100
 _FARTHEST = 1000.0
@@ -33,11 +35,11 @@ LICENCE = "MIT (ICT-FaceKit, USC Institute for Creative Technologies)"
 _RANGES: tuple[tuple[int, Part], ...] = (
     (SKIN_VERTICES, Part.SKIN),
     (13294, Part.MOUTH),
-    (14062, Part.SOCKET),
-    (17039, Part.MOUTH),
+    (GUMS, Part.SOCKET),
+    (TEETH, Part.MOUTH),
     (21451, Part.TEETH),
     (23021, Part.EYE_LEFT),
-    (24591, Part.EYE_RIGHT),
+    (WET_RIM, Part.EYE_RIGHT),
     (VERTEX_COUNT, Part.OVERLAY),
 )
 
@@ -77,6 +79,12 @@ def read(
         positions = positions + np.tensordot(coefficients, identity_modes(folder, len(coefficients)), axes=1)
     name = "ICT generic" if coefficients is None else f"ICT {seed if seed is not None else 'fitted'}"
     return _identity(mesh, positions * METRES_PER_UNIT, name, seed or 0, registered)
+
+
+def face_parts(faces: np.ndarray) -> np.ndarray:
+    """(F,) uint8 indices into `PARTS` of (F, 3) faces of ICT-FaceKit's mesh, by their last vertex."""
+    parts = np.array([PARTS.index(part) for _, part in _RANGES], np.uint8)
+    return parts[np.searchsorted([end for end, _ in _RANGES], faces.max(axis=1), side="right").clip(max=len(parts) - 1)]
 
 
 def generic_positions_m(folder: Path) -> np.ndarray:
@@ -156,9 +164,7 @@ def _identity(mesh: ObjMesh, positions_m: np.ndarray, name: str, seed: int, regi
 
 def _piece(mesh: ObjMesh, positions_m: np.ndarray) -> Piece:
     """The mesh with its texture tiles packed into one square, and parts by vertex range."""
-    first = mesh.faces.max(axis=1)
-    parts = np.array([PARTS.index(part) for _, part in _RANGES], np.uint8)
-    parts = parts[np.searchsorted([end for end, _ in _RANGES], first, side="right").clip(max=len(_RANGES) - 1)]
+    parts = face_parts(mesh.faces)
     tile = np.floor(mesh.uvs[:, 0]).clip(0, 6)
     local = np.stack([mesh.uvs[:, 0] - tile, mesh.uvs[:, 1]], axis=1)
     # face tile left and large, back of the head beside it, everything else in a strip that skin maps do not use

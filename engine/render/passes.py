@@ -9,7 +9,7 @@ import moderngl
 import numpy as np
 
 from engine.mesh import Part
-from engine.render.context import drawing_into
+from engine.render.context import drawing_into, is_software
 from engine.render.shaders import program, set_array, set_uniforms
 from engine.render.sources import LightSource
 from engine.render.triangles import TriangleNumbers
@@ -58,11 +58,14 @@ class Tissue:
 TISSUES: dict[Part, Tissue] = {
     Part.MOUTH: Tissue((0.34, 0.10, 0.085), 0.28, 0.028, 60.0),  # wet mucosa
     Part.TEETH: Tissue((0.50, 0.44, 0.35), 0.22, 0.045, 120.0),  # enamel, n = 1.62, under saliva
-    Part.SOCKET: Tissue((0.26, 0.085, 0.07), 0.40, 0.028, 60.0),
+    Part.SOCKET: Tissue((0.42, 0.20, 0.16), 0.22, 0.025, 80.0),  # and the wet rim of the lids
 }
+MOVING_HAIR = 3 * 14_000
+"""Corners of hair triangles that a software rasteriser draws of a picture that is drawn at once: they cost a fifth of
+it. Brows and lashes come first, then strands from all over the head."""
 CLAY = Tissue((0.42, 0.42, 0.42), 0.6, 0.04, 0.0)
 """Every part in the geometry channel."""
-_KINDS = {Part.SKIN: "SKIN", Part.EYE_LEFT: "EYE", Part.EYE_RIGHT: "EYE"}
+_KINDS = {Part.SKIN: "SKIN", Part.EYE_LEFT: "EYE", Part.EYE_RIGHT: "EYE", Part.HAIR: "HAIR"}
 LIT = (ViewChannel.SHADED, ViewChannel.GEOMETRY, ViewChannel.DIFFUSE_LIGHT, ViewChannel.SPECULAR_LIGHT)
 """Channels that need light; the others show a map as it is."""
 ON_MAPS = (
@@ -85,6 +88,7 @@ PART_SRGB: dict[Part, tuple[float, float, float]] = {
     Part.SOCKET: (0.00, 0.62, 0.45),
     Part.EYE_LEFT: (0.34, 0.71, 0.91),
     Part.EYE_RIGHT: (0.00, 0.45, 0.70),
+    Part.HAIR: (0.80, 0.47, 0.65),
 }
 """Okabe and Ito 2008, "Color Universal Design": told apart with any colour vision."""
 LIGHT_COUNT, LAYER_COUNT = 3, 7
@@ -146,6 +150,7 @@ class HeadPass:
 
     def __init__(self, context: moderngl.Context) -> None:
         self._context = context
+        self._slow = is_software(context)
         self._programs: dict[tuple[str, ...], moderngl.Program] = {}
         self._arrays: dict[tuple[str, ...], moderngl.VertexArray] = {}
         self._mesh: MeshBuffers | None = None
@@ -166,18 +171,23 @@ class HeadPass:
     def draw(self, manner: Manner) -> None:
         """All drawn parts: what faces the eye, skin first because it hides most, then the inside of an open neck.
 
-        Two rounds, so that the far side of the head is never shaded to be drawn over.
+        Two rounds, so that the far side of the head is never shaded to be drawn over. Hair has no inside: it comes
+        last, at once.
         """
         assert self._mesh is not None
         spans = dict(self._mesh.split.ranges)
         if manner.numbers is not None and Part.SKIN in spans:
             self._draw_pixels(manner, manner.numbers, *spans.pop(Part.SKIN))
+        hair = spans.pop(Part.HAIR, None)
         self._context.enable(moderngl.CULL_FACE)
         for culled in ("back", "front"):
             self._context.cull_face = culled
             for part, (first, count) in spans.items():
                 self._array_for(part, manner).render(moderngl.TRIANGLES, count, first=first)
         self._context.disable(moderngl.CULL_FACE)
+        if hair is not None:
+            count = min(hair[1], MOVING_HAIR) if self._slow and not manner.use else hair[1]
+            self._array_for(Part.HAIR, manner).render(moderngl.TRIANGLES, count, first=hair[0])
 
     def _draw_pixels(self, manner: Manner, numbers: TriangleNumbers, first: int, count: int) -> None:
         """The skin, `count` indices from `first`, both of its sides, each pixel once."""
@@ -281,10 +291,13 @@ class HeadPass:
         self._context.wireframe = False
 
     def draw_depth(self, light: int) -> None:
-        """All triangles, depth only, as light number `light` of the frame sees them."""
+        """All triangles but hair, depth only, as light number `light` of the frame sees them: hairs are finer than a
+        shadow map."""
         assert self._depth_array is not None
+        assert self._mesh is not None
         set_uniforms(self._depth, u_light=light)
-        self._depth_array.render(moderngl.TRIANGLES)
+        hair, _ = self._mesh.split.ranges.get(Part.HAIR, (self._mesh.split.elements.size, 0))
+        self._depth_array.render(moderngl.TRIANGLES, hair)
 
     def _release_arrays(self) -> None:
         for array in (self._depth_array, self._numbered_array, *self._arrays.values()):

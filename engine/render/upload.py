@@ -13,7 +13,9 @@ from engine.image import resize_bilinear
 from engine.mesh import Part, Topology
 from engine.render.context import is_software
 
-DRAWN: tuple[Part, ...] = (Part.SKIN, Part.MOUTH, Part.TEETH, Part.SOCKET, Part.EYE_LEFT, Part.EYE_RIGHT)
+DRAWN: tuple[Part, ...] = (
+    Part.SKIN, Part.MOUTH, Part.TEETH, Part.SOCKET, Part.EYE_LEFT, Part.EYE_RIGHT, Part.HAIR
+)  # fmt: skip
 """Parts in drawing order; OVERLAY is kept and exported but not drawn."""
 
 MAP_MEMORY_BYTES = 2**30

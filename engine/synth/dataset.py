@@ -22,7 +22,9 @@ from engine.checks import check_count
 from engine.color import bytes_from_unit, srgb_from_linear
 from engine.errors import EngineError, FileFormatError
 from engine.expression import Expression, ExpressionSet
-from engine.face import builtin, layout
+from engine.face import builtin
+from engine.face.eyes import paint_eye
+from engine.face.head_model import ict_shape
 from engine.face.transfer import decode_change, decode_offsets
 from engine.identity import Identity, Provenance, ReflectanceMaps
 from engine.io import ict
@@ -41,7 +43,7 @@ _AT_ONCE = 4
 
 
 def synthetic_identity(source: Generator, number: int) -> tuple[Identity, ExpressionSet]:
-    """Person `number` of `source` as a whole head on the built-in skin mesh, with all 31 expressions."""
+    """Person `number` of `source` as a whole head on the built-in mesh, with all 31 expressions."""
     rows = list(range(1, len(EXPRESSIONS)))
     identity: Identity | None = None
     made: list[Expression] = []
@@ -60,8 +62,6 @@ def synthetic_identity(source: Generator, number: int) -> tuple[Identity, Expres
 
 
 def _identity(source: Generator, number: int, batch: Batch) -> Identity:
-    position = _image(batch, "neutral_position_m", 0)
-    skin_m = layout.sample_bilinear(position, layout.open_uv(builtin.skin_uv())).astype(np.float64)
     maps = _image(batch, "neutral", 0)
     provenance = Provenance(f"synthetic:{number}", builtin.LICENCE, "shape sampled, skin painted, folds drawn")
     painted = ReflectanceMaps(
@@ -70,9 +70,8 @@ def _identity(source: Generator, number: int, batch: Batch) -> Identity:
         bytes_from_unit(maps[..., 6]),
         maps[..., 7:].astype(np.float16),
     )
-    return builtin.grow_identity(
-        f"Synthetic {number}", skin_m, source.eye_centres_m(number), painted, number, provenance
-    )
+    shape, eyes = ict_shape(source.head_m(number)), paint_eye(number)
+    return builtin.grow_identity(f"Synthetic {number}", shape, painted, eyes, provenance)
 
 
 def _image(batch: Batch, name: str, index: int) -> np.ndarray:

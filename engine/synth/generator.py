@@ -20,6 +20,7 @@ from torch import Tensor
 
 from engine.face import layout, regions
 from engine.face.correspondence import mean_position_m
+from engine.face.ict_shapes import ict_mix
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.io import ict
 from engine.synth import folds, photograph, skin
@@ -40,7 +41,6 @@ _SKINS_KEPT = {"cpu": 48, "cuda": 400}
 _AT_ONCE = {"cpu": 2, "cuda": 64}
 """Pairs whose maps are made together: few stay within a CPU's caches."""
 _PAINTED_AT_ONCE = {"cpu": 1, "cuda": 32}
-_PLAIN = {"browInnerUp": ("browInnerUp_L", "browInnerUp_R"), "cheekPuff": ("cheekPuff_L", "cheekPuff_R")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +52,6 @@ class _Skin:
     texture: Tensor
     """(3, 512, 512) sRGB."""
     lines: FoldLines
-
-
-def ict_mix(arkit: dict[str, float]) -> dict[str, float]:
-    """ARKit weights -> ICT-FaceKit shape weights: Left/Right become _L/_R, shapes ICT splits get both sides."""
-    mix: dict[str, float] = {}
-    for name, weight in arkit.items():
-        if name in _PLAIN:
-            targets = _PLAIN[name]
-        elif name not in ("jawLeft", "jawRight", "mouthLeft", "mouthRight") and name.endswith(("Left", "Right")):
-            side = "Left" if name.endswith("Left") else "Right"
-            targets = (f"{name.removesuffix(side)}_{side[0]}",)
-        else:
-            targets = (name,)
-        for target in targets:
-            mix[target] = mix.get(target, 0.0) + weight
-    return mix
 
 
 class Generator:
@@ -99,9 +83,7 @@ class Generator:
         modes = ict.identity_modes(folder) * ict.METRES_PER_UNIT
         spread = np.stack([_map(operator @ mode) for mode in modes])
         self._modes = torch.from_numpy(spread.reshape(len(modes), -1)).to(self.device)
-        eyes = [slice(start, end) for start, end in ict.EYEBALLS]
-        self._eyes_m = np.stack([generic[ball].mean(axis=0) for ball in eyes]) + shift
-        self._eye_modes_m = np.stack([modes[:, ball].mean(axis=1) for ball in eyes], axis=1)
+        self._folder, self._ict_generic_m = folder, generic + shift
         deltas = {name: delta * ict.METRES_PER_UNIT for name, delta in ict.expression_deltas(folder).items()}
         rows = [
             sum((weight * deltas[name] for name, weight in ict_mix(dict(entry.arkit)).items()), np.zeros_like(generic))
@@ -191,9 +173,10 @@ class Generator:
         change = folds.fold_change(lines, depth_mm) + folds.skin_change(neutral_m, offset_m, amounts[1], amounts[2])
         return offset_m + folds.shape_change(lines, depth_mm, neutral_m, offset_m), change
 
-    def eye_centres_m(self, number: int) -> np.ndarray:
-        """(2, 3) centres of a person's left and right eyeball, metres, canonical head frame."""
-        return self._eyes_m + np.tensordot(self.people.shape[number].cpu().numpy(), self._eye_modes_m, axes=1)
+    def head_m(self, number: int) -> np.ndarray:
+        """(26719, 3) metres: all vertices of a person's head on ICT-FaceKit's mesh."""
+        modes = ict.identity_modes(self._folder) * ict.METRES_PER_UNIT
+        return self._ict_generic_m + np.tensordot(self.people.shape[number].cpu().numpy(), modes, axes=1)
 
     def _neutral(self, numbers: list[int]) -> Tensor:
         """(B, 3, 128, 128) metres."""

@@ -52,7 +52,9 @@ def test_maps_and_mesh_have_the_same_share_without_jumps(make) -> None:
     skin = head.topology.faces_of(Part.SKIN)
     vertex, uv = head.topology.faces[skin].ravel(), head.topology.uvs[head.topology.uv_faces[skin].ravel()]
     on_maps = sample_bilinear(head.left_share.texels[..., None], uv)[:, 0]
-    inside = ((uv > 0.02) & (uv < 0.98)).all(axis=1)
+    u, v = uv.T
+    nostrils = (np.abs(u - 0.5) < 0.11) & (v > 0.41) & (v < 0.535)  # they lie over each other on ICT's mesh
+    inside = ((uv > 0.02) & (uv < 0.98)).all(axis=1) & ~nostrils
     assert np.percentile(np.abs(on_maps - head.left_share.vertices[vertex])[inside], 99) < 0.04
     edges = head.topology.faces[:, [0, 1]]
     steps = np.abs(np.diff(head.left_share.vertices[edges], axis=1)[:, 0])

@@ -107,7 +107,8 @@ def test_sides_that_cross_are_parted_by_half(person: Identity) -> None:
     pair = sides(person.topology, MOUTH)
     assert column_gap_m(pair, pushed).min() < -0.002
     parted = part_sides(person, MOUTH, pushed, 0.00005)
-    assert column_gap_m(pair, parted)[2:-2].min() > -0.00005
+    at_rest = np.minimum(column_gap_m(pair, skin_m(person)), 0.0)  # closed lips are pressed into each other a little
+    assert (column_gap_m(pair, parted) - at_rest)[2:-2].min() > -0.0001
     moved = (parted - pushed)[:, 1]
     assert moved.max() > 0.001
     assert -moved.min() == pytest.approx(moved.max(), rel=0.5)
@@ -127,7 +128,7 @@ def test_pressed_lips_meet_and_parted_ones_do_not(person: Identity) -> None:
     idle = column_gap_m(pair, settle_lips(person, apart, {"mouthLeft": 1.0}))
     parted = column_gap_m(pair, settle_lips(person, apart, {"jawOpen": 1.0, "mouthPressLeft": 1.0}))
     assert np.abs(pressed[2:-2]).max() < 0.0005
-    assert (idle - at_rest)[2:-2].max() < 0.0005
+    assert (idle - np.maximum(at_rest, 0))[2:-2].max() < 0.0005
     assert parted[8:-8].min() > 0.003
 
 
@@ -180,11 +181,11 @@ def test_open_eyes_that_should_be_shut_are_told(person: Identity) -> None:
 def test_eyes_and_teeth_that_move_are_told(person: Identity) -> None:
     topology = person.topology
     offsets = np.zeros((topology.vertex_count, 3))
-    offsets[topology.vertices_of(Part.EYE_LEFT)] = (0.001, 0, 0)
+    offsets[topology.vertices_of(Part.EYE_LEFT)] = (0.0004, 0, 0)
     upper = np.setdiff1d(topology.vertices_of(Part.TEETH), lower_parts(person))
     offsets[upper] = (0, 0, 0.02)
     quality = measure(person, offsets, {})
-    assert quality.eye_drift_mm == pytest.approx(1.0, abs=1e-3)
+    assert quality.eye_drift_mm == pytest.approx(0.4, abs=1e-3)
     assert quality.teeth_drift_mm == pytest.approx(20.0, abs=1e-3)
     assert quality.teeth_through_mm > 3
     assert len(quality.faults()) == 3

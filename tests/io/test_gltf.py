@@ -36,7 +36,7 @@ def project() -> Project:
     """Every part, a target that moves all, one that moves half, one that moves nothing, and a dark mouth."""
     head = make_head(32)
     parts = head.topology.face_parts.copy()
-    for share, part in enumerate((Part.MOUTH, Part.TEETH, Part.SOCKET, Part.OVERLAY)):
+    for share, part in enumerate((Part.MOUTH, Part.TEETH, Part.SOCKET, Part.OVERLAY, Part.HAIR)):
         parts[share * 40 : share * 40 + 40] = PARTS.index(part)
     old = head.topology
     topology = Topology(old.faces, old.uvs, old.uv_faces, parts, old.vertex_count, old.head_vertex_count)

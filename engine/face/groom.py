@@ -1,0 +1,371 @@
+"""A person's hair: brows, lashes and what grows on the scalp, as strands on the head model's mesh.
+
+Shapes are plausible rather than measured. Lashes follow ICT-FaceKit's lash cards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from engine.face import layout, regions
+from engine.face.head_model import SKIN_VERTICES, HeadShape, head_model
+from engine.face.skin import TEXEL_MM, brow_axis
+from engine.face.strands import BROWS, LASHES, SCALP, Strands
+from engine.image import resize_bilinear
+from engine.mesh import vertex_normals
+from engine.raster import barycentric
+
+UV_MM = TEXEL_MM * 512
+"""Width of the layout on the front of the face."""
+
+
+class HairStyle(StrEnum):
+    """How the scalp's hair is worn."""
+
+    SHAVED = "shaved"
+    BUZZED = "buzzed"
+    CROPPED = "cropped"
+    SWEPT = "swept"
+    CURLED = "curled"
+    TIED = "tied"
+    RECEDING = "receding"
+
+
+@dataclass(frozen=True, slots=True)
+class BrowStyle:
+    """How a pair of brows looks."""
+
+    thickness: float
+    """1 as the layout draws them."""
+    hairs: int
+    """Of one brow."""
+    arch_mm: float
+    lift_mm: float
+    inset_mm: float
+    """How much nearer to the nose it starts."""
+    tidy: float
+    """0 wild to 1 plucked."""
+    length_mm: float
+    """Of the longest hairs."""
+
+
+BROW_STYLES: tuple[BrowStyle, ...] = (
+    BrowStyle(1.00, 420, 0.0, 0.0, 0.0, 0.6, 8.5),
+    BrowStyle(1.30, 560, -0.6, -0.5, 1.0, 0.3, 10.0),
+    BrowStyle(0.85, 400, 1.2, 0.8, -0.5, 0.9, 7.5),
+    BrowStyle(1.10, 500, 0.5, 0.0, 0.5, 0.5, 9.0),
+    BrowStyle(0.85, 380, -0.4, 0.3, 0.0, 0.7, 8.0),
+    BrowStyle(1.45, 620, 0.0, -1.0, 1.5, 0.2, 10.5),
+    BrowStyle(0.80, 340, 1.8, 1.2, -1.0, 0.9, 7.0),
+    BrowStyle(1.20, 460, 0.8, -0.3, 0.3, 0.4, 9.5),
+    BrowStyle(0.95, 330, -0.8, 0.0, -0.6, 0.5, 8.0),
+    BrowStyle(1.15, 600, 1.0, 0.4, 0.6, 0.8, 8.5),
+    BrowStyle(0.95, 460, 0.6, 0.9, 0.2, 0.8, 8.0),
+    BrowStyle(1.35, 400, -0.2, -0.8, 0.8, 0.15, 11.0),
+)
+"""Odd ones are rather men's; see `engine.face.traits`."""
+
+
+class Chart:
+    """Places of the canonical layout on a head's skin."""
+
+    def __init__(self, shape: HeadShape, window: tuple[float, float, float, float]) -> None:
+        """Within `window`: u from, to, v from, to; for skin that no slit cuts there."""
+        faces = _skin_faces()
+        uv = head_model().uvs[:SKIN_VERTICES].astype(np.float64)
+        low, high = uv[faces].min(axis=1), uv[faces].max(axis=1)
+        near = (high[:, 0] > window[0]) & (low[:, 0] < window[1]) & (high[:, 1] > window[2]) & (low[:, 1] < window[3])
+        self._faces = faces[near]
+        self._corners = uv[self._faces]
+        self._tree = KDTree(self._corners.mean(axis=1))
+        self._positions = shape.mesh_m[:SKIN_VERTICES]
+        self._normals = vertex_normals(self._positions, faces)
+
+    def __call__(self, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and normals (N, 3) at (N, 2) places."""
+        candidates = np.asarray(self._tree.query(uv, k=6)[1])
+        queries = np.repeat(uv, 6, axis=0)[:, None]
+        weights = barycentric(self._corners[candidates].reshape(-1, 3, 2), queries)[:, 0].reshape(-1, 6, 3)
+        rows = np.arange(len(uv))
+        best = weights.min(axis=2).argmax(axis=1)
+        weight = weights[rows, best].clip(0, 1)
+        weight /= weight.sum(axis=1, keepdims=True)
+        corner = self._faces[candidates[rows, best]]
+        normal = (self._normals[corner] * weight[..., None]).sum(axis=1)
+        position = (self._positions[corner] * weight[..., None]).sum(axis=1)
+        return position, normal / np.linalg.norm(normal, axis=1, keepdims=True)
+
+
+def brows(shape: HeadShape, style: BrowStyle, rng: np.random.Generator, fullness: float = 1.0) -> Strands:
+    """Both brows. Inner hairs stand up, those above lean down and those below up, so that the brow closes to a line
+    outwards; hairs lie on the skin and lift at the tip."""
+    us, middle, half = brow_axis()
+    axis = np.polynomial.Polynomial.fit(us, middle, 3)
+    chart = Chart(shape, (0.28, 0.72, 0.22, 0.36))
+    per_side, points = int(style.hairs * fullness), 4
+    parts = []
+    for mirrored in (False, True):
+        count = per_side
+        along = np.clip(rng.beta(1.1, 1.0, count), 0.0, 1.0)
+        across = np.clip(rng.normal(0, 0.5, count), -1, 1)  # -1 below, 1 above
+        profile = np.interp(along, [0, 0.08, 0.3, 0.6, 1], [0.60, 0.90, 1.0, 0.90, 0.55])
+        thick = np.interp(along, np.linspace(0, 1, len(half)), np.maximum(half, half.max() * 0.5)) * style.thickness
+        start = us[0] + (0.5 - style.inset_mm) / UV_MM
+        u0 = start + along * (us[-1] - us[0] - 2.0 / UV_MM)
+        rise = style.lift_mm + style.arch_mm * (np.sin(np.pi * np.clip(along / 1.3, 0, 1)) - 0.4)
+        v0 = axis(u0) - rise / UV_MM - across * thick * profile * 0.8
+        upper = np.interp(along, [0, 0.12, 0.35, 0.7, 1], [80, 48, 8, -16, -26])
+        lower = np.interp(along, [0, 0.12, 0.35, 0.7, 1], [88, 70, 40, 16, -8])
+        heading = np.radians(lower + (upper - lower) * (across + 1) / 2 + rng.normal(0, 16 - 11 * style.tidy, count))
+        length = style.length_mm * np.interp(along, [0, 0.15, 0.5, 1], [0.62, 0.85, 1.0, 0.65])
+        length = length * rng.uniform(0.6, 1.05, count)
+        bend = np.radians(rng.normal(-18, 10, count))
+        step = np.linspace(0, 1, points)
+        angle = heading[:, None] + bend[:, None] * step
+        tilt = np.arctan2(-axis.deriv()(u0), 1.0)[:, None]
+        du, dv = np.cos(angle + tilt), -np.sin(angle + tilt)
+        stride = (length / UV_MM / points)[:, None]
+        u = u0[:, None] + (np.cumsum(du, 1) - du[:, :1]) * stride
+        v = v0[:, None] + (np.cumsum(dv, 1) - dv[:, :1]) * stride
+        u = 1 - u if mirrored else u
+        place, normal = chart(np.stack([u, v], -1).reshape(-1, 2))
+        place, normal = place.reshape(count, points, 3), normal.reshape(count, points, 3)
+        lift = step**1.3 * rng.uniform(0.3, 0.9, count)[:, None] * 1e-3 * (0.4 + 0.6 * (1 - style.tidy))
+        curves = place + normal * (lift + 0.00006)[..., None]
+        width = 1e-4 * rng.uniform(0.6, 1.1, count) * np.interp(along, [0, 0.1, 0.7, 1], [0.75, 1, 1, 0.75])
+        parts.append((curves, width, normal.mean(axis=1)))
+    curves, width, facing = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return Strands(curves, width, facing, rng.choice(list(BROWS), len(curves)))
+
+
+def lashes(shape: HeadShape, rng: np.random.Generator, fullness: float = 1.0) -> Strands:
+    """Upper and lower lashes of both eyes, along ICT-FaceKit's cards, in clumps."""
+    points, parts = 4, []
+    for card in range(12):
+        upper = card % 6 < 3
+        grid = shape.lash_cards_m[card]
+        count = int((52 if upper else 22) * fullness)
+        column = np.sort(rng.uniform(0.02, 0.98, count)) * (grid.shape[1] - 1)
+        clumps = (grid.shape[1] - 1) / (12 if upper else 8)
+        together = np.round(column / clumps) * clumps
+        reach = rng.uniform(0.6, 1.0, count) * (0.95 if upper else 0.75)
+        row = np.linspace(0, 1, points) * reach[:, None] * (grid.shape[0] - 1)
+        share = (row / (grid.shape[0] - 1)) ** 1.5
+        at = column[:, None] + 0.75 * (together - column)[:, None] * share + rng.normal(0, 0.3, (count, 1)) * share
+        parts.append((_on_grid(grid, row, at), (1.0e-4 if upper else 6.5e-5) * rng.uniform(0.7, 1.1, count)))
+    curves, width = (np.concatenate(each) for each in zip(*parts, strict=True))
+    facing = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (len(curves), 3))
+    return Strands(curves, width, facing, rng.choice(list(LASHES), len(curves)))
+
+
+def _on_grid(grid: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """(..., 3) a (R, C, 3) grid of points at fractional places, bilinear."""
+    row, column = row.clip(0, grid.shape[0] - 1.001), column.clip(0, grid.shape[1] - 1.001)
+    r, c = row.astype(int), column.astype(int)
+    y, x = (row - r)[..., None], (column - c)[..., None]
+    upper = grid[r, c] * (1 - x) + grid[r, c + 1] * x
+    lower = grid[r + 1, c] * (1 - x) + grid[r + 1, c + 1] * x
+    return upper * (1 - y) + lower * y
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """What a style asks for; lengths in metres."""
+
+    hairs: int
+    points: int
+    width: float
+    top: float
+    side: float
+    lift: float
+    """Angle between hair and scalp, radians."""
+    sweep: tuple[float, float, float]
+    """Added to the direction of hair on top of the head."""
+    curl: float = 0.0
+    """Radius of curls."""
+    hairline: float = 0.0
+    """How much higher the hairline is, canonical UV."""
+
+
+_CUTS: dict[HairStyle, _Cut] = {
+    HairStyle.BUZZED: _Cut(20000, 2, 2.4e-4, 0.0045, 0.0035, 0.75, (0.1, 0, 0.5)),
+    HairStyle.CROPPED: _Cut(20000, 3, 2.8e-4, 0.013, 0.006, 0.40, (0.15, 0, 0.6)),
+    HairStyle.SWEPT: _Cut(15000, 4, 3.4e-4, 0.042, 0.014, 0.48, (0.75, 0.1, 0.45)),
+    HairStyle.CURLED: _Cut(9000, 6, 3.6e-4, 0.018, 0.012, 1.2, (0, 0, 0), curl=0.0022),
+    HairStyle.TIED: _Cut(12000, 4, 5.0e-4, 0.11, 0.09, 0.10, (0, 0, 0)),
+    HairStyle.RECEDING: _Cut(11000, 3, 2.6e-4, 0.012, 0.009, 0.5, (0.1, 0, -0.2), hairline=0.16),
+}
+
+
+def scalp(shape: HeadShape, style: HairStyle, rng: np.random.Generator, part_left: bool = False) -> Strands | None:
+    """The hair of the head; None where there is none to see as strands."""
+    if style is HairStyle.SHAVED:
+        return None
+    cut = _CUTS[style]
+    root, normal, share, height = _roots(shape, cut, rng)
+    count = len(root)
+    flow = _flow(shape, root, height, cut, style, rng, part_left)
+    flow -= normal * (flow * normal).sum(axis=1, keepdims=True)
+    flow /= np.maximum(np.linalg.norm(flow, axis=1, keepdims=True), 1e-9)
+    length = (cut.side + (cut.top - cut.side) * height) * (0.35 + 0.65 * share) * rng.uniform(0.75, 1.1, count)
+    step = np.linspace(0, 1, cut.points)
+    if style is HairStyle.TIED:
+        curves = _gathered(shape, root, normal, flow, share, step, rng)
+    else:
+        angle = cut.lift * (1 - 0.35 * height) * rng.uniform(0.7, 1.3, count) * (0.5 + 0.5 * share)
+        up, out = (np.sin(angle), np.cos(angle))
+        rising = step * (1 - 0.5 * step)
+        curves = root[:, None] + length[:, None, None] * (
+            (flow * out[:, None])[:, None] * step[None, :, None]
+            + (normal * up[:, None])[:, None] * rising[None, :, None] * 1.4
+        )
+        curves[..., 1] -= 4.0 * (length[:, None] * step) ** 2 * (1 - height[:, None] * 0.5)
+        if cut.curl:
+            curves += _curls(normal, flow, step, cut.curl, rng)
+    thin = 0.75 if style is HairStyle.TIED else 0.5  # at the hairline
+    width = cut.width * rng.uniform(0.6, 1.15, count) * (thin + (1 - thin) * share)
+    facing = normal + rng.normal(0, 0.3, normal.shape)
+    facing /= np.linalg.norm(facing, axis=1, keepdims=True)
+    return Strands(curves, width, facing, _columns(root, rng))
+
+
+def _columns(root: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(S,) colours that neighbours mostly share, so that hair shows streaks and not noise."""
+    wave = rng.normal(0, 1, (5, 3)) * 140
+    streak = sum(np.sin(root @ wave[k] + rng.uniform(0, 6.3)) for k in range(5)) / 5
+    mixed = 0.5 + 0.28 * streak + rng.normal(0, 0.22, len(root))
+    return SCALP[0] + np.clip(mixed * len(SCALP), 0, len(SCALP) - 1).astype(int)
+
+
+def hair_distance(uv: np.ndarray, hairline: float = 0.0) -> np.ndarray:
+    """(N,) how far (N, 2) canonical places lie inside the hair, UV units; `hairline` higher on forehead and crown."""
+    distance = layout.sample_bilinear(np.asarray(regions.distance("hairless", 512))[..., None], uv)[:, 0]
+    distance = np.where(uv[:, 1] > 0.665, -1.0, distance)  # the nape
+    receded = 0.165 + 0.02 * np.cos((uv[:, 0] - 0.5) * 22) - uv[:, 1]
+    middle = np.clip(1 - np.abs(uv[:, 0] - 0.5) / 0.30, 0, 1)
+    return distance - hairline * np.clip(middle * 2.2, 0, 1) * (receded > -0.05) if hairline else distance
+
+
+def _roots(
+    shape: HeadShape, cut: _Cut, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Places (S, 3), normals (S, 3), how far inside of the hairline 0..1 (S,), and 1 on top of the head (S,)."""
+    faces, positions, model = _skin_faces(), shape.mesh_m[:SKIN_VERTICES], head_model()
+    uv = model.uvs[model.uv_faces[(model.faces < SKIN_VERTICES).all(axis=1)]].astype(np.float64)
+    hairy = hair_distance(uv.mean(axis=1), cut.hairline) > -0.03
+    faces, uv = faces[hairy], uv[hairy]
+    corners = positions[faces]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    chosen = rng.choice(len(faces), cut.hairs, p=area / area.sum())
+    weight = rng.dirichlet((1, 1, 1), cut.hairs)[..., None]
+    root, place = (corners[chosen] * weight).sum(axis=1), (uv[chosen] * weight).sum(axis=1)
+    normal = (vertex_normals(positions, _skin_faces())[faces[chosen]] * weight).sum(axis=1)
+    ragged = 0.004 * rng.standard_normal(cut.hairs)
+    share = np.clip((hair_distance(place, cut.hairline) + 0.004 + ragged) / 0.024, 0, 1)
+    kept = rng.random(cut.hairs) < np.clip(share * 1.8, 0, 1)
+    top = positions[:, 1].max()
+    height = np.clip((root[:, 1] - (top - 0.080)) / 0.055, 0, 1)
+    return root[kept], (normal / np.linalg.norm(normal, axis=1, keepdims=True))[kept], share[kept], height[kept]
+
+
+def _flow(
+    shape: HeadShape,
+    root: np.ndarray,
+    height: np.ndarray,
+    cut: _Cut,
+    style: HairStyle,
+    rng: np.random.Generator,
+    part_left: bool,
+) -> np.ndarray:
+    """(S, 3) where hair wants to go: away from the whorl, down at the sides, forward or aside on top; in waves."""
+    top = shape.mesh_m[:SKIN_VERTICES, 1].max()
+    back = root[:, 2].min()
+    side = 1.0 if part_left else -1.0
+    if style is HairStyle.TIED:
+        knot = np.array([0.0, top - 0.085, back - 0.005])
+        return knot - root
+    whorl = np.array([0.012 * side, top - 0.012, back + 0.055])
+    away = root - whorl
+    away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
+    sweep = np.array(cut.sweep) * (side, 1, 1)
+    flow = away + height[:, None] * sweep + (1 - height[:, None]) * np.array([0, -0.9, -0.15])
+    wave = rng.normal(0, 1, (6, 3)) * 100
+    for number in range(6):
+        lean = rng.normal(0, 0.10, 3)
+        flow = flow + np.sin(root @ wave[number] + rng.uniform(0, 6.3))[:, None] * lean
+    return flow + rng.normal(0, 0.10, root.shape)
+
+
+def _gathered(
+    shape: HeadShape,
+    root: np.ndarray,
+    normal: np.ndarray,
+    flow: np.ndarray,
+    share: np.ndarray,
+    step: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """(S, K, 3) strands combed over the skull to a knot at its back."""
+    top = shape.mesh_m[:SKIN_VERTICES, 1].max()
+    back = root[:, 2].min()
+    knot = np.array([0.0, top - 0.085, back - 0.012])
+    tree = KDTree(shape.mesh_m[:SKIN_VERTICES])
+    normals = vertex_normals(shape.mesh_m[:SKIN_VERTICES], _skin_faces())
+    reach = np.clip(rng.uniform(0.35, 0.75, len(root)), 0, 1)[:, None, None]
+    line = root[:, None] + (knot - root)[:, None] * step[None, :, None] * reach
+    _, near = tree.query(line.reshape(-1, 3))
+    surface, outward = shape.mesh_m[near].reshape(line.shape), normals[near].reshape(line.shape)
+    depth = ((line - surface) * outward).sum(axis=-1)
+    lift = 0.0006 + 0.0042 * np.minimum(step * 2.2, 1)[None] * rng.uniform(0.2, 1.0, (len(root), 1))
+    pushed = line + outward * np.maximum(lift - depth, 0)[..., None]
+    pushed[:, 0] = root
+    return pushed
+
+
+def knot(shape: HeadShape, rng: np.random.Generator) -> Strands:
+    """A bun at the back of the head: strands wound around a ball."""
+    skin = shape.mesh_m[:SKIN_VERTICES]
+    top = skin[:, 1].max()
+    behind = skin[(np.abs(skin[:, 1] - (top - 0.085)) < 0.006) & (np.abs(skin[:, 0]) < 0.01)]
+    centre = np.array([0.0, top - 0.085, behind[:, 2].min() - 0.016])
+    count, points, radius = 420, 6, np.array([0.030, 0.027, 0.024])
+    turn = rng.uniform(0, 2 * np.pi, count)
+    tilt = np.clip(rng.normal(0, 0.5, count), -1.3, 1.3)
+    wound = np.linspace(0, 1.9, points)[None] + turn[:, None]
+    lean = tilt[:, None] + 0.25 * np.linspace(-1, 1, points)[None] * rng.normal(0, 1, (count, 1))
+    unit = np.stack([np.cos(wound) * np.cos(lean), np.sin(wound) * np.cos(lean), -np.sin(lean)], -1)
+    layer = rng.uniform(0.86, 1.0, count)[:, None, None]
+    curves = centre + unit * radius * layer
+    facing = unit[:, points // 2]
+    return Strands(curves, rng.uniform(1.2e-3, 2.4e-3, count), facing, _columns(curves[:, 0], rng))
+
+
+def _curls(
+    normal: np.ndarray, flow: np.ndarray, step: np.ndarray, radius: float, rng: np.random.Generator
+) -> np.ndarray:
+    """(S, K, 3) offsets that wind strands around themselves."""
+    phase = rng.uniform(0, 2 * np.pi, (len(normal), 1))
+    turns = rng.uniform(1.0, 1.8, (len(normal), 1)) * 2 * np.pi * step
+    grown = radius * rng.uniform(0.6, 1.4, (len(normal), 1)) * np.minimum(step * 3, 1)
+    across = np.cross(normal, flow)
+    first, second = grown * (np.cos(phase + turns) - np.cos(phase)), grown * (np.sin(phase + turns) - np.sin(phase))
+    return first[..., None] * across[:, None] + second[..., None] * flow[:, None]
+
+
+def _skin_faces() -> np.ndarray:
+    """(F, 3) triangles of the head model's skin."""
+    faces = head_model().faces
+    return faces[(faces < SKIN_VERTICES).all(axis=1)]
+
+
+def scalp_cover(style: HairStyle, size: int) -> np.ndarray:
+    """(size, size) float32 0..1 how much of the scalp's skin its hair colours."""
+    small = 512
+    v, u = (np.mgrid[0:small, 0:small].reshape(2, -1) + 0.5) / small
+    hairline = _CUTS[style].hairline if style in _CUTS else 0.0
+    inside = hair_distance(np.stack([u, v], -1), hairline).reshape(small, small)
+    return resize_bilinear(np.clip((inside + 0.006) / 0.026, 0, 1).astype(np.float32), (size, size))

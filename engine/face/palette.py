@@ -1,0 +1,64 @@
+"""The colours of hair: the palette that strands look theirs up in, and what shows of hair on the skin below it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
+from engine.face import groom, regions
+from engine.face.noise import band_noise
+from engine.face.skin import meeting
+from engine.face.strands import BROWS, COLUMNS, LASHES, PALETTE, ROWS, SCALP
+from engine.face.traits import GREY_RGB, Person
+from engine.identity import ReflectanceMaps
+from engine.image import resize_bilinear
+
+_ROUGHNESS = 0.42
+
+
+def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
+    """`maps` of a person's bare skin with the palette in a corner, and the hair's colour on scalp and brows."""
+    rng = np.random.default_rng([person.skin.seed, 0x5CA1])
+    size = maps.size[0]
+    albedo = linear_from_srgb(maps.diffuse_srgb)
+    hair = np.array(person.hair_rgb) * (1 - person.grey) + GREY_RGB * person.grey
+    brow = 0.30 * regions.mask("brow", size, 0.010)[..., None]
+    albedo = albedo * (1 - brow) + hair * 1.4 * brow
+    cover = groom.scalp_cover(person.hair, size)
+    if person.hair is groom.HairStyle.SHAVED:
+        most = 0.45
+    elif person.hair is groom.HairStyle.RECEDING:
+        most = 0.72
+    else:
+        most = 0.85
+    small = min(size, 1024)
+    grain = resize_bilinear(band_noise(rng, small, small / 5, 0.3), (size, size))
+    most *= 1 - 0.25 * person.grey  # grey hair lets the skin be seen
+    share = meeting(most * np.clip(cover * (0.9 + 0.14 * grain), 0, 1))[..., None]
+    albedo = albedo * (1 - share) + hair * (0.9 - 0.5 * person.grey) * share
+    diffuse, roughness = bytes_from_unit(srgb_from_linear(albedo.astype(np.float32))), maps.roughness_data.copy()
+    specular = maps.specular_data.copy()
+    specular[...] = np.rint(specular * (1 - 0.6 * share)).astype(np.uint8)
+    left, top, right, bottom = (round(edge * size) for edge in PALETTE)
+    colours = bytes_from_unit(srgb_from_linear(palette(person, rng)))
+    rows = np.clip(((np.arange(top, bottom) - top + 0.5) / (bottom - top) * ROWS).astype(int), 0, ROWS - 1)
+    columns = np.clip(((np.arange(left, right) - left + 0.5) / (right - left) * COLUMNS).astype(int), 0, COLUMNS - 1)
+    diffuse[top:bottom, left:right] = colours[rows][:, columns]
+    roughness[top:bottom, left:right] = round(_ROUGHNESS * 255)
+    return replace(maps, diffuse_srgb=diffuse, specular_data=specular, roughness_data=roughness)
+
+
+def palette(person: Person, rng: np.random.Generator) -> np.ndarray:
+    """(ROWS, COLUMNS, 3) float32 linear colours: darker at the root, each strand its own, some grey."""
+    base = np.array(person.hair_rgb)
+    tone = np.exp(rng.normal(0, 0.28, (COLUMNS, 1)))
+    tone[list(SCALP)] = np.exp(np.linspace(-0.45, 0.45, len(SCALP)))[:, None]
+    colour = base * tone
+    is_grey = rng.random(COLUMNS) < person.grey
+    colour[is_grey] = GREY_RGB * np.exp(rng.normal(0, 0.12, (int(is_grey.sum()), 1)))
+    colour[list(BROWS)] = colour[list(BROWS)] * 0.8
+    colour[list(LASHES)] = np.minimum(base * 0.6, 0.03)
+    along = np.linspace(0.75, 1.15, ROWS)[:, None, None]
+    return np.clip(colour[None] * along, 0.004, 1).astype(np.float32)

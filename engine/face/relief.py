@@ -1,0 +1,81 @@
+"""The skin's relief: pores and the fine net of furrows between them, creases of the lips, lines of age at rest.
+
+Pores and furrows come from a tile that `engine/build.py` makes: plateaus of about a millimetre between furrows 0.3 mm
+wide, pores 1.3 mm apart (Hashimoto 1974, "New methods for surface ultrastructure"; sizes plausible, not measured).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from engine.face import regions
+from engine.face.noise import band_noise
+from engine.image import resize_bilinear
+
+TEXEL_MM = 0.55
+"""Width of a texel of a 512 map on the front of the face, mean of the FFHQ-UV layout."""
+TILE_SIDE, TILES = 512, 4
+"""Texels of the tile, and how many of them go across the layout."""
+
+
+@lru_cache(maxsize=2)
+def _tiled(size: int) -> np.ndarray:
+    """(2, size, size) float32 0..1: furrows and pores over the layout, two layers of tiles so that none repeats."""
+    with np.load(Path(__file__).parent / "relief.npz", allow_pickle=False) as stored:
+        tile = stored["relief"].astype(np.float32) / 255
+    side = max(size // TILES, 1)
+    if side < TILE_SIDE:
+        step = TILE_SIDE // side
+        tile = tile.reshape(2, side, step, side, step).mean(axis=(2, 4)) if TILE_SIDE % side == 0 else tile
+    else:
+        tile = np.stack([resize_bilinear(each, (side, side)) for each in tile])
+    whole = np.tile(tile, (1, TILES + 1, TILES + 1))[:, :size, :size]
+    turned = np.tile(np.swapaxes(tile, 1, 2)[:, ::-1], (1, TILES + 1, TILES + 1))[
+        :, side // 3 : side // 3 + size, :size
+    ]
+    share = np.clip(0.5 + 0.8 * band_noise(np.random.default_rng(11), size, 5), 0, 1)
+    mixed = whole * share + turned * (1 - share)
+    mixed.flags.writeable = False
+    return mixed
+
+
+def micro_relief(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(size, size) 0..1 depth of pores and of furrows: pores strongest on nose and cheeks, none on lips and lids,
+    furrows on cheeks, lids and forehead."""
+    furrows, pores = np.roll(_tiled(size), (seed * 37 % size, seed * 61 % size), axis=(1, 2))
+    nose, cheek = regions.mask("nose", size, 0.03), regions.mask("cheek", size, 0.05)
+    chin, forehead = regions.mask("chin", size, 0.04), regions.mask("forehead", size, 0.05)
+    lips = np.maximum(regions.mask("upper_lip", size, 0.008), regions.mask("lower_lip", size, 0.008))
+    lids = np.maximum(regions.mask("upper_lid", size, 0.008), regions.mask("lower_lid", size, 0.010))
+    open_ = np.maximum.reduce([0.30 + 0 * nose, 1.0 * nose, 0.85 * cheek, 0.6 * chin, 0.5 * forehead])
+    netted = np.maximum.reduce([0.55 + 0 * nose, 0.9 * cheek, 0.8 * forehead, 1.0 * lids]) * (1 - 0.6 * nose)
+    return pores * open_ * (1 - lips) * (1 - 0.8 * lids), furrows * netted * (1 - lips)
+
+
+def lines_mm(age_years: float, size: int, rng: np.random.Generator) -> np.ndarray:
+    """(size, size) mm: creases of the lips, unevenness, and lines of age at rest (forehead, eyes' corners, nose to
+    mouth)."""
+    y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
+    lips = np.maximum(regions.mask("upper_lip", size, 0.006), regions.mask("lower_lip", size, 0.006))
+    fan = (x - 0.5) * (1 + 2.0 * np.abs(y - 0.58)) + 0.004 * band_noise(rng, size, 14)
+    creases = np.abs(np.sin(fan * 260 + 1.5 * band_noise(rng, size, 24))) ** 0.6
+    height = 0.045 * lips * (creases - 0.7) + 0.006 * band_noise(rng, size, 90)
+    height += 0.05 * band_noise(rng, size, 22) * (1 - lips)
+    years = np.clip((age_years - 25) / 45, 0, 1.2)
+    bend, broken = 0.012 * band_noise(rng, size, 3), np.clip(0.6 + 0.7 * band_noise(rng, size, 9), 0, 1.3)
+    forehead = np.cos((y + bend) * 2 * np.pi * 24 + 1.2 * band_noise(rng, size, 4)) * regions.mask(
+        "forehead", size, 0.06
+    )
+    height -= years * 0.30 * np.clip(forehead, 0, 1) ** 6 * broken
+    fold = np.exp(-(((regions.distance("nasolabial", size) + 0.007) / 0.006) ** 2))  # its outline is 0.014 wide
+    height -= (0.05 + 0.35 * years) * fold
+    crow = np.cos((y * 3 - x + bend) * 2 * np.pi * 30) * regions.mask("crow_feet", size, 0.03)
+    height -= years * 0.22 * np.clip(crow, 0, 1) ** 4 * broken
+    below = np.cos((y + 0.4 * np.abs(x - 0.5) + bend) * 2 * np.pi * 60) * regions.mask("under_eye", size, 0.02)
+    height -= (0.01 + 0.12 * years) * np.clip(below, 0, 1) ** 3 * broken
+    rings = np.cos((y + 0.25 * (x - 0.5) ** 2 + bend) * 2 * np.pi * 13) * regions.mask("neck", size, 0.06)
+    height -= (0.04 + 0.25 * years) * np.clip(rings, 0, 1) ** 10 * broken
+    return height

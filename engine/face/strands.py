@@ -1,0 +1,107 @@
+"""Hairs as opaque ribbons that taper to a point, and how they follow the skin they grow on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from engine.face.assemble import Piece, constant_parts
+from engine.mesh import Part, Topology
+
+COLUMNS, ROWS = 64, 16
+"""Of the palette that hairs take their colours from: strands across, root to tip down."""
+PALETTE = (0.940, 0.005, 0.995, 0.045)
+"""Where it lies in the canonical layout, in a corner that skin does not use: u from, v from, u to, v to."""
+SCALP, BROWS, LASHES = range(48), range(48, 60), range(60, 64)
+"""Columns of the palette."""
+_PATCH = 12
+"""Skin vertices around a root whose motion turns a strand."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Strands:
+    """S hairs of K points each."""
+
+    points_m: np.ndarray
+    """(S, K, 3) from the root to the tip."""
+    width_m: np.ndarray
+    """(S,) at the root."""
+    facing: np.ndarray
+    """(S, 3) normals of the flat ribbons; those of the skin below where hair lies on it."""
+    column: np.ndarray
+    """(S,) of the palette."""
+
+
+def ribbons(strands: Strands) -> Piece:
+    """2 (K - 1) + 1 vertices and 2 K - 3 triangles a strand, textured by the palette."""
+    count, points, _ = strands.points_m.shape
+    along = np.gradient(strands.points_m, axis=1)
+    side = np.cross(along, strands.facing[:, None])
+    side /= np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-12)
+    taper = 1 - np.linspace(0, 1, points) ** 2
+    half = side * (0.5 * strands.width_m[:, None] * taper)[..., None]
+    left, right = strands.points_m[:, :-1] - half[:, :-1], strands.points_m[:, :-1] + half[:, :-1]
+    vertices = np.concatenate([left, right, strands.points_m[:, -1:]], axis=1)
+    size = vertices.shape[1]
+    rows = np.arange(points - 2)
+    first, second = rows, points - 1 + rows
+    quads = [np.stack([first, second, second + 1], -1), np.stack([first, second + 1, first + 1], -1)]
+    tip = np.array([[points - 2, size - 2, size - 1]])
+    one = np.concatenate([*quads, tip])
+    faces = (one[None] + size * np.arange(count)[:, None, None]).reshape(-1, 3)
+    place = np.concatenate([np.arange(points - 1), np.arange(points - 1), [points - 1]])
+    uv_faces = (place[one][None] + points * strands.column[:, None, None]).reshape(-1, 3)
+    left_u, top, right_u, bottom = PALETTE
+    u = left_u + (np.arange(COLUMNS) + 0.5) / COLUMNS * (right_u - left_u)
+    v = top + (0.5 + np.linspace(0, ROWS - 1, points)) / ROWS * (bottom - top)
+    uvs = np.stack(np.broadcast_arrays(u[:, None], v[None]), -1).reshape(-1, 2)
+    return Piece(vertices.reshape(-1, 3), faces, uvs, uv_faces, constant_parts(len(faces), Part.HAIR))
+
+
+class HairRig:
+    """How strands follow: each turns with the skin around its root as a whole."""
+
+    def __init__(self, topology: Topology, positions_m: np.ndarray, skin: np.ndarray) -> None:
+        """Of a head at rest with (V, 3) positions; `skin` are the vertices that hair grows on."""
+        faces = topology.faces_of(Part.HAIR)
+        self.vertices, corner = np.unique(topology.faces[faces], return_index=True)
+        if not len(self.vertices):
+            return
+        strand = _strands_of(topology.faces[faces], self.vertices)
+        v = topology.uvs[topology.uv_faces[faces].ravel()[corner], 1]
+        top = np.full(strand.max() + 1, np.inf)
+        np.minimum.at(top, strand, v)
+        at_root = v <= top[strand] + 1e-6
+        counts = np.maximum(np.bincount(strand[at_root], minlength=len(top)), 1)[:, None]
+        roots = np.stack(
+            [np.bincount(strand[at_root], positions_m[self.vertices[at_root], k], len(top)) for k in range(3)], -1
+        )
+        tree = KDTree(positions_m[skin])
+        nearest, number = np.unique(tree.query(roots / counts)[1], return_inverse=True)
+        self._patch = skin[tree.query(positions_m[skin[nearest]], k=_PATCH)[1]]
+        self._anchor, self._number = skin[nearest], number[strand]
+        self._rest = positions_m.astype(np.float64)
+
+    def __call__(self, posed_m: np.ndarray) -> np.ndarray:
+        """(H, 3) offsets of `vertices` for (V, 3) positions of a pose: rotations by Kabsch 1976."""
+        if not len(self.vertices):
+            return np.zeros((0, 3))
+        rest, posed = self._rest[self._patch], posed_m[self._patch]
+        spread = np.swapaxes(rest - rest.mean(1, keepdims=True), 1, 2) @ (posed - posed.mean(1, keepdims=True))
+        u, _, vt = np.linalg.svd(spread)
+        flip = np.ones((len(u), 1, 3))
+        flip[:, 0, 2] = np.sign(np.linalg.det(u @ vt))
+        turn = (u * flip) @ vt  # rows: p' = p turn
+        anchor, number = self._anchor, self._number
+        from_root = self._rest[self.vertices] - self._rest[anchor][number]
+        turned = (from_root[:, None] @ turn[number])[:, 0]
+        return turned - from_root + (posed_m[anchor] - self._rest[anchor])[number]
+
+
+def _strands_of(faces: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """(H,) number of the strand that each of the sorted `vertices` of (F, 3) `faces` belongs to."""
+    from engine.face.layout import charts
+
+    return np.unique(charts(np.searchsorted(vertices, faces), len(vertices)), return_inverse=True)[1]

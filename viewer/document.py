@@ -45,6 +45,8 @@ class Document(QObject):
         self.edits = 0
         """Counts edits, undone and redone ones too, of this and of earlier heads."""
         self._saved = project
+        self._saving: dict[Hashable, Project] = {}
+        """What is being written, by a key of the save."""
         self._undo: list[Step] = []
         self._redo: list[Step] = []
         self._merge: Hashable | None = None
@@ -89,6 +91,7 @@ class Document(QObject):
         for stack in (self._undo, self._redo):
             stack[:] = [Step(step.label, with_made(step.project)) for step in stack]
         self._saved = with_made(self._saved)
+        self._saving = {key: with_made(project) for key, project in self._saving.items()}
         if new is not old:
             self._show(new)
 
@@ -103,13 +106,20 @@ class Document(QObject):
         self._merge = None
         self.path = path
         self._saved = project
+        self._saving.clear()
         self._show(project)
 
-    def mark_saved(self, project: Project, path: str) -> None:
-        """Remember that `project` is what the file at `path` holds."""
-        self.path = path
-        self._saved = project
-        self.changed.emit(self.project, self.project)
+    def begin_save(self, key: Hashable) -> None:
+        """The project as it is now is being written; `end_save` of the same `key` tells how that ended."""
+        self._saving[key] = self.project
+
+    def end_save(self, key: Hashable, path: str | None) -> None:
+        """What was there at `begin_save` is what the file at `path` holds; None where it could not be written. Of a
+        head that was open before this one, nothing is remembered."""
+        project = self._saving.pop(key, None)
+        if project is not None and path is not None:
+            self.path, self._saved = path, project
+            self.changed.emit(self.project, self.project)
 
     def undo(self) -> None:
         """Take the last step back; nothing happens when there is none."""
@@ -132,13 +142,12 @@ class Document(QObject):
     @property
     def modified(self) -> bool:
         """Does the project differ from the saved one in more than the camera?"""
-        now, saved = self.project, self._saved
-        return not (
-            now.identity is saved.identity
-            and now.expressions is saved.expressions
-            and _nonzero(now) == _nonzero(saved)
-            and replace(now.scene, camera=saved.scene.camera) == saved.scene
-        )
+        return _differ(self.project, self._saved)
+
+    @property
+    def saving(self) -> bool:
+        """Is the project as it is now being written?"""
+        return any(not _differ(self.project, project) for project in self._saving.values())
 
     def _travel(self, source: list[Step], target: list[Step]) -> None:
         if not source:
@@ -168,6 +177,15 @@ def with_weight(project: Project, name: str, weight: Weight) -> dict[str, Weight
     """The project's weights with `name` at `weight`; a weight of zero is left out."""
     weights = {**project.weights, name: plain(weight)}
     return {key: value for key, value in weights.items() if value != 0.0}
+
+
+def _differ(now: Project, saved: Project) -> bool:
+    return not (
+        now.identity is saved.identity
+        and now.expressions is saved.expressions
+        and _nonzero(now) == _nonzero(saved)
+        and replace(now.scene, camera=saved.scene.camera) == saved.scene
+    )
 
 
 def _nonzero(project: Project) -> dict[str, Weight]:

@@ -36,6 +36,11 @@ def opening(
     yield Step(1, 1, f"Opened {shown(path)}", result=open_project(path, conventions, maps))
 
 
+def saving(project: Project, path: str) -> Iterator[Step]:
+    """Work: write a saved project; the result is the path."""
+    return _writing(save_project, project, path)
+
+
 def exporting_glb(project: Project, path: str) -> Iterator[Step]:
     """Work: write a GLB; the result is the path."""
     return _writing(export_glb, project, path)
@@ -102,13 +107,6 @@ def _write_video(saved: str, motion: Motion, size: tuple[int, int], path: str, s
     except Exception as error:
         with suppress(BrokenPipeError):
             sender.send(error if isinstance(error, EngineError) else RuntimeError(f"{type(error).__name__}: {error}"))
-
-
-def save(project: Project, path: str) -> str:
-    """Write a project at once and return the path, which ends in `.expdiff`."""
-    path = path if path.endswith(PROJECT_SUFFIX) else path + PROJECT_SUFFIX
-    save_project(project, path)
-    return path
 
 
 def _writing(write: Callable[[Any, str], Any], value: Any, path: str) -> Iterator[Step]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -114,6 +114,10 @@ class MainWindow(QMainWindow):
         self.menus = Menus(self)
         self.setAcceptDrops(True)
         self._closed = self._closes = False
+        self._saves: set[int] = set()
+        """Jobs that save the document."""
+        self._then: Callable[[], object] | None = None
+        """What the person wants to do once the changes are saved."""
         self._opening = _Opening(0, "", 0)
         self._connect()
         self._show_project(None, self.document.project)
@@ -191,7 +195,7 @@ class MainWindow(QMainWindow):
         self, path: str, conventions: MapConventions = PUBLISHED, maps: Mapping[str, str] | None = None
     ) -> None:
         """Open what `open_project` takes beside the GUI thread; a failure leaves what is open."""
-        if self.may_discard():
+        if self.may_discard(lambda: self.open_path(path, conventions, maps)):
             label = f"Opening {files.shown(path)}"
             job = self.jobs.add(Lane.OPENING, label, lambda: files.opening(path, conventions, maps), key=Lane.OPENING)
             self._opening = _Opening(job.number, path, self.document.edits)
@@ -216,10 +220,15 @@ class MainWindow(QMainWindow):
             self.close()
 
     def _writing_over(self, job: Job) -> None:
+        saves = job.number in self._saves
         if job.error is not None:
             self.notifier.error(describe(job.error))
-        else:
-            self.notifier.info(f"Wrote {job.result}" if job.state is State.DONE else f"Cancelled: {job.label}")
+        elif job.state is State.CANCELLED:
+            self.notifier.info(f"Cancelled: {job.label}")
+        elif job.state is State.DONE and not saves:
+            self.notifier.info(f"Wrote {job.result}")
+        if saves:
+            self._saving_over(job)
 
     def _opening_over(self, job: Job) -> None:
         if job.error is not None:
@@ -232,8 +241,10 @@ class MainWindow(QMainWindow):
     def _opened(self, project: Project, opening: _Opening) -> None:
         """Show a head that was read, unless it would replace edits made meanwhile that the person wants to keep."""
         path, name = opening.path, files.shown(opening.path)
-        if self.document.edits != opening.edits and not self.may_discard():
-            self.notifier.info(f"{name} was not opened: {self.document.project.identity.name} stays")
+        changed = self.document.edits != opening.edits
+        if changed and not self.may_discard(lambda: self._opened(project, opening)):
+            if self._then is None:
+                self.notifier.info(f"{name} was not opened: {self.document.project.identity.name} stays")
             return
         self.document.open(project, os.path.abspath(path) if path.endswith(files.PROJECT_SUFFIX) else None)
         self.remember(path)
@@ -253,33 +264,48 @@ class MainWindow(QMainWindow):
         return [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
 
     def save(self) -> bool:
-        """Save where it was saved before, or ask where. Was it saved?"""
+        """Save where it was saved before, or ask where. Was it begun?"""
         return self.save_to(self.document.path) if self.document.path else self.save_as()
 
     def save_as(self) -> bool:
-        """Ask where to save. Was it saved?"""
+        """Ask where to save. Was it begun?"""
         name = self.document.path or self.document.project.identity.name + files.PROJECT_SUFFIX
         path, _ = QFileDialog.getSaveFileName(self, "Save project", name, f"Project (*{files.PROJECT_SUFFIX})")
         return bool(path) and self.save_to(path)
 
     def save_to(self, path: str) -> bool:
-        """Save the project at `path`; a failure is told and loses nothing."""
-        try:
-            path = files.save(self.document.project, path)
-        except Exception as error:
-            self.notifier.error(describe(error))
-            return False
-        self.document.mark_saved(self.document.project, path)
-        self.remember(path)
-        self.statusBar().showMessage(f"Saved {files.shown(path)}")
+        """Save the project as it is now beside the GUI thread; it stays modified until that is done. Always True."""
+        path = path if path.endswith(files.PROJECT_SUFFIX) else path + files.PROJECT_SUFFIX
+        work = files.saving(self.document.project, path)
+        job = self.jobs.add(Lane.FILES, f"Saving {files.shown(path)}", lambda: work, key=("save", path))
+        self.document.begin_save(job.number)
+        self._saves.add(job.number)
         return True
 
-    def may_discard(self) -> bool:
-        """True when nothing unsaved would be lost, or the user lets it go."""
+    def _saving_over(self, job: Job) -> None:
+        self._saves.remove(job.number)
+        self.document.end_save(job.number, job.result)
+        then, self._then = self._then, None
+        if job.state is State.REPLACED:
+            self._then = then
+        elif job.state is State.DONE:
+            self.remember(job.result)
+            self.statusBar().showMessage(f"Saved {files.shown(job.result)}")
+            if then is not None:
+                then()
+
+    def may_discard(self, then: Callable[[], object]) -> bool:
+        """True when nothing unsaved would be lost, or the person lets it go. Where they have it saved first, `then` is
+        called once that is done."""
+        self._then = None
         if not self.document.modified:
             return True
-        answer = self._ask(self, self.document.project.identity.name)
-        return self.save() if answer is dialogs.Answer.SAVE else answer is dialogs.Answer.DISCARD
+        answer = dialogs.Answer.SAVE
+        if not self.document.saving:
+            answer = self._ask(self, self.document.project.identity.name)
+        if answer is dialogs.Answer.SAVE and (self.document.saving or self.save()):
+            self._then = then
+        return answer is dialogs.Answer.DISCARD
 
     # Exports
 
@@ -354,7 +380,9 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask about unfinished work and unsaved changes; then stop the jobs, wait for them, and release OpenGL."""
-        if not self._closed and not (self._may_end_jobs() and self.may_discard()):
+        if not self._closed and not (self._may_end_jobs() and self.may_discard(self.close)):
+            if self._closes or self._then is not None:
+                self.statusBar().showMessage("Closes when this is done")
             event.ignore()
             return
         self.settings.setValue("geometry", self.saveGeometry())
@@ -378,8 +406,10 @@ class MainWindow(QMainWindow):
         self._closes = answer is dialogs.Unfinished.FINISH
         if self._closes and not self._unfinished():
             return True  # it ended while the question stood
-        if self._closes:
-            self.statusBar().showMessage("Closes when this is done")
+        if answer is dialogs.Unfinished.CANCEL:
+            self.generation.cancel()
+            for job in self.jobs.waiting(Lane.FILES, Lane.VIDEO):
+                self.jobs.cancel(job.number)
         return answer is dialogs.Unfinished.CANCEL
 
     def finish(self) -> None:

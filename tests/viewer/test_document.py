@@ -66,13 +66,40 @@ def test_modified_follows_the_content_not_the_history(document: Document) -> Non
     assert not document.modified
     document.edit("channel", scene=replace(document.project.scene, channel=ViewChannel.NORMAL))
     assert document.modified
-    document.mark_saved(document.project, "a.expdiff")
+    document.begin_save(1)
+    document.end_save(1, "a.expdiff")
     assert not document.modified
     assert document.path == "a.expdiff"
     document.undo()
     assert document.modified
     document.redo()
     assert not document.modified
+
+
+def test_what_is_edited_while_it_is_saved_is_modified_after_it(document: Document) -> None:
+    document.edit("Jaw Open", weights={"Jaw Open": 0.5})
+    document.begin_save(1)
+    assert (document.modified, document.saving) == (True, True)
+    document.complete(make_expressions(document.project.identity, ("Lip Suck",)))  # comes by itself
+    assert document.saving
+    document.edit("Jaw Open", weights={"Jaw Open": 0.75})
+    assert not document.saving
+    document.end_save(1, "a.expdiff")
+    assert (document.modified, document.path) == (True, "a.expdiff")
+    document.undo()
+    assert not document.modified
+
+
+def test_a_save_that_fails_or_is_of_another_head_changes_nothing(document: Document) -> None:
+    document.edit("Jaw Open", weights={"Jaw Open": 0.5})
+    document.begin_save(1)
+    document.end_save(1, None)
+    assert (document.modified, document.saving, document.path) == (True, False, None)
+    document.begin_save(2)
+    document.open(new_project(make_head(seed=1)), "b.expdiff")
+    document.edit("Jaw Open", weights={"Jaw Open": 0.25})
+    document.end_save(2, "a.expdiff")
+    assert (document.modified, document.path) == (True, "b.expdiff")
 
 
 def test_opening_starts_afresh(document: Document) -> None:
@@ -125,7 +152,8 @@ def test_what_is_completed_was_always_there(document: Document) -> None:
     document.edit("Jaw Open", weights={"Jaw Open": 0.4})
     document.edit("Brows Up", weights={"Brows Up": 0.2})
     document.undo()
-    document.mark_saved(document.project, "a.expdiff")
+    document.begin_save(1)
+    document.end_save(1, "a.expdiff")
     labels, seen = (document.undo_label, document.redo_label), []
     document.changed.connect(lambda old, new: seen.append((old, new)))
     names = ("Jaw Open", "Lip Suck")

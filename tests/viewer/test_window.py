@@ -196,7 +196,8 @@ def test_save_open_and_recent(qtbot, open_window, expressive, tmp_path: Path) ->
     window = open_window(expressive)
     window.document.edit("Jaw Open", weights=with_weight(expressive, "Jaw Open", 0.6))
     path = tmp_path / "one.expdiff"
-    assert window.save_to(str(path.with_suffix("")))
+    with qtbot.waitSignal(window.jobs.changed, timeout=10000, check_params_cb=file_work_over()):
+        window.save_to(str(path.with_suffix("")))
     assert path.is_file()
     assert not window.isWindowModified()
     assert window.document.path == str(path)
@@ -289,7 +290,8 @@ def test_unsaved_changes_are_asked_about(qtbot, open_window, expressive, tmp_pat
     assert not window.jobs.busy
     window.document.path = str(tmp_path / "kept.expdiff")
     window._ask = lambda parent, name: Answer.SAVE
-    assert window.close()
+    assert not window.close()  # once it is saved
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=10000)
     assert (tmp_path / "kept.expdiff").is_file()
 
 

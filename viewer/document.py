@@ -44,7 +44,7 @@ class Document(QObject):
         """Where it was saved or opened as a saved project; None for a head that was never saved."""
         self.edits = 0
         """Counts edits, undone and redone ones too, of this and of earlier heads."""
-        self._saved = project
+        self._saved: Project | None = project
         self._saving: dict[Hashable, Project] = {}
         """What is being written, by a key of the save."""
         self._undo: list[Step] = []
@@ -90,7 +90,7 @@ class Document(QObject):
         old, new = self.project, with_made(self.project)
         for stack in (self._undo, self._redo):
             stack[:] = [Step(step.label, with_made(step.project)) for step in stack]
-        self._saved = with_made(self._saved)
+        self._saved = self._saved and with_made(self._saved)
         self._saving = {key: with_made(project) for key, project in self._saving.items()}
         if new is not old:
             self._show(new)
@@ -99,13 +99,13 @@ class Document(QObject):
         """Move the camera: no undo step."""
         self._show(_with_camera(self.project, camera))
 
-    def open(self, project: Project, path: str | None = None) -> None:
-        """Go over to another project; its undo stack starts empty."""
+    def open(self, project: Project, path: str | None = None, *, saved: bool = True) -> None:
+        """Go over to another project; its undo stack starts empty. Without `saved` it is modified until it is saved."""
         self._undo.clear()
         self._redo.clear()
         self._merge = None
         self.path = path
-        self._saved = project
+        self._saved = project if saved else None
         self._saving.clear()
         self._show(project)
 
@@ -142,12 +142,12 @@ class Document(QObject):
     @property
     def modified(self) -> bool:
         """Does the project differ from the saved one in more than the camera?"""
-        return _differ(self.project, self._saved)
+        return differ(self.project, self._saved)
 
     @property
     def saving(self) -> bool:
         """Is the project as it is now being written?"""
-        return any(not _differ(self.project, project) for project in self._saving.values())
+        return any(not differ(self.project, project) for project in self._saving.values())
 
     def _travel(self, source: list[Step], target: list[Step]) -> None:
         if not source:
@@ -179,7 +179,10 @@ def with_weight(project: Project, name: str, weight: Weight) -> dict[str, Weight
     return {key: value for key, value in weights.items() if value != 0.0}
 
 
-def _differ(now: Project, saved: Project) -> bool:
+def differ(now: Project, saved: Project | None) -> bool:
+    """Is there more to save of `now` than there was of `saved`? The camera is not."""
+    if saved is None:
+        return True
     return not (
         now.identity is saved.identity
         and now.expressions is saved.expressions

@@ -16,6 +16,7 @@ import numpy as np
 from engine.checks import printable
 from engine.errors import EngineError, ExportError
 from engine.export import export_glb, jreflectance_steps, only, save_layers, save_screenshot, video_steps
+from engine.io.drafts import Draft
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.open import open_project
 from engine.io.project import load_project, save_project
@@ -34,6 +35,12 @@ def opening(
     """Work: read `path` (a folder, a file, builtin[:SEED]) as `open_project` does; the result is a Project."""
     yield Step(0, 1, f"Opening {shown(path)}")
     yield Step(1, 1, f"Opened {shown(path)}", result=open_project(path, conventions, maps))
+
+
+def recovering(draft: Draft) -> Iterator[Step]:
+    """Work: read a draft; the result is its project and where that was saved before."""
+    yield Step(0, 1, "Recovering unsaved changes")
+    yield Step(1, 1, "Recovered unsaved changes", result=draft.read())
 
 
 def saving(project: Project, path: str) -> Iterator[Step]:

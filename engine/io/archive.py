@@ -57,10 +57,18 @@ class Archive:
             self._names[id(array)] = name, array
         return self._names[id(array)][0]
 
-    def put_value(self, name: str, value: Any, **more: Any) -> None:
-        """Store the arrays of `value` (see `to_plain`), then the rest of it with entries `more` as JSON of `name`."""
+    def put_value(self, name: str, value: Any, **more: Any) -> Any:
+        """Store the arrays of `value` (see `to_plain`), then the rest of it with entries `more` as JSON of `name`; that
+        JSON."""
         content = more | to_plain(value, self.put)
         self._write(name, json.dumps(content, indent=1, allow_nan=False).encode())
+        return content
+
+    def keep(self, names: set[str]) -> set[str]:
+        """Forget all arrays but those called `names`; what the others are called."""
+        gone = self.names - names
+        self._names = {key: each for key, each in self._names.items() if each[0] in names}
+        return gone
 
     @property
     def names(self) -> set[str]:

@@ -19,7 +19,7 @@ from engine.project import Project
 
 SUFFIX = ".expdiff"
 FORMAT, VERSION = "expdiff project", 2
-_CONTENT = "project.json"
+CONTENT = "project.json"
 
 
 def save_project(project: Project, path: str | Path) -> None:
@@ -34,14 +34,14 @@ def load_project(path: str | Path) -> Project:
         return get_project(archive)
 
 
-def put_project(archive: Archive, project: Project) -> None:
-    """Store `project` in `archive`, its content last."""
-    archive.put_value(_CONTENT, project, format=FORMAT, version=VERSION)
+def put_project(archive: Archive, project: Project, **more: Any) -> Any:
+    """Store `project` in `archive`, its content last, with entries `more`; that content."""
+    return archive.put_value(CONTENT, project, format=FORMAT, version=VERSION, **more)
 
 
 def get_project(archive: Archive) -> Project:
     """The project that is stored in `archive`, by this version of the program or an older one."""
-    where, content = archive.where, archive.get_json(_CONTENT)
+    where, content = archive.where, archive.get_json(CONTENT)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FileFormatError(f"{where}: expected an ExpDiff project, found another kind of file")
     version = content.get("version")

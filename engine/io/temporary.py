@@ -82,7 +82,7 @@ def sweep(folder: Path) -> None:
         left_over = [Path(entry.path) for entry in entries if _may_be_left_over(entry)]
         for path in left_over:
             with suppress(OSError):
-                lock = _lock(path)
+                lock = hold(path)
                 if lock is not None:
                     _remove(path)
                     os.close(lock)
@@ -90,14 +90,14 @@ def sweep(folder: Path) -> None:
 
 def _may_be_left_over(entry: os.DirEntry[str]) -> bool:
     match = _NAME.fullmatch(entry.name)
-    return match is not None and match[1] == _host() and not entry.is_symlink()
+    return match is not None and match[1] == host_digits() and not entry.is_symlink()
 
 
 def _create(target: Path, folder: bool) -> tuple[Path, int | None]:
     """A new path of a name nobody has, and what holds its lock, if there are locks here."""
     suffix = target.suffix if len(target.suffix) <= _LONGEST_SUFFIX else ""
     while True:
-        path = target.with_name(f".expdiff-{_host()}-{secrets.token_hex(8)}.tmp{suffix}")
+        path = target.with_name(f".expdiff-{host_digits()}-{secrets.token_hex(8)}.tmp{suffix}")
         if folder:
             path.mkdir()
         else:
@@ -105,14 +105,14 @@ def _create(target: Path, folder: bool) -> tuple[Path, int | None]:
         with suppress(
             FileNotFoundError, BlockingIOError
         ):  # another process swept it before it was held, or is about to
-            lock = _lock(path)
+            lock = hold(path)
             if path.exists():
                 return path, lock
             if lock is not None:
                 os.close(lock)
 
 
-def _lock(path: Path) -> int | None:
+def hold(path: Path) -> int | None:
     """A descriptor with the lock of `path`, or None where there are no locks; BlockingIOError where another has it."""
     if fcntl is None:
         return None
@@ -135,7 +135,7 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
-def _host() -> str:
+def host_digits() -> str:
     """Eight digits that stand for this machine: a folder may be shared with others, whose locks are not seen."""
     return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 

@@ -10,8 +10,8 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from engine.expression import ExpressionSet
-from engine.project import Project
-from engine.scene import Camera, Scene
+from engine.project import Project, scened
+from engine.scene import View
 from engine.sides import Weight, plain
 
 UNDO_BYTES = 2 * 1024**3
@@ -30,7 +30,7 @@ class Step:
 class Document(QObject):
     """Holds one frozen Project after another.
 
-    `changed(old, new)` is the whole event system: listeners compare fields with `is`. The camera is looked through, not
+    `changed(old, new)` is the whole event system: listeners compare fields with `is`. The view is looked through, not
     edited: it is no undo step and does not mark the document as modified.
     """
 
@@ -95,9 +95,9 @@ class Document(QObject):
         if new is not old:
             self._show(new)
 
-    def look(self, camera: Camera) -> None:
-        """Move the camera: no undo step."""
-        self._show(_with_camera(self.project, camera))
+    def look(self, **changes: Any) -> None:
+        """Replace fields of the view, as `camera` or `channel`: no undo step."""
+        self._show(scened(self.project, **changes))
 
     def open(self, project: Project, path: str | None = None, *, saved: bool = True) -> None:
         """Go over to another project; its undo stack starts empty. Without `saved` it is modified until it is saved."""
@@ -141,7 +141,7 @@ class Document(QObject):
 
     @property
     def modified(self) -> bool:
-        """Does the project differ from the saved one in more than the camera?"""
+        """Does the project differ from the saved one in more than the view?"""
         return differ(self.project, self._saved)
 
     @property
@@ -156,7 +156,7 @@ class Document(QObject):
         target.append(Step(step.label, self.project))
         self._merge = None
         self.edits += 1
-        self._show(_with_camera(step.project, self.project.scene.camera))
+        self._show(scened(step.project, view=self.project.scene.view))
 
     def _show(self, new: Project) -> None:
         old, self.project = self.project, new
@@ -180,24 +180,15 @@ def with_weight(project: Project, name: str, weight: Weight) -> dict[str, Weight
 
 
 def differ(now: Project, saved: Project | None) -> bool:
-    """Is there more to save of `now` than there was of `saved`? The camera is not."""
+    """Is there more to save of `now` than there was of `saved`? The view is not."""
     if saved is None:
         return True
-    return not (
-        now.identity is saved.identity
-        and now.expressions is saved.expressions
-        and _nonzero(now) == _nonzero(saved)
-        and replace(now.scene, camera=saved.scene.camera) == saved.scene
-    )
+    one, other = (scened(replace(each, weights=_nonzero(each)), view=View()) for each in (now, saved))
+    return any(getattr(one, part.name) != getattr(other, part.name) for part in fields(Project))
 
 
 def _nonzero(project: Project) -> dict[str, Weight]:
     return {name: weight for name, weight in project.weights.items() if weight != 0.0}
-
-
-def _with_camera(project: Project, camera: Camera) -> Project:
-    scene: Scene = replace(project.scene, camera=camera)
-    return replace(project, scene=scene)
 
 
 def _arrays(projects: Iterable[Project]) -> dict[int, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QDateTime, QPoint, QSettings, QSize, Qt
@@ -469,10 +469,6 @@ class MainWindow(QMainWindow):
         """Back to the neutral face."""
         if self.document.project.weights:
             self.document.edit("Reset all expressions", weights={})
-
-    def set_scene(self, label: str, **changes: object) -> None:
-        """Edit fields of the scene."""
-        self.document.edit(label, scene=replace(self.document.project.scene, **changes))  # type: ignore[arg-type]
 
 
 def _described(draft: Draft) -> str:

@@ -21,7 +21,7 @@ from engine.io.open import open_project
 if TYPE_CHECKING:
     import numpy as np
 
-    from engine.scene import Camera, LightStage, Scene
+    from engine.scene import Camera, LightStage, Scene, scene_with
 
 LOG = logging.getLogger(__name__)
 
@@ -75,8 +75,8 @@ def olat(options: argparse.Namespace) -> int:
 
     check_fillable(Path(options.out).expanduser())
     project = with_weights(open_project(options.path), options)
-    stage, camera = _stage(project.scene, options, "0"), _camera(project.scene.camera, options)
-    project = replace(project, scene=replace(project.scene, stage=stage, camera=camera))
+    stage, camera = _stage(project.scene, options, "0"), _camera(project.scene.view.camera, options)
+    project = replace(project, scene=scene_with(project.scene, stage=stage, camera=camera))
     steps = olat_steps(project, options.out, options.size, linear=options.linear, samples=options.samples)
     done = iterate(steps, "picture")
     say(f"{options.out}: {done} lamps")
@@ -133,11 +133,11 @@ def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
             raise VocabularyError(f"unknown channel '{options.channel}'; known: {known}")
         scene = with_channel(scene, labels[_plain(options.channel)])
     if options.scale_end is not None:
-        scene = replace(scene, scale_end=options.scale_end)
-    camera = _camera(scene.camera, options)
+        scene = scene_with(scene, scale_end=options.scale_end)
+    camera = _camera(scene.view.camera, options)
     if options.uv:
-        scene, camera = replace(scene, uv_view=True), replace(camera, uv_center=(0.5, 0.5), uv_span=1.0)
-    scene = replace(scene, environment=environment, camera=camera)
+        scene, camera = scene_with(scene, uv_view=True), replace(camera, uv_center=(0.5, 0.5), uv_span=1.0)
+    scene = scene_with(scene, environment=environment, camera=camera)
     return replace(scene, stage=_stage(scene, options, options.stage))
 
 

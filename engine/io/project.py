@@ -56,7 +56,8 @@ def get_project(archive: Archive) -> Project:
 
 
 def _from_1(content: dict[str, Any]) -> dict[str, Any]:
-    """Version 1 had arrays under fixed names, which its JSON did not tell, and expressions as rows."""
+    """Version 1 had arrays under fixed names, which its JSON did not tell, expressions as rows, and the view's fields
+    among the scene's."""
 
     def arrays(folder: str, *names: str) -> dict[str, Any]:
         return {name: {ARRAY: f"{folder}/{name}.npy"} for name in names}
@@ -71,7 +72,9 @@ def _from_1(content: dict[str, Any]) -> dict[str, Any]:
         for index, row in enumerate(expressions["rows"])
     ]
     identity = identity | arrays("identity", "positions_m", "eye_srgb", "occlusion")
+    scene = content["scene"]
     return content | {
+        "scene": scene | {"view": scene},
         "identity": identity | {"topology": topology, "maps": maps},
         "expressions": expressions | {"expressions": rows},
     }

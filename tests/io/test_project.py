@@ -18,7 +18,7 @@ from engine.identity import Provenance, ReflectanceMaps
 from engine.io.files import npy_bytes, npy_from_bytes
 from engine.io.project import load_project, save_project
 from engine.project import Project, new_project
-from engine.scene import Environment, Lamp, LampKind, LightStage, StageMode, ToneCurve, ViewChannel
+from engine.scene import Camera, Environment, Lamp, LampKind, LightStage, StageMode, ToneCurve, View, ViewChannel
 from engine.sides import Sides
 from tests.heads import make_expressions, make_head
 
@@ -33,7 +33,7 @@ def project() -> Project:
     scene = replace(
         new_project(identity).scene,
         environment=Environment("Sunset", 0.1, -1.5, True),
-        channel=ViewChannel.OFFSET,
+        view=View(Camera(distance_m=0.75), ViewChannel.OFFSET),
         tone_curve=ToneCurve.LINEAR,
         key_light=Lamp(kind=LampKind.RECTANGLE, width_m=0.3),
         fill_lights=(Lamp(kind=LampKind.SPOT, outer_cone_rad=0.2),),
@@ -148,7 +148,7 @@ def test_older_files_without_a_scene_entry_take_its_default(project: Project, tm
     save_project(project, tmp_path / "a.expdiff")
     with zipfile.ZipFile(tmp_path / "a.expdiff") as file:
         content = json.loads(file.read("project.json"))
-    del content["scene"]["wireframe"], content["scene"]["camera"]["yaw_rad"], content["scene"]["stage"]
+    del content["scene"]["view"]["wireframe"], content["scene"]["view"]["camera"]["yaw_rad"], content["scene"]["stage"]
     key = content["scene"]["key_light"]
     before_kinds = ("enabled", "yaw_rad", "pitch_rad", "color_linear", "irradiance", "shadow_softness_m")
     content["scene"]["key_light"] = {name: key[name] for name in before_kinds}
@@ -173,7 +173,8 @@ def test_a_file_of_version_1_opens_as_what_was_saved(tmp_path: Path) -> None:
         1,
         StageMode.GRADIENT_X,
     )
-    assert (scene.channel, scene.scale_end, scene.uv_view, scene.wireframe) == (ViewChannel.OFFSET, 4.0, True, True)
+    view = scene.view
+    assert (view.channel, view.scale_end, view.uv_view, view.wireframe) == (ViewChannel.OFFSET, 4.0, True, True)
     save_project(project, tmp_path / "a.expdiff")
     again = load_project(tmp_path / "a.expdiff")
     assert (again.identity.hash, again.scene) == (project.identity.hash, scene)

@@ -440,9 +440,9 @@ class Person:
 
 
 def _same(a: Project, b: Project) -> bool:
-    """Equal but for the camera and for expressions that came by themselves, which undo does not take away."""
+    """Equal but for the view and for expressions that came by themselves, which undo does not take away."""
     weights = [{name: weight for name, weight in each.weights.items() if weight} for each in (a, b)]
-    scenes = [replace(each.scene, camera=b.scene.camera) for each in (a, b)]
+    scenes = [replace(each.scene, view=b.scene.view) for each in (a, b)]
     there = all(a.expressions[name] is b.expressions[name] for name in b.expressions.names if name in a.expressions)
     missing = set(b.expressions.names) - set(a.expressions.names)
     return a.identity is b.identity and weights[0] == weights[1] and scenes[0] == scenes[1] and there and not missing

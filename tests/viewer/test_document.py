@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from engine.project import Project, new_project
-from engine.scene import ViewChannel
+from engine.scene import ToneCurve, View, ViewChannel
 from tests.heads import make_expressions, make_head
 from viewer.document import Document, with_weight
 
@@ -52,19 +52,21 @@ def test_an_edit_after_undo_forgets_the_undone(document: Document) -> None:
     assert dict(document.project.weights) == {"Jaw Open": 0.2}
 
 
-def test_undo_never_moves_the_camera_and_looking_is_no_change(document: Document) -> None:
+def test_undo_never_changes_the_view_and_looking_is_no_change(document: Document) -> None:
     document.edit("Jaw Open", weights={"Jaw Open": 1.0})
-    camera = replace(document.project.scene.camera, yaw_rad=1.0)
-    document.look(camera)
+    document.look(channel=ViewChannel.NORMAL, uv_view=True, wireframe=True)
+    camera = replace(document.project.scene.view.camera, yaw_rad=1.0)
+    document.look(camera=camera)
     document.undo()
-    assert document.project.scene.camera == camera
+    assert document.project.scene.view == View(camera, ViewChannel.NORMAL, 0.0, True, True)
+    assert document.undo_label is None
     assert dict(document.project.weights) == {}
     assert not document.modified
 
 
 def test_modified_follows_the_content_not_the_history(document: Document) -> None:
     assert not document.modified
-    document.edit("channel", scene=replace(document.project.scene, channel=ViewChannel.NORMAL))
+    document.edit("tone", scene=replace(document.project.scene, tone_curve=ToneCurve.AGX))
     assert document.modified
     document.begin_save(1)
     document.end_save(1, "a.expdiff")

@@ -56,6 +56,26 @@ class ReflectanceChange:
         return height, width
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the model was asked for an expression: the same of the same head gives the same on the same machine. The
+    fields are those of `engine.diffusion.request.GenerateRequest`."""
+
+    weights: str
+    """Name of the weights and the first digits of their digest."""
+    steps: int
+    seed: int
+    guidance: float
+    folds: float
+    age_years: float | None
+    lock: str
+    """What was kept of an expression that was there before; empty for nothing."""
+
+    def __post_init__(self) -> None:
+        check_text("Recipe.weights", self.weights, LONGEST_NAME)
+        check_text("Recipe.lock", self.lock, LONGEST_NAME)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Expression:
     """One expression of one person at full strength."""
@@ -68,6 +88,8 @@ class Expression:
     facs: Mapping[str, float] = field(default_factory=dict)
     """FACS action units and their strength, for example {"AU26": 1.0}."""
     provenance: Provenance = UNKNOWN
+    recipe: Recipe | None = None
+    """None for what no model made."""
 
     def __post_init__(self) -> None:
         check_text("Expression.name", self.name, LONGEST_NAME)

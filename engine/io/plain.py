@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 
 from engine.checks import short
+from engine.expression import Expression
 
 ARRAY = "array"
 _hints = cache(get_type_hints)
@@ -36,6 +37,12 @@ def to_plain(value: Any, put: Callable[[np.ndarray], str] = no_arrays) -> Any:
     if isinstance(value, tuple):
         return [to_plain(each, put) for each in value]
     return sorted(value) if isinstance(value, frozenset) else value
+
+
+def about(expression: Expression) -> dict[str, Any]:
+    """What is said of an expression beside its arrays, as JSON."""
+    parts = [part.name for part in fields(Expression) if part.name not in ("offsets_m", "change")]
+    return {name: to_plain(getattr(expression, name)) for name in parts}
 
 
 def from_plain(kind: Any, plain: Any, get: Callable[[str], np.ndarray] = no_arrays) -> Any:

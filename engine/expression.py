@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -132,6 +132,16 @@ class ExpressionSet:
 
     def __contains__(self, name: object) -> bool:
         return name in self.names
+
+    def beside(self, made: Expression) -> Expression:
+        """`made`, called after its seed too where this set has its prompt from another seed: both stay."""
+        older = next((each for each in self.expressions if each.name == made.name), None)
+        if not made.prompt or made.name != made.prompt or older is None:
+            return made
+        if older.recipe is None or made.recipe is None or older.recipe.seed == made.recipe.seed:
+            return made
+        suffix = f" (seed {made.recipe.seed})"
+        return replace(made, name=made.name[: LONGEST_NAME - len(suffix)] + suffix)
 
     def merged(self, other: ExpressionSet) -> ExpressionSet:
         """This set with `other`'s expressions added; those of the same name are replaced in place."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from engine.diffusion.request import GenerateRequest
 from engine.errors import VocabularyError
+from engine.expression import Recipe
 from engine.io.open import open_project
 from engine.io.project import load_project, save_project
 from engine.jobs import Lane, State, Step
@@ -96,6 +98,27 @@ def test_an_expression_made_by_name_takes_the_place_of_what_was_asked_for_before
     assert _weights(window) == {"Brows Up": 0.4, "Lip Suck": 0.7, "Dimpler": 1.0}
     _asked_and_there(qtbot, window, "very angry")
     assert _weights(window) == {"Brows Up": 0.4, "Lip Suck": 0.7, "very angry": 1.0}
+
+
+def test_two_seeds_of_one_prompt_stay_side_by_side(qtbot, open_window, expressive):
+    def generate(request: GenerateRequest) -> Iterator[Step]:
+        for step in make_step_by_step(request):
+            recipe = Recipe("tests", request.steps, request.seed, 1.0, 1.0, None, "")
+            made = step.result.expressions if step.result is not None else ()
+            made = tuple(replace(each, prompt=request.prompt, recipe=recipe) for each in made)
+            yield replace(step, result=step.result and replace(step.result, expressions=made))
+
+    window = open_window(expressive, generator=generate)
+    panel, there = window.findChild(GeneratePanel), set(expressive.expressions.names)
+    for seed, expected in ((0, "wink"), (3, "wink (seed 3)"), (3, "wink (seed 3)"), (0, "wink")):
+        hand.fill(panel.seed, str(seed))
+        _asked_and_there(qtbot, window, "wink")
+        assert _weights(window) == {expected: 1.0}
+    made = window.document.project.expressions
+    assert set(made.names) - there == {"wink", "wink (seed 3)"}
+    assert (made["wink"].recipe.seed, made["wink (seed 3)"].recipe.seed) == (0, 3)
+    assert made["wink (seed 3)"].prompt == "wink"
+    assert "wink (seed 3)" in window.findChild(ExpressionsPanel).rows
 
 
 def test_many_at_once_leave_the_face_as_it_is(qtbot, open_window, expressive):

@@ -19,6 +19,10 @@ from typing import Any
 
 import numpy as np
 
+LARGEST_WIDENED = 2**28
+"""Bytes of an array that comes in a narrower type than it is used in: small files hold small numbers by the gigabyte.
+What is larger, this program writes in the type it uses."""
+
 
 class EngineError(Exception):
     """Base of every error that a user can mend."""
@@ -72,12 +76,13 @@ def check_array(name: str, array: Any, shape: tuple[int | str | None, ...], dtyp
     if found.dtype.kind not in "fiub":
         raise ValueError(f"{name}: expected numbers, found dtype {found.dtype}")
     target = np.dtype(dtype)
+    if found.itemsize < target.itemsize and found.size * target.itemsize > LARGEST_WIDENED:
+        raise ValueError(f"{name}: expected an array of {found.shape} to hold {target}, found {found.dtype}")
     if target.kind in "iu" and found.size:
         limits = np.iinfo(target)
-        if not (found.min() >= limits.min and found.max() <= limits.max):
-            raise ValueError(
-                f"{name}: expected {limits.min} to {limits.max}, found values from {found.min()} to {found.max()}"
-            )
+        least, most = found.min().item(), found.max().item()  # Python's numbers: half floats cannot hold the limits
+        if not limits.min <= least <= most <= limits.max:
+            raise ValueError(f"{name}: expected {limits.min} to {limits.max}, found values from {least} to {most}")
     with np.errstate(over="ignore", invalid="ignore"):
         result = np.ascontiguousarray(found, dtype=target)
     if target.kind == "f" and not np.isfinite(result).all():

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,6 +106,37 @@ def test_export_glb_with_chosen_expressions_and_weights(saved: str, tmp_path: Pa
     assert data[:4] == b"glTF"
     assert b'"targetNames":["Brows Up"]' in data
     assert b'"weights":[0.5]' in data
+
+
+@pytest.mark.parametrize(
+    ("names", "says"), [("Neutral", "0 expressions"), ("Neutral,Jaw Open", "1 expression of"), ("all", "2 expressions")]
+)
+def test_neutral_is_no_expression(
+    saved: str, tmp_path: Path, names: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [] if names == "all" else ["--expressions", names]
+    assert main(["export", saved, "--format", "glb", "--out", str(tmp_path / "a.glb"), *asked]) == 0
+    assert f"a.glb: {says}" in capsys.readouterr().out
+    assert b'"Neutral"' not in (tmp_path / "a.glb").read_bytes()
+
+
+def test_a_picture_of_gigabytes_is_said_before_it_is_drawn(
+    saved: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def drawn(project: Project, width: int, height: int, **how: Any) -> np.ndarray:
+        asked.append((width, height))
+        how["tell"](1, 1)
+        return np.zeros((4, 4, 3), np.uint8)
+
+    monkeypatch.setattr("engine.render.offscreen.render_image", drawn)
+    for size in ("16384x16384", "1024x1024"):
+        assert main(["render", saved, "--out", str(tmp_path / "a.png"), "--size", size]) == 0
+    assert asked == [(16384, 16384), (1024, 1024)]
+    err = capsys.readouterr().err
+    assert "16384 x 16384 pixels take about 2.4 GB of memory" in err
+    assert "1024 x 1024" not in err
 
 
 def test_export_folder_reads_back(saved: str, head: Identity, tmp_path: Path) -> None:
@@ -453,6 +485,8 @@ def test_what_cannot_be_done_is_one_line(
         ["export", "x", "--out", "a.glb"],
         ["export", "x", "--out", "a", "--format", "fbx"],
         ["olat", "x"],
+        ["render", "x", "--out", "a.png", "--samples", "9" * 30],
+        ["video", "x", "--out", "a", "--samples", "9999999"],
         ["video", "x", "--out", "a", "--seconds", "0"],
         ["generate", "x", "--out", "a", "--seed", "-1"],
         ["generate", "x", "--out", "a", "--device", "tpu"],

@@ -347,13 +347,16 @@ def test_a_model_of_ones_own_makes_the_expressions(desk, monkeypatch, capfd):
     assert "nowhere: expected a folder of weights" in capfd.readouterr().err
 
 
-def test_training_does_not_write_over_a_training(tmp_path, capfd):
-    (tmp_path / "denoiser.jsonl").write_text("{}\n")
+@pytest.mark.parametrize("ending", [".jsonl", ".safetensors", "-state.safetensors", ".png"])
+def test_training_does_not_write_over_a_training(ending, tmp_path, capfd):
+    there = tmp_path / f"denoiser{ending}"
+    there.write_text("mine")
     for stage in ("all", "denoiser"):
         assert main(["train", stage, "--data", "nowhere", "--config", "smoke", "--images", "8", "--out",
                      str(tmp_path)]) == 1  # fmt: skip
-        assert "found denoiser.jsonl; add --resume" in capfd.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["denoiser.jsonl"]
+        assert f"found {there.name}; add --resume" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == [there]
+    assert there.read_text() == "mine"
 
 
 @pytest.mark.data

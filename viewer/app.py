@@ -12,10 +12,11 @@ from PySide6.QtWidgets import QApplication
 
 from engine.diffusion.request import GenerateRequest
 from engine.diffusion.weights_folder import weights_digest
-from engine.expression_cache import generate_cached, recall
+from engine.expression_cache import cache_folder, generate_cached, recall
 from engine.io.drafts import left_over, new_draft
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.open import open_project
+from engine.io.temporary import sweep
 from engine.jobs import Step
 from engine.project import Project
 from viewer import style
@@ -47,6 +48,7 @@ def run(
         project = open_project(path or DEFAULT, conventions, maps)
         if model is not None:
             weights_digest(model)
+        sweep(cache_folder())  # what a window that was killed left there
         application = make_application()
         check_opengl()
         return _show(application, make_window(project, QSettings("ExpDiff", "Studio"), path, model))

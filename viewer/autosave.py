@@ -13,7 +13,7 @@ from viewer.document import Document, differ
 from viewer.jobs import Jobs
 from viewer.notify import describe
 
-EVERY_MS = 2000
+EVERY_MS = 1000
 """From a change to when it begins to be written."""
 
 

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
     QDialogButtonBox,
+    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -31,6 +32,24 @@ from viewer.widgets.number import Number
 
 SIZES = (("1024 × 1024", (1024, 1024)), ("1920 × 1080", (1920, 1080)), ("2048 × 2048", (2048, 2048)))
 SIZES += (("3840 × 2160", (3840, 2160)), ("4096 × 4096", (4096, 4096)))
+
+
+def ask_file_to_write(parent: QWidget, title: str, name: str, kinds: str) -> str:
+    """Ask where to write, `name` at first; empty where nobody says. A name typed without a suffix gets that of the kind
+    that is chosen *before* the dialog asks whether the file that is there may go."""
+    dialog = QFileDialog(parent, title, name, kinds)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+
+    def kind_chosen(kind: str) -> None:
+        dialog.setDefaultSuffix(kind.partition("(*")[2].partition(")")[0])
+
+    dialog.filterSelected.connect(kind_chosen)
+    kind_chosen(dialog.selectedNameFilter())
+    accepted = dialog.exec() == QDialog.DialogCode.Accepted
+    path = dialog.selectedFiles()[0] if accepted else ""
+    dialog.deleteLater()
+    return path
+
 
 MOUSE = (
     ("Left drag", "Orbit"),

@@ -8,7 +8,6 @@ from contextlib import closing, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,12 @@ import numpy as np
 from engine.checks import printable
 from engine.errors import EngineError, ExportError
 from engine.export import export_glb, jreflectance_steps, only, save_layers, save_screenshot, video_steps
+from engine.expression_cache import cache_folder
 from engine.io.drafts import Draft
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.open import open_project
 from engine.io.project import load_project, save_project
+from engine.io.temporary import temporary_beside
 from engine.io.video import check_video
 from engine.jobs import Step
 from engine.project import Project
@@ -81,8 +82,10 @@ def exporting_video(project: Project, motion: Motion, size: tuple[int, int], pat
     shown_names = dict.fromkeys((*project.active(), *motion.expressions))
     spawn = get_context("spawn")
     receiver, sender = spawn.Pipe(duplex=False)
-    with TemporaryDirectory(prefix="expdiff-") as folder, receiver:
-        saved = os.path.join(folder, "film" + PROJECT_SUFFIX)
+    cache = cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    with temporary_beside(cache / "film", folder=True) as folder, receiver:
+        saved = str(folder / ("film" + PROJECT_SUFFIX))
         save_project(only(project, tuple(shown_names)), saved)
         process = spawn.Process(target=_write_video, args=(saved, motion, size, path, sender), daemon=True)
         with sender:

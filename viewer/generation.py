@@ -23,6 +23,8 @@ Generator = Callable[[GenerateRequest], Iterator[Progress]]
 OTHERS = tuple(name for name in NAMES if name != NEUTRAL)
 AT_ONCE = 4
 """Expressions of one request that nobody waits for: it is over soon, and so is what it costs to give way."""
+DRAWN = ("steps", "seed", "folds", "age_years")
+"""What `Settings` and a request share: how expressions are drawn, whichever they are."""
 ON = 1.0
 """Weight of an expression that is asked for by name."""
 
@@ -35,6 +37,10 @@ class Settings:
     seed: int = 0
     lock: str = ""
     """What stays of an expression that is asked for again: one of `request.LOCKS`, or nothing."""
+    folds: float = 1.0
+    """Depth of the skin's folds, as `GenerateRequest.folds`."""
+    age_years: float | None = None
+    """What folds take the person for; None for the head's usual age."""
 
 
 class Kind(Enum):
@@ -61,7 +67,9 @@ class Order:
     @property
     def asks(self) -> tuple[object, ...]:
         """What makes two orders of one head the same."""
-        return self.names, self.request.prompt, self.request.steps, self.request.seed, self.request.lock
+        request = self.request
+        drawn = request.steps, request.seed, request.folds, request.folds_age_years
+        return self.names, request.prompt, request.lock, *drawn
 
     @property
     def seen(self) -> bool:
@@ -221,7 +229,8 @@ class Generation(QObject):
     def _request(self, names: tuple[str, ...], prompt: str, settings: Settings) -> GenerateRequest:
         """Without a lock: that is asked for by `start` alone, of what is there."""
         identity = self.document.project.identity
-        return GenerateRequest(identity, names, prompt, steps=settings.steps, seed=settings.seed)
+        drawn = {name: getattr(settings, name) for name in DRAWN}
+        return GenerateRequest(identity, names, prompt, **drawn)
 
     def _run(self, order: Order) -> None:
         """Do `order` now, unless just that is under way; what somebody waits for meanwhile comes right after it."""
@@ -312,7 +321,7 @@ class Generation(QObject):
         there = self.document.project.expressions
         self._drop(lambda other: other.kind is Kind.WANTED and all(name in there for name in other.names))
         if order.seen:
-            settings = Settings(order.request.steps, order.request.seed)
+            settings = Settings(**{name: getattr(order.request, name) for name in DRAWN})
             self._last = (settings, _units(result.expressions[-1])) if fits else None
             self._rest()
             what = _listed(result.names)

@@ -12,7 +12,7 @@ from engine.checks import printable
 from engine.project import Project
 from engine.scene import DIFFERENCES, ViewChannel, with_channel
 from viewer import files, orbit
-from viewer.dialogs import ShortcutSheet, key_text
+from viewer.dialogs import ShortcutSheet, ask_file_to_write, key_text
 from viewer.widgets.column import Section
 
 if TYPE_CHECKING:
@@ -182,8 +182,7 @@ class Menus:
 
     def _ask_glb(self) -> None:
         name = self._document.project.identity.name + ".glb"
-        path, _ = QFileDialog.getSaveFileName(self._window, "Export GLB", name, "glTF binary (*.glb)")
-        if path:
+        if path := ask_file_to_write(self._window, "Export GLB", name, "glTF binary (*.glb)"):
             self._window.export_glb_to(path)
 
     def _ask_export_folder(self) -> None:

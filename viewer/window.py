@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QDateTime, QPoint, QSettings, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QDialog, QFileDialog, QLabel, QMainWindow
+from PySide6.QtWidgets import QDialog, QLabel, QMainWindow
 
 from engine.io.drafts import Draft
 from engine.io.jreflectance import unfinished_note
@@ -177,7 +177,8 @@ class MainWindow(QMainWindow):
             section.fold(section.title in titles)
 
     def _show_project(self, old: Project | None, new: Project) -> None:
-        self.setWindowTitle(f"{new.identity.name}[*] – {APPLICATION}")
+        name = new.identity.name.replace("[*]", "[*][*]")  # Qt's mark for an unsaved change, and how it is escaped
+        self.setWindowTitle(f"{name}[*] – {APPLICATION}")
         self.setWindowModified(self.document.modified)
         if old is None or old.identity is not new.identity or old.expressions is not new.expressions:
             self.facts.setText(facts(new))
@@ -311,7 +312,7 @@ class MainWindow(QMainWindow):
     def save_as(self) -> bool:
         """Ask where to save. Was it begun?"""
         name = self.document.path or self.document.project.identity.name + files.PROJECT_SUFFIX
-        path, _ = QFileDialog.getSaveFileName(self, "Save project", name, f"Project (*{files.PROJECT_SUFFIX})")
+        path = dialogs.ask_file_to_write(self, "Save project", name, f"Project (*{files.PROJECT_SUFFIX})")
         return bool(path) and self.save_to(path)
 
     def save_to(self, path: str) -> bool:
@@ -383,8 +384,7 @@ class MainWindow(QMainWindow):
         dialog = dialogs.ScreenshotDialog(self.viewport.pixel_size(), self)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             name = self.document.project.identity.name + ".png"
-            path, _ = QFileDialog.getSaveFileName(self, "Save screenshot", name, PICTURE_KINDS)
-            if path:
+            if path := dialogs.ask_file_to_write(self, "Save screenshot", name, PICTURE_KINDS):
                 self.save_picture(path, dialog.settings)
         dialog.deleteLater()
 
@@ -393,8 +393,7 @@ class MainWindow(QMainWindow):
         dialog = VideoDialog(self.document.project, self)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             name = self.document.project.identity.name + ".mp4"
-            path, _ = QFileDialog.getSaveFileName(self, "Export video", name, KINDS)
-            if path:
+            if path := dialogs.ask_file_to_write(self, "Export video", name, KINDS):
                 self.export_video_to(path, dialog.settings)
         dialog.deleteLater()
 

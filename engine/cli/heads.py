@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.cli.shared import iterate, made_by_model, opened, request_of, say, with_expressions
 from engine.cli.weights import with_weights
+from engine.vocabulary import NEUTRAL
 
 if TYPE_CHECKING:
     from engine.project import Project
@@ -81,7 +82,7 @@ def generate(options: argparse.Namespace) -> int:
         list_person(out, options.split)
     for line in report(project.identity, made.expressions):
         say(line)
-    say(f"{out}: {len(project.expressions.names)} expressions of {project.identity.name}")
+    _say_written(out, project)
     return 0
 
 
@@ -120,6 +121,7 @@ def export(options: argparse.Namespace) -> int:
     project = opened(options)
     has = project.expressions.names
     names = parse_names(options.expressions or "all") if options.expressions or not has else has
+    names = tuple(name for name in names if name != NEUTRAL)  # every format has the head as it is
     if options.format == "jreflectance":
         prepare(project.identity, Path(options.out).expanduser(), names)
     project = with_expressions(project, names, options)
@@ -128,5 +130,11 @@ def export(options: argparse.Namespace) -> int:
         export_glb(project, options.out, current_textures=options.textures == "current")
     else:
         iterate(jreflectance_steps(project, Path(options.out).expanduser()), "expression")
-    say(f"{options.out}: {len(names)} expressions of {project.identity.name}")
+    _say_written(options.out, project)
     return 0
+
+
+def _say_written(place: object, project: Project) -> None:
+    """The last line: `place` has so many expressions; Neutral, which is the head itself, is none."""
+    count = sum(name != NEUTRAL for name in project.expressions.names)
+    say(f"{place}: {count} expression{'' if count == 1 else 's'} of {project.identity.name}")

@@ -100,7 +100,7 @@ def _add_render(commands: Commands) -> None:
     parser.add_argument("--transparent", action="store_true", help="no background: write alpha")
     parser.add_argument(
         "--samples",
-        type=_whole,
+        type=_samples,
         default=0,
         metavar="N",
         help="converge over N frames, 256 for a still: the environment casts shadows (default: drawn at once, as "
@@ -122,7 +122,7 @@ def _add_olat(commands: Commands) -> None:
     parser.add_argument("--weights", default="", metavar="LIST", help=_WEIGHTS)
     parser.add_argument("--camera", type=_angles, metavar="YAW,PITCH", help=_CAMERA)
     parser.add_argument("--linear", action="store_true", help="float OpenEXR instead of sRGB-encoded PNG, slower")
-    parser.add_argument("--samples", type=_whole, default=0, metavar="N", help=_SAMPLES)
+    parser.add_argument("--samples", type=_samples, default=0, metavar="N", help=_SAMPLES)
     _add_model_options(parser)
 
 
@@ -139,7 +139,7 @@ def _add_video(commands: Commands) -> None:
     )
     parser.add_argument("--fps", type=_whole, default=30, metavar="N", help="frames a second (default 30)")
     parser.add_argument("--size", type=_size, default=(720, 720), metavar="WxH", help="pixels (default 720x720)")
-    parser.add_argument("--samples", type=_whole, default=0, metavar="N", help=_SAMPLES)
+    parser.add_argument("--samples", type=_samples, default=0, metavar="N", help=_SAMPLES)
     _add_scene_options(parser)
     _add_model_options(parser)
 
@@ -147,6 +147,8 @@ def _add_video(commands: Commands) -> None:
 _WEIGHTS = 'such as "Jaw Open=0.6,Eye Blink:L=1" (:L, :R one side)'
 _CAMERA = "degrees; yaw to the subject's left, pitch up"
 _SAMPLES = "frames of the converging picture in each, such as 16: soft true shadows, slower (default 0: as it is live)"
+_MOST_SAMPLES = 2**16
+"""More change nothing: noise falls with the square root."""
 _RIG = "lamp directions or positions: .json, .txt, .csv or .npy (default: 156 lamps)"
 
 
@@ -234,6 +236,13 @@ def _whole(text: str) -> int:
     if int(text) < 0:
         raise ValueError(text)
     return int(text)
+
+
+def _samples(text: str) -> int:
+    count = _whole(text)
+    if count > _MOST_SAMPLES:
+        raise argparse.ArgumentTypeError(f"expected 0 to {_MOST_SAMPLES} frames, found {text}")
+    return count
 
 
 def _size(text: str) -> tuple[int, int]:

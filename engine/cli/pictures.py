@@ -12,7 +12,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from engine.cli.shared import iterate, opened, say, with_expressions
+from engine.cli.shared import bar, iterate, opened, say, with_expressions
 from engine.cli.weights import with_weights
 from engine.errors import EngineError, ExportError, VocabularyError
 from engine.io.border import border
@@ -39,11 +39,15 @@ def render(options: argparse.Namespace) -> int:
     project = opened(options)
     scene = _scene(project.scene, options)
     project = replace(with_weights(project, options), scene=scene)
+    _note_memory(options.size, 112 if layered else 9)
     if layered:
         save_layers(render_layers(project, *options.size), options.out)
         return 0
     _note_samples(project.scene, options.samples)
-    image = render_image(project, *options.size, transparent=options.transparent, samples=options.samples)
+    with bar("render", "part") as tell:
+        image = render_image(
+            project, *options.size, transparent=options.transparent, samples=options.samples, tell=tell
+        )
     save_screenshot(image, options.out)
     if scale := color_scale(project):
         say(scale)
@@ -147,6 +151,13 @@ def _note_samples(scene: Scene, samples: int) -> None:
 
     if samples and not converges(scene):
         LOG.info("samples: drawn at once, because channels without light, the UV view and wires do not converge")
+
+
+def _note_memory(size: tuple[int, int], bytes_a_pixel: int) -> None:
+    """Say so where a picture, its copies on the way to the file included, takes a gigabyte and more."""
+    taken = math.prod(size) * bytes_a_pixel
+    if taken > 10**9:
+        LOG.info("size: %d x %d pixels take about %.1f GB of memory, and a while to draw", *size, taken / 1e9)
 
 
 @_options

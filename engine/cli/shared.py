@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,20 @@ def _show(bar, step: Step) -> None:
     bar.total = step.total
     bar.n = step.index
     bar.set_postfix_str(step.label)
+
+
+@contextmanager
+def bar(what: str, unit: str) -> Iterator[Callable[[int, int], object]]:
+    """A bar of `unit`s while the block runs, which tells how many are done and of how many."""
+    from tqdm import tqdm
+
+    with tqdm(desc=what, unit=unit, disable=None, file=sys.stderr) as shown:
+
+        def tell(done: int, total: int) -> None:
+            shown.total = total
+            shown.update(done - shown.n)
+
+        yield tell
 
 
 def iterate(steps: Iterator, unit: str) -> int:

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -31,7 +32,7 @@ from engine.diffusion.unified import Unified
 from engine.diffusion.weights_folder import MANIFEST, SHIPPED, STAGES, file_digest, weights_border
 from engine.errors import WeightsError
 from engine.io.border import border, check_file
-from engine.io.files import LARGEST_JSON, json_from_bytes, read_bytes, write_bytes
+from engine.io.files import LARGEST_JSON, check_fillable, json_from_bytes, read_bytes, write_bytes
 
 SHARD_BYTES = 15 * 2**20
 PARTS = ("unified", "reader", "autoencoder", "pivot", "person", "denoiser")
@@ -197,7 +198,14 @@ def _training_files(folder: Path) -> list[Path]:
 
 
 def write_release(training: Path, folder: Path) -> Path:
-    """Turn a training folder into a release in `folder`; returns the manifest's path. Old shards are removed last."""
+    """Turn a training folder into a release in `folder`; returns the manifest's path.
+
+    The shards of a release that is there stay whole until the new manifest is; ExportError where `folder` holds other
+    files and no release.
+    """
+    manifest = folder / MANIFEST
+    if not manifest.exists():
+        check_fillable(folder, "files, but no release of weights")
     tensors, config, _ = _read_training(training)
     model = load_model(training)
     named = model.parts.ours() if isinstance(model, TileModel) else {part: getattr(model, part) for part in PARTS}
@@ -205,12 +213,11 @@ def write_release(training: Path, folder: Path) -> Path:
         _HALF_BUFFERS
     )
     small = {name: tensor if name in full else tensor.half() for name, tensor in tensors.items()}
-    manifest = folder / MANIFEST
     before = _listed(manifest)
     digests: dict[str, str] = {}
     history = {path.stem: _counts(path) for path in _training_files(training)}
-    for number, shard in enumerate(_shards(small), start=1):
-        path = folder / f"weights-{number}.safetensors"
+    unused = (path for number in count(1) if not (path := folder / f"weights-{number}.safetensors").exists())
+    for shard, path in zip(_shards(small), unused, strict=False):
         save_tensors(path, shard, {"config": config.to_json()})
         digests[path.name] = file_digest(path)
     text = json.dumps({"name": config.name, "training": history, "sha256": digests}, indent=1) + "\n"

@@ -278,7 +278,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise ValueError(f"Config.layout: expected one of {LAYOUTS}, found '{self.layout}'")
-        check_ranges(self, seed=(0, 2**63), threads=(0, 4096), identities=(1, 1e9))
+        check_ranges(self, seed=(0, 2**62), threads=(0, 4096), identities=(1, 1e6))
 
     @property
     def sizes(self) -> ModelConfig | TileConfig:
@@ -325,10 +325,10 @@ def _checked(kind: type, table: Mapping[str, Any], where: str) -> Any:
 
 def read_config(path: Path) -> Config:
     """Read a TOML configuration; a bare name ('small') means the file of that name in `CONFIGS`."""
-    file = path if path.suffix else CONFIGS / f"{path.name}.toml"
+    file = path if path.suffix or path.parent != Path() else CONFIGS / f"{path.name}.toml"
     known = ", ".join(sorted(entry.stem for entry in CONFIGS.glob("*.toml")))
     if not file.exists():
-        raise FileFormatError(f"{file}: expected a TOML configuration, found none; with the program: {known}")
+        raise FileFormatError(f"{path}: expected a TOML configuration, found none; with the program: {known}")
     with border(file, "a TOML configuration"):
         table = tomllib.loads(read_bytes(file, _LARGEST_FILE).decode("utf-8-sig"))
     return config_from(table, str(file))

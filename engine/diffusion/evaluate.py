@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.checks import check_count
 from engine.diffusion.card import model_card
 from engine.diffusion.checkpoint import load_model
 from engine.diffusion.config import Config
@@ -24,9 +25,11 @@ from engine.diffusion.evaluation.run import Evaluation, Plan, evaluate
 from engine.diffusion.recipe import pair_source
 from engine.diffusion.train import use_device
 from engine.diffusion.weights_folder import SHIPPED
-from engine.errors import WeightsError
+from engine.errors import EngineError, WeightsError
+from engine.io.border import border
 from engine.io.files import write_bytes, write_json
 from engine.io.open import open_project
+from engine.synth.generator import MOST_IDENTITIES
 from engine.vocabulary import NAMES, NEUTRAL, parse_names
 
 PICTURES = ("Brows Up", "Jaw Open", "Face Compression", "Lip Corner Puller")
@@ -63,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out `expdiff evaluate`; prints the tables, returns the exit code."""
-    device = use_device(args.device)
+    plan, device = _plan(args), use_device(args.device)
     named = [parse_model(text) for text in args.model or [f"ours={SHIPPED}"]]
     models = [load_model(Path(folder), device) for _, folder, _ in named]
     _same_people([model.config for model in models])
@@ -72,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     source = pair_source(models[0].config, args.data, device, everyone)
     heads = [open_project(path).identity for path in args.heads]
     started = time.monotonic()
-    done = evaluate(entrants, source, _plan(args))
+    done = evaluate(entrants, source, plan)
     models_rows = [entrant.row(steps) for entrant in entrants for steps in entrant.steps]
     said = _said(entrants, done, f"{device}, {time.monotonic() - started:.0f} s")
     text = f"{report(done.scores, done.neutral_scores, models_rows)}\n\n{said}"
@@ -92,10 +95,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> Plan:
+    """What is asked for; EngineError where that is nobody or nothing."""
+    with border("evaluate", "numbers within their limits", EngineError):
+        check_count("--people", args.people, 1, MOST_IDENTITIES)
+        check_count("--fit-people", args.fit_people, 1, MOST_IDENTITIES)
     rows, pictures = (
         tuple(NAMES.index(name) for name in parse_names(text) if name != NEUTRAL)
         for text in (args.expressions, "" if args.pictures == "none" else args.pictures)
     )
+    if not rows:
+        raise EngineError(
+            f"evaluate: expected --expressions with one beside {NEUTRAL} at least, found '{args.expressions}'"
+        )
     return Plan(args.people, rows, args.fit_people, pictures)
 
 

@@ -20,9 +20,6 @@ from engine.face.space import GEOMETRY_SIZE
 from engine.synth.fold_lines import draw_lines
 from engine.synth.folds import Lines, deepened, drive, enlarged, fold_change, shape_change, unit_strengths
 
-DEFAULT_AGE_YEARS = 40.0
-"""Of a head of whom nobody says how old it is."""
-
 
 def folded(maps: Maps, position_m: Tensor, strengths: Tensor, lines: Lines, amount: float) -> Maps:
     """`maps` of one answer (B = 1) with the folds of `lines` in shape and skin, `amount` times as deep as usual.

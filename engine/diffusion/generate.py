@@ -20,7 +20,6 @@ from engine.diffusion.prompts import parse_prompt
 from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError, WeightsError
 from engine.expression import Expression, ExpressionSet, Recipe, ReflectanceChange
-from engine.face.builtin import builtin_age_years
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.identity import Identity, Provenance
 from engine.jobs import Step
@@ -213,11 +212,10 @@ def _decoded(
 
 def _folded(model: ExpressionModel, request: GenerateRequest, order: _Order, maps: Maps) -> Maps:
     """`maps` with this person's folds."""
-    from engine.diffusion.folding import DEFAULT_AGE_YEARS, folded, lines_of
+    from engine.diffusion.folding import folded, lines_of
 
     identity = request.identity
-    age = request.age_years or builtin_age_years(identity) or DEFAULT_AGE_YEARS
-    lines = lines_of(f"{request.seed} {identity.hash}", float(age), model.device)
+    lines = lines_of(f"{request.seed} {identity.hash}", request.folds_age_years, model.device)
     position_m = _tensor(_canonical(identity).position_m, model.device)
     return folded(maps, position_m, _strengths(model, [order]), lines, request.folds)
 

@@ -10,6 +10,7 @@ from engine.checks import check_text
 from engine.diffusion.weights_folder import weights_digest
 from engine.errors import EngineError, VocabularyError
 from engine.expression import ExpressionSet
+from engine.face.builtin import builtin_age_years
 from engine.identity import LONGEST_NAME, Identity
 from engine.io.border import border
 
@@ -21,6 +22,8 @@ MOST_FOLDS = 2.0
 """Beyond, skin looks carved."""
 AGES_YEARS = (18.0, 90.0)
 """Youngest and oldest person whose folds are drawn."""
+DEFAULT_AGE_YEARS = 40.0
+"""Of a head of whom nobody says how old it is."""
 LOCKS = ("shape", "skin")
 """What of an expression can stay as it is while the other is made to go with it."""
 
@@ -43,7 +46,7 @@ class GenerateRequest:
     folds: float = 1.0
     """How deep the person's folds are drawn, in shape and skin, 0 to `MOST_FOLDS`; 0 leaves the model's own answer."""
     age_years: float | None = None
-    """Old skin folds deeper; None for a built-in person's own age, or 40."""
+    """Old skin folds deeper; None for `usual_age_years`."""
     device: str = "auto"
     """auto, cpu or cuda."""
     model: Path | None = None
@@ -75,6 +78,11 @@ class GenerateRequest:
         if self.lock:
             self._check_lock()
 
+    @property
+    def folds_age_years(self) -> float:
+        """The age that folds are drawn for."""
+        return usual_age_years(self.identity) if self.age_years is None else self.age_years
+
     def _check_lock(self) -> None:
         if self.lock not in LOCKS:
             raise EngineError(f"generate: expected a lock of {' or '.join(LOCKS)}, found '{self.lock}'")
@@ -86,3 +94,8 @@ class GenerateRequest:
                 raise EngineError(
                     f"generate: expected '{name}' to keep its {self.lock}, found {there}; make it or bring it in first"
                 )
+
+
+def usual_age_years(identity: Identity) -> float:
+    """How old folds take a person to be when nobody says: a built-in one's own age, or `DEFAULT_AGE_YEARS`."""
+    return builtin_age_years(identity) or DEFAULT_AGE_YEARS

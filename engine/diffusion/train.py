@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from engine.checks import check_count, check_range
 from engine.diffusion.budget import Budget
 from engine.diffusion.checkpoint import (
     config_of,
@@ -44,6 +45,7 @@ from engine.diffusion.recipe import make_stage, pair_source
 from engine.diffusion.stages import PairSource, Stage
 from engine.diffusion.weights_folder import STAGES, file_digest, weights_border
 from engine.errors import EngineError, TrainingError, WeightsError
+from engine.io.border import border
 from engine.io.images import write_png
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
@@ -369,12 +371,16 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.data is None or (args.minutes is None and args.images is None):
         raise EngineError("train: expected --data FOLDER and one of --minutes and --images, found too little")
-    if any(value is not None and value <= 0 for value in (args.minutes, args.images)):
-        raise EngineError("train: expected --minutes and --images above 0, found 0 or less")
+    with border("train", "numbers within their limits", EngineError):
+        if args.minutes is not None:
+            check_range("--minutes", args.minutes, 1e-3, 1e9)
+        if args.images is not None:
+            check_count("--images", args.images, 1, 2**62)
     started = time.monotonic()
     config = read_config(args.config)
     if args.seed is not None:
-        config = replace(config, seed=args.seed)
+        with border("--seed", "a seed of a configuration", EngineError):
+            config = replace(config, seed=args.seed)
     plan = Plan(args.minutes or math.inf, args.images or 2**62)
     plans = stage_plans(plan, config) if args.stage == "all" else {args.stage: plan}
     if not args.resume:
@@ -392,9 +398,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_unused(out: Path, names: Iterable[str]) -> None:
-    """TrainingError where `out` has one of the stages already: only --resume goes on with what is there."""
+    """TrainingError where `out` has files of one of the stages already: only --resume goes on with what is there."""
     for name in names:
-        if taken := [path.name for path in (out / f"{name}.safetensors", out / f"{name}.jsonl") if path.exists()]:
+        files = (f"{name}.safetensors", f"{name}.jsonl", f"{name}-state.safetensors", f"{name}.png")
+        if taken := [file for file in files if (out / file).exists()]:
             raise TrainingError(
                 f"{out}: expected no {name} training there yet, found {taken[0]}; add --resume to go on with it, or "
                 "choose another --out"

@@ -9,13 +9,16 @@ disk, and nothing is unpickled.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copyfileobj
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,6 +32,7 @@ from engine.io.plain import arrays_in, from_plain, to_plain
 
 LARGEST_MEMBER = 2**31
 """Bytes one array may take: a 16k x 16k RGB map is 0.8 GB."""
+_CHUNK_BYTES = 2**20
 THREADS = 2
 """Unpacking is nearly all of opening a file, and lets go of the interpreter."""
 ARRAY = re.compile(r"arrays/([0-9a-f]{40})\.npy\.gz")
@@ -148,7 +152,8 @@ def reading(path: Path) -> Iterator[Archive]:
         infos = file.infolist()
         if max((info.file_size for info in infos), default=0) > LARGEST_MEMBER:
             raise FileFormatError(f"{path}: expected arrays of at most {LARGEST_MEMBER >> 30} GiB, found a larger")
-        spend(path, sum(info.file_size for info in infos), sum(info.compress_size for info in infos))
+        # what the file has, not the sum of what its members claim to take of it
+        spend(path, sum(info.file_size for info in infos), os.fstat(stream.fileno()).st_size)
         with file:
             yield Archive(str(path), lambda name: _member(file, name, path), _read_only)
 
@@ -159,7 +164,9 @@ def _member(file: zipfile.ZipFile, name: str, path: Path) -> bytes:
     except KeyError:
         raise FileFormatError(f"{path}: expected a member {name}, found none; the file is incomplete") from None
     with border(path, f"a whole member {name}"), file.open(name) as member:
-        data = member.read(size)  # without a number all that is packed comes, whatever size was claimed
+        buffer = io.BytesIO()  # read at once, a member takes its size twice
+        copyfileobj(member, buffer, _CHUNK_BYTES)
+        data = buffer.getvalue()
     if len(data) != size:
         raise FileFormatError(f"{path}: expected {size} bytes of {name}, found {len(data)}; it is cut")
     return data

@@ -7,8 +7,8 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from engine.checks import short
 from engine.errors import ExportError, FileFormatError
 from engine.io.border import LARGEST_FILE, border, opened
-from engine.io.temporary import is_temporary, put_file, put_folder, sweep, temporary_beside
+from engine.io.temporary import hold, is_temporary, put_file, put_folder, sweep, temporary_beside
 
 LARGEST_TEXT = 2**30
 """Bytes of a text file: an OBJ of seven million vertices."""
@@ -62,6 +62,25 @@ def filling(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     with _writing_to(folder) as target, temporary_beside(target, folder=True) as temporary:
         yield temporary
         put_folder(temporary, target)
+
+
+@contextmanager
+def writing_into(folder: Path) -> Iterator[Callable[[], bool]]:
+    """`folder`, made where it is missing, and what tries to hold it, until the block ends, against everyone else who
+    writes into it like this: whether it does. ExportError where the place cannot be written.
+    """
+    with _writing_to(Path(folder) / "any") as inside, ExitStack() as held:
+
+        def take() -> bool:
+            try:
+                lock = hold(inside.parent.resolve())
+            except BlockingIOError:
+                return False
+            if lock is not None:
+                held.callback(os.close, lock)
+            return True
+
+        yield take
 
 
 def check_fillable(folder: Path, found: str = "files in it") -> None:
@@ -226,12 +245,13 @@ def check_vertices(where: str, array: np.ndarray, count: int | None = None) -> n
         raise FileFormatError(f"{where}: expected {count} vertices, found {len(array)}; it belongs to another topology")
     if len(array) == 0:
         raise FileFormatError(f"{where}: expected vertices, found none")
-    with np.errstate(invalid="ignore"):
-        near = (np.abs(array) <= FARTHEST).all(axis=1)  # False for NaN too
+    with np.errstate(over="ignore", invalid="ignore"):
+        positions = np.asarray(array, np.float32)  # first: half floats do not hold the limit
+        near = (np.abs(positions) <= FARTHEST).all(axis=1)  # False for NaN too
     if not near.all():
         bad = int(np.count_nonzero(~near))
         raise FileFormatError(
             f"{where}: expected finite positions within {FARTHEST:g}, found NaN, infinity or more in {bad} of "
             f"{len(array)} vertices"
         )
-    return np.asarray(array, np.float32)
+    return positions

@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ from engine.io.files import read_bytes, replacing, write_bytes
 LOG = logging.getLogger(__name__)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG, _TIFF = b"\xff\xd8\xff", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_TIFF_PARTS = {273: "start", 279: "bytes", 324: "start", 325: "bytes"}
+"""Tags of strips and of tiles."""
+_TIFF_KINDS = {3: "u2", 4: "u4", 16: "u8"}
 _MOST_CHANNELS = 1024
 _SPARE_BYTES = 48 * 2**20
 """What one picture may take that is packed tighter than pictures are: a 4k x 4k map of one colour."""
@@ -170,9 +175,14 @@ def _opened(path: Path, depth: oiio.BASETYPE | None = None) -> Iterator[tuple[oi
     if not stored:
         raise FileFormatError(f"{path}: expected an image, found an empty file")
     with opened(path) as file:
-        is_png = file.read(len(_PNG)) == _PNG
-    if is_png:
-        _check_png(read_bytes(path), str(path))
+        head = file.read(len(_PNG))
+        is_png = head == _PNG
+        if is_png:
+            stored = _check_png(read_bytes(path), str(path))
+        elif head[:4] in _TIFF:
+            stored = _tiff_bytes(file, stored)
+        elif head[:3] == _JPEG:
+            stored = _jpeg_bytes(read_bytes(path))
     with unprinted() if is_png else nullcontext():
         yield from _source(path, stored, depth)
 
@@ -215,10 +225,10 @@ def _strips(
         yield slice(first, end), pixels.reshape(end - first, spec.width, channels)
 
 
-def _check_png(data: bytes, where: str) -> None:
-    """FileFormatError where a PNG is not whole or of an absurd size (PNG 1.2, section 3.2); libpng takes no notice of
-    some of it."""
-    at = len(_PNG)
+def _check_png(data: bytes, where: str) -> int:
+    """Bytes that a PNG's pixels are packed in; FileFormatError where it is not whole or of an absurd size (PNG 1.2,
+    section 3.2); libpng takes no notice of some of it."""
+    at, stored = len(_PNG), 0
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
         name, end = data[at + 4 : at + 8], at + 12 + length
@@ -230,9 +240,53 @@ def _check_png(data: bytes, where: str) -> None:
             width, height = struct.unpack_from(">II", data, at + 8)
             _check_size(where, width, height)
         if name == b"IEND":
-            return
+            return stored
+        stored += length if name == b"IDAT" else 0
         at = end
     raise FileFormatError(f"{where}: expected a whole PNG, found one cut after {len(data)} bytes; copy it again")
+
+
+def _tiff_bytes(file: BufferedReader, size: int) -> int:
+    """Bytes that the pixels of a TIFF of `size` bytes are packed in: its strips or tiles, what they share counted once.
+    0 where it does not say; struct.error or ValueError where it is cut."""
+    tags = _tiff_numbers(file, size)
+    if not {"start", "bytes"} <= tags.keys():
+        return 0
+    start = tags["start"].clip(0, size)
+    end = np.minimum(start + tags["bytes"].clip(0, size), size)
+    order = np.argsort(start)
+    start, end = start[order], end[order]
+    before = np.concatenate([[0], np.maximum.accumulate(end)[:-1]])
+    return int((end - np.maximum(start, before)).clip(0).sum())
+
+
+def _tiff_numbers(file: BufferedReader, size: int) -> dict[str, np.ndarray]:
+    """The numbers of the tags in `_TIFF_PARTS` of the first directory of a TIFF (TIFF 6.0, section 2) or BigTIFF."""
+    file.seek(0)
+    magic = file.read(8)
+    order, large = (">" if magic[:2] == b"MM" else "<"), magic[:4] in _TIFF[2:]
+    formats = ("Q", "Q", "HHQ8s") if large else ("I", "H", "HHI4s")
+    place, count, entry = (struct.Struct(order + each) for each in formats)
+    file.seek(*place.unpack(file.read(8) if large else magic[4:]))
+    (entries,) = count.unpack(file.read(count.size))
+    tags: dict[str, np.ndarray] = {}
+    for tag, kind, length, inside in entry.iter_unpack(file.read(min(entries * entry.size, size))):
+        if tag in _TIFF_PARTS and kind in _TIFF_KINDS:
+            numbers = np.dtype(order + _TIFF_KINDS[kind])
+            if length * numbers.itemsize > len(inside):
+                file.seek(*place.unpack(inside))
+                inside = file.read(min(length * numbers.itemsize, size))
+            tags[_TIFF_PARTS[tag]] = np.frombuffer(inside, numbers, length).astype(np.int64)
+    return tags
+
+
+def _jpeg_bytes(data: bytes) -> int:
+    """Bytes that a JPEG's pixels are packed in: from the first scan to the end of the image (ITU-T T.81, annex B)."""
+    at = 2
+    while data[at : at + 1] == b"\xff" and data[at : at + 2] != b"\xff\xda":
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    end = data.find(b"\xff\xd9", at)
+    return (len(data) if end < 0 else end) - at
 
 
 def _check_size(where: str, width: int, height: int) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from engine.errors import ExportError
 from engine.expression import Expression, ExpressionSet
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import normal_bytes_from_slope
-from engine.io.files import check_fillable, filling, read_npy, write_json, write_npy
+from engine.io.files import check_fillable, filling, read_npy, write_json, write_npy, writing_into
 from engine.io.images import read_grey, read_rgb, write_png
 from engine.io.jreflectance import (
     EXPRESSION_FILES,
@@ -39,6 +41,8 @@ from engine.vocabulary import EXPRESSIONS, NEUTRAL
 Recipes = dict[str, dict[str, Any]]
 """What identity.json says of each expN: its name, prompt, action units, provenance, recipe."""
 
+_WAIT_S = 0.1
+"""Between two looks at whether another writer is done."""
 _BY_NAME = {entry.name: entry for entry in EXPRESSIONS}
 
 
@@ -47,17 +51,22 @@ def write(identity: Identity, expressions: ExpressionSet, folder: Path) -> Itera
 
     Iterate it to the end. Whenever it stops, each expN is whole or as it was before, and identity.json says
     `"complete": false` and what is `unfinished`. Expressions outside the vocabulary get numbers from 33. A folder that
-    holds this head already keeps its other expressions. Errors as `prepare`, and ExportError when the place cannot be
-    written.
+    holds this head already keeps its other expressions; while another writes into it this one waits. Errors as
+    `prepare`, and ExportError when the place cannot be written.
     """
     folder = Path(folder)
-    there, numbers = prepare(identity, folder, expressions.names)
-    unfinished = {NEUTRAL_KEY: {"name": NEUTRAL}} if NEUTRAL_KEY not in there else {}
-    unfinished |= {f"exp{number}": _recipe(expressions[name]) for name, number in numbers.items()}
-    _write_manifest(identity, there, unfinished, folder)
-    _write_head(identity, folder)
-    yield from _write_all(identity, expressions, there, unfinished, folder)
-    _write_manifest(identity, there, {}, folder, complete=True)
+    prepare(identity, folder, expressions.names)  # before anything is made there
+    with writing_into(folder) as take:
+        while not take():
+            yield Step(0, 1, "until another export into this folder is done")
+            time.sleep(_WAIT_S)
+        there, numbers = prepare(identity, folder, expressions.names)
+        unfinished = {NEUTRAL_KEY: {"name": NEUTRAL}} if NEUTRAL_KEY not in there else {}
+        unfinished |= {f"exp{number}": _recipe(expressions[name]) for name, number in numbers.items()}
+        _write_manifest(identity, there, unfinished, folder)
+        _write_head(identity, folder)
+        yield from _write_all(identity, expressions, there, unfinished, folder)
+        _write_manifest(identity, there, {}, folder, complete=True)
 
 
 def _write_all(
@@ -115,18 +124,19 @@ def _check_head(identity: Identity, folder: Path) -> None:
 
 
 def _number_all(names: Sequence[str], there: dict[str, int], taken: set[int], folder: Path) -> dict[str, int]:
-    """Expression name -> N of expN; a prompt's own expression keeps the number it has or follows the last.
+    """Expression name -> N of expN; a prompt's own expression keeps the number it has or takes the next free one.
 
     ExportError where that of the vocabulary is `taken` by an expression that is not this program's.
     """
     numbers: dict[str, int] = {}
-    last = max(len(EXPRESSIONS), *there.values(), *taken, 0)
+    used = {*there.values(), *taken}
+    free = (number for number in count(len(EXPRESSIONS) + 1) if number not in used)
     for name in names:
         if name == NEUTRAL:
             continue
         number = _BY_NAME[name].number if name in _BY_NAME else there.get(name)
         if number is None:
-            number = last = last + 1
+            number = next(free)
         if number in taken:
             raise ExportError(
                 f"{folder / f'exp{number}'}: expected no such folder, or one that {IDENTITY} lists, found another; "
@@ -180,10 +190,14 @@ def _write_expression(identity: Identity, positions: np.ndarray, maps: Reflectan
     head = identity.topology.head_vertex_count
     with filling(folder, replace=True) as place:
         for path in folder.iterdir() if folder.is_dir() else ():
-            if path.is_dir():
+            if path.name in EXPRESSION_FILES:
+                continue
+            if path.is_symlink():
+                (place / path.name).symlink_to(path.readlink())
+            elif path.is_dir():
                 shutil.copytree(path, place / path.name, symlinks=True)
-            elif path.name not in EXPRESSION_FILES:
-                shutil.copy2(path, place / path.name, follow_symlinks=False)
+            else:
+                shutil.copy2(path, place / path.name)
         write_npy(place / "shape.npy", positions[:head])
         if head < identity.topology.vertex_count:
             write_npy(place / "parts.npy", positions[head:])

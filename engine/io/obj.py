@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,9 @@ from engine.errors import FileFormatError
 from engine.io.border import border, reads
 from engine.io.files import check_vertices, read_text, write_bytes
 from engine.mesh import FARTHEST_UV, PARTS, Part
+
+MOST_CORNERS = 1000
+"""Of one polygon: the cap of a cylinder has dozens; a fan of thousands is a damaged file and no surface of a head."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -38,6 +41,43 @@ class ObjMesh:
         return np.array(parts, np.uint8)[self.face_materials]
 
 
+class _Rings:
+    """The corners of every polygon of a file, as numbers: as text, or a tuple a triangle, they take fifty times it."""
+
+    def __init__(self) -> None:
+        self.have_uvs = True
+        self._corners, self._uv_corners = array("q"), array("q")
+        self._sizes, self._owners = array("q"), array("q")
+
+    def add(self, ring: list[str], owner: int) -> None:
+        """A polygon of `ring` (`v`, `v/vt` or `v/vt/vn` each); ValueError or OverflowError where one is no number."""
+        if len(ring) > MOST_CORNERS:
+            raise ValueError(f"a polygon of {len(ring)} corners, more than {MOST_CORNERS}; triangulate it")
+        if len(ring) < 3:
+            return
+        for corner in ring:
+            vertex, *others = corner.split("/")
+            self._corners.append(int(vertex))
+            if others and others[0]:
+                self._uv_corners.append(int(others[0]))
+            else:
+                self._uv_corners.append(0)
+                self.have_uvs = False
+        self._sizes.append(len(ring))
+        self._owners.append(owner)
+
+    def triangles(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Fans of the polygons: vertex numbers and texture coordinate numbers (F, 3) int64 as in the file, and owners
+        (F,) int32."""
+        sizes = np.array(self._sizes, np.int64)
+        counts = sizes - 2
+        first = np.repeat(np.cumsum(sizes) - sizes, counts)
+        second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
+        fans = np.stack([first, second, second + 1], axis=1)
+        corners, uv_corners = np.array(self._corners, np.int64), np.array(self._uv_corners, np.int64)
+        return corners[fans], uv_corners[fans], np.repeat(np.array(self._owners, np.int32), counts)
+
+
 @reads("an OBJ file")
 def read_obj(path: Path) -> ObjMesh:
     """Read the mesh of `path`; FileFormatError where it is missing, empty or damaged. Normals are not read."""
@@ -45,36 +85,28 @@ def read_obj(path: Path) -> ObjMesh:
     grouped = "usemtl" not in text
     positions: list[list[str]] = []
     uvs: list[list[str]] = []
-    corners: list[tuple[str, str, str]] = []
-    owner: list[int] = []
+    rings = _Rings()
     materials: dict[str, int] = {"": 0}
     current = 0
-    for line in text.splitlines():
-        kind, _, rest = line.partition(" ")
-        if kind == "v":
-            positions.append(rest.split()[:3])
-        elif kind == "vt":
-            uvs.append(rest.split()[:2])
-        elif kind == "f":
-            ring = rest.split()
-            for second, third in pairwise(ring[1:]):
-                corners.append((ring[0], second, third))
-                owner.append(current)
-        elif kind == "usemtl" or (grouped and kind == "g"):
-            current = materials.setdefault(rest.strip(), len(materials))
-    if not positions or not corners:
-        raise FileFormatError(f"{path}: expected vertices and faces, found {len(positions)} and {len(corners)}")
     with border(path, "an OBJ of numbers"), np.errstate(over="ignore"):
+        for line in text.splitlines():
+            kind, _, rest = line.partition(" ")
+            if kind == "v":
+                positions.append(rest.split()[:3])
+            elif kind == "vt":
+                uvs.append(rest.split()[:2])
+            elif kind == "f":
+                rings.add(rest.split(), current)
+            elif kind == "usemtl" or (grouped and kind == "g"):
+                current = materials.setdefault(rest.strip(), len(materials))
         xyz = np.array(positions, np.float32)
         uv = np.array(uvs, np.float64).reshape(-1, 2)
-        indices = [[token.split("/") for token in triangle] for triangle in corners]
-        faces = np.array([[int(token[0]) for token in triangle] for triangle in indices], np.int64)
-        has_uv = len(uv) > 0 and all(len(token) > 1 and token[1] for triangle in indices for token in triangle)
-        uv_faces = np.zeros_like(faces)
-        if has_uv:
-            uv_faces = np.array([[int(token[1]) for token in triangle] for triangle in indices], np.int64)
+        faces, uv_faces, owner = rings.triangles()
+    if not positions or not len(faces):
+        raise FileFormatError(f"{path}: expected vertices and faces, found {len(positions)} and {len(faces)}")
+    has_uv = len(uv) > 0 and rings.have_uvs
     faces = np.where(faces < 0, faces + len(xyz), faces - 1)
-    uv_faces = np.where(uv_faces < 0, uv_faces + len(uv), uv_faces - 1) if has_uv else uv_faces
+    uv_faces = np.where(uv_faces < 0, uv_faces + len(uv), uv_faces - 1) if has_uv else np.zeros_like(faces)
     check_vertices(str(path), xyz)
     if not (np.abs(uv) <= FARTHEST_UV).all():  # NaN too
         raise FileFormatError(
@@ -84,9 +116,7 @@ def read_obj(path: Path) -> ObjMesh:
         raise FileFormatError(f"{path}: expected face indices up to {len(xyz)}, found some outside; export it again")
     # flipped in double precision: what write_obj wrote comes back as the same float32, so a topology keeps its hash
     uv = np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1).astype(np.float32) if len(uv) else np.zeros((1, 2), np.float32)
-    return ObjMesh(
-        xyz, uv, faces.astype(np.int32), uv_faces.astype(np.int32), np.array(owner, np.int32), tuple(materials)
-    )
+    return ObjMesh(xyz, uv, faces.astype(np.int32), uv_faces.astype(np.int32), owner, tuple(materials))
 
 
 def read_textured_obj(path: Path) -> ObjMesh:

@@ -70,10 +70,27 @@ def put_folder(temporary: Path, target: Path) -> None:
     _keep_mode(temporary, target)
     for place, _, names in os.walk(temporary):
         for name in names:
-            _sync(Path(place, name))
+            if not os.path.islink(path := Path(place, name)):  # where a link leads is not ours to wait for
+                _sync(path)
         _sync_folder(Path(place))
     _move_folder(temporary, target)
     _sync_folder(target.parent)
+
+
+def hold(path: Path) -> int | None:
+    """Hold the file or folder `path` against everyone else who asks so, until what is returned is closed or the process
+    ends; None where there are no locks. BlockingIOError while another has it."""
+    if fcntl is None:
+        return None
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return descriptor
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None
 
 
 def sweep(folder: Path) -> None:
@@ -110,21 +127,6 @@ def _create(target: Path, folder: bool) -> tuple[Path, int | None]:
                 return path, lock
             if lock is not None:
                 os.close(lock)
-
-
-def hold(path: Path) -> int | None:
-    """A descriptor with the lock of `path`, or None where there are no locks; BlockingIOError where another has it."""
-    if fcntl is None:
-        return None
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return descriptor
-    except OSError as error:
-        os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            raise
-        return None
 
 
 def _remove(path: Path) -> None:

@@ -25,6 +25,9 @@ TILE = 2048
 LAYER_TILE = 512
 """Sides in pixels of what is drawn at a time."""
 
+Tell = Callable[[int, int], object]
+"""Hears how much of a picture is done, and of how much."""
+
 
 def render_image(
     project: Project,
@@ -36,6 +39,7 @@ def render_image(
     samples: int = 0,
     quality: Quality = Quality.FULL,
     renderer: Renderer | None = None,
+    tell: Tell = lambda done, total: None,
 ) -> np.ndarray:
     """(height, width, 3) uint8 sRGB, row 0 on top; (height, width, 4) with straight alpha when `transparent`.
 
@@ -43,7 +47,8 @@ def render_image(
     picture that converges (`engine.render.sampling`), in which the environment too casts shadows, unless there is
     nothing to converge (`engine.render.accumulate.converges`). Uses `renderer` (its context current) when given, as a
     window does for its screenshots; else a context of its own, released at the end. Drawn in tiles, so that neither
-    memory nor driver sets the size. GraphicsError where there is no OpenGL, or beyond `LARGEST_SIDE`.
+    memory nor driver sets the size; `tell` hears after each tile, or frame of one. GraphicsError where there is no
+    OpenGL, or beyond `LARGEST_SIDE`.
     """
     _check(width, height, supersample)
     channels = 4 if transparent else 3
@@ -53,7 +58,7 @@ def render_image(
         held = min(width, TILE), min(height, TILE)
         color, depth = renderer.context.renderbuffer(held, 4), renderer.context.depth_renderbuffer(held)
         target = renderer.context.framebuffer([color], depth)
-        for rows, columns, part, frames in _converged(renderer, project, (width, height), samples):
+        for rows, columns, part, frames in _converged(renderer, project, (width, height), samples, tell):
             renderer.show(project, target, (width, height), frames.frames, transparent=transparent, part=part)
             read = target.read(viewport=(0, 0, *part[2:]), components=channels, alignment=1)
             image[rows, columns] = np.frombuffer(read, np.uint8).reshape(part[3], part[2], channels)[::-1]
@@ -68,11 +73,13 @@ def render_image(
         color, depth = context.renderbuffer(held, 4), context.depth_renderbuffer(held)
         target = context.framebuffer([color], depth)
         try:
-            for rows, columns, part in _tiles((width, height), side, factor):
+            tiles = list(_tiles((width, height), side, factor))
+            for number, (rows, columns, part) in enumerate(tiles, 1):
                 renderer.draw(project, target, fine, transparent=transparent, part=part, quality=quality)
                 read = target.read((0, 0, *part[2:]), components=4, alignment=1)
                 pixels = np.frombuffer(read, np.uint8).reshape(part[3], part[2], 4)[::-1]
                 image[rows, columns] = downsample(pixels, factor)[..., :channels]
+                tell(number, len(tiles))
         finally:
             renderer.idle.use()
             for made in (target, color, depth):
@@ -104,15 +111,21 @@ def render_light(
 
 
 def _converged(
-    renderer: Renderer, project: Project, size: tuple[int, int], samples: int
+    renderer: Renderer,
+    project: Project,
+    size: tuple[int, int],
+    samples: int,
+    tell: Tell = lambda done, total: None,
 ) -> Iterator[tuple[slice, slice, Part4, Accumulator]]:
     """Rows, columns and rectangle of each tile of a picture, and the sum of its frames."""
     frames = Accumulator(renderer, (min(size[0], TILE), min(size[1], TILE)))
     try:
-        for rows, columns, part in _tiles(size, TILE, 1):
+        tiles = list(_tiles(size, TILE, 1))
+        for number, (rows, columns, part) in enumerate(tiles):
             frames.clear()
-            for _ in range(samples):
+            for frame in range(samples):
                 frames.add(project, size, part)
+                tell(number * samples + frame + 1, len(tiles) * samples)
             yield rows, columns, part, frames
     finally:
         renderer.idle.use()

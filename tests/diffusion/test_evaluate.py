@@ -108,7 +108,7 @@ def test_weights_are_named_and_may_say_their_steps():
     assert parse_model("ours=user@host/x@1,2") == ("ours", "user@host/x", (1, 2))
     assert parse_model("runs/a") == ("a", "runs/a", (1, 4, 8))
     assert parse_model("runs/a@4") == ("a", "runs/a", (4,))
-    for wrong in ("", "@4", "=x", "ours=", "ours=x@", "ours=x@0", "ours=x@many"):
+    for wrong in ("", "@4", "=x", "ours=", "ours=x@", "ours=x@0", "ours=x@51", "ours=x@many"):
         with pytest.raises(EngineError, match="NAME=FOLDER"):
             parse_model(wrong)
 
@@ -138,6 +138,23 @@ def test_the_command_prints_tables_and_writes_card_and_json(monkeypatch, tmp_pat
     stored = json.loads(numbers.read_text())
     assert stored["expressions"] == ["Jaw Open"]
     assert stored["models"] == {"best": "oracle-0"}
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        (["--people", "-1"], "--people: expected 1 to"),
+        (["--people", "0"], "--people: expected 1 to"),
+        (["--fit-people", "-1"], "--fit-people: expected 1 to"),
+        (["--fit-people", "9" * 30], "--fit-people: expected 1 to"),
+        (["--expressions", "Neutral"], "expected --expressions with one beside Neutral"),
+        (["--expressions", ""], "expected --expressions with one beside Neutral"),
+    ],
+)
+def test_nobody_and_nothing_are_refused_before_a_model_is_read(texts, says, monkeypatch):
+    monkeypatch.setattr(command, "load_model", lambda *given: pytest.fail("work began"))
+    with pytest.raises(EngineError, match=says):
+        command.run(arguments(*texts))
 
 
 def test_models_of_other_people_are_refused(monkeypatch):

@@ -1,5 +1,6 @@
 """The whole path at the smallest sizes: fit, train, resume, save, pack, load, measure. Real files, real loop."""
 
+import argparse
 import json
 import os
 import time
@@ -11,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from engine.diffusion import train as command
 from engine.diffusion.budget import Budget
 from engine.diffusion.card import model_card
 from engine.diffusion.checkpoint import load_model, save_tensors, write_release
@@ -30,7 +32,7 @@ from engine.diffusion.train import (
     uses_bfloat16,
 )
 from engine.diffusion.weights_folder import MANIFEST, STAGES
-from engine.errors import EngineError, TrainingError, WeightsError
+from engine.errors import EngineError, ExportError, TrainingError, WeightsError
 from tests.diffusion.source import WaveSource
 
 SOURCE = WaveSource(people=26)
@@ -327,19 +329,37 @@ def test_checkpoints_have_the_usual_mode(finished, released):
 
 
 def test_a_release_takes_the_place_of_its_own_files_alone(finished, tmp_path):
+    write_release(finished, tmp_path)
     mine = tmp_path / "weights-best.safetensors"
     mine.write_bytes(b"mine")
-    write_release(finished, tmp_path)
     manifest = json.loads((tmp_path / MANIFEST).read_text())
     (tmp_path / "weights-9.safetensors").write_bytes(b"of a larger release")
     manifest["sha256"] |= {"weights-9.safetensors": "", "../outside.safetensors": ""}
     (tmp_path / MANIFEST).write_text(json.dumps(manifest))
     write_release(finished, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "weights-1.safetensors", "weights-best.safetensors", MANIFEST,
+        "weights-2.safetensors", "weights-best.safetensors", MANIFEST,
     ]  # fmt: skip
     assert mine.read_bytes() == b"mine"
     assert load_model(tmp_path)
+
+
+def test_a_release_that_is_cut_leaves_the_one_before(finished, tmp_path, monkeypatch):
+    write_release(finished, tmp_path)
+    before = load_model(tmp_path)
+    monkeypatch.setattr("engine.diffusion.checkpoint.write_bytes", lambda *_: (_ for _ in ()).throw(OSError("cut")))
+    with pytest.raises(OSError, match="cut"):
+        write_release(finished, tmp_path)
+    assert load_model(tmp_path).model_id == before.model_id
+
+
+@pytest.mark.parametrize("name", ["weights-1.safetensors", "notes.txt"])
+def test_a_release_is_not_put_among_other_files(name, finished, tmp_path):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ExportError, match="empty or a new folder"):
+        write_release(finished, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
 
 
 def test_minutes_end_a_run(tmp_path):
@@ -381,3 +401,28 @@ def test_a_device_that_is_not_there_is_said():
         pytest.skip("this machine has CUDA")
     with pytest.raises(EngineError, match="expected auto, cpu or cuda"):
         use_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        (["--minutes", "nan"], "--minutes: expected"),
+        (["--minutes", "inf"], "--minutes: expected"),
+        (["--minutes", "0"], "--minutes: expected"),
+        (["--images", "-1"], "--images: expected"),
+        (["--images", "9" * 400], "--images: expected"),
+        (["--minutes", "1", "--seed", "-1"], "seed: expected 0 to"),
+        (["--minutes", "1", "--seed", "9" * 30], "seed: expected 0 to"),
+        (["--minutes", "1", "--config", "/dev/zero"], "/dev/zero: expected a file that can be read, found: a pipe"),
+        (["--minutes", "1", "--config", "no/such"], "^no/such: expected a TOML configuration, found none"),
+        (["--minutes", "1", "--config", "smok"], "^smok: expected .* with the program: .*smoke"),
+    ],
+)
+def test_numbers_that_are_no_training_are_refused_before_it_begins(texts, says, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "pair_source", lambda *given: pytest.fail("work began"))
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    out = tmp_path / "out"
+    with pytest.raises(EngineError, match=says):
+        command.run(parser.parse_args(["all", "--data", "x", "--config", "smoke", "--out", str(out), *texts]))
+    assert not out.exists()

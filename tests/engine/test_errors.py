@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import errors
-from engine.errors import EngineError, check_array
+from engine.errors import LARGEST_WIDENED, EngineError, FileFormatError, check_array
+from engine.io.files import check_vertices
 
 
 @given(
@@ -37,6 +38,17 @@ def test_an_empty_array_of_the_callers_is_not_frozen_either():
 def test_a_read_only_array_that_fits_is_kept_as_it_is():
     array = check_array("a", np.zeros((2, 3), np.float32), (2, 3), np.float32)
     assert check_array("a", array, ("V", 3), np.float32) is array
+
+
+def test_half_floats_are_compared_with_limits_that_they_cannot_hold():
+    halves = np.array([[0.0, 1.0, 65504.0]], np.float16)
+    np.testing.assert_array_equal(check_array("a", halves, ("F", 3), np.int32), [[0, 1, 65504]])
+    np.testing.assert_array_equal(check_vertices("a", halves), halves)
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="a: expected"):
+            check_array("a", np.full((1, 3), wrong, np.float16), ("F", 3), np.int32)
+        with pytest.raises(FileFormatError, match="a: expected finite positions"):
+            check_vertices("a", np.full((1, 3), wrong, np.float16))
 
 
 def test_lists_are_taken_too():
@@ -80,6 +92,14 @@ def test_not_a_number_and_infinity_are_counted_and_refused(bad):
 def test_a_number_too_large_for_the_type_is_refused():
     with np.errstate(over="ignore"), pytest.raises(ValueError, match="finite"):
         check_array("a", np.array([1e6]), (1,), np.float16)
+
+
+@pytest.mark.parametrize(("stored", "used"), [(np.uint8, np.int32), (np.uint8, np.float16), (np.float16, np.float32)])
+def test_what_would_grow_beyond_all_that_was_asked_for_is_refused(stored, used):
+    """Bytes are budgeted as they are stored: a file of bytes must not become four times as much."""
+    large = np.broadcast_to(np.zeros(1, stored), (LARGEST_WIDENED, 3))  # takes one byte
+    with pytest.raises(ValueError, match=rf"a: expected .* to hold {np.dtype(used)}, found {np.dtype(stored)}"):
+        check_array("a", large, ("N", 3), used)
 
 
 @pytest.mark.parametrize("array", [np.array(["a"]), np.array([None]), np.array([1j])])

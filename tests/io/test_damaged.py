@@ -202,3 +202,22 @@ def test_json_has_no_nan_and_ends_somewhere(tmp_path: Path) -> None:
             read_json(path)
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(["ä"]).encode())
     assert read_json(path) == ["ä"]
+
+
+def test_polygons_become_fans_and_one_of_thousands_of_corners_is_refused(tmp_path: Path) -> None:
+    from engine.io.obj import MOST_CORNERS, read_obj
+
+    path = tmp_path / "a.obj"
+    vertices = "".join(f"v {x} {x * x} 0\nvt 0.{x} 0.5\n" for x in range(6))
+    path.write_text(f"{vertices}f 1/1 2/2\nusemtl teeth\nf 1/1 2/2 3/3 -2/-1 -1/5\nusemtl skin\nf 4/1/9 5/2/9 6/3/9\n")
+    mesh = read_obj(path)
+    assert mesh.faces.tolist() == [[0, 1, 2], [0, 2, 4], [0, 4, 5], [3, 4, 5]]
+    assert mesh.uv_faces.tolist() == [[0, 1, 2], [0, 2, 5], [0, 5, 4], [0, 1, 2]]
+    assert [mesh.materials[index] for index in mesh.face_materials] == ["teeth"] * 3 + ["skin"]
+    for corners, triangles in ((MOST_CORNERS, MOST_CORNERS - 2), (MOST_CORNERS + 1, None)):
+        path.write_text(f"{vertices}f {'1/1 ' * corners}\n")
+        if triangles is None:
+            with pytest.raises(EngineError, match=f"a polygon of {corners} corners"):
+                read_obj(path)
+        else:
+            assert len(read_obj(path).faces) == triangles

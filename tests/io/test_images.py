@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +125,63 @@ def test_layers_keep_their_names_and_numbers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pixels[..., names.index("depth.Z")], layers["depth"])
     with pytest.raises(ExportError):
         write_exr(path / "below a file.exr", layers)
+
+
+def _small(path: Path) -> bytearray:
+    """A picture of 16 x 16 texels at `path`."""
+    output = oiio.ImageOutput.create(str(path))
+    assert output.open(str(path), oiio.ImageSpec(16, 16, 3, oiio.UINT8))
+    assert output.write_image(np.zeros((16, 16, 3), np.uint8))
+    assert output.close()
+    return bytearray(path.read_bytes())
+
+
+def _claimed(name: str, data: bytearray, side: int) -> bytes:
+    """`data` of a small picture with `side` x `side` in its header."""
+    if name == "a.png":
+        data[16:24] = struct.pack(">II", side, side)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    elif name == "a.jpg":
+        at = data.index(b"\xff\xc0")
+        data[at + 5 : at + 9] = struct.pack(">HH", side, side)
+    else:
+        (at,) = struct.unpack_from("<I", data, 4)
+        for entry in range(at + 2, len(data) - 12, 12):
+            if struct.unpack_from("<H", data, entry)[0] in (256, 257):
+                struct.pack_into("<HII", data, entry + 2, 4, 1, side)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"), [("a.png", False), ("a.png", True), ("a.jpg", False), ("a.jpg", True), ("a.tif", False)]
+)
+def test_what_is_no_part_of_a_picture_buys_no_budget(tmp_path: Path, name: str, inside: bool) -> None:
+    """16384 x 16384 texels in a few bytes, and 14 MB of nothing before or behind them."""
+    path, padding = tmp_path / name, 14 * 2**20
+    data = _claimed(name, _small(path), 16384)
+    if inside and name == "a.png":
+        text = b"tEXta\0" + bytes(padding)
+        data = data[:33] + struct.pack(">I", padding + 2) + text + struct.pack(">I", zlib.crc32(text)) + data[33:]
+    elif inside and name == "a.jpg":
+        data = data[:2] + (b"\xff\xe5\xff\xff" + bytes(65533)) * (padding >> 16) + data[2:]
+    path.write_bytes(data)
+    if not inside:
+        os.truncate(path, padding)
+    with pytest.raises(FileFormatError, match=r"found 768 MiB claimed by [0-9]+ bytes"):
+        read_rgb(path)
+
+
+def test_strips_that_share_their_bytes_are_counted_once(tmp_path: Path) -> None:
+    data = _claimed("a.tif", _small(tmp_path / "a.tif"), 16384)
+    strips = struct.pack("<1024I", *[8] * 1024), struct.pack("<1024I", *[14 * 2**20] * 1024)
+    (at,) = struct.unpack_from("<I", data, 4)
+    changed, end = bytearray(data), len(data)
+    for entry in range(at + 2, len(data) - 12, 12):
+        tag = struct.unpack_from("<H", data, entry)[0]
+        if tag in (273, 279):
+            struct.pack_into("<HII", changed, entry + 2, 4, 1024, end + 4096 * (tag == 279))
+        elif tag == 278:
+            struct.pack_into("<HII", changed, entry + 2, 4, 1, 16)
+    (tmp_path / "b.tif").write_bytes(bytes(changed) + b"".join(strips))
+    with pytest.raises(FileFormatError, match=r"found 768 MiB claimed by 8\.[0-9]+ KiB"):
+        read_rgb(tmp_path / "b.tif")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from engine.errors import ExportError, FileFormatError
 from engine.expression import ExpressionSet
 from engine.identity import Identity
 from engine.io import jreflectance
+from engine.io.files import writing_into
 from engine.io.jreflectance_writer import prepare, write
 from tests.heads import make_expressions, make_head
 
@@ -186,3 +189,68 @@ def test_damaged_manifests_are_one_line(head: Identity, made: ExpressionSet, tmp
     with pytest.raises(FileFormatError):
         list(write(head, made, tmp_path))
     assert np.load(tmp_path / "exp1" / "shape.npy").shape[1] == 3
+
+
+def test_two_writers_of_a_folder_wait_for_each_other(head: Identity, made: ExpressionSet, tmp_path: Path) -> None:
+    folder = tmp_path / "person"
+    first = write(head, made, folder)
+    next(first)
+    grin = made["a sly grin"]
+    second = write(head, ExpressionSet(head.hash, (replace(grin, name="a wide grin"),)), folder)
+    waits = next(second)
+    assert (waits.index, waits.label) == (0, "until another export into this folder is done")
+    for _ in first:
+        pass
+    names = [step.label for step in second]
+    assert names[-1] == "a wide grin"
+    listed = json.loads((folder / "identity.json").read_text())
+    assert listed["complete"]
+    assert {recipe["name"] for recipe in listed["expressions"].values()} >= {*NAMES, "a wide grin"}
+
+
+def test_another_head_that_waited_is_refused(head: Identity, made: ExpressionSet, tmp_path: Path) -> None:
+    folder, other = tmp_path / "person", make_head(32, seed=9)
+    second = write(other, make_expressions(other, NAMES), folder)
+    with writing_into(folder) as take:  # another process, which has written nothing yet
+        assert take()
+        assert next(second).index == 0
+    deque(write(head, made, folder), maxlen=0)
+    before = files_of(folder)
+    with pytest.raises(ExportError, match="expected this head's maps, found another"):
+        next(second)
+    assert files_of(folder) == before
+
+
+def test_a_writer_that_stops_lets_the_next_one_in(head: Identity, made: ExpressionSet, tmp_path: Path) -> None:
+    first = write(head, made, tmp_path / "person")
+    next(first)
+    first.close()
+    assert [step.label for step in write(head, made, tmp_path / "person")][-1] == NAMES[-1]
+
+
+def test_links_that_somebody_put_beside_an_expression_stay_links(
+    head: Identity, made: ExpressionSet, tmp_path: Path
+) -> None:
+    folder, elsewhere = tmp_path / "person", tmp_path / "elsewhere"
+    deque(write(head, made, folder), maxlen=0)
+    elsewhere.mkdir()
+    (elsewhere / "large.bin").write_bytes(b"large")
+    os.mkfifo(elsewhere / "pipe")
+    links = {"refs": elsewhere, "up": Path(".."), "gone": Path("/nonexistent"), "waits": elsewhere / "pipe"}
+    for name, target in links.items():
+        (folder / "exp9" / name).symlink_to(target)
+    deque(write(head, made, folder), maxlen=0)
+    assert {name: Path(os.readlink(folder / "exp9" / name)) for name in links} == links
+    assert json.loads((folder / "identity.json").read_text())["complete"]
+
+
+def test_a_prompt_takes_a_free_number_that_can_be_read_again(
+    head: Identity, made: ExpressionSet, tmp_path: Path
+) -> None:
+    folder = tmp_path / "person"
+    deque(write(head, made, folder), maxlen=0)
+    shutil.copytree(folder / "exp9", folder / "exp99999")
+    grin = replace(made["a sly grin"], name="a wide grin")
+    deque(write(head, ExpressionSet(head.hash, (grin,)), folder), maxlen=0)
+    assert json.loads((folder / "identity.json").read_text())["expressions"]["exp34"]["name"] == "a wide grin"
+    assert "a wide grin" in jreflectance.read(folder)[1].names

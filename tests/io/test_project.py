@@ -201,6 +201,24 @@ def test_pickles_and_lying_headers_are_refused() -> None:
         npy_from_bytes(lying, "x")
 
 
+def test_what_members_claim_to_take_of_the_file_buys_no_budget(project: Project, tmp_path: Path) -> None:
+    """A member that nobody reads, and whose packed size is a lie, would pay for 2 GB of zeros."""
+    path = tmp_path / "a.expdiff"
+    save_project(project, path)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("unused", b"")
+        listed = [info.filename for info in file.infolist()]
+    data = bytearray(path.read_bytes())
+    for name, field, size in (("unused", 20, 0x7FFFFFFF), (listed[0], 24, 0x7F000000)):
+        at = data.index(b"PK\1\2")
+        for _ in range(listed.index(name)):
+            at = data.index(b"PK\1\2", at + 4)
+        data[at + field : at + field + 4] = size.to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(FileFormatError, match="claimed by"):
+        load_project(path)
+
+
 def test_no_project_at_all(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="No such file"):
         load_project(tmp_path / "none.expdiff")

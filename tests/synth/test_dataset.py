@@ -38,9 +38,23 @@ class TestOnIct:
         assert (tmp_path / "p000" / "exp1" / "diffuse.png").stat().st_mtime_ns == before
 
 
-def test_one_person_cannot_be_split(tmp_path, capsys):
-    assert main(["dataset", "synth", "--data", str(tmp_path), "--identities", "1", "--out", str(tmp_path)]) == 1
-    assert "2 or more" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--identities", "1"], "--identities: expected 2 to"),
+        (["--identities", "9" * 30], "--identities: expected 2 to"),
+        (["--identities", "2", "--seed", "-1"], "--seed: expected 0 to"),
+        (["--identities", "2", "--seed", "9" * 30], "--seed: expected 0 to"),
+        (["--identities", "2"], "generic_neutral_mesh.obj"),  # no such data
+    ],
+)
+def test_what_cannot_be_begun_is_one_line_and_leaves_no_folder(tmp_path, capsys, arguments, says):
+    order = ["dataset", "synth", "--data", str(tmp_path / "mistyped"), "--out", str(tmp_path / "set"), *arguments]
+    assert main(order) == 1
+    err = capsys.readouterr().err
+    assert says in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "set").exists()
 
 
 @pytest.fixture
@@ -100,6 +114,36 @@ def test_other_arguments_data_or_code_are_refused(tmp_path, synth, monkeypatch, 
     assert synth(*(change if isinstance(change, list) else [])) == 1
     assert says in capsys.readouterr().err
     assert files_of(tmp_path / "set") == before
+
+
+def test_data_of_another_content_are_other_data(tmp_path, synth, capsys):
+    (tmp_path / "FaceXModel").mkdir()
+    mesh, modes = tmp_path / "FaceXModel" / "generic_neutral_mesh.obj", tmp_path / "identity_modes.npz"
+    mesh.write_text("v 0 0 0")
+    modes.write_text("one")
+    assert synth() == 0
+    for path, text in ((mesh, "v 9 0 0"), (modes, "two")):
+        before = path.read_text()
+        path.write_text(text)
+        assert synth() == 1
+        assert "expected the data it was begun with" in capsys.readouterr().err
+        path.write_text(before)
+    assert synth() == 0
+
+
+def test_what_nobody_was_written_to_is_begun_anew(tmp_path, synth, monkeypatch):
+    """A mistyped seed that was stopped at once."""
+
+    def stopped(source, number):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataset, "synthetic_identity", stopped)
+    assert synth("--seed", "5") == 130
+    assert json.loads((tmp_path / "set" / "dataset.json").read_text())["seed"] == 5
+    monkeypatch.setattr(dataset, "synthetic_identity", person_of)
+    assert synth() == 0
+    assert synth(out="whole") == 0
+    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole")
 
 
 def test_a_person_with_something_missing_is_made_again(tmp_path, synth):

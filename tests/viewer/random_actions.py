@@ -42,7 +42,7 @@ from tests.viewer import hand
 from tests.viewer.work import make_step_by_step
 from viewer.app import make_application
 from viewer.dialogs import Answer, PictureSettings, Unfinished
-from viewer.generation import OTHERS, Generator, Kind
+from viewer.generation import OTHERS, Generator, Kind, Order
 from viewer.notify import describe
 from viewer.panels.expressions import ExpressionsPanel
 from viewer.panels.generate import GeneratePanel
@@ -84,8 +84,8 @@ class Person:
         self.faults: list[str] = []
         self.writings: dict[int, Writing] = {}
         self.by_person: set[int] = set()
-        self.unasked: dict[int, str] = {}
-        """Jobs that may end without a word, and why."""
+        self.orders: dict[int, Order] = {}
+        """What the window's jobs on the model's lane are for, those that are over too."""
         self.undone = self.whole = self.absent = 0
         self.count = 0
         self.open_window(head)
@@ -104,8 +104,8 @@ class Person:
             new_draft=partial(new_draft, self.folder / "drafts"),
         )
         window.resize(*SIZE)
-        window.jobs.added.connect(self._added)
         window.jobs.changed.connect(self._changed)
+        window.generation.changed.connect(lambda: self.orders.update(window.generation._orders))
         window.document.changed.connect(self._head_changed)
         for tell in ("error", "info"):
             self._listen(tell)
@@ -139,25 +139,12 @@ class Person:
         """The jobs of the window before are over: numbers begin anew."""
         self.look_at_files()
         self.by_person.clear()
-        self.unasked.clear()
+        self.orders.clear()
 
     # Accounts
 
-    def _added(self, job: Job) -> None:
-        orders = self.window.generation._orders
-        if job.lane is Lane.MODEL:  # the order itself follows in a moment
-            for number, order in orders.items():
-                if order.names == tuple(job.label.split("\n")) or order.kind is not Kind.ASKED:
-                    self.unasked[number] = "stood aside for a newer wish"
-            if job.idle:
-                self.unasked[job.number] = "nobody waited for it"
-
     def _head_changed(self, old: Project, new: Project) -> None:
         if old.identity is not new.identity:
-            for number in self.window.generation._orders:
-                self.unasked[number] = "of the head before, as was told"
-            for job in self.window.jobs.waiting(Lane.MODEL):
-                self.unasked.setdefault(job.number, "of the head before, as was told")
             self.start = new
 
     def _changed(self, job: Job) -> None:
@@ -173,14 +160,17 @@ class Person:
             QTest.qWait(0)
             if not any(describe(job.error) in message for message in self.told):
                 self.faults.append(f"{job.label} failed and nobody was told: {job.error}")
-        if job.state is State.CANCELLED and job.number not in self.by_person:
-            if job.lane is Lane.MODEL and (job.number in self.unasked or not self._was_asked(job)):
-                return
+        cut = job.state is State.CANCELLED and job.number not in self.by_person
+        if cut and not (job.lane is Lane.MODEL and self._may_stand_aside(job.number)):
             self.faults.append(f"{job.lane.value}: {job.label} was cut by nobody")
 
-    def _was_asked(self, job: Job) -> bool:
-        """Is it lost with this? Not where its expressions are there: they came in another way."""
-        return not all(name in self.window.document.project.expressions for name in job.label.split("\n"))
+    def _may_stand_aside(self, number: int) -> bool:
+        """May the model leave this unmade? Nobody waits for it, it is for the head before, a newer wish took its place,
+        or what it makes came in another way."""
+        order, project = self.orders[number], self.window.document.project
+        newer = any(later > number and other.names == order.names for later, other in self.orders.items())
+        there = order.kind is Kind.WANTED and all(name in project.expressions for name in order.names)
+        return not order.seen or order.request.identity is not project.identity or newer or there
 
     def _write(self, path: Path, ask: Callable[[], None]) -> None:
         names = frozenset(self.window.document.project.expressions.names) - {NEUTRAL}
@@ -376,7 +366,7 @@ class Person:
     def undo_to_the_start(self) -> None:
         document = self.window.document
         QTest.qWait(1)
-        last, steps = document.project, 0
+        last, redo_label, steps = document.project, document.redo_label, 0
         while document.undo_label is not None:
             document.undo()
             steps += 1
@@ -384,8 +374,10 @@ class Person:
             self.faults.append(f"after {self.count} actions undo to the start gives another state")
         for _ in range(steps):
             document.redo()
-        if not _same(document.project, last) or document.redo_label is not None:
+        if not _same(document.project, last):
             self.faults.append(f"after {self.count} actions redo gives another state")
+        if document.redo_label != redo_label:
+            self.faults.append(f"after {self.count} actions redo knows {document.redo_label}, not {redo_label}")
         self.undone += steps
         if self.rng.random() < 0.5:
             for _ in range(steps):

@@ -171,6 +171,7 @@ def test_the_others_give_way_at_their_next_step_and_follow_what_is_new(qtbot, do
     generation.want("Lip Corner Puller")
     gate.let(5)
     qtbot.waitUntil(lambda: generation.filling, timeout=5000)
+    qtbot.waitUntil(lambda: gate.requests[-1].names != ("Lip Corner Puller",), timeout=5000)
     given_up = gate.requests[-1].names
     assert not generation.busy
     generation.want("Eye Blink")

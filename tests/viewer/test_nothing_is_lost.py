@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from engine.diffusion.request import GenerateRequest
 from engine.errors import VocabularyError
@@ -369,6 +369,41 @@ def test_closing_asks_nothing_where_nothing_would_be_lost(qtbot, open_window, ex
     qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
     assert window.close()
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "suffix"), [("Save Project As", ".expdiff"), ("Export GLB", ".glb"), ("Screenshot", ".png")]
+)
+def test_a_name_without_its_suffix_asks_too_before_a_file_is_replaced(
+    entry: str, suffix: str, qtbot, open_window, tmp_path: Path
+):
+    window, mine = open_window(new_project(make_head())), tmp_path / f"mine{suffix}"
+    mine.write_text("mine")
+    questions: list[str] = []
+
+    def name_it_and_think_again(dialog: QFileDialog) -> None:
+        timer = QTimer(dialog, interval=10)
+
+        def refuse() -> None:
+            question = QApplication.activeModalWidget()
+            if isinstance(question, QMessageBox):
+                timer.stop()
+                questions.append(question.text())
+                hand.pressing("No")(question)
+
+        timer.timeout.connect(refuse)
+        timer.start()
+        hand.naming(tmp_path / "mine")(dialog)  # is over once the question is
+        timer.stop()
+        if dialog.isVisible():
+            hand.pressing("Cancel")(dialog)
+
+    before = [hand.pressing("Save")] if entry == "Screenshot" else []
+    with hand.answering(*before, name_it_and_think_again):
+        hand.choose(window, hand.item(window.menuBar(), entry))
+    assert [f"mine{suffix}" in question for question in questions] == [True]
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
+    assert [(path.name, path.read_text()) for path in tmp_path.glob("mine*")] == [(mine.name, "mine")]
 
 
 # Saving

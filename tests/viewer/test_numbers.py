@@ -49,6 +49,8 @@ def show(dark, qtbot) -> Callable[..., None]:
         ("-30", -1.0, "-1.00"),
         ("", 1.0, "1.00"),  # nothing is no number: what was there stays
         ("x", 1.0, "1.00"),
+        ("1e-1", 0.1, "0.10"),
+        ("1e", 1.0, "1.00"),
     ],
 )
 def test_what_is_typed_over_a_number_is_there(show, country, text: str, value: float, shown: str) -> None:

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QWidget
 
 from engine.errors import FileFormatError
+from engine.project import new_project
 from engine.scene import Lamp, LampKind, ToneCurve, ViewChannel
 from engine.sides import Sides
 from engine.vocabulary import NAMES
+from tests.heads import make_head
+from tests.render.test_environment import write_hdr
 from tests.viewer import hand
 from tests.viewer.work import Gate
 from viewer.compare import Comparison
@@ -120,6 +125,27 @@ def test_a_prompted_expression_gets_a_row_and_undo_takes_it_away(qtbot, document
     assert "sly smile" not in expressions.rows
 
 
+def test_folds_and_age_are_asked_for_and_a_new_head_brings_its_own_age(dark, qtbot, document, jobs) -> None:
+    gate = Gate()
+    generation = Generation(document, jobs, gate)
+    panel = GeneratePanel(document, generation)
+    qtbot.addWidget(panel)
+    panel.show()
+    hand.fill(panel.folds.number, "1.5")
+    assert panel.age.value() == 40  # of a head of whom nobody knows
+    hand.fill(panel.age, "72")
+    asked = generation.settings
+    assert (asked.folds, asked.age_years) == (1.5, 72.0)
+    hand.pick(panel.which, "Dimpler")
+    hand.click(panel.button)
+    qtbot.waitUntil(lambda: bool(gate.requests), timeout=5000)
+    assert (gate.requests[0].folds, gate.requests[0].folds_age_years) == (1.5, 72.0)
+    document.open(new_project(make_head(seed=5)))
+    assert generation.settings == replace(asked, age_years=None)  # 72 was of the head before
+    assert panel.age.value() == 40
+    gate.let(9)
+
+
 def test_generate_turns_into_cancel_and_back(dark, qtbot, document, jobs) -> None:
     gate = Gate()
     generation = Generation(document, jobs, gate)
@@ -128,7 +154,6 @@ def test_generate_turns_into_cancel_and_back(dark, qtbot, document, jobs) -> Non
     panel.show()
     hand.fill(panel.steps, "3")
     hand.fill(panel.seed, "7")
-    assert (generation.settings.steps, generation.settings.seed) == (3, 7)
     assert panel.which.value() == MISSING
     assert len(panel.names) == 29
     hand.pick(panel.which, "Dimpler")
@@ -355,9 +380,10 @@ def test_a_broken_light_file_leaves_the_light_as_it_was(dark, qtbot, document, t
     panel = LightPanel(document)
     qtbot.addWidget(panel)
     panel.show()
-    broken, before = tmp_path / "broken.hdr", document.project
+    broken, steering, before = tmp_path / "broken.hdr", tmp_path / "a\x1b[31m.hdr", document.project
     broken.write_bytes(b"#?RADIANCE\nnot a picture")
-    for path in (broken, tmp_path / "missing.exr"):
+    write_hdr(steering, np.ones((2, 4, 3), np.float32))
+    for path in (broken, tmp_path / "missing.exr", steering):
         with pytest.raises(FileFormatError, match="expected"):
             panel.use_file(str(path))
     assert document.project is before

@@ -116,8 +116,10 @@ def test_a_rig_from_a_file_sets_the_range_and_a_broken_one_changes_nothing(
     assert panel.lamp.groove.maximum() == panel.lamp.number.maximum() == 2
     before = document.project
     (tmp_path / "bad.csv").write_text("1,0\n")
-    with pytest.raises(FileFormatError, match="three numbers"):
-        panel.use_file(str(tmp_path / "bad.csv"))
+    (tmp_path / "a\x1b[31m.csv").write_text("1,0,0\n")
+    for name, said in (("bad.csv", "three numbers"), ("a\x1b[31m.csv", "can be printed")):
+        with pytest.raises(FileFormatError, match=said):
+            panel.use_file(str(tmp_path / name))
     assert document.project is before
     (tmp_path / "rig.csv").unlink()  # gone while it is in use: the panel lives on, the viewport says it
     document.edit("Exposure", scene=replace(before.scene, stage=replace(before.scene.stage, enabled=True)))

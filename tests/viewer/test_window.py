@@ -453,3 +453,9 @@ def test_maps_that_mean_something_else_are_chosen_in_a_dialog(qtbot, open_window
     qtbot.waitUntil(lambda: window.document.project.identity.specular_f0_scale == 1.0, timeout=10000)
     found = window.document.project.identity.maps.roughness_data
     np.testing.assert_array_equal(found, 255 - expressive.identity.maps.roughness_data)
+
+
+def test_a_name_with_qts_mark_for_changes_is_shown_as_it_is(open_window) -> None:
+    head = make_head()
+    window = open_window(new_project(replace(head, name="x[*]")))
+    assert window.windowTitle().startswith("x[*][*][*] ")  # Qt shows two as one, the third for changes

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from engine.diffusion.prompts import understand
+from engine.diffusion.request import AGES_YEARS, MOST_FOLDS, usual_age_years
 from engine.errors import VocabularyError
 from engine.project import Project
 from viewer.document import Document
@@ -13,6 +23,7 @@ from viewer.generation import OTHERS, Generation, Settings
 from viewer.panels.form import form
 from viewer.widgets.controls import Choice, Elided, Toggle
 from viewer.widgets.number import Number
+from viewer.widgets.slider import FloatSlider
 
 MISSING, ALL = "missing", "all"
 MAX_SEED = 2**31 - 1
@@ -35,6 +46,11 @@ class GeneratePanel(QWidget):
         self.seed.setToolTip("Same seed, same result")
         self.lock = Choice([("nothing", ""), ("their shapes", "shape"), ("their skin", "skin")], parent=self)
         self.lock.setToolTip("Of expressions that are there, keep this and make the rest to go with it")
+        self.folds = FloatSlider((0.0, MOST_FOLDS), rest=1.0, parent=self)
+        self.folds.setToolTip("How deep skin folds in what is made next, shape and maps; 0: as the model draws it")
+        self.age = Number(*AGES_YEARS, decimals=0, parent=self)
+        self.age.setFixedWidth(32)
+        self.age.setToolTip("How old skin folds in what is made next, in years; the head's own age where it is known")
         self.fill = Toggle("Then make the others too", self)
         self.fill.setToolTip(
             "While you work, in the background, the most similar first; stops for whatever you ask for"
@@ -53,6 +69,8 @@ class GeneratePanel(QWidget):
         self.steps.valueChanged.connect(self._settings_changed)
         self.seed.valueChanged.connect(self._settings_changed)
         self.lock.edited.connect(self._settings_changed)
+        self.folds.edited.connect(self._settings_changed)
+        self.age.valueChanged.connect(self._settings_changed)
         self.lock.edited.connect(self._fill)
         self.fill.edited.connect(generation.fill)
         self.button.clicked.connect(self._clicked)
@@ -60,6 +78,7 @@ class GeneratePanel(QWidget):
         generation.changed.connect(self._show)
         generation.told.connect(self.status.set_full)
         generation.failed.connect(lambda message: self.status.set_full(f"Failed: {message}"))
+        self._take_age()
         self._fill()
 
     def _lay_out(self) -> None:
@@ -73,10 +92,18 @@ class GeneratePanel(QWidget):
         layout.addRow("Make", self.which)
         layout.addRow("Keep", self.lock)
         layout.addRow("Steps", numbers)
+        folds = QHBoxLayout()
+        folds.setSpacing(6)
+        folds.addWidget(self.folds, 1)
+        folds.addWidget(QLabel("Age", self))
+        folds.addWidget(self.age)
+        layout.addRow("Folds", folds)
         layout.addRow(self.fill)
-        layout.addRow(self.button)
-        layout.addRow(self.progress)
-        layout.addRow(self.status)
+        under = QVBoxLayout()
+        under.setSpacing(1)
+        for widget in (self.button, self.progress, self.status):
+            under.addWidget(widget)
+        layout.addRow(under)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,9 +137,23 @@ class GeneratePanel(QWidget):
             self._fill()
         if old.identity is not new.identity:
             self._read()  # what was said was of the head before
+            self._take_age()
+
+    def _take_age(self) -> None:
+        """Show the age of the head that is there; one that was set was of the head before."""
+        self._usual_age_years = round(usual_age_years(self.document.project.identity))
+        self.age.setValue(self._usual_age_years)
+        self._settings_changed()
 
     def _settings_changed(self) -> None:
-        self.generation.settings = Settings(int(self.steps.value()), int(self.seed.value()), self.lock.value())
+        age = self.age.value()
+        self.generation.settings = Settings(
+            int(self.steps.value()),
+            int(self.seed.value()),
+            self.lock.value(),
+            self.folds.value(),
+            None if age == self._usual_age_years else age,
+        )
 
     def _clicked(self) -> None:
         if self.generation.busy:

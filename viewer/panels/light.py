@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
+from engine.io.border import border
 from engine.project import Project
 from engine.render.environment import BUILT_IN, equirect_radiance
 from engine.render.presets import PRESETS, preset_of, with_preset
@@ -116,7 +117,8 @@ class LightPanel(QWidget):
     def use_file(self, path: str) -> None:
         """Light with the image at `path`. It is read first: FileFormatError leaves the light as it was."""
         equirect_radiance(path)
-        scene = environment_changed(self.document.project.scene, name=path)
+        with border(path, "a name that can be printed"):
+            scene = environment_changed(self.document.project.scene, name=path)
         self.document.edit("Environment", scene=scene)
 
 

@@ -13,6 +13,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QToolButton, QWidget
 
 from engine.errors import EngineError
+from engine.io.border import border
 from engine.io.rig import read_rig
 from engine.project import Project
 from engine.render.stage import LAMP_IRRADIANCE, lamp_directions, lamp_irradiance
@@ -132,7 +133,9 @@ class StagePanel(QWidget):
     def use_file(self, path: str) -> None:
         """Take the rig from the file at `path`. It is read first: FileFormatError leaves the rig as it was."""
         read_rig(path)
-        self._edit("Rig", _changed(self.document.project.scene, rig=path))
+        with border(path, "a name that can be printed"):
+            scene = _changed(self.document.project.scene, rig=path)
+        self._edit("Rig", scene)
 
     def _lamp_pressed(self, lamp: int) -> None:
         """Light this one alone; in a mixture, switch it over."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QLocale, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QValidator, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QDialog, QDoubleSpinBox, QLineEdit, QWidget
+
+_BEGUN = re.compile(r"[+-]?(\d+\.?\d*|\.\d*)([eE][+-]?\d*)?")
+"""What is, or may become, a number as it is typed."""
 
 
 class Number(QDoubleSpinBox):
@@ -45,12 +50,13 @@ class Number(QDoubleSpinBox):
         self.blockSignals(blocked)
 
     def validate(self, text: str, at: int) -> tuple[QValidator.State, str, int]:  # type: ignore[override]
-        """A comma becomes a point; a number out of range may still be typed on."""
+        """A comma becomes a point; a number out of range, or half an exponent, may still be typed on."""
         text = text.replace(",", ".")
         if self.decimals() == 0 and "." in text:
             return QValidator.State.Invalid, text, at
         state, text, at = super().validate(text, at)  # type: ignore[misc]
-        if state == QValidator.State.Invalid and self._typed(text) is not None:
+        begun = _BEGUN.fullmatch(text.removesuffix(self.suffix()).strip())
+        if state == QValidator.State.Invalid and begun:
             state = QValidator.State.Intermediate
         return state, text, at
 

@@ -143,6 +143,10 @@ class FloatSlider(QWidget):
             control.setRange(round(low * ticks), round(high * ticks))
             control.blockSignals(blocked)
 
+    def value(self) -> float:
+        """What is shown, as `edited` tells it."""
+        return self.number.value() * self._scale
+
     def show_value(self, value: float) -> None:
         """Show `value` without emitting anything."""
         shown = value / self._scale

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.inference import ExpressionModel, Maps
+from engine.diffusion.request import MOST_STEPS
 from engine.errors import EngineError
 from engine.synth.batch import Batch
 from engine.vocabulary import EXPRESSIONS
@@ -46,8 +47,10 @@ def parse_model(text: str) -> tuple[str, str, tuple[int, ...]]:
         steps = tuple(int(number) for number in numbers.split(",")) if at else STEPS
     except ValueError:
         steps = ()
-    if not name or not folder or not steps or min(steps) < 1:
-        raise EngineError(f"--model: expected FOLDER, NAME=FOLDER or NAME=FOLDER@1,4,8, found '{text}'")
+    if not name or not folder or not steps or not 1 <= min(steps) <= max(steps) <= MOST_STEPS:
+        raise EngineError(
+            f"--model: expected FOLDER, NAME=FOLDER or NAME=FOLDER@1,4,8 with steps to {MOST_STEPS}, found '{text}'"
+        )
     return name, folder, steps
 
 

@@ -21,7 +21,7 @@ from engine.io.open import open_project
 if TYPE_CHECKING:
     import numpy as np
 
-    from engine.scene import Camera, LightStage, Scene, scene_with
+    from engine.scene import Camera, LightStage, Scene
 
 LOG = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ def _compare(image: np.ndarray, path: str, tolerance: float) -> int:
 def olat(options: argparse.Namespace) -> int:
     from engine.export import olat_steps
     from engine.io.files import check_fillable
+    from engine.scene import scene_with
 
     check_fillable(Path(options.out).expanduser())
     project = with_weights(open_project(options.path), options)
@@ -119,7 +120,7 @@ def _options(read: Callable[Parameters, Result]) -> Callable[Parameters, Result]
 
 @_options
 def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
-    from engine.scene import ViewChannel, with_channel
+    from engine.scene import ViewChannel, scene_with, with_channel
 
     if options.preset is not None:
         from engine.render.presets import PRESETS, with_preset

@@ -31,6 +31,7 @@ from engine.render.compose import Layers
 from engine.render.context import standalone_context
 from engine.render.renderer import Renderer
 from engine.render.upload import ChangeTexture
+from engine.scene import scene_with
 
 ACTIVE = 4
 Step = Callable[[int], object]
@@ -64,9 +65,9 @@ def dragged(project: Project, number: int) -> Project:
 
 def turned(project: Project, number: int) -> Project:
     """`project` seen from a little further round."""
-    camera = project.scene.camera
+    camera = project.scene.view.camera
     camera = replace(camera, yaw_rad=camera.yaw_rad + 0.03 * (number + 1))
-    return replace(project, scene=replace(project.scene, camera=camera))
+    return replace(project, scene=scene_with(project.scene, camera=camera))
 
 
 def steps(renderer: Renderer, target: moderngl.Framebuffer, project: Project) -> dict[str, Step]:

@@ -52,7 +52,7 @@ from engine.render.context import standalone_context
 from engine.render.environment import equirect_radiance
 from engine.render.renderer import Renderer
 from engine.render.sources import lights_of
-from engine.scene import Environment, Scene, ToneCurve
+from engine.scene import Environment, Scene, ToneCurve, View, scene_with
 
 STEP_RAD = math.radians(2.0)
 HERE = Path(__file__).parent / "peers"
@@ -116,8 +116,8 @@ def write_hdr(path: Path, radiance: np.ndarray) -> None:
 def prepare(head: str, folder: Path, size: tuple[int, int], frames: int) -> Job:
     """Open `head` and write what the peers read."""
     opened = open_project(head)
-    camera = replace(opened.scene.camera, yaw_rad=0.0, pitch_rad=0.0)
-    project = replace(opened, weights={}, scene=Scene(camera))
+    camera = replace(opened.scene.view.camera, yaw_rad=0.0, pitch_rad=0.0)
+    project = replace(opened, weights={}, scene=Scene(View(camera)))
     export_glb(project, folder / "head.glb")
     radiance = as_peers_turn(equirect_radiance(project.scene.environment.name))
     write_hdr(folder / "light.hdr", radiance)
@@ -155,7 +155,7 @@ def run_here(job: Job, picture: str = "", *, scattering: bool = True) -> Times:
     frames = []
     first = 0.0
     for number in range(job.frames + 2):
-        scene = replace(still, camera=replace(still.camera, yaw_rad=number * STEP_RAD))
+        scene = scene_with(still, camera=replace(still.view.camera, yaw_rad=number * STEP_RAD))
         begin = time.perf_counter()
         renderer.draw(replace(job.project, scene=scene), target, job.size)
         context.finish()

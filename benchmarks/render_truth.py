@@ -41,7 +41,7 @@ from engine.render.offscreen import render_layers, render_light
 from engine.render.renderer import Renderer
 from engine.render.sampling import FrameSample
 from engine.render.sources import LightSource, lights_of
-from engine.scene import Camera, Environment, Lamp, Scene, ToneCurve
+from engine.scene import Camera, Environment, Lamp, Scene, ToneCurve, View, scene_with
 
 DARK = -60.0
 """Stops that put an environment out."""
@@ -85,8 +85,8 @@ class Judge:
 
     def brdf(self) -> Iterator[Line]:
         """The face under one lamp where nothing shadows it, at 4 x 4 samples a pixel; then with faults."""
-        camera = replace(self.head.scene.camera, distance_m=0.5 * self.head.scene.camera.distance_m)
-        face = replace(self.head, scene=replace(self.head.scene, camera=camera))
+        camera = replace(self.head.scene.view.camera, distance_m=0.5 * self.head.scene.view.camera.distance_m)
+        face = replace(self.head, scene=scene_with(self.head.scene, camera=camera))
         lamp = lights_of(replace(self.head.scene, key_light=Lamp(irradiance=3.0)), ())
         found = self.sampled(face, tuple(replace(one, shadow=False) for one in lamp), 4)
         for name, faults in (
@@ -142,7 +142,7 @@ class Judge:
     def inside_of_ball(self, light: np.ndarray, ball: Project) -> np.ndarray:
         """(18,) mean radiance of the rings where the ball is seen at cosines of 0.1 to 0.15, 0.15 to 0.2 .. 1."""
         layers = render_layers(ball, *self.size, supersample=1, renderer=self.renderer)
-        eye = np.array([0.0, 0.0, ball.scene.camera.distance_m])
+        eye = np.array([0.0, 0.0, ball.scene.view.camera.distance_m])
         towards = eye - layers["position"]
         cosine = (layers["normal"] * towards).sum(-1) / np.maximum(np.linalg.norm(towards, axis=-1), 1e-6)
         whole = layers["RGBA"][..., 3] == 1
@@ -278,7 +278,7 @@ def _ball(roughness: float, f0: float, albedo: int, environment: Environment) ->
         f0,
     )
     camera = Camera(distance_m=0.8)
-    scene = Scene(camera, environment, _OFF, tone_curve=ToneCurve.LINEAR, scattering=False)
+    scene = Scene(View(camera), environment, _OFF, tone_curve=ToneCurve.LINEAR, scattering=False)
     return Project(identity, ExpressionSet(identity.hash, ()), {}, scene)
 
 

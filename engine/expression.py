@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -56,6 +56,26 @@ class ReflectanceChange:
         return height, width
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the model was asked for an expression: the same of the same head gives the same on the same machine. The
+    fields are those of `engine.diffusion.request.GenerateRequest`."""
+
+    weights: str
+    """Name of the weights and the first digits of their digest."""
+    steps: int
+    seed: int
+    guidance: float
+    folds: float
+    age_years: float | None
+    lock: str
+    """What was kept of an expression that was there before; empty for nothing."""
+
+    def __post_init__(self) -> None:
+        check_text("Recipe.weights", self.weights, LONGEST_NAME)
+        check_text("Recipe.lock", self.lock, LONGEST_NAME)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Expression:
     """One expression of one person at full strength."""
@@ -68,6 +88,8 @@ class Expression:
     facs: Mapping[str, float] = field(default_factory=dict)
     """FACS action units and their strength, for example {"AU26": 1.0}."""
     provenance: Provenance = UNKNOWN
+    recipe: Recipe | None = None
+    """None for what no model made."""
 
     def __post_init__(self) -> None:
         check_text("Expression.name", self.name, LONGEST_NAME)
@@ -110,6 +132,16 @@ class ExpressionSet:
 
     def __contains__(self, name: object) -> bool:
         return name in self.names
+
+    def beside(self, made: Expression) -> Expression:
+        """`made`, called after its seed too where this set has its prompt from another seed: both stay."""
+        older = next((each for each in self.expressions if each.name == made.name), None)
+        if not made.prompt or made.name != made.prompt or older is None:
+            return made
+        if older.recipe is None or made.recipe is None or older.recipe.seed == made.recipe.seed:
+            return made
+        suffix = f" (seed {made.recipe.seed})"
+        return replace(made, name=made.name[: LONGEST_NAME - len(suffix)] + suffix)
 
     def merged(self, other: ExpressionSet) -> ExpressionSet:
         """This set with `other`'s expressions added; those of the same name are replaced in place."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import os
 import re
@@ -26,7 +25,7 @@ from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError, FileFormatError
 from engine.expression import Expression, ExpressionSet
 from engine.identity import Identity
-from engine.io.archive import THREADS, get_expressions, put_expressions, reading, writing
+from engine.io.archive import THREADS, reading, writing
 from engine.jobs import Step
 from engine.reproducible import code_digest, machine_text
 from engine.vocabulary import find
@@ -39,7 +38,7 @@ LARGEST_BYTES = 4 * 2**30
 """Oldest files go when the folder grows beyond this."""
 AT_ONCE = 4
 """Expressions made, kept or found together."""
-_SUFFIX = ".expression"
+_SUFFIX, _CONTENT = ".expression", "set.json"
 _MAKERS = ("diffusion", "face", "synth")
 _OURS = re.compile(r"[0-9a-f]{40}\.expression")
 
@@ -133,9 +132,9 @@ def load(request: GenerateRequest, name: str) -> Expression | None:
         return None
     try:
         with reading(path) as archive:
-            value = archive.get_json("set.json")
-            kept = get_expressions(archive, value, str(path))
-        if value.get("made_for") != path.stem:
+            content = archive.get_json(_CONTENT)
+            kept = archive.value(ExpressionSet, content, "expressions as kept")
+        if content.get("made_for") != path.stem:
             raise FileFormatError(f"{path}: expected what it is named for, found another request's")
         if kept.names != (name,) or kept.identity_hash != request.identity.hash:
             raise FileFormatError(f"{path}: expected '{name}' of this head, found {kept.names}")
@@ -162,8 +161,8 @@ def store(request: GenerateRequest, expression: Expression) -> None:
     path = _path(request, expression.name)
     try:
         with writing(path) as archive:
-            value = put_expressions(archive, ExpressionSet(request.identity.hash, (expression,)))
-            archive.put_text("set.json", json.dumps(value | {"made_for": path.stem}).encode())
+            kept = ExpressionSet(request.identity.hash, (expression,))
+            archive.put_value(_CONTENT, kept, made_for=path.stem)
         _prune(path.parent)
     except (EngineError, OSError) as error:
         LOG.info("cache: %s; nothing is kept", error)

@@ -67,6 +67,7 @@ class Lane(Enum):
     OPENING = "heads being read"
     FILES = "files being written"
     VIDEO = "films"
+    DRAFT = "changes being kept"
 
 
 class State(Enum):

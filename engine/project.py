@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from engine.checks import check_range, check_text
 from engine.expression import ExpressionSet
 from engine.identity import LONGEST_NAME, Identity
-from engine.scene import Camera, Scene
+from engine.scene import Camera, Scene, View, scene_with
 from engine.sides import LARGEST_WEIGHT, Weight, both, is_on, plain
 
 
@@ -49,7 +50,7 @@ class Project:
 def new_project(identity: Identity, scene: Scene | None = None) -> Project:
     """A project of `identity` with no expressions yet, framed on the face (portrait, eyes above the middle)."""
     if scene is None:
-        scene = Scene(camera=framed(identity))
+        scene = Scene(View(framed(identity)))
     return Project(identity, ExpressionSet(identity.hash), {}, scene)
 
 
@@ -61,3 +62,8 @@ def framed(identity: Identity) -> Camera:
     face = identity.positions_m[height > top - span]
     depth = float(face[:, 2].min() + face[:, 2].max()) / 2
     return replace(Camera(), target_m=(0.0, top - span / 2, depth), distance_m=span * 3.6)
+
+
+def scened(project: Project, **changes: Any) -> Project:
+    """`project` with fields of its scene, or of the scene's view, replaced."""
+    return replace(project, scene=scene_with(project.scene, **changes))

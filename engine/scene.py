@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
@@ -231,10 +232,26 @@ class LightStage:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """All of it."""
+class View:
+    """From where and as what a person looks at a project: none of it is of the project, or is undone."""
 
     camera: Camera = field(default_factory=Camera)
+    channel: ViewChannel = ViewChannel.SHADED
+    scale_end: float = 0.0
+    """Value at the end of the channel's colour scale, in its unit; 0 for one that fits the head."""
+    uv_view: bool = False
+    """The skin laid out flat, as the maps are."""
+    wireframe: bool = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self, scale_end=(0.0, 1e9))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All of it: the view, and what lights the head."""
+
+    view: View = field(default_factory=View)
     environment: Environment = field(default_factory=Environment)
     key_light: Lamp = field(default_factory=Lamp)
     fill_lights: tuple[Lamp, ...] = ()
@@ -243,14 +260,8 @@ class Scene:
     exposure_ev: float = 0.0
     """Stops applied to the whole picture."""
     tone_curve: ToneCurve = ToneCurve.NEUTRAL
-    channel: ViewChannel = ViewChannel.SHADED
-    scale_end: float = 0.0
-    """Value at the end of the channel's colour scale, in its unit; 0 for one that fits the head."""
-    uv_view: bool = False
-    """The skin laid out flat, as the maps are."""
     background_srgb: Vector3 = (0.16, 0.16, 0.17)
     """Backdrop where neither environment nor head is seen; display-encoded."""
-    wireframe: bool = False
     scattering: bool = True
     """Light travels inside the skin; without, it leaves where it enters."""
     dual_specular: bool = False
@@ -258,7 +269,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         check_range("Scene.fill_lights: lamps", len(self.fill_lights), 0, _MOST_KEPT_FILL_LIGHTS)
-        check_ranges(self, exposure_ev=_STOPS, scale_end=(0.0, 1e9), background_srgb=(0.0, 1.0))
+        check_ranges(self, exposure_ev=_STOPS, background_srgb=(0.0, 1.0))
 
     @property
     def lamps(self) -> tuple[Lamp, ...]:
@@ -270,9 +281,18 @@ class Scene:
         return replace(self, key_light=lamps[0], fill_lights=tuple(lamps[1:]))
 
 
+_VIEW = frozenset(part.name for part in fields(View))
+
+
+def scene_with(scene: Scene, **changes: Any) -> Scene:
+    """`scene` with fields of it, or of its view, replaced."""
+    seen = {name: changes.pop(name) for name in _VIEW & changes.keys()}
+    return replace(scene, **changes, **({"view": replace(scene.view, **seen)} if seen else {}))
+
+
 def with_channel(scene: Scene, channel: ViewChannel) -> Scene:
     """`scene` showing `channel`, on a colour scale that fits: a fixed one was meant for another unit."""
-    return replace(scene, channel=channel, scale_end=0.0) if channel is not scene.channel else scene
+    return scene_with(scene, channel=channel, scale_end=0.0) if channel is not scene.view.channel else scene
 
 
 def staged(scene: Scene) -> Scene:

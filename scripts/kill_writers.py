@@ -29,7 +29,7 @@ from engine.export import export_glb, export_jreflectance
 from engine.expression import ExpressionSet
 from engine.face import quality
 from engine.io import jreflectance
-from engine.io.archive import get_expressions, reading
+from engine.io.archive import reading
 from engine.io.project import load_project, save_project
 from engine.io.temporary import is_temporary
 from engine.jobs import Step
@@ -171,7 +171,7 @@ def faults_after_kill(folder: Path, before: dict[str, str], after: dict[str, str
 
 def _read_cached(path: Path) -> None:
     with reading(path) as archive:
-        get_expressions(archive, archive.get_json("set.json"), str(path))
+        archive.value(ExpressionSet, archive.get_json("set.json"), "expressions as kept")
 
 
 @dataclass

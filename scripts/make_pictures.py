@@ -25,6 +25,7 @@ from engine.render.context import standalone_context
 from engine.render.offscreen import render_image
 from engine.render.presets import PRESETS, with_preset
 from engine.render.renderer import Renderer
+from engine.scene import scene_with
 from engine.vocabulary import parse_names
 
 SHOWN = "Eye Blink, Jaw Open, Lip Corner Puller, Face Compression"
@@ -61,12 +62,12 @@ def main() -> int:
 def _framed(project: Project, light: str) -> Project:
     """`project` seen close, a little from the side, under `light`."""
     scene = project.scene
-    camera = replace(scene.camera, distance_m=scene.camera.distance_m * 0.72, yaw_rad=0.3)
+    camera = replace(scene.view.camera, distance_m=scene.view.camera.distance_m * 0.72, yaw_rad=0.3)
     if light in PRESETS:
         lit = with_preset(scene, light)
     else:
         lit = replace(scene, environment=replace(scene.environment, name=light))
-    return replace(project, scene=replace(lit, camera=camera))
+    return replace(project, scene=scene_with(lit, camera=camera))
 
 
 if __name__ == "__main__":

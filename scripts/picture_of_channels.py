@@ -21,7 +21,7 @@ from engine.render.color_scale import ColorScale, color_scale
 from engine.render.context import standalone_context
 from engine.render.offscreen import render_image
 from engine.render.renderer import Renderer
-from engine.scene import DIFFERENCES, ViewChannel, with_channel
+from engine.scene import DIFFERENCES, ViewChannel, scene_with, with_channel
 
 WEIGHTS = {"Lip Corner Puller": 0.9, "Brows Up": 0.8, "Jaw Open": 0.35}
 COLUMNS, WIDTH, HEIGHT, TITLE, BAR = 6, 208, 232, 22, 22
@@ -37,9 +37,9 @@ def main() -> None:
     project = open_project(args.path)
     *_, last = generate_cached(GenerateRequest(project.identity, tuple(WEIGHTS)))
     assert last.result is not None
-    camera = project.scene.camera
+    camera = project.scene.view.camera
     camera = replace(camera, distance_m=camera.distance_m * 0.62, yaw_rad=0.35, target_m=(0.0, *camera.target_m[1:]))
-    scene = replace(project.scene, camera=camera)
+    scene = scene_with(project.scene, camera=camera)
     project = replace(project, expressions=last.result, weights=WEIGHTS, scene=scene)
     channels = [*(channel for channel in ViewChannel if channel not in DIFFERENCES), *DIFFERENCES]
     renderer = Renderer(standalone_context())

@@ -20,7 +20,7 @@ from engine.render.context import standalone_context
 from engine.render.offscreen import render_image
 from engine.render.renderer import Renderer
 from engine.render.scatter import Quality
-from engine.scene import Environment, Lamp, Scene
+from engine.scene import Environment, Lamp, Scene, scene_with
 
 WIDTH, HEIGHT = 300, 380
 LABEL_PX = 15
@@ -52,11 +52,11 @@ def main() -> int:
 def _seen(
     scene: Scene, beside_m: tuple[float, float], closer: float, yaw_deg: float, key: Lamp, sky_ev: float
 ) -> Scene:
-    camera = scene.camera
+    camera = scene.view.camera
     x, y, z = camera.target_m
     target = x + beside_m[0], y + beside_m[1], z
     camera = replace(camera, target_m=target, distance_m=camera.distance_m / closer, yaw_rad=math.radians(yaw_deg))
-    return replace(scene, camera=camera, key_light=key, environment=Environment("Even", exposure_ev=sky_ev))
+    return scene_with(scene, camera=camera, key_light=key, environment=Environment("Even", exposure_ev=sky_ev))
 
 
 def _labelled(image: np.ndarray, label: str) -> np.ndarray:

@@ -16,7 +16,7 @@ from engine.io.open import open_project
 from engine.render.camera import direction
 from engine.render.offscreen import own_renderer, render_image
 from engine.render.stage import geodesic_rig
-from engine.scene import LightStage, StageMode
+from engine.scene import LightStage, StageMode, scene_with
 
 WIDTH, HEIGHT, COLUMNS = 228, 276, 6
 _DIRECTIONS_DEG = ((-95, 10), (-60, 25), (-25, 5), (0, 45), (0, -40), (25, 20), (60, 0), (140, 30))
@@ -31,14 +31,14 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
     project = open_project(args.path)
-    camera = replace(project.scene.camera, distance_m=project.scene.camera.distance_m * 0.72, yaw_rad=0.3)
+    camera = replace(project.scene.view.camera, distance_m=project.scene.view.camera.distance_m * 0.72, yaw_rad=0.3)
     towards = [direction(np.radians(yaw), np.radians(pitch)) for yaw, pitch in _DIRECTIONS_DEG]
     stages = [LightStage(True, lamp=int((geodesic_rig() @ each).argmax())) for each in towards]
     stages += [LightStage(True, mode=mode) for mode in _PATTERNS]
     with own_renderer() as renderer:
         strip = [
             render_image(
-                replace(project, scene=replace(project.scene, camera=camera, stage=stage)),
+                replace(project, scene=scene_with(project.scene, camera=camera, stage=stage)),
                 WIDTH,
                 HEIGHT,
                 renderer=renderer,

@@ -17,6 +17,7 @@ from engine.diffusion.request import GenerateRequest
 from engine.expression_cache import generate_cached
 from engine.io.open import open_project
 from engine.render.presets import with_preset
+from engine.scene import scene_with
 from engine.vocabulary import NAMES
 from viewer.app import make_application, make_window
 
@@ -32,8 +33,8 @@ def main() -> int:
     *_, last = generate_cached(GenerateRequest(project.identity, tuple(NAMES[1:])))
     assert last.result is not None
     scene = with_preset(project.scene, "Three-Point")
-    camera = replace(scene.camera, distance_m=0.9 * scene.camera.distance_m, yaw_rad=math.radians(22))
-    project = replace(project, expressions=last.result, weights=WEIGHTS, scene=replace(scene, camera=camera))
+    camera = replace(scene.view.camera, distance_m=0.9 * scene.view.camera.distance_m, yaw_rad=math.radians(22))
+    project = replace(project, expressions=last.result, weights=WEIGHTS, scene=scene_with(scene, camera=camera))
     application = make_application()
     with tempfile.TemporaryDirectory() as folder:
         window = make_window(project, QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat))

@@ -29,7 +29,7 @@ from engine.io.images import png_bytes, read_rgb, write_png
 from engine.io.project import load_project, save_project
 from engine.project import Project, new_project
 from engine.render.color_scale import color_scale
-from engine.scene import Environment, Scene, ViewChannel
+from engine.scene import Environment, Scene, ViewChannel, scene_with
 from engine.sides import Sides, Weight
 from tests.heads import make_expressions, make_head, write_mesh
 
@@ -218,7 +218,7 @@ def test_every_channel_is_found_by_its_name_and_its_label(
         assert main([*arguments, "--weights", "Jaw Open=1", "--scale-end", "3"]) == 0
         pictures.append(read_rgb(out))
     np.testing.assert_array_equal(*pictures)
-    scene = replace(load_project(saved).scene, channel=channel, scale_end=3.0)
+    scene = scene_with(load_project(saved).scene, channel=channel, scale_end=3.0)
     scale = color_scale(replace(load_project(saved), scene=scene, weights={"Jaw Open": 1.0}))
     assert capsys.readouterr().out == (f"{scale}\n" * 2 if scale else "")
     if channel is ViewChannel.OFFSET_NORMAL:
@@ -565,7 +565,7 @@ def test_lists_of_the_data_set(person: Path) -> None:
 
 def test_saved_scene_is_used(head: Identity, tmp_path: Path) -> None:
     """A project's own light and weights hold unless the command says otherwise."""
-    dark = Scene(camera=new_project(head).scene.camera, environment=Environment(exposure_ev=-4.0))
+    dark = Scene(new_project(head).scene.view, environment=Environment(exposure_ev=-4.0))
     for name, scene in (("dark", dark), ("plain", new_project(head).scene)):
         save_project(Project(head, make_expressions(head), {}, scene), tmp_path / f"{name}.expdiff")
         assert (

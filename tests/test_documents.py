@@ -203,6 +203,9 @@ ELSEWHERE = {
     'xvfb-run -s "-screen 0 1600x1000x24" python -m tests.viewer.random_actions 10000 --seed 0': (
         "tests/viewer/test_random_actions.py::test_random_actions_break_nothing_lose_nothing_and_are_undone"
     ),
+    'xvfb-run -a -s "-screen 0 1600x1000x24" python -m tests.viewer.kill_window 100 --seed 0': (
+        "tests/viewer/test_autosave.py::test_a_window_that_is_killed_loses_little_and_its_work_is_there"
+    ),
     "expdiff demo": _WINDOW,
     "expdiff view": _WINDOW,
     "expdiff view path/to/head": _WINDOW,

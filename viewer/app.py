@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QSettings, Qt
+from PySide6.QtCore import QCoreApplication, QSettings, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from engine.diffusion.request import GenerateRequest
 from engine.diffusion.weights_folder import weights_digest
 from engine.expression_cache import cache_folder, generate_cached, recall
+from engine.io.drafts import left_over, new_draft
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.open import open_project
 from engine.io.temporary import sweep
@@ -59,6 +60,7 @@ def _show(application: QApplication, window: MainWindow) -> int:
     restore = install_hook(lambda message: _in_front(window).notifier.error(message))
     try:
         window.show()
+        QTimer.singleShot(0, lambda: window.offer_left_over(left_over()))
         return application.exec()
     finally:
         restore()
@@ -86,7 +88,9 @@ def make_window(
     project: Project, settings: QSettings, path: str | None = None, model: Path | None = None
 ) -> MainWindow:
     """The main window with the real model, or that in the folder `model`, behind Generate, and the disk before it."""
-    window = MainWindow(project, settings, _of(model, generate_cached), path, finder=_of(model, recall))
+    window = MainWindow(
+        project, settings, _of(model, generate_cached), path, finder=_of(model, recall), new_draft=new_draft
+    )
     if path is not None:
         window.remember(path)
     return window

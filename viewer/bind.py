@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from engine.project import Project
-from engine.scene import Scene
+from engine.scene import Scene, scene_with
 from viewer.document import Document
 
 V = TypeVar("V")
@@ -47,6 +47,27 @@ def bind(
     control.show_value(read(document.project))
     control.edited.connect(edit)
     control.settled.connect(document.seal)
+    document.changed.connect(show)
+
+
+def bind_view(
+    document: Document, control: Control, name: str, write: Callable[[Scene, Any], Scene] | None = None
+) -> None:
+    """`bind` for field `name` of the view, which is looked through, not edited; `write` where others change with it."""
+
+    def read(project: Project) -> Any:
+        return getattr(project.scene.view, name)
+
+    def show(old: Project, new: Project) -> None:
+        if old is new or read(old) != read(new):
+            control.show_value(read(new))
+
+    def look(value: Any) -> None:
+        scene = document.project.scene
+        document.look(view=(write(scene, value) if write else scene_with(scene, **{name: value})).view)
+
+    control.show_value(read(document.project))
+    control.edited.connect(look)
     document.changed.connect(show)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import moderngl
 from PySide6.QtGui import QOpenGLContext
 
@@ -13,6 +11,7 @@ from engine.render.context import is_software
 from engine.render.renderer import Renderer
 from engine.render.sampling import SAMPLES
 from engine.render.scatter import Quality
+from engine.scene import scene_with
 
 MULTISAMPLES = 4
 COARSE = 1.5
@@ -176,7 +175,7 @@ class Canvas:
 
 def _stand_alike(a: Project, b: Project) -> bool:
     """Can one renderer draw both without posing, blending or shadowing anew?"""
-    same_light = replace(a.scene, channel=b.scene.channel, scale_end=b.scene.scale_end) == b.scene
+    same_light = scene_with(a.scene, channel=b.scene.view.channel, scale_end=b.scene.view.scale_end) == b.scene
     weights = a.active()
     same_pose = weights == b.active() and all(a.expressions[name] is b.expressions[name] for name in weights)
     return a.identity is b.identity and same_light and same_pose

@@ -10,7 +10,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from engine.project import Project
-from engine.scene import Scene, ViewChannel, with_channel
+from engine.scene import Scene, ViewChannel, scene_with, with_channel
 
 
 class Against(StrEnum):
@@ -87,4 +87,4 @@ class Comparison(QObject):
 
 def _seen_as(stored: Scene, now: Scene) -> Scene:
     """`stored` by the camera of `now`, flat where that is flat."""
-    return replace(stored, camera=now.camera, uv_view=now.uv_view)
+    return scene_with(stored, camera=now.view.camera, uv_view=now.view.uv_view)

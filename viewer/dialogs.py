@@ -99,8 +99,7 @@ AskUnfinished = Callable[[QWidget, Sequence[str]], Unfinished]
 
 def ask_unfinished(parent: QWidget, labels: Sequence[str]) -> Unfinished:
     """Ask whether the work called `labels` shall be finished or cancelled before the window closes."""
-    text = "\n".join([*labels[:SHOWN_LABELS], *(["…"] if len(labels) > SHOWN_LABELS else [])])
-    box = QMessageBox(QMessageBox.Icon.Question, "Not finished", text, parent=parent)
+    box = QMessageBox(QMessageBox.Icon.Question, "Not finished", _listed(labels), parent=parent)
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setInformativeText("Close when this is finished?")
     finish = box.addButton("Finish, Then Close", QMessageBox.ButtonRole.AcceptRole)
@@ -111,6 +110,34 @@ def ask_unfinished(parent: QWidget, labels: Sequence[str]) -> Unfinished:
     box.exec()
     pressed = box.clickedButton()
     return Unfinished.FINISH if pressed == finish else Unfinished.CANCEL if pressed == cancel else Unfinished.STAY
+
+
+class LeftOver(Enum):
+    """What to do with unsaved work of a window that ended without asking."""
+
+    RECOVER = "recover"
+    DISCARD = "discard"
+    LATER = "later"
+
+
+def ask_left_over(parent: QWidget, labels: Sequence[str]) -> LeftOver:
+    """Ask what to do with the unsaved work called `labels`."""
+    text = "ExpDiff Studio ended before this was saved:\n\n" + _listed(labels)
+    box = QMessageBox(QMessageBox.Icon.Question, "Unsaved work", text, parent=parent)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    recover = box.addButton("Recover", QMessageBox.ButtonRole.AcceptRole)
+    discard = box.addButton("Discard", QMessageBox.ButtonRole.DestructiveRole)
+    later = box.addButton("Ask Later", QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(recover)
+    box.setEscapeButton(later)
+    box.exec()
+    pressed = box.clickedButton()
+    return LeftOver.RECOVER if pressed == recover else LeftOver.DISCARD if pressed == discard else LeftOver.LATER
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """The first of `labels`, a line each."""
+    return "\n".join([*labels[:SHOWN_LABELS], *(["…"] if len(labels) > SHOWN_LABELS else [])])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from engine.expression import ExpressionSet
-from engine.project import Project
-from engine.scene import Camera, Scene
+from engine.project import Project, scened
+from engine.scene import View
 from engine.sides import Weight, plain
 
 UNDO_BYTES = 2 * 1024**3
@@ -30,7 +30,7 @@ class Step:
 class Document(QObject):
     """Holds one frozen Project after another.
 
-    `changed(old, new)` is the whole event system: listeners compare fields with `is`. The camera is looked through, not
+    `changed(old, new)` is the whole event system: listeners compare fields with `is`. The view is looked through, not
     edited: it is no undo step and does not mark the document as modified.
     """
 
@@ -44,7 +44,9 @@ class Document(QObject):
         """Where it was saved or opened as a saved project; None for a head that was never saved."""
         self.edits = 0
         """Counts edits, undone and redone ones too, of this and of earlier heads."""
-        self._saved = project
+        self._saved: Project | None = project
+        self._saving: dict[Hashable, Project] = {}
+        """What is being written, by a key of the save."""
         self._undo: list[Step] = []
         self._redo: list[Step] = []
         self._merge: Hashable | None = None
@@ -88,28 +90,36 @@ class Document(QObject):
         old, new = self.project, with_made(self.project)
         for stack in (self._undo, self._redo):
             stack[:] = [Step(step.label, with_made(step.project)) for step in stack]
-        self._saved = with_made(self._saved)
+        self._saved = self._saved and with_made(self._saved)
+        self._saving = {key: with_made(project) for key, project in self._saving.items()}
         if new is not old:
             self._show(new)
 
-    def look(self, camera: Camera) -> None:
-        """Move the camera: no undo step."""
-        self._show(_with_camera(self.project, camera))
+    def look(self, **changes: Any) -> None:
+        """Replace fields of the view, as `camera` or `channel`: no undo step."""
+        self._show(scened(self.project, **changes))
 
-    def open(self, project: Project, path: str | None = None) -> None:
-        """Go over to another project; its undo stack starts empty."""
+    def open(self, project: Project, path: str | None = None, *, saved: bool = True) -> None:
+        """Go over to another project; its undo stack starts empty. Without `saved` it is modified until it is saved."""
         self._undo.clear()
         self._redo.clear()
         self._merge = None
         self.path = path
-        self._saved = project
+        self._saved = project if saved else None
+        self._saving.clear()
         self._show(project)
 
-    def mark_saved(self, project: Project, path: str) -> None:
-        """Remember that `project` is what the file at `path` holds."""
-        self.path = path
-        self._saved = project
-        self.changed.emit(self.project, self.project)
+    def begin_save(self, key: Hashable) -> None:
+        """The project as it is now is being written; `end_save` of the same `key` tells how that ended."""
+        self._saving[key] = self.project
+
+    def end_save(self, key: Hashable, path: str | None) -> None:
+        """What was there at `begin_save` is what the file at `path` holds; None where it could not be written. Of a
+        head that was open before this one, nothing is remembered."""
+        project = self._saving.pop(key, None)
+        if project is not None and path is not None:
+            self.path, self._saved = path, project
+            self.changed.emit(self.project, self.project)
 
     def undo(self) -> None:
         """Take the last step back; nothing happens when there is none."""
@@ -131,14 +141,13 @@ class Document(QObject):
 
     @property
     def modified(self) -> bool:
-        """Does the project differ from the saved one in more than the camera?"""
-        now, saved = self.project, self._saved
-        return not (
-            now.identity is saved.identity
-            and now.expressions is saved.expressions
-            and _nonzero(now) == _nonzero(saved)
-            and replace(now.scene, camera=saved.scene.camera) == saved.scene
-        )
+        """Does the project differ from the saved one in more than the view?"""
+        return differ(self.project, self._saved)
+
+    @property
+    def saving(self) -> bool:
+        """Is the project as it is now being written?"""
+        return any(not differ(self.project, project) for project in self._saving.values())
 
     def _travel(self, source: list[Step], target: list[Step]) -> None:
         if not source:
@@ -147,7 +156,7 @@ class Document(QObject):
         target.append(Step(step.label, self.project))
         self._merge = None
         self.edits += 1
-        self._show(_with_camera(step.project, self.project.scene.camera))
+        self._show(scened(step.project, view=self.project.scene.view))
 
     def _show(self, new: Project) -> None:
         old, self.project = self.project, new
@@ -170,13 +179,16 @@ def with_weight(project: Project, name: str, weight: Weight) -> dict[str, Weight
     return {key: value for key, value in weights.items() if value != 0.0}
 
 
+def differ(now: Project, saved: Project | None) -> bool:
+    """Is there more to save of `now` than there was of `saved`? The view is not."""
+    if saved is None:
+        return True
+    one, other = (scened(replace(each, weights=_nonzero(each)), view=View()) for each in (now, saved))
+    return any(getattr(one, part.name) != getattr(other, part.name) for part in fields(Project))
+
+
 def _nonzero(project: Project) -> dict[str, Weight]:
     return {name: weight for name, weight in project.weights.items() if weight != 0.0}
-
-
-def _with_camera(project: Project, camera: Camera) -> Project:
-    scene: Scene = replace(project.scene, camera=camera)
-    return replace(project, scene=scene)
 
 
 def _arrays(projects: Iterable[Project]) -> dict[int, np.ndarray]:

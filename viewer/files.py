@@ -16,6 +16,7 @@ from engine.checks import printable
 from engine.errors import EngineError, ExportError
 from engine.export import export_glb, jreflectance_steps, only, save_layers, save_screenshot, video_steps
 from engine.expression_cache import cache_folder
+from engine.io.drafts import Draft
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.open import open_project
 from engine.io.project import load_project, save_project
@@ -35,6 +36,17 @@ def opening(
     """Work: read `path` (a folder, a file, builtin[:SEED]) as `open_project` does; the result is a Project."""
     yield Step(0, 1, f"Opening {shown(path)}")
     yield Step(1, 1, f"Opened {shown(path)}", result=open_project(path, conventions, maps))
+
+
+def recovering(draft: Draft) -> Iterator[Step]:
+    """Work: read a draft; the result is its project and where that was saved before."""
+    yield Step(0, 1, "Recovering unsaved changes")
+    yield Step(1, 1, "Recovered unsaved changes", result=draft.read())
+
+
+def saving(project: Project, path: str) -> Iterator[Step]:
+    """Work: write a saved project; the result is the path."""
+    return _writing(save_project, project, path)
 
 
 def exporting_glb(project: Project, path: str) -> Iterator[Step]:
@@ -105,13 +117,6 @@ def _write_video(saved: str, motion: Motion, size: tuple[int, int], path: str, s
     except Exception as error:
         with suppress(BrokenPipeError):
             sender.send(error if isinstance(error, EngineError) else RuntimeError(f"{type(error).__name__}: {error}"))
-
-
-def save(project: Project, path: str) -> str:
-    """Write a project at once and return the path, which ends in `.expdiff`."""
-    path = path if path.endswith(PROJECT_SUFFIX) else path + PROJECT_SUFFIX
-    save_project(project, path)
-    return path
 
 
 def _writing(write: Callable[[Any, str], Any], value: Any, path: str) -> Iterator[Step]:

@@ -311,6 +311,9 @@ class Generation(QObject):
         if order.seen:
             self._forget(number)
         fits = result.identity_hash == self.document.project.identity.hash
+        if fits and order.request.prompt and not order.request.lock:
+            there = self.document.project.expressions
+            result = replace(result, expressions=tuple(there.beside(each) for each in result.expressions))
         if fits and order.kind is Kind.ASKED:
             self._edit(result)
         elif fits:

@@ -117,9 +117,9 @@ class Menus:
         ):
             action.setEnabled(label is not None)
             action.setText(f"{verb} {label}" if label else verb)
-        self.channels[new.scene.channel].setChecked(True)
-        self.wireframe.setChecked(new.scene.wireframe)
-        self.flat.setChecked(new.scene.uv_view)
+        self.channels[new.scene.view.channel].setChecked(True)
+        self.wireframe.setChecked(new.scene.view.wireframe)
+        self.flat.setChecked(new.scene.view.uv_view)
 
     def _fill_recent(self) -> None:
         self.recent.clear()
@@ -130,20 +130,19 @@ class Menus:
             self.recent.addAction("Nothing yet").setEnabled(False)
 
     def _look(self, name: str) -> None:
-        self._document.look(orbit.view(self._document.project, name))
+        self._document.look(camera=orbit.view(self._document.project, name))
 
     def _show_channel(self, channel: ViewChannel) -> None:
-        scene = with_channel(self._document.project.scene, channel)
-        self._document.edit("Channel", scene=scene)
+        self._document.look(view=with_channel(self._document.project.scene, channel).view)
 
     def _toggle_flat(self) -> None:
-        self._window.set_scene("UV view", uv_view=not self._document.project.scene.uv_view)
+        self._document.look(uv_view=not self._document.project.scene.view.uv_view)
 
     def _toggle_converging(self) -> None:
         self._window.viewport.set_converges(not self._window.viewport.converges)
 
     def _toggle_wireframe(self) -> None:
-        self._window.set_scene("Wireframe", wireframe=not self._document.project.scene.wireframe)
+        self._document.look(wireframe=not self._document.project.scene.view.wireframe)
 
     def _toggle_full_screen(self) -> None:
         window = self._window

@@ -68,7 +68,7 @@ def _unit(value: float) -> float:
 
 def view(project: Project, name: str) -> Camera:
     """The camera of a named view (`VIEWS_RAD`), framed on the project's head; the lens is kept."""
-    fov = project.scene.camera.vertical_fov_rad
+    fov = project.scene.view.camera.vertical_fov_rad
     base = framed(project.identity)
     distance = base.distance_m * math.tan(base.vertical_fov_rad / 2.0) / math.tan(fov / 2.0)
     return replace(base, yaw_rad=VIEWS_RAD[name], distance_m=distance, vertical_fov_rad=fov)

@@ -165,5 +165,5 @@ class WipeLine(QWidget):
 def _names(comparison: Comparison, project: Project) -> tuple[str, str]:
     """What stands left and right of the line."""
     if comparison.against is Against.CHANNEL:
-        return comparison.channel.value, project.scene.channel.value
+        return comparison.channel.value, project.scene.view.channel.value
     return comparison.against.value, "Now"

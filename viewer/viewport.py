@@ -258,19 +258,19 @@ class Viewport(QOpenGLWidget):
         self._grabbed = event.position()
         buttons, camera = event.buttons(), self._camera
         shifted = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-        if self.document.project.scene.uv_view:
-            self.document.look(orbit.pan_uv(camera, moved.x(), moved.y(), (self.width(), self.height())))
+        if self.document.project.scene.view.uv_view:
+            self.document.look(camera=orbit.pan_uv(camera, moved.x(), moved.y(), (self.width(), self.height())))
         elif buttons & Qt.MouseButton.MiddleButton or (buttons & Qt.MouseButton.LeftButton and shifted):
-            self.document.look(orbit.pan(camera, moved.x(), moved.y(), self.height()))
+            self.document.look(camera=orbit.pan(camera, moved.x(), moved.y(), self.height()))
         elif buttons & Qt.MouseButton.LeftButton:
-            self.document.look(orbit.orbit(camera, moved.x(), moved.y()))
+            self.document.look(camera=orbit.orbit(camera, moved.x(), moved.y()))
         elif buttons & Qt.MouseButton.RightButton:
-            self.document.look(orbit.zoom(camera, -moved.y() / 20.0))
+            self.document.look(camera=orbit.zoom(camera, -moved.y() / 20.0))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Look at the point of the head under the pointer; beside the head nothing happens. The UV view shows all."""
-        if self.document.project.scene.uv_view:
-            self.document.look(replace(self._camera, uv_center=(0.5, 0.5), uv_span=1.0))
+        if self.document.project.scene.view.uv_view:
+            self.document.look(camera=replace(self._camera, uv_center=(0.5, 0.5), uv_span=1.0))
             return
         at = event.position()
         origin, direction = orbit.ray(self._camera, at.x(), at.y(), self.width(), self.height())
@@ -280,20 +280,20 @@ class Viewport(QOpenGLWidget):
         drawn = topology.faces_of(*(part for part in Part if part is not Part.OVERLAY))
         point = orbit.hit(positions, topology.faces[drawn], origin, direction)
         if point is not None:
-            self.document.look(orbit.recentre(self._camera, point))
+            self.document.look(camera=orbit.recentre(self._camera, point))
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Zoom; the UV view towards the pointer."""
         notches, at = event.angleDelta().y() / WHEEL_NOTCH, event.position()
-        if self.document.project.scene.uv_view:
+        if self.document.project.scene.view.uv_view:
             size = self.width(), self.height()
-            self.document.look(orbit.zoom_uv(self._camera, notches, (at.x(), at.y()), size))
+            self.document.look(camera=orbit.zoom_uv(self._camera, notches, (at.x(), at.y()), size))
         else:
-            self.document.look(orbit.zoom(self._camera, notches))
+            self.document.look(camera=orbit.zoom(self._camera, notches))
 
     @property
     def _camera(self) -> Camera:
-        return self.document.project.scene.camera
+        return self.document.project.scene.view.camera
 
 
 def _look_alike(old: Project, new: Project) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QPoint, QSettings, QSize, Qt
+from PySide6.QtCore import QByteArray, QDateTime, QPoint, QSettings, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QLabel, QMainWindow
 
+from engine.io.drafts import Draft
 from engine.io.jreflectance import unfinished_note
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.map_names import images_of
@@ -19,6 +20,7 @@ from engine.jobs import Job, Lane, State, Step
 from engine.mesh import Part
 from engine.project import Project
 from viewer import dialogs, files
+from viewer.autosave import Autosave
 from viewer.compare import Comparison
 from viewer.document import Document
 from viewer.generation import Generation, Generator
@@ -76,6 +78,7 @@ class MainWindow(QMainWindow):
         finder: Generator | None = None,
         windows: list[MainWindow] | None = None,
         ask_unfinished: dialogs.AskUnfinished = dialogs.ask_unfinished,
+        new_draft: Callable[[], Draft] | None = None,
     ) -> None:
         super().__init__()
         self.settings, self._ask, self._ask_unfinished = settings, ask, ask_unfinished
@@ -85,6 +88,7 @@ class MainWindow(QMainWindow):
         self.windows.append(self)
         self.document = Document(project, path if path and path.endswith(files.PROJECT_SUFFIX) else None)
         self.jobs = Jobs(self)
+        self.autosave = Autosave(self.document, self.jobs, new_draft, self)
         self.generation = Generation(self.document, self.jobs, generator, finder, self)
         self.comparison = Comparison(self)
         self.viewport = Viewport(self.document, self.comparison, self)
@@ -114,6 +118,12 @@ class MainWindow(QMainWindow):
         self.menus = Menus(self)
         self.setAcceptDrops(True)
         self._closed = self._closes = False
+        self._saves: set[int] = set()
+        """Jobs that save the document."""
+        self._then: Callable[[], object] | None = None
+        """What the person wants to do once the changes are saved."""
+        self._drafts: dict[int, Draft] = {}
+        """What jobs read that recover unsaved work."""
         self._opening = _Opening(0, "", 0)
         self._connect()
         self._show_project(None, self.document.project)
@@ -129,6 +139,7 @@ class MainWindow(QMainWindow):
         self.document.changed.connect(self._show_project)
         self.generation.failed.connect(lambda message: self.notifier.error(message, of_head=True))
         self.generation.previewed.connect(self.viewport.set_preview)
+        self.autosave.failed.connect(self.notifier.error)
         self.viewport.failed.connect(lambda error: self.notifier.error(describe(error), of_head=True))
         self.viewport.told.connect(self.notifier.info)
         self.viewport.resized.connect(self.notifier.place)
@@ -178,8 +189,8 @@ class MainWindow(QMainWindow):
         """Show what this window shows in a window of its own, which goes its own way from there."""
         project, windows = self.document.project, self.windows
         path = None if self.document.modified else self.document.path
-        asks = self._ask, self._finder, windows, self._ask_unfinished
-        other = MainWindow(project, self.settings, self._generator, path, *asks)
+        same = self._ask, self._finder, windows, self._ask_unfinished, self.autosave.new_draft
+        other = MainWindow(project, self.settings, self._generator, path, *same)
         other.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         other.destroyed.connect(lambda: windows.remove(other))
         other.move(self.pos() + QPoint(40, 40))
@@ -192,10 +203,30 @@ class MainWindow(QMainWindow):
         self, path: str, conventions: MapConventions = PUBLISHED, maps: Mapping[str, str] | None = None
     ) -> None:
         """Open what `open_project` takes beside the GUI thread; a failure leaves what is open."""
-        if self.may_discard():
+        if self.may_discard(lambda: self.open_path(path, conventions, maps)):
             label = f"Opening {files.shown(path)}"
             job = self.jobs.add(Lane.OPENING, label, lambda: files.opening(path, conventions, maps), key=Lane.OPENING)
             self._opening = _Opening(job.number, path, self.document.edits)
+
+    def offer_left_over(self, drafts: Sequence[Draft]) -> None:
+        """Ask what to do with unsaved work of windows that ended without asking; the first is recovered in this window,
+        the others in windows of their own."""
+        if not drafts:
+            return
+        answer = dialogs.ask_left_over(self, [_described(draft) for draft in drafts])
+        for number, draft in enumerate(drafts):
+            if answer is dialogs.LeftOver.RECOVER:
+                (self.open_another() if number else self).recover(draft)
+            elif answer is dialogs.LeftOver.DISCARD:
+                draft.remove()
+            else:
+                draft.release()
+
+    def recover(self, draft: Draft) -> None:
+        """Open the unsaved work in `draft` beside the GUI thread, and keep it there from now on."""
+        job = self.jobs.add(Lane.OPENING, "Recovering unsaved work", lambda: files.recovering(draft), key=Lane.OPENING)
+        self._opening = _Opening(job.number, "", self.document.edits)
+        self._drafts[job.number] = draft
 
     def ask_maps(self, path: str) -> None:
         """Ask which file in the folder `path` is which map and how they are to be read, and open it so."""
@@ -207,34 +238,55 @@ class MainWindow(QMainWindow):
 
     def _job_changed(self, job: Job) -> None:
         """Tell how a job on files ended; what the model does is told by `generation`."""
-        if job.state is State.FAILED and not job.idle:
+        if job.state is State.FAILED and not job.idle and job.lane is not Lane.DRAFT:
             self._closes = False  # the person is to read why
         if job.over and job.lane is Lane.OPENING:
             self._opening_over(job)
-        elif job.over and job.lane is not Lane.MODEL:
+        elif job.over and job.lane in (Lane.FILES, Lane.VIDEO):
             self._writing_over(job)
         if self._closes and not self._unfinished():
             self.close()
 
     def _writing_over(self, job: Job) -> None:
+        saves = job.number in self._saves
         if job.error is not None:
             self.notifier.error(describe(job.error))
-        else:
-            self.notifier.info(f"Wrote {job.result}" if job.state is State.DONE else f"Cancelled: {job.label}")
+        elif job.state is State.CANCELLED:
+            self.notifier.info(f"Cancelled: {job.label}")
+        elif job.state is State.DONE and not saves:
+            self.notifier.info(f"Wrote {job.result}")
+        if saves:
+            self._saving_over(job)
 
     def _opening_over(self, job: Job) -> None:
+        draft = self._drafts.pop(job.number, None)
         if job.error is not None:
             self.notifier.error(describe(job.error), of_head=True)
         elif job.state is State.DONE and not job.stopping and job.number == self._opening.number:
-            self._opened(job.result, self._opening)
+            if draft is None:
+                self._opened(job.result, self._opening)
+            else:
+                self._recovered(job.result, draft)
+            return
         elif job.state is not State.REPLACED and not self._closed:
             self.notifier.info(f"Cancelled: {job.label}")
+        if draft is not None:
+            draft.release()  # offered again at the next start
+
+    def _recovered(self, kept: tuple[Project, str | None], draft: Draft) -> None:
+        project, path = kept
+        self.document.open(project, path, saved=False)
+        self.autosave.adopt(draft)
+        self.notifier.forget_head()
+        self.statusBar().showMessage(f"Recovered {project.identity.name}, which is not saved")
 
     def _opened(self, project: Project, opening: _Opening) -> None:
         """Show a head that was read, unless it would replace edits made meanwhile that the person wants to keep."""
         path, name = opening.path, files.shown(opening.path)
-        if self.document.edits != opening.edits and not self.may_discard():
-            self.notifier.info(f"{name} was not opened: {self.document.project.identity.name} stays")
+        changed = self.document.edits != opening.edits
+        if changed and not self.may_discard(lambda: self._opened(project, opening)):
+            if self._then is None:
+                self.notifier.info(f"{name} was not opened: {self.document.project.identity.name} stays")
             return
         self.document.open(project, os.path.abspath(path) if path.endswith(files.PROJECT_SUFFIX) else None)
         self.remember(path)
@@ -254,33 +306,48 @@ class MainWindow(QMainWindow):
         return [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
 
     def save(self) -> bool:
-        """Save where it was saved before, or ask where. Was it saved?"""
+        """Save where it was saved before, or ask where. Was it begun?"""
         return self.save_to(self.document.path) if self.document.path else self.save_as()
 
     def save_as(self) -> bool:
-        """Ask where to save. Was it saved?"""
+        """Ask where to save. Was it begun?"""
         name = self.document.path or self.document.project.identity.name + files.PROJECT_SUFFIX
         path = dialogs.ask_file_to_write(self, "Save project", name, f"Project (*{files.PROJECT_SUFFIX})")
         return bool(path) and self.save_to(path)
 
     def save_to(self, path: str) -> bool:
-        """Save the project at `path`; a failure is told and loses nothing."""
-        try:
-            path = files.save(self.document.project, path)
-        except Exception as error:
-            self.notifier.error(describe(error))
-            return False
-        self.document.mark_saved(self.document.project, path)
-        self.remember(path)
-        self.statusBar().showMessage(f"Saved {files.shown(path)}")
+        """Save the project as it is now beside the GUI thread; it stays modified until that is done. Always True."""
+        path = path if path.endswith(files.PROJECT_SUFFIX) else path + files.PROJECT_SUFFIX
+        work = files.saving(self.document.project, path)
+        job = self.jobs.add(Lane.FILES, f"Saving {files.shown(path)}", lambda: work, key=("save", path))
+        self.document.begin_save(job.number)
+        self._saves.add(job.number)
         return True
 
-    def may_discard(self) -> bool:
-        """True when nothing unsaved would be lost, or the user lets it go."""
+    def _saving_over(self, job: Job) -> None:
+        self._saves.remove(job.number)
+        self.document.end_save(job.number, job.result)
+        then, self._then = self._then, None
+        if job.state is State.REPLACED:
+            self._then = then
+        elif job.state is State.DONE:
+            self.remember(job.result)
+            self.statusBar().showMessage(f"Saved {files.shown(job.result)}")
+            if then is not None:
+                then()
+
+    def may_discard(self, then: Callable[[], object]) -> bool:
+        """True when nothing unsaved would be lost, or the person lets it go. Where they have it saved first, `then` is
+        called once that is done."""
+        self._then = None
         if not self.document.modified:
             return True
-        answer = self._ask(self, self.document.project.identity.name)
-        return self.save() if answer is dialogs.Answer.SAVE else answer is dialogs.Answer.DISCARD
+        answer = dialogs.Answer.SAVE
+        if not self.document.saving:
+            answer = self._ask(self, self.document.project.identity.name)
+        if answer is dialogs.Answer.SAVE and (self.document.saving or self.save()):
+            self._then = then
+        return answer is dialogs.Answer.DISCARD
 
     # Exports
 
@@ -353,14 +420,16 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask about unfinished work and unsaved changes; then stop the jobs, wait for them, and release OpenGL."""
-        if not self._closed and not (self._may_end_jobs() and self.may_discard()):
+        if not self._closed and not (self._may_end_jobs() and self.may_discard(self.close)):
+            if self._closes or self._then is not None:
+                self.statusBar().showMessage("Closes when this is done")
             event.ignore()
             return
         self.settings.setValue("geometry", self.saveGeometry())
         self.settings.setValue("state", self.saveState(LAYOUT_VERSION))
         self.settings.setValue("folded", ",".join(each.title for each in self.column.sections if each.is_folded))
         self.hide()  # a step of the sampler may take seconds to end
-        self.finish()
+        self.finish(asked=True)
         event.accept()
 
     def _unfinished(self) -> list[str]:
@@ -377,16 +446,22 @@ class MainWindow(QMainWindow):
         self._closes = answer is dialogs.Unfinished.FINISH
         if self._closes and not self._unfinished():
             return True  # it ended while the question stood
-        if self._closes:
-            self.statusBar().showMessage("Closes when this is done")
+        if answer is dialogs.Unfinished.CANCEL:
+            self.generation.cancel()
+            for job in self.jobs.waiting(Lane.FILES, Lane.VIDEO):
+                self.jobs.cancel(job.number)
         return answer is dialogs.Unfinished.CANCEL
 
-    def finish(self) -> None:
-        """Stop the jobs, wait for them, and release OpenGL with its context current. May be called twice."""
+    def finish(self, *, asked: bool = False) -> None:
+        """Stop the jobs, wait for them, and release OpenGL with its context current. Unsaved changes are offered at the
+        next start unless the person was `asked` about them. May be called twice."""
         if not self._closed:
             self._closed = True
             self.stage.stop()
             self.jobs.close()
+            self.autosave.close(keep=self.document.modified and not asked)
+            for draft in self._drafts.values():
+                draft.release()
             self.viewport.release()
 
     def reset_weights(self) -> None:
@@ -394,9 +469,11 @@ class MainWindow(QMainWindow):
         if self.document.project.weights:
             self.document.edit("Reset all expressions", weights={})
 
-    def set_scene(self, label: str, **changes: object) -> None:
-        """Edit fields of the scene."""
-        self.document.edit(label, scene=replace(self.document.project.scene, **changes))  # type: ignore[arg-type]
+
+def _described(draft: Draft) -> str:
+    name, written = draft.about()
+    when = QDateTime.fromSecsSinceEpoch(int(written)).toString("d MMMM yyyy, HH:mm:ss")
+    return f"{name} ({when})"
 
 
 def facts(project: Project) -> str:

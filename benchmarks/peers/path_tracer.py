@@ -201,7 +201,7 @@ def trace(
     identity = project.identity
     positions = compose_positions(identity, project.expressions, project.active())
     shapes = _shapes(mi, identity, positions, faults or Faults())
-    camera = project.scene.camera
+    camera = project.scene.view.camera
     at_once = min(samples, 64)
     while at_once > 1 and at_once * size[0] * size[1] > _AT_ONCE:
         at_once //= 4  # a square and a power of two: what the sampler takes

@@ -76,11 +76,12 @@ def _compare(image: np.ndarray, path: str, tolerance: float) -> int:
 def olat(options: argparse.Namespace) -> int:
     from engine.export import olat_steps
     from engine.io.files import check_fillable
+    from engine.scene import scene_with
 
     check_fillable(Path(options.out).expanduser())
     project = with_weights(open_project(options.path), options)
-    stage, camera = _stage(project.scene, options, "0"), _camera(project.scene.camera, options)
-    project = replace(project, scene=replace(project.scene, stage=stage, camera=camera))
+    stage, camera = _stage(project.scene, options, "0"), _camera(project.scene.view.camera, options)
+    project = replace(project, scene=scene_with(project.scene, stage=stage, camera=camera))
     steps = olat_steps(project, options.out, options.size, linear=options.linear, samples=options.samples)
     done = iterate(steps, "picture")
     say(f"{options.out}: {done} lamps")
@@ -119,7 +120,7 @@ def _options(read: Callable[Parameters, Result]) -> Callable[Parameters, Result]
 
 @_options
 def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
-    from engine.scene import ViewChannel, with_channel
+    from engine.scene import ViewChannel, scene_with, with_channel
 
     if options.preset is not None:
         from engine.render.presets import PRESETS, with_preset
@@ -137,11 +138,11 @@ def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
             raise VocabularyError(f"unknown channel '{options.channel}'; known: {known}")
         scene = with_channel(scene, labels[_plain(options.channel)])
     if options.scale_end is not None:
-        scene = replace(scene, scale_end=options.scale_end)
-    camera = _camera(scene.camera, options)
+        scene = scene_with(scene, scale_end=options.scale_end)
+    camera = _camera(scene.view.camera, options)
     if options.uv:
-        scene, camera = replace(scene, uv_view=True), replace(camera, uv_center=(0.5, 0.5), uv_span=1.0)
-    scene = replace(scene, environment=environment, camera=camera)
+        scene, camera = scene_with(scene, uv_view=True), replace(camera, uv_center=(0.5, 0.5), uv_span=1.0)
+    scene = scene_with(scene, environment=environment, camera=camera)
     return replace(scene, stage=_stage(scene, options, options.stage))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,7 +19,7 @@ import numpy as np
 from engine.diffusion.prompts import parse_prompt
 from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError, WeightsError
-from engine.expression import Expression, ExpressionSet, ReflectanceChange
+from engine.expression import Expression, ExpressionSet, Recipe, ReflectanceChange
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.identity import Identity, Provenance
 from engine.jobs import Step
@@ -256,11 +256,10 @@ def _nothing(model: ExpressionModel, request: GenerateRequest, order: _Order) ->
 def _expression(
     model: ExpressionModel, request: GenerateRequest, order: _Order, offsets_m: np.ndarray, change: ReflectanceChange
 ) -> Expression:
-    note = f"seed {request.seed}, {request.steps} steps, guidance {request.guidance:g}, prompt '{order.prompt}'"
-    note += f", folds {request.folds:g}" if request.folds != 1 else ""
-    note += f", {request.lock} kept" if request.lock else ""
-    provenance = Provenance(f"ExpDiff {model.model_id}", request.identity.provenance.licence, note)
-    return Expression(order.name, offsets_m, change, order.prompt, _units(order), provenance)
+    asked = {part.name: getattr(request, part.name) for part in fields(Recipe) if part.name != "weights"}
+    recipe = Recipe(model.model_id, **asked)
+    provenance = Provenance(f"ExpDiff {model.model_id}", request.identity.provenance.licence)
+    return Expression(order.name, offsets_m, change, order.prompt, _units(order), provenance, recipe)
 
 
 def _units(order: _Order) -> dict[str, float]:

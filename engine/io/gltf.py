@@ -20,6 +20,7 @@ from engine.identity import Identity, ReflectanceMaps
 from engine.image import normal_bytes_from_slope
 from engine.io.glb import GlbBuilder
 from engine.io.images import png_bytes
+from engine.io.plain import about
 from engine.mesh import PARTS, Part
 from engine.project import Project
 from engine.sides import Sides, Weight, both, weight_at
@@ -227,15 +228,7 @@ def _without_small(values: np.ndarray, least: float) -> np.ndarray:
 
 
 def _extras(expressions: ExpressionSet) -> dict[str, Any]:
-    rows = [
-        {
-            "name": expression.name,
-            "prompt": expression.prompt,
-            "facs": dict(expression.facs),
-            "provenance": asdict(expression.provenance),
-        }
-        for expression in expressions.expressions
-    ]
+    rows = [about(expression) for expression in expressions.expressions]
     return {"targetNames": list(expressions.names), "expressions": rows}
 
 

@@ -108,7 +108,7 @@ def identity_modes(folder: Path, count: int = MODE_COUNT) -> np.ndarray:
     for path in (folder / "identity_modes.npz", model.parent / "identity_modes.npz"):
         if path.is_file():
             with reading(path) as stored:
-                return _offsets(stored.get("deltas")[:count], path)
+                return _offsets(stored.get("deltas.npy")[:count], path)
     neutral = read_obj(model / "generic_neutral_mesh.obj").positions
     paths = [model / f"identity{number:03d}.obj" for number in range(count)]
     return np.stack([read_obj(path).positions - neutral for path in paths])
@@ -120,8 +120,8 @@ def expression_deltas(folder: Path) -> dict[str, np.ndarray]:
     for path in (folder / "expression_deltas.npz", model.parent / "expression_deltas.npz"):
         if path.is_file():
             with reading(path) as stored, border(path, "names and deltas of shapes"):
-                names = [str(name) for name in stored.get("names").tolist()]
-                return dict(zip(names, _offsets(stored.get("deltas"), path), strict=True))
+                names = [str(name) for name in stored.get("names.npy").tolist()]
+                return dict(zip(names, _offsets(stored.get("deltas.npy"), path), strict=True))
     neutral = read_obj(model / "generic_neutral_mesh.obj").positions
     skip = ("generic_neutral_mesh", "identity")
     shapes = [path for path in sorted(model.glob("*.obj")) if not path.stem.startswith(skip)]

@@ -29,13 +29,14 @@ import numpy as np
 from engine.checks import check_count, check_text, short
 from engine.color import linear_from_srgb
 from engine.errors import FileFormatError
-from engine.expression import LOG_FLOOR, Expression, ExpressionSet, ReflectanceChange
+from engine.expression import LOG_FLOOR, Expression, ExpressionSet, Recipe, ReflectanceChange
 from engine.identity import LARGEST_SIDE, LONGEST_NAME, Identity, Provenance, ReflectanceMaps
 from engine.io.border import border, name_from, reads, unpacking
 from engine.io.files import check_vertices, read_json, read_npy, write_json
 from engine.io.images import read_grey, read_rgb
 from engine.io.map_conventions import PUBLISHED, MapConventions, f0_scale, maps_from_files, with_note
 from engine.io.obj import ObjMesh, read_textured_obj
+from engine.io.plain import from_plain
 from engine.io.temporary import finished
 from engine.io.units import metres_per_unit
 from engine.mesh import Topology
@@ -344,6 +345,7 @@ def _read_expression(
             recipe.get("prompt", ""),
             recipe.get("facs", {}),
             _provenance(recipe.get("provenance"), folder.parent / IDENTITY),
+            from_plain(Recipe | None, recipe.get("recipe")),
         )
 
 

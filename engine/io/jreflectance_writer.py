@@ -32,13 +32,14 @@ from engine.io.jreflectance import (
     read_person,
 )
 from engine.io.obj import ObjMesh, write_obj
+from engine.io.plain import about
 from engine.io.temporary import sweep
 from engine.jobs import Step
 from engine.mesh import PARTS
 from engine.vocabulary import EXPRESSIONS, NEUTRAL
 
 Recipes = dict[str, dict[str, Any]]
-"""What identity.json says of each expN: its name, prompt, action units, provenance."""
+"""What identity.json says of each expN: its name, prompt, action units, provenance, recipe."""
 
 _WAIT_S = 0.1
 """Between two looks at whether another writer is done."""
@@ -181,13 +182,7 @@ def _write_manifest(
 
 
 def _recipe(expression: Expression) -> dict[str, Any]:
-    return {
-        "name": expression.name,
-        "prompt": expression.prompt,
-        "facs": dict(expression.facs),
-        "provenance": asdict(expression.provenance),
-        "change_size": list(expression.change.size),
-    }
+    return about(expression) | {"change_size": list(expression.change.size)}
 
 
 def _write_expression(identity: Identity, positions: np.ndarray, maps: ReflectanceMaps, folder: Path) -> None:

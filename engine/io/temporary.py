@@ -107,14 +107,14 @@ def sweep(folder: Path) -> None:
 
 def _may_be_left_over(entry: os.DirEntry[str]) -> bool:
     match = _NAME.fullmatch(entry.name)
-    return match is not None and match[1] == _host() and not entry.is_symlink()
+    return match is not None and match[1] == host_digits() and not entry.is_symlink()
 
 
 def _create(target: Path, folder: bool) -> tuple[Path, int | None]:
     """A new path of a name nobody has, and what holds its lock, if there are locks here."""
     suffix = target.suffix if len(target.suffix) <= _LONGEST_SUFFIX else ""
     while True:
-        path = target.with_name(f".expdiff-{_host()}-{secrets.token_hex(8)}.tmp{suffix}")
+        path = target.with_name(f".expdiff-{host_digits()}-{secrets.token_hex(8)}.tmp{suffix}")
         if folder:
             path.mkdir()
         else:
@@ -137,7 +137,7 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
-def _host() -> str:
+def host_digits() -> str:
     """Eight digits that stand for this machine: a folder may be shared with others, whose locks are not seen."""
     return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 

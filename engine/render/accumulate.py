@@ -20,7 +20,7 @@ from engine.scene import Scene
 def converges(scene: Scene) -> bool:
     """Is a picture of `scene` one of light on a head, which more frames make truer? Channels that need no light, the UV
     view and wires are drawn at once."""
-    return scene.channel in LIT and not scene.uv_view and not scene.wireframe
+    return scene.view.channel in LIT and not scene.view.uv_view and not scene.view.wireframe
 
 
 class Accumulator:

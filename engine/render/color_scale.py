@@ -62,15 +62,15 @@ _SAMPLES = 128
 def color_scale(project: Project) -> ColorScale | None:
     """The scale of the channel that `project` shows, None where colours are not numbers.
 
-    It ends at `Scene.scale_end`, or where that is 0 at the round number that holds what the weighted expressions
+    It ends at `View.scale_end`, or where that is 0 at the round number that holds what the weighted expressions
     change: the largest offset, and for maps the sum of what each changes at 99.5 % of its texels, so that it is never
     too short.
     """
-    channel = project.scene.channel
+    channel = project.scene.view.channel
     if channel not in _KINDS:
         return None
     unit, signed, usual = _KINDS[channel]
-    low, end = 0.0, project.scene.scale_end
+    low, end = 0.0, project.scene.view.scale_end
     if channel is ViewChannel.DEPTH:
         low, far = _depths_mm(project)
         end = end if end > low else far
@@ -124,7 +124,7 @@ def _usual(image: np.ndarray) -> float:
 def _depths_mm(project: Project) -> tuple[float, float]:
     """Of the nearest and the farthest vertex along the view axis."""
     positions = compose_positions(project.identity, project.expressions, project.active())
-    camera = project.scene.camera
+    camera = project.scene.view.camera
     drawn = positions[project.identity.topology.vertices_of(*DRAWN)]
     depths = (eye_position(camera) - drawn) @ direction(camera.yaw_rad, camera.pitch_rad)
     return 1000 * float(depths.min(initial=np.inf)), 1000 * float(depths.max(initial=-np.inf))

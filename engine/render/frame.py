@@ -70,15 +70,15 @@ def pack_frame(
     channel's colour scale."""
     frame = np.zeros((), FRAME)
     centre, radius = ball
-    flat = scene.uv_view
-    clip = clip_from_uv(scene.camera, size) if flat else clip_from_world(scene.camera, size, centre, radius)
+    flat = scene.view.uv_view
+    clip = clip_from_uv(scene.view.camera, size) if flat else clip_from_world(scene.view.camera, size, centre, radius)
     if part is not None:
         clip = part_of_picture(size, part) @ clip
     drawn = size if part is None else part[2:]
     clip[:2] += np.outer([2 * shift_px[0] / drawn[0], 2 * shift_px[1] / drawn[1]], clip[3])
     frame["clip_from_world"] = clip.T
     frame["world_from_clip"] = np.linalg.inv(clip).T
-    frame["eye_m"][:3] = eye_position(scene.camera)
+    frame["eye_m"][:3] = eye_position(scene.view.camera)
     for index, (one, side) in enumerate(lights):
         _pack_light(frame, index, one)
         _pack_shadow(frame, index, one, side, ball)
@@ -86,7 +86,7 @@ def pack_frame(
     light = scene.environment
     turn = light.rotation_rad
     frame["environment"] = math.cos(turn), math.sin(turn), 2.0**light.exposure_ev, float(backdrop)
-    tone, channel = TONES.index(scene.tone_curve), CHANNELS.index(scene.channel)
+    tone, channel = TONES.index(scene.tone_curve), CHANNELS.index(scene.view.channel)
     frame["display"] = 2.0**scene.exposure_ev, tone, channel, 0.0
     frame["material"][:3] = identity.specular_f0_scale, len(lights), float(scene.scattering)
     frame["scale"][:3] = *scale, LOG_FLOOR

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from engine.project import Project
 from engine.render.stage import lamp_directions
-from engine.scene import Scene, StageMode
+from engine.scene import Scene, StageMode, scene_with
 
 DEFAULT_SECONDS = 6.0
 
@@ -49,8 +49,8 @@ def moved(project: Project, motion: Motion, frame: int, count: int) -> Project:
     if motion.light_turn:
         scene = _light_turned(scene, share * math.tau)
     if motion.turntable:
-        camera = replace(scene.camera, yaw_rad=scene.camera.yaw_rad + share * math.tau)
-        scene = replace(scene, camera=camera)
+        camera = replace(scene.view.camera, yaw_rad=scene.view.camera.yaw_rad + share * math.tau)
+        scene = scene_with(scene, camera=camera)
     if motion.expressions:
         turn, within = divmod(share * len(motion.expressions), 1.0)
         name = motion.expressions[int(turn)]

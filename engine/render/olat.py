@@ -14,7 +14,7 @@ import numpy as np
 from engine.project import Project
 from engine.render.camera import direction, eye_position, look_along
 from engine.render.stage import LAMP_IRRADIANCE, lamp_directions
-from engine.scene import StageMode, ToneCurve, ViewChannel
+from engine.scene import StageMode, ToneCurve, ViewChannel, scene_with
 
 FORMAT, VERSION = "expdiff olat", 1
 
@@ -23,7 +23,7 @@ def olat_project(project: Project, lamp: int) -> Project:
     """`project` under lamp number `lamp` of its light stage alone, over black, without a tone curve."""
     scene = project.scene
     stage = replace(scene.stage, enabled=True, mode=StageMode.ONE, lamp=lamp)
-    plain = replace(
+    plain = scene_with(
         scene,
         stage=stage,
         tone_curve=ToneCurve.LINEAR,
@@ -73,7 +73,7 @@ _COLOR_SPACES = {
 
 def _camera(project: Project, size: tuple[int, int]) -> dict[str, Any]:
     """A pinhole: `pixels_from_camera` takes (x, y, z) in metres to (u w, v w, w); the middle of a pixel is at 0.5."""
-    camera = project.scene.camera
+    camera = project.scene.view.camera
     eye = eye_position(camera)
     view = look_along(eye, direction(camera.yaw_rad, camera.pitch_rad))
     focal = size[1] / 2 / math.tan(camera.vertical_fov_rad / 2)

@@ -209,7 +209,7 @@ class HeadPass:
     def draw_flat(self, manner: Manner) -> None:
         """The skin laid out in texture coordinates, in the frame's UV view; what maps alone decide, over the square."""
         array = self._array_for(Part.SKIN, manner, "FLAT")
-        if manner.scene.channel in ON_MAPS and not manner.use:
+        if manner.scene.view.channel in ON_MAPS and not manner.use:
             array.render(moderngl.TRIANGLE_STRIP)
         else:
             self._render_skin(array)
@@ -226,7 +226,7 @@ class HeadPass:
         `laid`: "FLAT" or "BY_TRIANGLE", as head.frag tells.
         """
         scene, use, weights = manner.scene, manner.use, manner.weights
-        channel = scene.channel
+        channel = scene.view.channel
         clay = channel == ViewChannel.GEOMETRY
         lit = bool(use) or channel in LIT
         kind = ["TISSUE" if clay else _KINDS.get(part, "TISSUE"), *use]

@@ -37,7 +37,7 @@ from engine.render.stage import stage_key, stage_light, stage_radiance
 from engine.render.tables import dfg_texture, ltc_texture, scatter_texture
 from engine.render.triangles import TriangleNumbers
 from engine.render.upload import MAP_MEMORY_BYTES, MeshBuffers, byte_texture, fitted, split_mesh
-from engine.scene import Scene, ViewChannel, staged
+from engine.scene import Scene, ViewChannel, scene_with, staged
 from engine.sides import Weight
 
 LOG = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class Renderer:
         lights = _in_order(_lights(project, environment.suns) if sample is None else sample.lights)
         transparent = transparent or sample is not None
         spread: tuple[LightTargets, tuple[int, int]] | None = None
-        if quality is not Quality.MOVING and _spreads(scene) and scene.channel in passes.SPREAD:
+        if quality is not Quality.MOVING and _spreads(scene) and scene.view.channel in passes.SPREAD:
             samples = target.samples
             lit = environment, lights
             spread = self._draw_light(project, lit, size, part, quality, sample, samples=samples, moving=moving)
@@ -143,10 +143,10 @@ class Renderer:
             light, corner = spread
             scattered, reflected, albedo = light.textures
             self._scatter_pass.combine(scattered, reflected, albedo, light.depth, corner, linear=sample is not None)
-        if scene.wireframe and sample is None:
+        if scene.view.wireframe and sample is None:
             self.context.enable(moderngl.DEPTH_TEST)
             self.context.depth_func = "<="
-            self._head.draw_wires(scene.uv_view)
+            self._head.draw_wires(scene.view.uv_view)
             self.context.disable(moderngl.DEPTH_TEST)
         target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -158,7 +158,7 @@ class Renderer:
         """
         environment = self._light_of(project.scene)
         project = _lit(project)
-        scene = replace(project.scene, channel=ViewChannel.SHADED)
+        scene = scene_with(project.scene, channel=ViewChannel.SHADED)
         lit = environment, _in_order(_lights(project, environment.suns))
         light, corner = self._draw_light(replace(project, scene=scene), lit, size, part, Quality.FULL, layers=True)
         found = []
@@ -292,9 +292,10 @@ class Renderer:
         """
         scene, (environment, lights) = project.scene, lit
         self._take_pose(project, self._take_identity(project.identity))
-        scale = pixels_per_metre(scene.camera, size)
+        scale = pixels_per_metre(scene.view.camera, size)
         centre, radius = self._ball
-        nearest = float((eye_position(scene.camera) - centre) @ direction(scene.camera.yaw_rad, scene.camera.pitch_rad))
+        camera = scene.view.camera
+        nearest = float((eye_position(camera) - centre) @ direction(camera.yaw_rad, camera.pitch_rad))
         outer = grown(part, reach_px(scale, nearest - radius) if _spreads(scene) else 0, size)
         blend = self._prepare(project, size, lights, False, outer, sample, moving)
         if _spreads(scene):
@@ -307,7 +308,7 @@ class Renderer:
         self._draw_head(scene, lights, use, blend, light.drawn)
         light.resolve()
         if _spreads(scene):
-            clip = part_of_picture(size, outer) @ clip_from_world(scene.camera, size, centre, radius)
+            clip = part_of_picture(size, outer) @ clip_from_world(scene.view.camera, size, centre, radius)
             self._scatter_pass.spread(light, screen_box(clip, self._box, outer[2:]), scale, quality)
         return light, (part[0] - outer[0], part[1] - outer[1])
 
@@ -325,7 +326,8 @@ class Renderer:
     def _numbers_for(self, scene: Scene, target: moderngl.Framebuffer) -> TriangleNumbers | None:
         """What skin is shaded by a pixel at a time in `target`; None where that is not done. Kept for one target."""
         depth = target.depth_attachment
-        if not self.by_pixel or scene.uv_view or scene.channel not in passes.LIT or depth is None or target.samples:
+        lit = scene.view.channel in passes.LIT and not scene.view.uv_view
+        if not (self.by_pixel and lit) or depth is None or target.samples:
             return None
         if self._numbers is None or self._numbers.depth is not depth:
             if self._numbers is not None:
@@ -354,7 +356,7 @@ class Renderer:
         manner = passes.Manner(scene, use, lamps, weights, self._numbers_for(scene, target), fixed)
         self.context.enable(moderngl.DEPTH_TEST)
         self.context.depth_func = "<="
-        (self._head.draw_flat if scene.uv_view else self._head.draw)(manner)
+        (self._head.draw_flat if scene.view.uv_view else self._head.draw)(manner)
         self.context.disable(moderngl.DEPTH_TEST)
 
     def _bind(self, blend: Blend, scene: Scene, light: EnvironmentLight) -> None:
@@ -502,7 +504,7 @@ class Renderer:
 
 
 def _has_backdrop(scene: Scene, transparent: bool) -> bool:
-    return scene.environment.visible and not transparent and not scene.uv_view
+    return scene.environment.visible and not transparent and not scene.view.uv_view
 
 
 def _lit(project: Project) -> Project:
@@ -521,4 +523,4 @@ def _in_order(lights: Sequence[LightSource]) -> list[LightSource]:
 
 def _spreads(scene: Scene) -> bool:
     """Is light spread inside the skin where it is seen? Not on maps that are laid flat."""
-    return scene.scattering and not scene.uv_view
+    return scene.scattering and not scene.view.uv_view

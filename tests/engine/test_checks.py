@@ -17,7 +17,7 @@ from engine.expression import ReflectanceChange
 from engine.identity import Provenance
 from engine.mesh import Topology
 from engine.project import Project, new_project
-from engine.scene import Camera, Environment, Lamp, LightStage, Scene
+from engine.scene import Camera, Environment, Lamp, LightStage, Scene, scene_with
 from engine.sides import Sides
 from tests.heads import make_expressions, make_head
 
@@ -94,7 +94,7 @@ def test_values_refuse_what_is_absurd(make: Callable[[], Any]) -> None:
 
 
 def test_what_hands_do_is_taken() -> None:
-    scene = replace(new_project(HEAD).scene, fill_lights=(Lamp(), Lamp()), scale_end=100.0)
+    scene = scene_with(new_project(HEAD).scene, fill_lights=(Lamp(), Lamp()), scale_end=100.0)
     assert Project(HEAD, SET, {"Jaw Open": Sides(-1.0, 2.0)}, scene).scene is scene
     assert Topology(*(getattr(HEAD.topology, field.name) for field in fields(Topology))).hash == HEAD.topology.hash
     assert ReflectanceChange(*(getattr(SET.expressions[0].change, f.name) for f in fields(ReflectanceChange)))

@@ -85,7 +85,7 @@ def test_a_new_project_is_neutral_and_framed():
     assert project.active() == {}
     assert project.expressions.names == ()
     camera = framed(HEAD)
-    assert project.scene.camera == camera
+    assert project.scene.view.camera == camera
     low, high = HEAD.positions_m.min(0), HEAD.positions_m.max(0)
     assert (low <= camera.target_m).all()
     assert (camera.target_m <= high).all()

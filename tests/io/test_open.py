@@ -26,7 +26,7 @@ def test_folder_and_project_open_to_the_same_head(tmp_path: Path) -> None:
     assert dict(from_folder.weights) == {}
     assert set(from_file.expressions.names) == set(from_folder.expressions.names)
     assert from_file.identity.topology.hash == from_folder.identity.topology.hash
-    assert from_folder.scene.camera == framed(from_folder.identity)
+    assert from_folder.scene.view.camera == framed(from_folder.identity)
 
 
 def test_a_real_head_keeps_its_topology_through_the_folder(tmp_path: Path) -> None:

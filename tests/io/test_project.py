@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import zipfile
@@ -12,12 +13,12 @@ import numpy as np
 import pytest
 
 from engine.errors import EngineError, FileFormatError
-from engine.expression import Expression, ExpressionSet, ReflectanceChange
+from engine.expression import Expression, ExpressionSet, Recipe, ReflectanceChange
 from engine.identity import Provenance, ReflectanceMaps
 from engine.io.files import npy_bytes, npy_from_bytes
 from engine.io.project import load_project, save_project
 from engine.project import Project, new_project
-from engine.scene import Environment, Lamp, LampKind, LightStage, StageMode, ToneCurve, ViewChannel
+from engine.scene import Camera, Environment, Lamp, LampKind, LightStage, StageMode, ToneCurve, View, ViewChannel
 from engine.sides import Sides
 from tests.heads import make_expressions, make_head
 
@@ -29,10 +30,11 @@ def project() -> Project:
     named = replace(
         made.expressions[0], prompt="Kiefer öffnen", facs={"AU26": 0.5}, provenance=Provenance("a", "b", "c")
     )
+    named = replace(named, recipe=Recipe("own-0123abcd", 4, 7, 1.0, 1.3, 65.0, "shape"))
     scene = replace(
         new_project(identity).scene,
         environment=Environment("Sunset", 0.1, -1.5, True),
-        channel=ViewChannel.OFFSET,
+        view=View(Camera(distance_m=0.75), ViewChannel.OFFSET),
         tone_curve=ToneCurve.LINEAR,
         key_light=Lamp(kind=LampKind.RECTANGLE, width_m=0.3),
         fill_lights=(Lamp(kind=LampKind.SPOT, outer_cone_rad=0.2),),
@@ -73,6 +75,7 @@ def assert_same(ours: Expression, theirs: Expression) -> None:
     for part in fields(ReflectanceChange):
         np.testing.assert_array_equal(getattr(ours.change, part.name), getattr(theirs.change, part.name))
     assert (ours.prompt, dict(ours.facs), ours.provenance) == (theirs.prompt, dict(theirs.facs), theirs.provenance)
+    assert ours.recipe == theirs.recipe
 
 
 def test_loaded_arrays_cannot_be_written(project: Project, tmp_path: Path) -> None:
@@ -115,13 +118,23 @@ def _repack(source: Path, target: Path, **members: bytes) -> None:
 def test_changed_content_and_newer_versions(project: Project, tmp_path: Path) -> None:
     saved, bad = tmp_path / "a.expdiff", tmp_path / "b.expdiff"
     save_project(project, saved)
-    _repack(saved, bad, **{"identity/positions_m.npy": npy_bytes(project.identity.positions_m * 2)})
-    with pytest.raises(FileFormatError, match="damaged"):
-        load_project(bad)
     with zipfile.ZipFile(saved) as file:
         content = json.loads(file.read("project.json"))
+    positions = content["identity"]["positions_m"]["array"]
+    twice = gzip.compress(npy_bytes(project.identity.positions_m * 2))
+    for other, message in (
+        (twice, "the file is damaged"),
+        (twice[:-20] + twice[-8:], "an array as saved|is damaged"),
+        (b"", "damaged|an array as saved"),
+        (twice[:-4] + (0x7000_0000).to_bytes(4, "little"), "1.75 GiB claimed"),
+        (twice[:-4] + b"\xff" * 4, "at most 2 GiB"),
+    ):
+        _repack(saved, bad, **{positions: other})
+        with pytest.raises(FileFormatError, match=message):
+            load_project(bad)
     for change, message in (
-        ({"version": 99}, "expected version 1, found 99"),
+        ({"version": 99}, "expected version 2 or an older one, found 99"),
+        ({"version": True}, "found True"),
         ({"format": "something"}, "another kind"),
         ({"weights": {"Jaw Open": "much"}}, "expected a project as saved"),
         ({"weights": {"Jaw Open": [1.0, 0.5, 0.2]}}, "expected a project as saved"),
@@ -137,12 +150,45 @@ def test_older_files_without_a_scene_entry_take_its_default(project: Project, tm
     save_project(project, tmp_path / "a.expdiff")
     with zipfile.ZipFile(tmp_path / "a.expdiff") as file:
         content = json.loads(file.read("project.json"))
-    del content["scene"]["wireframe"], content["scene"]["camera"]["yaw_rad"], content["scene"]["stage"]
+    del content["scene"]["view"]["wireframe"], content["scene"]["view"]["camera"]["yaw_rad"], content["scene"]["stage"]
     key = content["scene"]["key_light"]
     before_kinds = ("enabled", "yaw_rad", "pitch_rad", "color_linear", "irradiance", "shadow_softness_m")
     content["scene"]["key_light"] = {name: key[name] for name in before_kinds}
     _repack(tmp_path / "a.expdiff", tmp_path / "b.expdiff", **{"project.json": json.dumps(content).encode()})
     assert load_project(tmp_path / "b.expdiff").scene == replace(project.scene, key_light=Lamp(), stage=LightStage())
+
+
+def test_a_file_of_version_1_opens_as_what_was_saved(tmp_path: Path) -> None:
+    """`version_1.expdiff` was written by the program as it was then; it is never written anew."""
+    project = load_project(Path(__file__).with_name("version_1.expdiff"))
+    assert project.identity.hash == "a3c3f492f190f49294db8e624ef7e05e"
+    assert project.identity.topology.hash == "1b84740bb66ad9f18785ee1e276412d4"
+    jaw, smile = project.expressions.expressions
+    assert (jaw.name, dict(jaw.facs), round(float(jaw.offsets_m.sum()), 5)) == ("Jaw Open", {"AU26": 1.0}, 0.62416)
+    assert (smile.name, smile.prompt, dict(smile.facs)) == ("a crooked smile", "a crooked smile", {"AU12": 0.8})
+    assert smile.provenance == Provenance("model 0123abcd", "Apache-2.0", "seed 3, 1 step")
+    assert dict(project.weights) == {"Jaw Open": Sides(0.25, 0.5), "a crooked smile": 1.0, "Brows Up": 0.1}
+    scene = project.scene
+    assert (scene.environment, scene.exposure_ev) == (Environment("Sunset", 0.1, -1.5, True), 0.5)
+    assert (scene.key_light.kind, len(scene.fill_lights), scene.stage.mode) == (
+        LampKind.RECTANGLE,
+        1,
+        StageMode.GRADIENT_X,
+    )
+    view = scene.view
+    assert (view.channel, view.scale_end, view.uv_view, view.wireframe) == (ViewChannel.OFFSET, 4.0, True, True)
+    save_project(project, tmp_path / "a.expdiff")
+    again = load_project(tmp_path / "a.expdiff")
+    assert (again.identity.hash, again.scene) == (project.identity.hash, scene)
+
+
+def test_equal_arrays_are_stored_once(project: Project, tmp_path: Path) -> None:
+    jaw = project.expressions.expressions[0]
+    twins = tuple(replace(jaw, name=name, offsets_m=jaw.offsets_m.copy()) for name in "abcdef")
+    save_project(replace(project, expressions=ExpressionSet(project.identity.hash, (jaw,))), tmp_path / "1.expdiff")
+    save_project(replace(project, expressions=ExpressionSet(project.identity.hash, twins)), tmp_path / "6.expdiff")
+    names = [set(zipfile.ZipFile(tmp_path / f"{count}.expdiff").namelist()) for count in "16"]
+    assert names[0] == names[1]
 
 
 def test_pickles_and_lying_headers_are_refused() -> None:
@@ -163,7 +209,7 @@ def test_what_members_claim_to_take_of_the_file_buys_no_budget(project: Project,
         file.writestr("unused", b"")
         listed = [info.filename for info in file.infolist()]
     data = bytearray(path.read_bytes())
-    for name, field, size in (("unused", 20, 0x7FFFFFFF), ("maps/diffuse_srgb.npy", 24, 0x7F000000)):
+    for name, field, size in (("unused", 20, 0x7FFFFFFF), (listed[0], 24, 0x7F000000)):
         at = data.index(b"PK\1\2")
         for _ in range(listed.index(name)):
             at = data.index(b"PK\1\2", at + 4)

@@ -21,7 +21,7 @@ from engine.render.offscreen import downsample
 from engine.render.renderer import Renderer
 from engine.render.scatter import Quality
 from engine.render.upload import MapTextures
-from engine.scene import ViewChannel
+from engine.scene import ViewChannel, scene_with
 from engine.sides import LEAST_WEIGHT, Sides, Weight
 from tests.heads import make_expressions, make_head
 
@@ -242,8 +242,8 @@ def test_pictures_are_the_same_in_every_way(renderer: Renderer, channel: str, si
     if sided:
         weights |= {"Jaw Open": Sides(0.2, 1.1), "Brows Up": Sides(0.0, -0.8)}
     start = new_project(head)
-    near = replace(start.scene.camera, distance_m=0.4 * start.scene.camera.distance_m)
-    scene = replace(start.scene, camera=near, channel=ViewChannel[channel])
+    near = replace(start.scene.view.camera, distance_m=0.4 * start.scene.view.camera.distance_m)
+    scene = scene_with(start.scene, camera=near, channel=ViewChannel[channel])
     project = replace(start, expressions=made, weights=weights, scene=scene)
     drawn(renderer, replace(project, weights=weights | {"Dimpler": 0.2}), moving=True)
     direct = drawn(renderer, project, moving=True)

@@ -86,7 +86,7 @@ def expression() -> ExpressionSet:
 def portrait(nearer: float = 0.55, yaw_deg: float = 0.0, at_m: Vector3 | None = None, **scene: object) -> Project:
     """The head filling the picture, or what is `at_m`."""
     project = new_project(head())
-    camera = project.scene.camera
+    camera = project.scene.view.camera
     at = camera.target_m if at_m is None else at_m
     camera = replace(camera, distance_m=camera.distance_m * nearer, yaw_rad=math.radians(yaw_deg), target_m=at)
     return scened(project, camera=camera, **scene)

@@ -39,7 +39,7 @@ def test_camera_and_light_go_round_once_in_even_steps(project: Project) -> None:
     first, second = (moved(project, Motion(turntable=True, light_turn=True), frame, 8) for frame in (0, 1))
     assert first.scene == scene
     step = math.tau / 8
-    assert second.scene.camera.yaw_rad == pytest.approx(scene.camera.yaw_rad + step)
+    assert second.scene.view.camera.yaw_rad == pytest.approx(scene.view.camera.yaw_rad + step)
     assert second.scene.environment.rotation_rad == pytest.approx(0.5 + step)
     assert second.scene.key_light.yaw_rad == pytest.approx(scene.key_light.yaw_rad + step)
     assert second.scene.fill_lights[0].yaw_rad == pytest.approx(step - 1.0)

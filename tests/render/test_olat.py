@@ -18,7 +18,7 @@ from engine.io.images import read_rgb
 from engine.io.rig import read_rig
 from engine.project import Project, new_project
 from engine.render.offscreen import render_layers, render_light
-from engine.scene import LightStage, Scene, StageMode, ToneCurve
+from engine.scene import LightStage, Scene, StageMode, ToneCurve, View
 from tests.heads import make_head
 
 RIG = np.array([(0.2, 0.1, 1.0), (1.0, 0.5, 0.6), (-1.0, 0.3, 0.8)])
@@ -29,8 +29,8 @@ def project(tmp_path: Path) -> Project:
     np.save(tmp_path / "rig.npy", RIG)
     made = new_project(make_head())
     stage = LightStage(rig=str(tmp_path / "rig.npy"), rotation_rad=0.3, exposure_ev=-0.5)
-    camera = replace(made.scene.camera, yaw_rad=0.4, pitch_rad=-0.2)
-    return replace(made, scene=Scene(camera, stage=stage, tone_curve=ToneCurve.AGX, wireframe=True))
+    camera = replace(made.scene.view.camera, yaw_rad=0.4, pitch_rad=-0.2)
+    return replace(made, scene=Scene(View(camera, wireframe=True), stage=stage, tone_curve=ToneCurve.AGX))
 
 
 def read_exr(path: Path) -> dict[str, np.ndarray]:

@@ -16,13 +16,13 @@ from engine.composer import compose_positions
 from engine.errors import EngineError, FileFormatError, GraphicsError
 from engine.identity import Identity, ReflectanceMaps
 from engine.mesh import PARTS, Part, Topology
-from engine.project import Project, new_project
+from engine.project import new_project, scened
 from engine.render import environment, offscreen
 from engine.render.offscreen import downsample, render_image, render_layers
 from engine.render.presets import PRESETS, preset_of, with_preset
 from engine.render.renderer import Renderer
 from engine.render.scatter import Quality
-from engine.scene import Camera, Environment, Lamp, Scene, ToneCurve, ViewChannel
+from engine.scene import Camera, Environment, Lamp, Scene, ToneCurve, ViewChannel, scene_with
 from tests.heads import make_expressions, make_head
 
 from .test_environment import write_hdr
@@ -33,10 +33,6 @@ DARK = Lamp(enabled=False)
 @pytest.fixture(scope="module")
 def head() -> Identity:
     return make_head(size=64, rings=40, segments=64)
-
-
-def scened(project: Project, **changes: object) -> Project:
-    return replace(project, scene=replace(project.scene, **changes))
 
 
 def with_maps(head: Identity, **changes: np.ndarray) -> Identity:
@@ -102,7 +98,7 @@ def test_layers_add_up_to_the_picture_and_say_what_it_is_made_of(renderer: Rende
         assert not layer[outside].any(), name
     np.testing.assert_allclose(np.linalg.norm(layers["normal"], axis=-1)[inside], 1, atol=1e-4)
     assert layers["normal"][inside].mean(0)[2] > 0.3  # it looks at the eye, which stands on +Z
-    ahead = project.scene.camera.distance_m + project.scene.camera.target_m[2] - layers["position"][..., 2]
+    ahead = project.scene.view.camera.distance_m + project.scene.view.camera.target_m[2] - layers["position"][..., 2]
     np.testing.assert_allclose(layers["depth"][inside], ahead[inside], atol=1e-4)
     low, high = head.positions_m.min(0) - 1e-3, head.positions_m.max(0) + 1e-3
     assert ((layers["position"][inside] > low) & (layers["position"][inside] < high)).all()
@@ -493,7 +489,7 @@ def test_pores_seen_from_afar_make_skin_rougher_not_glittering(renderer: Rendere
 
     def seen(identity: Identity, supersample: int) -> np.ndarray:
         project = scened(new_project(identity), environment=dark, key_light=lamp, **scene)
-        project = replace(project, scene=replace(project.scene, camera=replace(project.scene.camera, distance_m=0.9)))
+        project = scened(project, camera=replace(project.scene.view.camera, distance_m=0.9))
         return render_layers(project, 32, 32, supersample=supersample, renderer=renderer)["specular light"][..., 0]
 
     found, true = seen(rough, 1), seen(rough, 16)
@@ -514,8 +510,8 @@ def test_a_sample_alone_at_an_edge_is_no_firefly(context: moderngl.Context, rend
     color, depth = context.renderbuffer(size, 4, samples=4), context.depth_renderbuffer(size, samples=4)
     target, whole = context.framebuffer([color], depth), context.simple_framebuffer(size)
     for turn in range(8):
-        camera = replace(project.scene.camera, yaw_rad=0.2 * turn)
-        turned = replace(project, scene=replace(project.scene, camera=camera))
+        camera = replace(project.scene.view.camera, yaw_rad=0.2 * turn)
+        turned = replace(project, scene=scene_with(project.scene, camera=camera))
         renderer.draw(turned, target, size, quality=Quality.STILL)
         context.copy_framebuffer(whole, target)
         shown = np.frombuffer(whole.read(components=3, alignment=1), np.uint8).reshape(-1, 3)

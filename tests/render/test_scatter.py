@@ -20,7 +20,7 @@ from engine.render.offscreen import render_image, render_layers, render_light
 from engine.render.renderer import Renderer
 from engine.render.scatter import LightTargets, Quality, ScatterPass
 from engine.render.tables import SCATTER_REACH_M, SKIN_GAUSSIANS, scatter_kernel
-from engine.scene import Camera, Environment, Lamp, LampKind, Scene, ToneCurve, ViewChannel
+from engine.scene import Camera, Environment, Lamp, LampKind, Scene, ToneCurve, View, ViewChannel
 from tests.heads import make_head
 
 from .conftest import Evaluate
@@ -176,7 +176,7 @@ def make_slab(thickness_m: float) -> Identity:
 @pytest.mark.parametrize("thickness_mm", [1.5, 3.0, 30.0])
 def test_thin_parts_glow_when_lit_from_behind(renderer: Renderer, thickness_mm: float) -> None:
     key = Lamp(yaw_rad=math.pi, pitch_rad=0.0, color_linear=(1.0, 1.0, 1.0), irradiance=math.pi)
-    scene = Scene(camera=Camera(distance_m=0.3), key_light=key, environment=DARK)
+    scene = Scene(View(Camera(distance_m=0.3)), key_light=key, environment=DARK)
     layers = render_layers(new_project(make_slab(thickness_mm / 1000), scene), 48, 48, supersample=1, renderer=renderer)
     found = layers["diffuse light"][24, 24]
     d2 = thickness_mm**2 / (2 * SKIN_GAUSSIANS[:, 0])
@@ -190,7 +190,7 @@ def test_thin_parts_glow_before_any_lamp(renderer: Renderer, kind: LampKind) -> 
     """In the middle of the plate light comes straight from a lamp, as strong as it says there."""
     lamp = Lamp(kind=kind, yaw_rad=math.pi, pitch_rad=0.0, color_linear=(1.0, 1.0, 1.0), irradiance=math.pi)
     lamp = replace(lamp, distance_m=0.5, width_m=0.02, height_m=0.02)
-    scene = Scene(camera=Camera(distance_m=0.3), key_light=lamp, environment=DARK)
+    scene = Scene(View(Camera(distance_m=0.3)), key_light=lamp, environment=DARK)
     layers = render_layers(new_project(make_slab(0.0015), scene), 48, 48, supersample=1, renderer=renderer)
     d2 = 1.5**2 / (2 * SKIN_GAUSSIANS[:, 0])
     np.testing.assert_allclose(
@@ -211,7 +211,7 @@ def lit() -> Project:
     head = make_head(size=64, rings=40, segments=64)
     key = Lamp(yaw_rad=math.radians(70), pitch_rad=0.2, irradiance=2.0)
     project = scened(new_project(head), key_light=key, environment=Environment("Even", exposure_ev=-3.0))
-    camera = replace(project.scene.camera, distance_m=0.35)
+    camera = replace(project.scene.view.camera, distance_m=0.35)
     return scened(project, camera=camera, tone_curve=ToneCurve.LINEAR)
 
 

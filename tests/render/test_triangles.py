@@ -17,7 +17,7 @@ from engine.render.context import is_software
 from engine.render.frame import pack_frame
 from engine.render.renderer import Renderer
 from engine.render.upload import TABLE_WIDTH
-from engine.scene import Camera, Environment, Lamp, LampKind, Scene, ToneCurve, ViewChannel
+from engine.scene import Camera, Environment, Lamp, LampKind, Scene, ToneCurve, View, ViewChannel
 from tests.heads import make_expressions, make_head
 
 from .conftest import Evaluate, Upload
@@ -60,16 +60,16 @@ def drawn(
 def scene(kind: str) -> Scene:
     close = Camera(distance_m=0.5, yaw_rad=0.4)
     if kind == "from below, into the neck":
-        return Scene(Camera(pitch_rad=-1.2, distance_m=0.8))
+        return Scene(View(Camera(pitch_rad=-1.2, distance_m=0.8)))
     if kind == "softbox and spot":
         box = Lamp(kind=LampKind.RECTANGLE, yaw_rad=-0.6, irradiance=2.0)
         spot = Lamp(kind=LampKind.SPOT, yaw_rad=1.2, irradiance=2.0)
-        return Scene(close, Environment("Even", exposure_ev=-2.0), box, fill_lights=(spot,))
+        return Scene(View(close), Environment("Even", exposure_ev=-2.0), box, fill_lights=(spot,))
     if kind == "two lobes, AgX":
-        return Scene(close, dual_specular=True, tone_curve=ToneCurve.AGX)
+        return Scene(View(close), dual_specular=True, tone_curve=ToneCurve.AGX)
     if kind == "clay":
-        return Scene(close, channel=ViewChannel.GEOMETRY)
-    return Scene(close, channel=ViewChannel.SPECULAR_LIGHT)
+        return Scene(View(close, ViewChannel.GEOMETRY))
+    return Scene(View(close, ViewChannel.SPECULAR_LIGHT))
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_point_of_a_triangle(evaluate: Evaluate, upload: Upload, part: Part4 |
     width, height = POINT_SIZE
     camera = Camera(yaw_rad=0.4, pitch_rad=-0.2, distance_m=0.6)
     head = make_head(8, rings=3, segments=4)
-    frame = pack_frame(Scene(camera), head, size, (np.zeros(3), 0.15), [], False, part)
+    frame = pack_frame(Scene(View(camera)), head, size, (np.zeros(3), 0.15), [], False, part)
     to_clip = frame["clip_from_world"].T.astype(float)
     corners = np.array([[-0.04, -0.05, 0.06], [0.06, -0.03, -0.05], [0.01, 0.07, 0.01]])
     if not front:
@@ -285,6 +285,6 @@ def test_numbers_beyond_a_row_of_the_table(both: Renderer, person: Project) -> N
     """The built-in head has many rows of vertices and triangles; its last triangles are drawn as its first are."""
     assert len(person.identity.topology.faces) > 2**15
     camera = Camera(yaw_rad=math.pi)
-    project = replace(person, scene=Scene(camera))
+    project = replace(person, scene=Scene(View(camera)))
     found, expected = (drawn(both, project, by_pixel).astype(int) for by_pixel in (True, False))
     assert (np.abs(found - expected).max(axis=2) > 2).mean() < 0.005

@@ -21,7 +21,7 @@ from engine.render.offscreen import render_image, render_layers
 from engine.render.passes import PART_SRGB
 from engine.render.renderer import Renderer
 from engine.render.upload import fitted
-from engine.scene import DIFFERENCES, Camera, ViewChannel, with_channel
+from engine.scene import DIFFERENCES, Camera, ViewChannel, scene_with, with_channel
 from tests.heads import make_expressions, make_head
 
 from .conftest import Evaluate
@@ -281,10 +281,10 @@ def test_round_ends_of_scales() -> None:
 
 
 def test_another_channel_gets_a_scale_that_fits_it() -> None:
-    scene = replace(with_channel(new_project(make_head(8)).scene, ViewChannel.OFFSET), scale_end=3.0)
-    assert with_channel(scene, ViewChannel.OFFSET).scale_end == 3.0
-    assert with_channel(scene, ViewChannel.CURVATURE).scale_end == 0.0
-    assert color_scale(replace(new_project(make_head(8)), scene=replace(scene, channel=ViewChannel.SHADED))) is None
+    scene = scene_with(with_channel(new_project(make_head(8)).scene, ViewChannel.OFFSET), scale_end=3.0)
+    assert with_channel(scene, ViewChannel.OFFSET).view.scale_end == 3.0
+    assert with_channel(scene, ViewChannel.CURVATURE).view.scale_end == 0.0
+    assert color_scale(replace(new_project(make_head(8)), scene=scene_with(scene, channel=ViewChannel.SHADED))) is None
 
 
 # --- UV view ----------------------------------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ def test_the_uv_view_is_the_composed_map(renderer: Renderer, head: Identity) -> 
     ):
         found = render_image(shown(project, channel, uv_view=True), 64, 64, supersample=1, renderer=renderer)
         assert np.abs(found.astype(int) - image).max() <= 1
-    camera = replace(project.scene.camera, uv_center=(0.25, 0.75), uv_span=0.5)
+    camera = replace(project.scene.view.camera, uv_center=(0.25, 0.75), uv_span=0.5)
     view = shown(project, ViewChannel.DIFFUSE, uv_view=True, camera=camera)
     found = render_image(view, 64, 32, supersample=1, renderer=renderer)[:, 16:48]
     assert np.abs(found.astype(int) - maps.diffuse_srgb[32:, :32]).max() <= 1

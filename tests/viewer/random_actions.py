@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -29,6 +30,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QWidget
 
 from engine.errors import EngineError
+from engine.io.drafts import new_draft
 from engine.io.open import open_project
 from engine.io.project import save_project
 from engine.jobs import Job, Lane, State
@@ -94,7 +96,12 @@ class Person:
         self.asks_unfinished: list[tuple[str, ...]] = []
         self.writings_over()
         self.window = window = MainWindow(
-            project, self.settings, self.generator, ask=self._ask, ask_unfinished=self._ask_unfinished
+            project,
+            self.settings,
+            self.generator,
+            ask=self._ask,
+            ask_unfinished=self._ask_unfinished,
+            new_draft=partial(new_draft, self.folder / "drafts"),
         )
         window.resize(*SIZE)
         window.jobs.changed.connect(self._changed)
@@ -425,9 +432,9 @@ class Person:
 
 
 def _same(a: Project, b: Project) -> bool:
-    """Equal but for the camera and for expressions that came by themselves, which undo does not take away."""
+    """Equal but for the view and for expressions that came by themselves, which undo does not take away."""
     weights = [{name: weight for name, weight in each.weights.items() if weight} for each in (a, b)]
-    scenes = [replace(each.scene, camera=b.scene.camera) for each in (a, b)]
+    scenes = [replace(each.scene, view=b.scene.view) for each in (a, b)]
     there = all(a.expressions[name] is b.expressions[name] for name in b.expressions.names if name in a.expressions)
     missing = set(b.expressions.names) - set(a.expressions.names)
     return a.identity is b.identity and weights[0] == weights[1] and scenes[0] == scenes[1] and there and not missing

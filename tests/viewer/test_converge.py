@@ -54,10 +54,10 @@ def test_a_picture_at_rest_converges_when_asked(qtbot, open_window, expressive, 
 @pytest.mark.parametrize("changes", [{"channel": ViewChannel.ROUGHNESS}, {"wireframe": True}], ids=str)
 def test_what_light_does_not_make_stays_as_it_is(qtbot, open_window, expressive, few, changes) -> None:
     window = open_window(expressive)
-    window.set_scene("x", **changes)
+    window.document.look(**changes)
     at_once = _seen(qtbot, window)
     hand.choose(window, window.menus.converging)
     np.testing.assert_array_equal(_seen(qtbot, window), at_once)
     assert window.viewport._frames == 0
-    window.set_scene("y", channel=ViewChannel.SHADED, wireframe=False)
+    window.document.look(channel=ViewChannel.SHADED, wireframe=False)
     _converged(qtbot, window)

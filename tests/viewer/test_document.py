@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from engine.project import Project, new_project
-from engine.scene import ViewChannel
+from engine.scene import ToneCurve, View, ViewChannel
 from tests.heads import make_expressions, make_head
 from viewer.document import Document, with_weight
 
@@ -52,27 +52,56 @@ def test_an_edit_after_undo_forgets_the_undone(document: Document) -> None:
     assert dict(document.project.weights) == {"Jaw Open": 0.2}
 
 
-def test_undo_never_moves_the_camera_and_looking_is_no_change(document: Document) -> None:
+def test_undo_never_changes_the_view_and_looking_is_no_change(document: Document) -> None:
     document.edit("Jaw Open", weights={"Jaw Open": 1.0})
-    camera = replace(document.project.scene.camera, yaw_rad=1.0)
-    document.look(camera)
+    document.look(channel=ViewChannel.NORMAL, uv_view=True, wireframe=True)
+    camera = replace(document.project.scene.view.camera, yaw_rad=1.0)
+    document.look(camera=camera)
     document.undo()
-    assert document.project.scene.camera == camera
+    assert document.project.scene.view == View(camera, ViewChannel.NORMAL, 0.0, True, True)
+    assert document.undo_label is None
     assert dict(document.project.weights) == {}
     assert not document.modified
 
 
 def test_modified_follows_the_content_not_the_history(document: Document) -> None:
     assert not document.modified
-    document.edit("channel", scene=replace(document.project.scene, channel=ViewChannel.NORMAL))
+    document.edit("tone", scene=replace(document.project.scene, tone_curve=ToneCurve.AGX))
     assert document.modified
-    document.mark_saved(document.project, "a.expdiff")
+    document.begin_save(1)
+    document.end_save(1, "a.expdiff")
     assert not document.modified
     assert document.path == "a.expdiff"
     document.undo()
     assert document.modified
     document.redo()
     assert not document.modified
+
+
+def test_what_is_edited_while_it_is_saved_is_modified_after_it(document: Document) -> None:
+    document.edit("Jaw Open", weights={"Jaw Open": 0.5})
+    document.begin_save(1)
+    assert (document.modified, document.saving) == (True, True)
+    document.complete(make_expressions(document.project.identity, ("Lip Suck",)))  # comes by itself
+    assert document.saving
+    document.edit("Jaw Open", weights={"Jaw Open": 0.75})
+    assert not document.saving
+    document.end_save(1, "a.expdiff")
+    assert (document.modified, document.path) == (True, "a.expdiff")
+    document.undo()
+    assert not document.modified
+
+
+def test_a_save_that_fails_or_is_of_another_head_changes_nothing(document: Document) -> None:
+    document.edit("Jaw Open", weights={"Jaw Open": 0.5})
+    document.begin_save(1)
+    document.end_save(1, None)
+    assert (document.modified, document.saving, document.path) == (True, False, None)
+    document.begin_save(2)
+    document.open(new_project(make_head(seed=1)), "b.expdiff")
+    document.edit("Jaw Open", weights={"Jaw Open": 0.25})
+    document.end_save(2, "a.expdiff")
+    assert (document.modified, document.path) == (True, "b.expdiff")
 
 
 def test_opening_starts_afresh(document: Document) -> None:
@@ -125,7 +154,8 @@ def test_what_is_completed_was_always_there(document: Document) -> None:
     document.edit("Jaw Open", weights={"Jaw Open": 0.4})
     document.edit("Brows Up", weights={"Brows Up": 0.2})
     document.undo()
-    document.mark_saved(document.project, "a.expdiff")
+    document.begin_save(1)
+    document.end_save(1, "a.expdiff")
     labels, seen = (document.undo_label, document.redo_label), []
     document.changed.connect(lambda old, new: seen.append((old, new)))
     names = ("Jaw Open", "Lip Suck")

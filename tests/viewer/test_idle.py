@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QWidget
 
 from engine.project import Project
 from engine.render.presets import with_preset
-from engine.scene import Environment, Lamp, LightStage, Scene, StageMode, ToneCurve
+from engine.scene import Environment, Lamp, LightStage, Scene, StageMode, ToneCurve, scene_with
 from viewer.bind import environment_changed
 from viewer.window import MainWindow
 
@@ -22,7 +22,7 @@ Case = tuple[str, QWidget, Callable[[Scene], Scene]]
 
 def _lit(**changes: Any) -> Scene:
     """A sunset and a key light, with `changes`."""
-    return replace(Scene(environment=Environment("Sunset")), **changes)
+    return scene_with(Scene(environment=Environment("Sunset")), **changes)
 
 
 def _stage(mode: StageMode) -> LightStage:
@@ -82,8 +82,8 @@ def _cases(window: MainWindow) -> list[Case]:
 
 @pytest.mark.parametrize("name", SCENES)
 def test_what_is_grey_changes_nothing_and_what_is_not_does(qtbot, open_window, expressive: Project, name: str) -> None:
-    camera = replace(expressive.scene.camera, yaw_rad=math.radians(20))
-    before = replace(SCENES[name], camera=camera)
+    camera = replace(expressive.scene.view.camera, yaw_rad=math.radians(20))
+    before = scene_with(SCENES[name], camera=camera)
     window = open_window(replace(expressive, scene=before))
 
     def seen(scene: Scene) -> np.ndarray:

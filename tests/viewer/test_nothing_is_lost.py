@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from engine.diffusion.request import GenerateRequest
 from engine.errors import VocabularyError
+from engine.expression import Recipe
 from engine.io.open import open_project
-from engine.io.project import save_project
+from engine.io.project import load_project, save_project
 from engine.jobs import Lane, State, Step
 from engine.project import Project, new_project
 from tests.heads import make_expressions, make_head
@@ -95,6 +98,27 @@ def test_an_expression_made_by_name_takes_the_place_of_what_was_asked_for_before
     assert _weights(window) == {"Brows Up": 0.4, "Lip Suck": 0.7, "Dimpler": 1.0}
     _asked_and_there(qtbot, window, "very angry")
     assert _weights(window) == {"Brows Up": 0.4, "Lip Suck": 0.7, "very angry": 1.0}
+
+
+def test_two_seeds_of_one_prompt_stay_side_by_side(qtbot, open_window, expressive):
+    def generate(request: GenerateRequest) -> Iterator[Step]:
+        for step in make_step_by_step(request):
+            recipe = Recipe("tests", request.steps, request.seed, 1.0, 1.0, None, "")
+            made = step.result.expressions if step.result is not None else ()
+            made = tuple(replace(each, prompt=request.prompt, recipe=recipe) for each in made)
+            yield replace(step, result=step.result and replace(step.result, expressions=made))
+
+    window = open_window(expressive, generator=generate)
+    panel, there = window.findChild(GeneratePanel), set(expressive.expressions.names)
+    for seed, expected in ((0, "wink"), (3, "wink (seed 3)"), (3, "wink (seed 3)"), (0, "wink")):
+        hand.fill(panel.seed, str(seed))
+        _asked_and_there(qtbot, window, "wink")
+        assert _weights(window) == {expected: 1.0}
+    made = window.document.project.expressions
+    assert set(made.names) - there == {"wink", "wink (seed 3)"}
+    assert (made["wink"].recipe.seed, made["wink (seed 3)"].recipe.seed) == (0, 3)
+    assert made["wink (seed 3)"].prompt == "wink"
+    assert "wink (seed 3)" in window.findChild(ExpressionsPanel).rows
 
 
 def test_many_at_once_leave_the_face_as_it_is(qtbot, open_window, expressive):
@@ -380,3 +404,107 @@ def test_a_name_without_its_suffix_asks_too_before_a_file_is_replaced(
     assert [f"mine{suffix}" in question for question in questions] == [True]
     qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
     assert [(path.name, path.read_text()) for path in tmp_path.glob("mine*")] == [(mine.name, "mine")]
+
+
+# Saving
+
+
+def _saves_slowly(monkeypatch: pytest.MonkeyPatch, gate: Gate) -> None:
+    """The window saves as ever, each step when `gate` lets it."""
+    saving = files.saving
+    gate.work = lambda request: saving(*request)
+    monkeypatch.setattr(files, "saving", lambda *args: gate(args))
+
+
+def test_a_project_is_modified_until_it_is_saved_and_edits_meanwhile_stay_unsaved(
+    qtbot, open_window, expressive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    gate, window, path = Gate(), open_window(expressive), tmp_path / "a.expdiff"
+    _saves_slowly(monkeypatch, gate)
+    _type_weight(window, "Jaw Open", "0.5")
+    with hand.answering(hand.naming(path)):
+        hand.keys("Ctrl+S")
+    gate.let()
+    qtbot.waitUntil(lambda: "Writing a.expdiff" in window.job_bar.label.text(), timeout=WAIT_MS)
+    assert window.isWindowModified()
+    _type_weight(window, "Brows Up", "0.25")
+    gate.let(100)
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
+    assert (window.isWindowModified(), window.document.path) == (True, str(path))
+    assert dict(load_project(path).weights) == {"Jaw Open": 0.5}
+    hand.choose(window, window.menus.undo)
+    assert not window.isWindowModified()
+    hand.choose(window, window.menus.redo)
+    hand.keys("Ctrl+S")
+    qtbot.waitUntil(lambda: not window.isWindowModified(), timeout=WAIT_MS)
+    assert dict(load_project(path).weights) == {"Jaw Open": 0.5, "Brows Up": 0.25}
+
+
+def test_a_save_that_fails_is_said_and_loses_nothing(qtbot, open_window, expressive, tmp_path: Path):
+    window = open_window(expressive, Answer.SAVE)
+    window.document.path = str(tmp_path)  # a folder stands there
+    _type_weight(window, "Jaw Open", "0.5")
+    (tmp_path.parent / (tmp_path.name + ".expdiff")).mkdir()
+    assert not window.close()
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
+    assert window.isVisible()
+    assert window.isWindowModified()
+    assert "a folder of that name" in window.notifier.message
+    window._ask = lambda parent, name: Answer.DISCARD
+
+
+def test_closing_while_it_is_saved_asks_and_closes_after_it(
+    qtbot, open_window, expressive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    gate, window = Gate(), open_window(expressive, Answer.CANCEL)
+    _saves_slowly(monkeypatch, gate)
+    _type_weight(window, "Jaw Open", "0.5")
+    window.document.path = str(tmp_path / "a.expdiff")
+    hand.keys("Ctrl+S")
+    assert _closing(window, "Finish, Then Close", monkeypatch) == ["Saving a.expdiff"]
+    assert window.isVisible()
+    gate.let(100)
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=WAIT_MS)
+    assert dict(load_project(tmp_path / "a.expdiff").weights) == {"Jaw Open": 0.5}
+
+
+def test_another_head_is_opened_once_what_was_saved_first_is_saved(
+    qtbot, open_window, expressive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    save_project(new_project(make_head(seed=4)), tmp_path / "four.expdiff")
+    gate, window = Gate(), open_window(expressive, Answer.SAVE)
+    _saves_slowly(monkeypatch, gate)
+    _type_weight(window, "Jaw Open", "0.5")
+    window.document.path = str(tmp_path / "a.expdiff")
+    window.open_path(str(tmp_path / "four.expdiff"))
+    gate.let()
+    qtbot.waitUntil(lambda: "Writing a.expdiff" in window.job_bar.label.text(), timeout=WAIT_MS)
+    assert window.document.project.identity.name == "test head 0"
+    gate.let(100)
+    qtbot.waitUntil(lambda: window.document.project.identity.name == "test head 4", timeout=WAIT_MS)
+    assert dict(load_project(tmp_path / "a.expdiff").weights) == {"Jaw Open": 0.5}
+
+
+def test_saving_much_never_blocks_the_window(qtbot, open_window, tmp_path: Path):
+    """The longest that a timer of the window waits for its turn, while 31 expressions are packed and written."""
+    head = make_head(512)
+    project = Project(head, make_expressions(head, OTHERS), {}, new_project(head).scene)
+    window, waits, last = open_window(project), [], [time.perf_counter()]
+    timer = QTimer(interval=2)
+
+    def tick() -> None:
+        now = time.perf_counter()
+        waits.append(now - last[0])
+        last[0] = now
+
+    qtbot.wait(500)
+    timer.timeout.connect(tick)
+    timer.start()
+    last[0] = time.perf_counter()
+    begin = last[0]
+    window.save_to(str(tmp_path / "a.expdiff"))
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
+    timer.stop()
+    took = time.perf_counter() - begin
+    print(f"saving took {took:.2f} s, the window waited at most {max(waits) * 1e3:.0f} ms")
+    assert max(waits) < max(0.1, took / 4)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.project import new_project
 from engine.render.camera import clip_from_world, eye_position
-from engine.scene import Camera
+from engine.scene import Camera, scene_with
 from tests.heads import make_head
 from viewer import orbit
 
@@ -68,7 +68,7 @@ def test_a_ray_goes_through_its_pixel(camera: Camera, x: float, y: float) -> Non
 
 def test_the_point_under_the_pointer_is_on_the_near_side_of_the_head() -> None:
     head = make_head(rings=48, segments=64)
-    camera = new_project(head).scene.camera
+    camera = new_project(head).scene.view.camera
     origin, along = orbit.ray(camera, 200, 150, 400, 300)
     point = orbit.hit(head.positions_m, head.topology.faces, origin, along)
     assert point is not None
@@ -80,9 +80,9 @@ def test_the_point_under_the_pointer_is_on_the_near_side_of_the_head() -> None:
 
 def test_named_views_keep_the_lens_and_hold_the_head() -> None:
     project = new_project(make_head())
-    wide = replace(project.scene.camera, vertical_fov_rad=math.radians(40))
-    project = replace(project, scene=replace(project.scene, camera=wide))
+    wide = replace(project.scene.view.camera, vertical_fov_rad=math.radians(40))
+    project = replace(project, scene=scene_with(project.scene, camera=wide))
     for name, yaw in orbit.VIEWS_RAD.items():
         camera = orbit.view(project, name)
         assert (camera.yaw_rad, camera.vertical_fov_rad) == (yaw, wide.vertical_fov_rad)
-        assert camera.distance_m < new_project(project.identity).scene.camera.distance_m
+        assert camera.distance_m < new_project(project.identity).scene.view.camera.distance_m

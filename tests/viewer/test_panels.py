@@ -395,11 +395,11 @@ def test_view_controls_edit_the_scene(dark, qtbot, document) -> None:
     panel.show()
     for channel in (*list(ViewChannel)[1:], ViewChannel.SHADED, ViewChannel.NORMAL):
         hand.pick(panel.channel, channel.value)
-        assert document.project.scene.channel is channel
+        assert document.project.scene.view.channel is channel
     hand.click(panel.wireframe)
     with hand.answering(hand.coloring("#804000")):
         hand.click(panel.background)
-    assert document.project.scene.wireframe
+    assert document.project.scene.view.wireframe
     assert document.project.scene.background_srgb == pytest.approx((0.5, 0.25, 0.0), abs=0.01)
 
 

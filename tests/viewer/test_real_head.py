@@ -38,7 +38,7 @@ def test_open_generate_drag_cancel_relight_screenshot_export(qtbot, open_window,
     window.generation.start(("Jaw Open", "Brows Up"))
     for turn in range(100000):
         document.edit("drag", merge="drag", weights=with_weight(document.project, "Jaw Open", turn % 10 / 10))
-        document.look(orbit.orbit(document.project.scene.camera, 0.2, 0.0))
+        document.look(camera=orbit.orbit(document.project.scene.view.camera, 0.2, 0.0))
         with qtbot.waitSignal(window.viewport.painted, timeout=20000):
             pass
         if not window.generation.busy:
@@ -54,7 +54,8 @@ def test_open_generate_drag_cancel_relight_screenshot_export(qtbot, open_window,
     document.edit("weights", weights={"Jaw Open": 0.7})
     pictures = []
     for yaw in (0.7, -1.0):
-        window.set_scene("light", key_light=replace(document.project.scene.key_light, yaw_rad=yaw, irradiance=3.0))
+        key = replace(document.project.scene.key_light, yaw_rad=yaw, irradiance=3.0)
+        document.edit("light", scene=replace(document.project.scene, key_light=key))
         with qtbot.waitSignal(window.jobs.changed, timeout=20000, check_params_cb=file_work_over()):
             window.save_picture(str(tmp_path / f"{yaw}.png"), PictureSettings(480, 480, True))
         pictures.append(QImage(str(tmp_path / f"{yaw}.png")))

@@ -21,6 +21,7 @@ _WITHOUT = "expdiff render, video and generate work without"
 def _started(tmp_path: Path, **changes: str | None) -> subprocess.CompletedProcess[str]:
     """`expdiff demo` with environment variables changed, or taken out where None."""
     environment = {**os.environ, "EXPDIFF_LOG": str(tmp_path / "studio.log"), **changes}
+    environment["EXPDIFF_DRAFTS"] = str(tmp_path / "drafts")
     kept = {name: value for name, value in environment.items() if value is not None}
     command = [sys.executable, "-m", "engine.cli", "demo"]
     return subprocess.run(command, env=kept, capture_output=True, text=True, timeout=120)

@@ -20,7 +20,7 @@ from engine.io.project import save_project
 from engine.jobs import State
 from engine.project import new_project
 from engine.render.offscreen import render_image
-from engine.scene import ToneCurve, ViewChannel
+from engine.scene import ToneCurve, ViewChannel, scene_with
 from tests.heads import make_expressions, make_head, write_mesh
 from tests.viewer import hand
 from tests.viewer.work import USUAL_STEPS, Gate, file_work_over, make_step_by_step
@@ -83,7 +83,7 @@ def test_light_tone_and_channel_change_the_picture(qtbot, open_window, expressiv
         {"tone_curve": ToneCurve.LINEAR, "exposure_ev": 1.0},
         {"channel": ViewChannel.NORMAL},
     ):
-        window.set_scene("light", **changes)
+        window.document.edit("light", scene=scene_with(window.document.project.scene, **changes))
         pictures.append(_seen(qtbot, window))
     assert all(_difference(a, b) > 0.3 for a, b in pairwise(pictures))
     left, right = pictures[0], pictures[1]
@@ -101,7 +101,7 @@ def test_frames_keep_coming_while_expressions_are_made(qtbot, open_window, proje
     window.generation.start(("Jaw Open", "Brows Up"))
     for turn in range(8):
         gate.let()
-        window.document.look(orbit.orbit(window.document.project.scene.camera, 3.0 * (turn + 1), 0.0))
+        window.document.look(camera=orbit.orbit(window.document.project.scene.view.camera, 3.0 * (turn + 1), 0.0))
         with qtbot.waitSignal(window.viewport.painted, timeout=10000):
             pass
     assert sum(frames) >= 8
@@ -141,7 +141,7 @@ def test_a_preview_is_shown_and_goes_without_a_trace(qtbot, open_window, project
 
 def test_mouse_orbits_pans_zooms_and_recentres(qtbot, open_window, expressive) -> None:
     window = open_window(expressive)
-    view, camera = window.viewport, lambda: window.document.project.scene.camera
+    view, camera = window.viewport, lambda: window.document.project.scene.view.camera
     middle, start = QPoint(view.width() // 2, view.height() // 2), camera()
     buttons = Qt.MouseButton
 
@@ -196,7 +196,8 @@ def test_save_open_and_recent(qtbot, open_window, expressive, tmp_path: Path) ->
     window = open_window(expressive)
     window.document.edit("Jaw Open", weights=with_weight(expressive, "Jaw Open", 0.6))
     path = tmp_path / "one.expdiff"
-    assert window.save_to(str(path.with_suffix("")))
+    with qtbot.waitSignal(window.jobs.changed, timeout=10000, check_params_cb=file_work_over()):
+        window.save_to(str(path.with_suffix("")))
     assert path.is_file()
     assert not window.isWindowModified()
     assert window.document.path == str(path)
@@ -289,7 +290,8 @@ def test_unsaved_changes_are_asked_about(qtbot, open_window, expressive, tmp_pat
     assert not window.jobs.busy
     window.document.path = str(tmp_path / "kept.expdiff")
     window._ask = lambda parent, name: Answer.SAVE
-    assert window.close()
+    assert not window.close()  # once it is saved
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=10000)
     assert (tmp_path / "kept.expdiff").is_file()
 
 
@@ -349,7 +351,7 @@ def test_a_frame_that_fails_is_told_and_the_window_lives_on(qtbot, open_window, 
     before = _seen(qtbot, window)
     missing = replace(expressive.scene.environment, name="nowhere.hdr")
     with qtbot.waitSignal(window.viewport.failed, timeout=10000):
-        window.set_scene("Environment", environment=missing)
+        window.document.edit("Environment", scene=replace(window.document.project.scene, environment=missing))
     assert "nowhere.hdr" in window.notifier.message
     qtbot.waitUntil(lambda: not window.viewport.moving, timeout=5000)
     hand.choose(window, window.menus.undo)

@@ -38,6 +38,7 @@ sys.exit(main(sys.argv[1:]))
 def start(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`expdiff` with `arguments` from `folder`, with settings and cache of its own."""
     own = {"PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(folder / "config"), "EXPDIFF_CACHE": str(folder / "cache")}
+    own["EXPDIFF_DRAFTS"] = str(folder / "drafts")
     command = [sys.executable, "-c", CHILD, *arguments]
     return subprocess.run(
         command, cwd=folder, env=os.environ | own, capture_output=True, text=True, timeout=120, check=False

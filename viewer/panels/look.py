@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 from engine.project import Project
 from engine.render.color_scale import color_scale
 from engine.scene import ViewChannel, staged, with_channel
-from viewer.bind import bind_scene
+from viewer.bind import bind_scene, bind_view
 from viewer.compare import Against, Comparison
 from viewer.document import Document
 from viewer.panels.form import form, set_idle
@@ -42,7 +42,7 @@ class ScaleEnd(Number):
 
 
 class LookPanel(QWidget):
-    """Edits the scene's `channel`, `scale_end`, `uv_view`, `wireframe`, `scattering`, `dual_specular` and
+    """Edits the view's `channel`, `scale_end`, `uv_view` and `wireframe`, the scene's `scattering`, `dual_specular` and
     `background_srgb`, and what the window compares with."""
 
     def __init__(self, document: Document, comparison: Comparison, parent: QWidget | None = None) -> None:
@@ -90,11 +90,10 @@ class LookPanel(QWidget):
         self._rows = layout
 
     def _bind(self) -> None:
-        bind_scene(self._document, self.channel, "Channel", lambda scene: scene.channel, with_channel)
+        bind_view(self._document, self.channel, "channel", with_channel)
+        for control, name in ((self.scale, "scale_end"), (self.flat, "uv_view"), (self.wireframe, "wireframe")):
+            bind_view(self._document, control, name)
         for control, label, name in (
-            (self.scale, "Colour scale", "scale_end"),
-            (self.flat, "UV view", "uv_view"),
-            (self.wireframe, "Wireframe", "wireframe"),
             (self.scattering, "Scattering", "scattering"),
             (self.dual, "Two specular lobes", "dual_specular"),
             (self.background, "Backdrop", "background_srgb"),
@@ -112,7 +111,7 @@ class LookPanel(QWidget):
         scale, scene = color_scale(project), project.scene
         self._rows.setRowVisible(self.scale, scale is not None)
         self.scale.setSuffix(f" {scale.unit}" if scale and scale.unit else "")
-        hidden = staged(scene).environment.visible and not scene.uv_view
+        hidden = staged(scene).environment.visible and not scene.view.uv_view
         set_idle(self.background, "The environment is visible in its place" if hidden else "")
 
     def _compare(self, against: Against) -> None:

@@ -31,7 +31,7 @@ from engine.project import Project
 from engine.render.offscreen import render_image
 from engine.render.passes import PART_SRGB
 from engine.render.renderer import Renderer
-from engine.scene import ViewChannel
+from engine.scene import ViewChannel, scene_with, with_channel
 from engine.vocabulary import find
 
 BLINK, SMILE, JAW, SUCK = "Eye Blink", "Lip Corner Puller", "Jaw Open", "Lip Suck"
@@ -69,7 +69,7 @@ class Faults:
 def eyeball_pixels(project: Project, blink: Expression, renderer: Renderer) -> int:
     """Pixels of eyeballs in pictures of both eyes of `project` in `blink`, close and from four sides."""
     identity = project.identity
-    scene = replace(project.scene, channel=ViewChannel.PARTS)
+    scene = with_channel(project.scene, ViewChannel.PARTS)
     shown = replace(project, expressions=ExpressionSet(identity.hash, (blink,)), weights={blink.name: 1.0})
     count = 0
     for part in (Part.EYE_LEFT, Part.EYE_RIGHT):
@@ -77,8 +77,8 @@ def eyeball_pixels(project: Project, blink: Expression, renderer: Renderer) -> i
         target = tuple(float(value) for value in (ball.min(axis=0) + ball.max(axis=0)) / 2)
         colour = np.rint(np.array(PART_SRGB[part]) * 255)
         for yaw, pitch in _VIEWS:
-            camera = replace(scene.camera, target_m=target, distance_m=0.16, yaw_rad=yaw, pitch_rad=pitch)
-            seen = replace(shown, scene=replace(scene, camera=camera))
+            camera = replace(scene.view.camera, target_m=target, distance_m=0.16, yaw_rad=yaw, pitch_rad=pitch)
+            seen = replace(shown, scene=scene_with(scene, camera=camera))
             image = render_image(seen, _SIDE, _SIDE, renderer=renderer)[..., :3].astype(float)
             count += int((np.abs(image - colour).max(axis=2) < 12).sum())
     return count

@@ -58,7 +58,7 @@ def sides(topology: Topology, slit: layout.Slit) -> Sides:
     key = (topology.hash, slit.name)
     if key not in _SIDES:
         place, faces = correspond(topology), skin_faces(topology)
-        edge, hidden = _meeting(topology, slit, faces)
+        edge, hidden = _meeting(topology, slit)
         outer = faces[~np.isin(faces, hidden).any(axis=1)]
         upper, lower = (_side(place, slit, outer, edge, sign) for sign in (-1.0, 1.0))
         above, below = _beside_corners(place, slit, np.intersect1d(upper.rim, lower.rim))
@@ -69,11 +69,21 @@ def sides(topology: Topology, slit: layout.Slit) -> Sides:
     return _SIDES[key]
 
 
-def _meeting(topology: Topology, slit: layout.Slit, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the line on which the sides of `slit` meet, and rows beyond it, under the other skin.
+_MEETINGS: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+
+
+def _meeting(topology: Topology, slit: layout.Slit) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the line on which the sides of `slit` meet, and rows beyond it, under the other skin; kept per topology.
 
     It is the edge of the skin; of lids that are lined within (ICT-FaceKit's) a ring of vertices before it.
     """
+    key = (topology.hash, slit.name)
+    if key not in _MEETINGS:
+        _MEETINGS[key] = _line_of_meeting(topology, slit, skin_faces(topology))
+    return _MEETINGS[key]
+
+
+def _line_of_meeting(topology: Topology, slit: layout.Slit, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     edge = np.unique(layout.boundary_edges(faces))
     hidden = np.zeros(0, np.int64)
     if slit is layout.SLITS[0] or not has_shapes(topology):
@@ -113,7 +123,7 @@ def _side(place: Correspondence, slit: layout.Slit, faces: np.ndarray, edge: np.
 
 def lining(topology: Topology, slit: layout.Slit) -> np.ndarray:
     """(N,) int64 rows of the skin that lines the sides of `slit` from within, beyond the line where they meet."""
-    return _meeting(topology, slit, skin_faces(topology))[1]
+    return _meeting(topology, slit)[1]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -24,7 +24,7 @@ from engine.io.border import unpacking
 from engine.io.files import read_bytes
 from engine.io.plain import arrays_in, to_plain
 from engine.io.project import CONTENT, get_project, put_project
-from engine.io.temporary import hold, host_digits
+from engine.io.temporary import held, hold, host_digits
 from engine.jobs import Step
 from engine.project import Project
 
@@ -106,15 +106,13 @@ class Draft:
 
 def new_draft(parent: Path | None = None) -> Draft:
     """An empty draft in `parent`, or in `drafts_folder`. OSError where none can be written."""
-    while True:
+
+    def make() -> Path:
         folder = (parent or drafts_folder()) / f"{host_digits()}-{secrets.token_hex(8)}"
         folder.mkdir(parents=True)
-        with suppress(FileNotFoundError, BlockingIOError):  # a process that starts took it for left over
-            lock = hold(folder)
-            if folder.exists():
-                return Draft(folder, lock)
-            if lock is not None:
-                os.close(lock)
+        return folder
+
+    return Draft(*held(make))
 
 
 def left_over(parent: Path | None = None) -> list[Draft]:

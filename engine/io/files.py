@@ -69,15 +69,16 @@ def writing_into(folder: Path) -> Iterator[Callable[[], bool]]:
     """`folder`, made where it is missing, and what tries to hold it, until the block ends, against everyone else who
     writes into it like this: whether it does. ExportError where the place cannot be written.
     """
-    with _writing_to(Path(folder) / "any") as inside, ExitStack() as held:
+    folder = Path(folder)
+    with _told(folder), _made(folder), ExitStack() as locks:
 
         def take() -> bool:
             try:
-                lock = hold(inside.parent.resolve())
+                lock = hold(folder.resolve())
             except BlockingIOError:
                 return False
             if lock is not None:
-                held.callback(os.close, lock)
+                locks.callback(os.close, lock)
             return True
 
         yield take
@@ -111,22 +112,29 @@ def check_fillable(folder: Path, found: str = "files in it") -> None:
 
 @contextmanager
 def _writing_to(path: Path) -> Iterator[Path]:
-    """Where `path` really is (links followed), its folder made; what was made goes again when the block fails."""
-    with _told(path):
-        missing = [parent for parent in path.parents if not parent.exists()]
-        if file := next((parent for parent in path.parents if parent.is_file()), None):
-            raise OSError(f"{file} is a file, not a folder")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            target = Path(os.path.realpath(path)) if path.is_symlink() else path
-            if target.is_symlink():
-                raise OSError("links that go round in a circle")
-            yield target
-        except BaseException:
-            for parent in missing:
-                with suppress(OSError):
-                    parent.rmdir()
-            raise
+    """Where `path` really is (links followed), its folder made as by `_made`."""
+    with _told(path), _made(path.parent):
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        if target.is_symlink():
+            raise OSError("links that go round in a circle")
+        yield target
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """`folder` is there; what was made for that goes again when the block fails. OSError."""
+    line = (folder, *folder.parents)
+    missing = [each for each in line if not each.exists()]
+    if file := next((each for each in line if each.is_file()), None):
+        raise OSError(f"{file} is a file, not a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for each in missing:
+            with suppress(OSError):
+                each.rmdir()
+        raise
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -113,15 +113,26 @@ def _may_be_left_over(entry: os.DirEntry[str]) -> bool:
 def _create(target: Path, folder: bool) -> tuple[Path, int | None]:
     """A new path of a name nobody has, and what holds its lock, if there are locks here."""
     suffix = target.suffix if len(target.suffix) <= _LONGEST_SUFFIX else ""
-    while True:
+
+    def make() -> Path:
         path = target.with_name(f".expdiff-{host_digits()}-{secrets.token_hex(8)}.tmp{suffix}")
         if folder:
             path.mkdir()
         else:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        with suppress(
-            FileNotFoundError, BlockingIOError
-        ):  # another process swept it before it was held, or is about to
+        return path
+
+    return held(make)
+
+
+def held(make: Callable[[], Path]) -> tuple[Path, int | None]:
+    """The new file or folder that `make` made and names, and what holds its lock, if there are locks here.
+
+    It is made again where another process, which takes what nobody holds for left over, was there before the lock.
+    """
+    while True:
+        path = make()
+        with suppress(FileNotFoundError, BlockingIOError):
             lock = hold(path)
             if path.exists():
                 return path, lock

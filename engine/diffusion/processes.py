@@ -90,5 +90,9 @@ def launched() -> Processes:
         raise EngineError(
             "train: expected accelerate for several processes, found none; run: scripts/install '.[multi]'"
         ) from error
+    # Its functions keep the group of the moment of import as a default. Imported later, by the first optimizer, they
+    # would hold ours past `leave`; its threads drop tensors, which aborts a process whose interpreter ends.
+    import torch.distributed.nn
+
     state = PartialState(cpu=not torch.cuda.is_available())
     return Processes(state.process_index, state.num_processes)

@@ -67,8 +67,8 @@ def generate_cached(request: GenerateRequest, *, fresh: bool = False) -> Iterato
     for number, batch in enumerate(batches):
         for step in generate(_only(request, batch)):
             yield replace(step, index=step.total * number + step.index, total=step.total * len(batches))
-            if step.result is not None and not request.lock:
-                _store_all(request, step.result.expressions)
+            for expression in () if step.result is None or request.lock else step.result.expressions:
+                store(request, expression)
 
 
 def joined(request: GenerateRequest, results: Iterable[ExpressionSet]) -> ExpressionSet:
@@ -119,11 +119,6 @@ def _only(request: GenerateRequest, wanted: list[str]) -> GenerateRequest:
     prompt = request.prompt.strip()
     names = tuple(name for name in wanted if name != prompt)
     return replace(request, names=names, prompt=prompt if prompt in wanted else "")
-
-
-def _store_all(request: GenerateRequest, expressions: tuple[Expression, ...]) -> None:
-    for expression in expressions:
-        store(request, expression)
 
 
 def load(request: GenerateRequest, name: str) -> Expression | None:

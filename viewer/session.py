@@ -162,13 +162,9 @@ class Session(QObject):
 
     def _saving_over(self, job: Job, saving: _Saving) -> None:
         then, self.then = self.then, None
-        if job.error is not None:
-            self._notifier.error(describe(job.error))
-        elif job.state is State.CANCELLED:
-            self._notifier.info(f"Cancelled: {job.label}")
-        elif job.state is State.REPLACED:
+        if job.state is State.REPLACED:
             self.then = then
-        else:
+        elif job.state is State.DONE:
             self._document.saved(saving.authored, job.result)
             self.remember(job.result)
             self._window.statusBar().showMessage(f"Saved {files.shown(job.result)}")

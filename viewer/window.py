@@ -190,20 +190,20 @@ class MainWindow(QMainWindow):
                 draft.release()
 
     def _job_changed(self, job: Job) -> None:
-        """Tell how an export ended; what the model does is told by `generation`, the rest by `session`."""
+        """Tell how a file ended, a saved one only where it failed; of all else `generation` and `session` tell."""
         if job.state is State.FAILED and not job.idle and job.lane is not Lane.DRAFT:
             self._closes = False  # the person is to read why
-        if job.over and job.lane in (Lane.FILES, Lane.VIDEO) and job.request is None:
-            self._written(job)
+        if job.over and job.lane in (Lane.FILES, Lane.VIDEO):
+            self._writing_over(job)
         if self._closes and not self._unfinished():
             self.close()
 
-    def _written(self, job: Job) -> None:
+    def _writing_over(self, job: Job) -> None:
         if job.error is not None:
             self.notifier.error(describe(job.error))
         elif job.state is State.CANCELLED:
             self.notifier.info(f"Cancelled: {job.label}")
-        elif job.state is State.DONE:
+        elif job.state is State.DONE and job.request is None:
             self.notifier.info(f"Wrote {job.result}")
 
     # Exports

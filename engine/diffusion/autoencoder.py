@@ -191,8 +191,16 @@ class Autoencoder(nn.Module):
 
     def decode(self, latent: Tensor, features: Tensor, lines: Tensor) -> Tensor:
         """(B, C, h, w), reader's features and `lines` (B, L, H, W) -> (B, 9, H, W) scaled change."""
-        features = self.sharpen(features + self.line_in(lines))
-        hidden = self.decoder(self.decode_join(self.decode_stem(latent), features))
+        return self.draw(latent, self.look(features, lines), lines)
+
+    def look(self, features: Tensor, lines: Tensor) -> Tensor:
+        """Reader's features and `lines` (B, L, H, W) -> (B, fine width, 2h, 2w): the decoder's own look at a neutral,
+        the same whatever it draws."""
+        return self.sharpen(features + self.line_in(lines))
+
+    def draw(self, latent: Tensor, look: Tensor, lines: Tensor) -> Tensor:
+        """As `decode`, of the `look` at the neutral."""
+        hidden = self.decoder(self.decode_join(self.decode_stem(latent), look))
         fine = self.pixels(hidden) + deepened(self.guided(hidden), lines)
         return self.skeleton.decode(latent) + fine
 
@@ -207,11 +215,14 @@ class Autoencoder(nn.Module):
 def deepened(coefficients: Tensor, lines: Tensor) -> Tensor:
     """(B, 5 L, 2h, 2w) and lines (B, L, H, W) -> (B, 9, H, W): lines in diffuse, specular and roughness, their gradient
     in the slopes, each by its own coefficient."""
-    large = F.interpolate(coefficients.float(), lines.shape[-1], mode="bilinear").unflatten(1, (5, -1))
-    flat = large[:, :3].mul(lines[:, None]).sum(2)
-    across = large[:, 3].mul(-_central(lines, -1)).sum(1, keepdim=True)
-    along = large[:, 4].mul(_central(lines, -2)).sum(1, keepdim=True)
-    parts = (flat[:, :1].expand(-1, 3, -1, -1), flat[:, 1:2].expand(-1, 3, -1, -1), flat[:, 2:], across, along)
+    coarse, size = coefficients.float().unflatten(1, (5, -1)), lines.shape[-1]
+    total = lines.new_zeros(len(coarse), 5, *lines.shape[2:])
+    for number in range(lines.shape[1]):  # line by line: all at once are 50 planes that no cache holds
+        large, line = F.interpolate(coarse[:, :, number], size, mode="bilinear"), lines[:, number, None]
+        guide = torch.cat([line.expand(-1, 3, -1, -1), _central(line, -1), _central(line, -2)], 1)
+        total = total.addcmul(large, guide)
+    flat, across, along = total.split((3, 1, 1), 1)
+    parts = (flat[:, :1].expand(-1, 3, -1, -1), flat[:, 1:2].expand(-1, 3, -1, -1), flat[:, 2:], -across, along)
     return torch.cat(parts, 1)
 
 

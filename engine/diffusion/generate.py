@@ -23,6 +23,7 @@ from engine.expression import Expression, ExpressionSet, Recipe, ReflectanceChan
 from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.identity import Identity, Provenance
 from engine.jobs import Step
+from engine.memory import give_back
 from engine.vocabulary import EXPRESSIONS, NEUTRAL, find
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def read_neutral(model: ExpressionModel, identity: Identity) -> Face:
         )
         while len(_neutrals) > _NEUTRALS_KEPT:
             _neutrals.popitem(last=False)
+        give_back()
     _neutrals.move_to_end(key)
     return _neutrals[key]
 

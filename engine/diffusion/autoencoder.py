@@ -21,9 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.channels import MODEL_CHANNELS
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.unified import BlockProjection, box
-from engine.face.space import CHANGE_CHANNELS
 
 FINE_TEXELS = 31
 """Templates hold what is finer than this, texels of 512."""
@@ -77,7 +77,7 @@ class Reader(nn.Module):
         self.norm = LocalNorm(width)
         self.maps = nn.Sequential(
             ResidualBlock(width),
-            _quiet(nn.Conv2d(width, CHANGE_CHANNELS * stem * stem, 1)),
+            _quiet(nn.Conv2d(width, MODEL_CHANNELS * stem * stem, 1)),
             nn.PixelShuffle(stem),
         )
 
@@ -109,8 +109,8 @@ class Autoencoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         stem, channels = config.texture_block // 2, config.change_channels
-        fine, coarse, pixels = config.fine_width, config.coarse_width, CHANGE_CHANNELS * stem * stem
-        self.skeleton = BlockProjection(CHANGE_CHANNELS, config.texture_block, channels)
+        fine, coarse, pixels = config.fine_width, config.coarse_width, MODEL_CHANNELS * stem * stem
+        self.skeleton = BlockProjection(MODEL_CHANNELS, config.texture_block, channels)
         self.encode_stem = nn.Sequential(nn.PixelUnshuffle(stem), nn.Conv2d(pixels, fine, 1))
         self.encode_join = _Join(fine)
         self.encoder = nn.Sequential(
@@ -138,7 +138,7 @@ class Autoencoder(nn.Module):
         self.register_buffer("templates", torch.zeros(config.templates, size, size))
         self.guided = _quiet(nn.Conv2d(fine, 5 * (2 + config.templates), 1))
         self.preview_scale = config.preview_scale
-        small = CHANGE_CHANNELS * config.preview_scale**2
+        small = MODEL_CHANNELS * config.preview_scale**2
         self.preview_refine = nn.Sequential(
             nn.Conv2d(channels, fine, 3, padding=1), nn.SiLU(), _quiet(nn.Conv2d(fine, small, 1))
         )
@@ -207,7 +207,7 @@ class Autoencoder(nn.Module):
     def decode_preview(self, latent: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 9, h * scale, w * scale) scaled change, in a few milliseconds."""
         block, scale = self.skeleton.block, self.preview_scale
-        pooled = F.avg_pool2d(self.skeleton.basis.view(-1, CHANGE_CHANNELS, block, block), block // scale)
+        pooled = F.avg_pool2d(self.skeleton.basis.view(-1, MODEL_CHANNELS, block, block), block // scale)
         weight = (pooled.flatten(1) * self.skeleton.deviation[:, None]).T[:, :, None, None]
         return F.pixel_shuffle(F.conv2d(latent, weight.contiguous()) + self.preview_refine(latent), scale)
 

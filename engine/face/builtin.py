@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from engine.channels import MAP_NAMES
 from engine.face import groom, palette, regions, relief, skin
 from engine.face.assemble import Piece, assemble
 from engine.face.eyes import paint_eye
@@ -67,7 +68,7 @@ def grow_identity(
         pieces=[Piece(shape.mesh_m, model.faces, model.uvs, model.uv_faces, model.parts), *(hair or [])],
         maps=maps,
         eye_srgb=eye_srgb,
-        known_maps=frozenset({"diffuse", "specular", "roughness", "normal"}),
+        known_maps=frozenset(MAP_NAMES),
         provenance=provenance,
     )
     return replace(identity, positions_m=lips_touching(identity))

@@ -12,6 +12,7 @@ from scipy.sparse import identity as identity_matrix
 from scipy.sparse.linalg import SuperLU, splu
 from scipy.spatial import KDTree
 
+from engine.channels import MODEL_CHANNELS
 from engine.expression import ReflectanceChange
 from engine.face import eyes, layout
 from engine.face.contact import sides, skin_faces, skin_m, surround
@@ -19,7 +20,7 @@ from engine.face.correspondence import Correspondence, correspond, mean_position
 from engine.face.ict_shapes import has_shapes, ict_mix, on_jaw, shapes
 from engine.face.lids import rim_gap_m, settle_lids, sphere, to_shut_m
 from engine.face.lips import settle_lips
-from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.face.strands import HairRig
 from engine.face.untangle import untangle
 from engine.identity import Identity
@@ -65,9 +66,9 @@ def encode_offsets(identity: Identity, offsets_m: np.ndarray) -> np.ndarray:
 
 
 def encode_change(identity: Identity, change: ReflectanceChange) -> np.ndarray:
-    """A change on the head's own UV layout -> (512, 512, 9) float32 in the canonical one; see `decode_change`."""
-    parts = (change.log_diffuse, change.log_specular, change.roughness[..., None], change.slope)
-    return maps_to_canonical(identity.topology, np.concatenate([part.astype(np.float32) for part in parts], 2))
+    """What models know of a change on the head's own UV layout -> (512, 512, `MODEL_CHANNELS`) float32 in the canonical
+    one; see `decode_change`."""
+    return maps_to_canonical(identity.topology, change.channels[..., :MODEL_CHANNELS].astype(np.float32))
 
 
 def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights = NO_WEIGHTS) -> np.ndarray:
@@ -190,12 +191,12 @@ def _settled(identity: Identity, posed_m: np.ndarray, own_m: np.ndarray, arkit: 
 
 
 def decode_change(identity: Identity, change: np.ndarray) -> ReflectanceChange:
-    """Carry a (512, 512, 9) change (canonical layout) to the head's own UV layout, at 512 (or the maps' size if
-    smaller)."""
-    if change.shape != (TEXTURE_SIZE, TEXTURE_SIZE, CHANGE_CHANNELS):
-        raise ValueError(f"decode_change: expected shape (512, 512, 9), found {change.shape}")
-    own = maps_to_own(identity.topology, change)
-    return ReflectanceChange(own[..., :3], own[..., 3:6], own[..., 6], own[..., 7:9])
+    """Carry a (512, 512, `MODEL_CHANNELS`) change (canonical layout) to the head's own UV layout, at 512 (or the maps'
+    size if smaller)."""
+    expected = (TEXTURE_SIZE, TEXTURE_SIZE, MODEL_CHANNELS)
+    if change.shape != expected:
+        raise ValueError(f"decode_change: expected shape {expected}, found {change.shape}")
+    return ReflectanceChange(maps_to_own(identity.topology, change))
 
 
 def maps_to_canonical(topology: Topology, own: np.ndarray) -> np.ndarray:

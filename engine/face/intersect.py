@@ -64,7 +64,7 @@ def _cells(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     owner, rank = counted(np.arange(start.shape[1]), np.zeros(start.shape[1], np.int64), extent.prod(axis=0))
     column, z = np.divmod(rank, extent[2].take(owner))
     x, y = np.divmod(column, extent[1].take(owner))
-    key = _key(start.take(owner, axis=1) + (x, y, z), end)
+    key = _key(start.take(owner, axis=1) + np.stack([x, y, z]), end)
     order = np.argsort(key, kind="stable")
     return key[order], owner[order]
 

@@ -29,7 +29,7 @@ import numpy as np
 from engine.channels import DIFFUSE, MAPS, MODEL_MAPS
 from engine.checks import check_count, check_text, short
 from engine.errors import FileFormatError
-from engine.expression import Expression, ExpressionSet, Recipe, ReflectanceChange
+from engine.expression import Expression, ExpressionSet, ReflectanceChange, Request
 from engine.identity import LARGEST_SIDE, LONGEST_NAME, Identity, Provenance, ReflectanceMaps
 from engine.io.border import border, name_from, reads, unpacking
 from engine.io.files import check_vertices, read_json, read_npy, write_json
@@ -345,7 +345,7 @@ def _read_expression(
             recipe.get("prompt", ""),
             recipe.get("facs", {}),
             _provenance(recipe.get("provenance"), folder.parent / IDENTITY),
-            from_plain(Recipe | None, recipe.get("recipe")),
+            from_plain(Request | None, recipe.get("request")),
         )
 
 

@@ -95,12 +95,11 @@ class MainWindow(QMainWindow):
         self.facts = QLabel(self)
         self.facts.setContentsMargins(0, 0, 10, 0)
         self.job_bar = JobBar(self.jobs, self)
-        self.statusBar().addPermanentWidget(self.job_bar)
-        self.statusBar().addPermanentWidget(self.facts)
-        self.statusBar().setSizeGripEnabled(False)
-        self.statusBar().setFixedHeight(
-            self.job_bar.sizeHint().height() + 6
-        )  # the picture stays as it is, jobs or none
+        bar = self.statusBar()
+        bar.addPermanentWidget(self.job_bar)
+        bar.addPermanentWidget(self.facts)
+        bar.setSizeGripEnabled(False)
+        bar.setFixedHeight(self.job_bar.sizeHint().height() + 6)  # the picture stays as it is, jobs or none
         self.menus = Menus(self)
         self.setAcceptDrops(True)
         self._closed = self._closes = False

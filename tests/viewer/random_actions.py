@@ -109,7 +109,6 @@ class Person:
         )
         window.resize(*SIZE)
         window.jobs.changed.connect(self._changed)
-        window.jobs.changed.connect(lambda job: self.orders.setdefault(job.number, job.request))
         window.document.changed.connect(self._head_changed)
         for tell in ("error", "info"):
             self._listen(tell)
@@ -152,6 +151,8 @@ class Person:
             self.start = new
 
     def _changed(self, job: Job) -> None:
+        if isinstance(job.request, Order):
+            self.orders[job.number] = job.request
         if not job.over:
             return
         self.ends[job.lane.value, job.state.value] += 1
@@ -178,9 +179,11 @@ class Person:
 
     def _write(self, path: Path, ask: Callable[[], None]) -> None:
         names = frozenset(self.window.document.project.expressions.names) - {NEUTRAL}
-        before = {job.number for job in self.window.jobs.jobs()}
+        numbers: list[int] = []
+        changed = self.window.jobs.changed
+        connection = changed.connect(lambda job: numbers.append(job.number) if job.state is State.WAITING else None)
         ask()
-        numbers = {job.number for job in self.window.jobs.jobs()} - before
+        changed.disconnect(connection)
         for number in numbers:
             self.writings[number] = Writing(path, names)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,13 +21,13 @@ from engine.jobs import Step
 from engine.project import Project
 from viewer import style
 from viewer.display import check_display, check_opengl
+from viewer.generation import Work
 from viewer.log import start_log, stop_log
 from viewer.notify import install_hook
 from viewer.viewport import set_default_format
 from viewer.window import APPLICATION, MainWindow
 
 DEFAULT = "builtin"
-_Work = Callable[[GenerateRequest], Iterator[Step]]
 
 
 def run(
@@ -74,11 +74,11 @@ def _in_front(window: MainWindow) -> MainWindow:
     return (*active, *(each for each in window.windows if each.isVisible()), window)[0]
 
 
-def make_application() -> QApplication:
+def make_application(kind: type[QApplication] = QApplication) -> QApplication:
     """The QApplication, with what has to be set before it: shared contexts and the GL 4.1 core format."""
     QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
     set_default_format()
-    application = QApplication(sys.argv[:1])
+    application = kind(sys.argv[:1])
     application.setApplicationName(APPLICATION)
     style.apply(application)
     return application
@@ -92,11 +92,11 @@ def make_window(
         project, settings, _of(model, generate_cached), path, finder=_of(model, recall), new_draft=new_draft
     )
     if path is not None:
-        window.remember(path)
+        window.session.remember(path)
     return window
 
 
-def _of(model: Path | None, work: _Work) -> _Work:
+def _of(model: Path | None, work: Work) -> Work:
     """`work` on the window's requests, with the weights that lie in `model` when it begins."""
 
     def asked(request: GenerateRequest) -> Iterator[Step]:

@@ -16,13 +16,15 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from engine.channels import CHANNELS
 from engine.diffusion.prompts import parse_prompt
 from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError, WeightsError
-from engine.expression import Expression, ExpressionSet, Recipe, ReflectanceChange
-from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.expression import Expression, ExpressionSet, ReflectanceChange, Request
+from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.identity import Identity, Provenance
 from engine.jobs import Step
+from engine.memory import give_back
 from engine.vocabulary import EXPRESSIONS, NEUTRAL, find
 
 if TYPE_CHECKING:
@@ -130,6 +132,7 @@ def read_neutral(model: ExpressionModel, identity: Identity) -> Face:
         )
         while len(_neutrals) > _NEUTRALS_KEPT:
             _neutrals.popitem(last=False)
+        give_back()
     _neutrals.move_to_end(key)
     return _neutrals[key]
 
@@ -194,6 +197,7 @@ def _decoded(
     """Latents -> expressions on the identity's own vertices and UVs."""
     from torch.nn.functional import hardshrink
 
+    from engine.face.correspondence import correspond
     from engine.image import resize_bilinear
 
     made = []
@@ -202,8 +206,11 @@ def _decoded(
         if request.folds and not order.is_neutral:
             maps = _folded(model, request, order, maps)
         seen = hardshrink(maps.change, _LEAST)
-        offset_m, change = (part[0].permute(1, 2, 0).cpu().numpy() for part in (maps.offset_m, seen))
-        change = resize_bilinear(change, (TEXTURE_SIZE, TEXTURE_SIZE))
+        if seen.shape[-1] == TEXTURE_SIZE and correspond(request.identity.topology).same_layout:
+            seen = seen.half()  # as it is kept: torch is several times as fast as numpy
+        offset_m, change = (part[0].permute(1, 2, 0).contiguous().cpu().numpy() for part in (maps.offset_m, seen))
+        if change.dtype != np.float16:
+            change = resize_bilinear(change, (TEXTURE_SIZE, TEXTURE_SIZE))
         made.append(
             _nothing(model, request, order) if order.is_neutral else _made(model, request, order, offset_m, change)
         )
@@ -248,18 +255,17 @@ def _made(
 
 def _nothing(model: ExpressionModel, request: GenerateRequest, order: _Order) -> Expression:
     """Neutral: exactly no change, whatever the model says."""
-    still = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE, CHANGE_CHANNELS), np.float32)
-    change = ReflectanceChange(still[..., :3], still[..., 3:6], still[..., 6], still[..., 7:])
+    change = ReflectanceChange(np.zeros((TEXTURE_SIZE, TEXTURE_SIZE, CHANNELS), np.float16))
     return _expression(model, request, order, np.zeros_like(request.identity.positions_m), change)
 
 
 def _expression(
     model: ExpressionModel, request: GenerateRequest, order: _Order, offsets_m: np.ndarray, change: ReflectanceChange
 ) -> Expression:
-    asked = {part.name: getattr(request, part.name) for part in fields(Recipe) if part.name != "weights"}
-    recipe = Recipe(model.model_id, **asked)
+    how = {part.name: getattr(request, part.name) for part in fields(Request) if part.name != "weights"}
+    asked = Request(model.model_id, **how)
     provenance = Provenance(f"ExpDiff {model.model_id}", request.identity.provenance.licence)
-    return Expression(order.name, offsets_m, change, order.prompt, _units(order), provenance, recipe)
+    return Expression(order.name, offsets_m, change, order.prompt, _units(order), provenance, asked)
 
 
 def _units(order: _Order) -> dict[str, float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.channels import DIFFUSE, ROUGHNESS
 from engine.checks import LONGEST_TEXT, printable
 from engine.face import layout
 from engine.face.assemble import Piece, assemble
@@ -16,7 +17,7 @@ from engine.face.eyes import paint_eye
 from engine.face.skin import complete_maps
 from engine.face.teeth import dental_arches
 from engine.identity import Identity, Provenance, ReflectanceMaps
-from engine.image import normal_bytes_from_slope, resize_bilinear
+from engine.image import resize_bilinear
 from engine.io.border import name_from, reads
 from engine.io.images import read_grey, read_rgb
 from engine.io.map_conventions import PUBLISHED, MapConventions, f0_scale, maps_from_files, with_note
@@ -25,9 +26,6 @@ from engine.io.obj import read_textured_obj
 from engine.io.units import metres_per_unit
 
 LOG = logging.getLogger(__name__)
-
-_SPECULAR_DATA, _ROUGHNESS_DATA = 37, 117
-"""Of a head that came without, in a layout of its own: F0 0.028, and what maps painted by the program have as mean."""
 
 
 @reads("a mesh with its maps")
@@ -60,22 +58,11 @@ def read(path: Path, conventions: MapConventions = PUBLISHED, given: Mapping[str
 
 
 def _read_maps(files: Mapping[str, Path], conventions: MapConventions, canonical: bool) -> ReflectanceMaps:
-    diffuse = read_rgb(files["diffuse"], srgb=True)
-    own = complete_maps(diffuse) if canonical else _even(diffuse)
+    diffuse = read_rgb(files[DIFFUSE.name], srgb=True)
     size = diffuse.shape[:2]
-    roughness = files.get("roughness")
-    specular = _sized(read_rgb(files["specular"]), size) if "specular" in files else own.specular_data
-    normal = _sized(read_rgb(files["normal"]), size) if "normal" in files else normal_bytes_from_slope(own.slope)
-    grey = _sized(_read_roughness(roughness), size) if roughness else own.roughness_data
-    maps = maps_from_files(diffuse, specular, grey, normal, conventions)
-    return maps if "normal" in files else replace(maps, slope=own.slope)
-
-
-def _even(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
-    """Maps beside a diffuse map that came alone, in a layout that says nothing of the face."""
-    size = diffuse_srgb.shape[:2]
-    specular, roughness = np.full((*size, 3), _SPECULAR_DATA, np.uint8), np.full(size, _ROUGHNESS_DATA, np.uint8)
-    return ReflectanceMaps(diffuse_srgb, specular, roughness, np.zeros((*size, 2), np.float16))
+    pixels = {name: _sized(_read(name, file), size) for name, file in files.items() if name != DIFFUSE.name}
+    own = complete_maps(diffuse) if canonical else None
+    return maps_from_files(pixels | {DIFFUSE.name: diffuse}, conventions, own)
 
 
 def _green(file: Path) -> str:
@@ -83,7 +70,9 @@ def _green(file: Path) -> str:
     return PACKED if map_name(file).form == PACKED else ""
 
 
-def _read_roughness(file: Path) -> np.ndarray:
+def _read(name: str, file: Path) -> np.ndarray:
+    if name != ROUGHNESS.name:
+        return read_rgb(file)
     return np.ascontiguousarray(read_rgb(file)[..., 1]) if _green(file) else read_grey(file)
 
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from engine.channels import MODEL_MAPS
 from engine.checks import check_count
-from engine.color import bytes_from_unit, srgb_from_linear
 from engine.errors import EngineError, FileFormatError
 from engine.expression import Expression, ExpressionSet
 from engine.face import builtin
@@ -64,12 +64,7 @@ def synthetic_identity(source: Generator, number: int) -> tuple[Identity, Expres
 def _identity(source: Generator, number: int, batch: Batch) -> Identity:
     maps = _image(batch, "neutral", 0)
     provenance = Provenance(f"synthetic:{number}", builtin.LICENCE, "shape sampled, skin painted, folds drawn")
-    painted = ReflectanceMaps(
-        bytes_from_unit(srgb_from_linear(maps[..., :3])),
-        bytes_from_unit(maps[..., 3:6]),
-        bytes_from_unit(maps[..., 6]),
-        maps[..., 7:].astype(np.float16),
-    )
+    painted = ReflectanceMaps(*(each.encoded(each.of(maps)) for each in MODEL_MAPS))
     shape, eyes = ict_shape(source.head_m(number)), paint_eye(number)
     return builtin.grow_identity(f"Synthetic {number}", shape, painted, eyes, provenance)
 

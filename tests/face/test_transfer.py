@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.channels import MODEL_CHANNELS
 from engine.errors import TopologyError
 from engine.face import layout
 from engine.face.builtin import builtin_identity
 from engine.face.correspondence import correspond, mean_position_m
 from engine.face.lids import lid_gap_m, sphere
-from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.face.transfer import decode_change, decode_offsets, encode_neutral, head_frame, rigid_fit
 from engine.identity import Identity
 from engine.mesh import Part
@@ -104,7 +105,7 @@ def test_lids_meet_at_a_full_blink_even_from_a_half_one(person: Identity, side: 
 
 
 def test_change_on_the_same_layout_is_untouched(person: Identity) -> None:
-    change = np.random.default_rng(0).normal(0, 0.1, (TEXTURE_SIZE, TEXTURE_SIZE, CHANGE_CHANNELS)).astype(np.float16)
+    change = np.random.default_rng(0).normal(0, 0.1, (TEXTURE_SIZE, TEXTURE_SIZE, MODEL_CHANNELS)).astype(np.float16)
     found = decode_change(person, change.astype(np.float32))
     assert (found.log_diffuse == change[..., :3]).all()
     assert (found.slope == change[..., 7:9]).all()

@@ -104,8 +104,7 @@ def main() -> int:
     parser.add_argument("--size", default="1280x800")
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
-    app.QApplication = Watched  # pyright: ignore[reportPrivateImportUsage]
-    application = app.make_application()
+    application = app.make_application(Watched)
     assert isinstance(application, Watched)
     application.paints = []
     with TemporaryDirectory() as folder:

@@ -20,7 +20,7 @@ from engine.channels import CHANNELS
 from engine.diffusion.prompts import parse_prompt
 from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError, WeightsError
-from engine.expression import Expression, ExpressionSet, Recipe, ReflectanceChange
+from engine.expression import Expression, ExpressionSet, ReflectanceChange, Request
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.identity import Identity, Provenance
 from engine.jobs import Step
@@ -262,10 +262,10 @@ def _nothing(model: ExpressionModel, request: GenerateRequest, order: _Order) ->
 def _expression(
     model: ExpressionModel, request: GenerateRequest, order: _Order, offsets_m: np.ndarray, change: ReflectanceChange
 ) -> Expression:
-    asked = {part.name: getattr(request, part.name) for part in fields(Recipe) if part.name != "weights"}
-    recipe = Recipe(model.model_id, **asked)
+    how = {part.name: getattr(request, part.name) for part in fields(Request) if part.name != "weights"}
+    asked = Request(model.model_id, **how)
     provenance = Provenance(f"ExpDiff {model.model_id}", request.identity.provenance.licence)
-    return Expression(order.name, offsets_m, change, order.prompt, _units(order), provenance, recipe)
+    return Expression(order.name, offsets_m, change, order.prompt, _units(order), provenance, asked)
 
 
 def _units(order: _Order) -> dict[str, float]:

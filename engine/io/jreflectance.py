@@ -29,7 +29,7 @@ import numpy as np
 from engine.channels import DIFFUSE, MAPS, MODEL_MAPS
 from engine.checks import check_count, check_text, short
 from engine.errors import FileFormatError
-from engine.expression import Expression, ExpressionSet, Recipe, ReflectanceChange
+from engine.expression import Expression, ExpressionSet, ReflectanceChange, Request
 from engine.identity import LARGEST_SIDE, LONGEST_NAME, Identity, Provenance, ReflectanceMaps
 from engine.io.border import border, name_from, reads, unpacking
 from engine.io.files import check_vertices, read_json, read_npy, write_json
@@ -159,8 +159,8 @@ def read(folder: Path, conventions: MapConventions = PUBLISHED) -> tuple[Identit
 def _read_folder(folder: Path, conventions: MapConventions) -> tuple[Identity, ExpressionSet]:
     numbers = _numbers(folder)
     if 1 not in numbers:
-        found = ", ".join(f"exp{number}" for number in sorted(numbers)) or "no expN folder"
-        raise FileFormatError(f"{folder}: expected the neutral face in exp1, found {found}; add exp1 (Neutral)")
+        folders = ", ".join(f"exp{number}" for number in sorted(numbers)) or "no expN folder"
+        raise FileFormatError(f"{folder}: expected the neutral face in exp1, found {folders}; add exp1 (Neutral)")
     person = read_person(folder / IDENTITY)
     template_path = _template(folder)
     mesh = read_textured_obj(template_path)
@@ -223,12 +223,12 @@ def _template(folder: Path) -> Path:
     if (folder / TEMPLATE).exists():
         return folder / TEMPLATE
     for place in (folder, folder.resolve().parent):
-        found = [path for path in finished(place) if path.suffix == ".obj"]
-        if len(found) == 1:
-            LOG.info("%s: faces and UVs taken from %s", folder, found[0])
-            return found[0]
-        if found:
-            names = ", ".join(path.name for path in found)
+        meshes = [path for path in finished(place) if path.suffix == ".obj"]
+        if len(meshes) == 1:
+            LOG.info("%s: faces and UVs taken from %s", folder, meshes[0])
+            return meshes[0]
+        if meshes:
+            names = ", ".join(path.name for path in meshes)
             raise FileFormatError(
                 f"{place}: expected one OBJ as template mesh, found {names}; name the right one {TEMPLATE}"
             )
@@ -327,8 +327,8 @@ def _read_expression(
     folder: Path, identity: Identity, recipes: dict[str, Any], scale: float, template: Path, conventions: MapConventions
 ) -> Expression:
     entry = _BY_NUMBER.get(int(folder.name[3:]))
-    known = {"name": entry.name, "prompt": entry.prompt, "facs": dict(entry.facs)} if entry else {"name": folder.name}
-    recipe = known | recipes.get(folder.name, {})
+    usual = {"name": entry.name, "prompt": entry.prompt, "facs": dict(entry.facs)} if entry else {"name": folder.name}
+    recipe = usual | recipes.get(folder.name, {})
     positions, _ = _read_positions(folder, identity.topology.vertex_count, template)
     with unpacking():  # what is kept is the change, averaged down
         maps = _read_maps(folder, conventions)
@@ -345,7 +345,7 @@ def _read_expression(
             recipe.get("prompt", ""),
             recipe.get("facs", {}),
             _provenance(recipe.get("provenance"), folder.parent / IDENTITY),
-            from_plain(Recipe | None, recipe.get("recipe")),
+            from_plain(Request | None, recipe.get("request")),
         )
 
 

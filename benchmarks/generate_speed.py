@@ -29,7 +29,7 @@ from engine.diffusion.generate import generate
 from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError
 from engine.identity import Identity
-from engine.io.open import open_project
+from engine.open import open_project
 from engine.vocabulary import EXPRESSIONS, NAMES
 
 ONE = ("Jaw Open",)

@@ -21,17 +21,19 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.spatial import KDTree
 
 from engine.face import layout
-from engine.face.correspondence import REGISTERED, skin_key
 from engine.face.eyes import frontal_uv
 from engine.face.head_model import LASH_COLUMNS, LASH_ROWS, MEAN_STEP_MM, MESH_VERTICES, packed
 from engine.face.ict_shapes import ict_mix, packed_shapes
 from engine.face.landmarks import ICT_VERTICES, canonical_landmarks_uv
-from engine.face.registration import nearest, register
+from engine.face.nonrigid import nearest, register
+from engine.face.registration import REGISTERED, skin_key
 from engine.face.relief import TEXEL_MM, TILE_SIDE, TILES
 from engine.face.skin import INNER_UV
 from engine.face.space import GEOMETRY_SIZE
+from engine.head import topology_of
 from engine.io import ict
-from engine.io.obj import ObjMesh, read_obj
+from engine.io.obj import read_obj
+from engine.io.source import SourceMesh
 from engine.mesh import PARTS, Part
 from engine.raster import barycentric, fill_nearest, rasterize
 from engine.vocabulary import EXPRESSIONS
@@ -184,7 +186,7 @@ def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, 
         f"{np.percentile(face, 95):.2f} mm; all skin: {distance.mean():.2f}, {np.percentile(distance, 95):.2f}"
     )
     out.mkdir(exist_ok=True)
-    topology = ict.read(folder / "ict-facekit", registered=False).topology
+    topology = topology_of(ict.read(folder / "ict-facekit"))
     vertices = np.arange(ict.SKIN_VERTICES, dtype=np.uint16)
     opened = layout.open_uv(uv).astype(np.float32)
     np.savez_compressed(out / f"{skin_key(topology)}.npz", vertices=vertices, opened_uv=opened)
@@ -221,7 +223,7 @@ def geometry_operator(template: Template, target: trimesh.Trimesh, sides: np.nda
 
 
 def _write_head_model(
-    generic: ObjMesh, modes: np.ndarray, jaw: np.ndarray, blink: np.ndarray, opened_uv: np.ndarray, out: Path
+    generic: SourceMesh, modes: np.ndarray, jaw: np.ndarray, blink: np.ndarray, opened_uv: np.ndarray, out: Path
 ) -> None:
     """Linear model of head shape on ICT-FaceKit's own vertices, in the canonical layout.
 
@@ -298,7 +300,7 @@ def _groove(away: np.ndarray, width: float) -> np.ndarray:
     return 1 - share * share * (3 - 2 * share)
 
 
-def _lash_cards(generic: ObjMesh) -> np.ndarray:
+def _lash_cards(generic: SourceMesh) -> np.ndarray:
     """(12, 6, 19) vertices of the lash cards, from the root to the tip and along the lid."""
     cards = []
     for card in range(12):
@@ -312,7 +314,7 @@ def _lash_cards(generic: ObjMesh) -> np.ndarray:
 
 
 def _canonical_mesh(
-    generic: ObjMesh, mean_mm: np.ndarray, jaw: np.ndarray, skin_uv: np.ndarray
+    generic: SourceMesh, mean_mm: np.ndarray, jaw: np.ndarray, skin_uv: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Faces (F, 3), canonical UVs (U, 2), faces in them (F, 3) and parts (F,) of the head model's mesh.
 
@@ -354,7 +356,7 @@ def _canonical_mesh(
     return faces, np.concatenate(uvs).clip(0, 1), uv_faces, parts
 
 
-def _inner_balls(generic: ObjMesh) -> np.ndarray:
+def _inner_balls(generic: SourceMesh) -> np.ndarray:
     """(F,) bool: faces of the smaller of the two pieces of each eyeball, which the one with the cornea hides."""
     piece = layout.charts(generic.faces, len(generic.positions))[generic.faces[:, 0]]
     hidden = np.zeros(len(generic.faces), bool)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.diffusion.request import DEFAULT_STEPS, LOCKS
 from engine.io.map_names import MAPS, NONE
-from engine.io.open import KINDS
+from engine.open import KINDS
 
 Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from engine.checks import printable
 from engine.errors import EngineError
 from engine.io.map_conventions import parse_conventions
-from engine.io.open import open_project
+from engine.open import open_project
 
 if TYPE_CHECKING:
     from engine.diffusion.request import GenerateRequest

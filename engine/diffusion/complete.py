@@ -26,7 +26,7 @@ def complete_identity(identity: Identity, *, model: Path | None = None, device: 
 
     `model` is a folder of weights, the program's own by default.
 
-    WeightsError for weights that are missing, damaged or foreign, TopologyError where the head has no correspondence.
+    WeightsError for weights that are missing, damaged or foreign, TopologyError where the head is not registered.
     """
     missing = [name for name in COMPLETED if name not in identity.known_maps]
     if not missing:

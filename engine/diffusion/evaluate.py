@@ -28,7 +28,7 @@ from engine.diffusion.weights_folder import SHIPPED
 from engine.errors import EngineError, WeightsError
 from engine.io.border import border
 from engine.io.files import write_bytes, write_json
-from engine.io.open import open_project
+from engine.open import open_project
 from engine.synth.generator import MOST_IDENTITIES
 from engine.vocabulary import NAMES, NEUTRAL, parse_names
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.face import groom, palette, skin
-from engine.face.assemble import Piece, assemble
+from engine.face.assemble import Piece, assemble, joined
 from engine.face.eyes import paint_eye
 from engine.face.head_model import HeadShape, head_model, sample_shape
 from engine.face.lips import lips_touching
@@ -57,9 +57,12 @@ def grow_identity(
 ) -> Identity:
     """A whole head of `shape` with `hair`, if any; `maps` in the canonical layout, all known."""
     model = head_model()
+    head = Piece(shape.mesh_m, model.faces, model.uvs, model.uv_faces, model.parts)
+    topology, positions_m = joined([head, *(hair or [])])
     identity = assemble(
         name=name,
-        pieces=[Piece(shape.mesh_m, model.faces, model.uvs, model.uv_faces, model.parts), *(hair or [])],
+        topology=topology,
+        positions_m=positions_m,
         maps=maps,
         eye_srgb=eye_srgb,
         known_maps=frozenset({"diffuse", "specular", "roughness", "normal"}),

@@ -8,8 +8,8 @@ from scipy.spatial import KDTree
 
 from engine.face import layout
 from engine.face.contact import Sides, lining, part_sides, sides, skin_m, surround
-from engine.face.correspondence import correspond
 from engine.face.ict_shapes import shapes
+from engine.face.registration import registered
 from engine.face.spread import spread
 from engine.identity import Identity
 from engine.mesh import Part, Topology
@@ -45,7 +45,7 @@ def eye_slit(side: str) -> layout.Slit:
 def settle_lids(
     identity: Identity, moved_m: np.ndarray, ball_offset_m: np.ndarray, side: str, closed: bool
 ) -> np.ndarray:
-    """`moved_m` (N, 3), positions of `Correspondence.vertices`, with the lids of the eye on `side` ('Left' or 'Right')
+    """`moved_m` (N, 3), positions of `Registration.vertices`, with the lids of the eye on `side` ('Left' or 'Right')
     settled on its eyeball and on each other. `ball_offset_m` (M, 3) is how the eyeball's own vertices moved.
 
     Where `closed`, the rims are brought together, the skin around them following smoothly. Lid points under the
@@ -70,7 +70,7 @@ def settle_lids(
 def to_shut_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndarray:
     """(V, 3) metres by which more of a blink, or less, brings the lids together best in the mean of their length, of a
     head that has shapes: what squeezes an eye shut adds up to more than a blink. `positions_m` is (V, 3)."""
-    blink, skin = shapes().dense_m(f"eyeBlink_{side[0]}", len(positions_m)), correspond(topology).vertices
+    blink, skin = shapes().dense_m(f"eyeBlink_{side[0]}", len(positions_m)), registered(topology).vertices
     gap = lid_gap_m(topology, positions_m[skin], side)
     closes = lid_gap_m(topology, positions_m[skin] + blink[skin], side) - gap
     return -float(gap @ closes / max(closes @ closes, 1e-12)) * blink
@@ -79,7 +79,7 @@ def to_shut_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndar
 def lid_gap_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndarray:
     """(64,) signed height in metres of the upper rim over the lower one along the slit of the eye on `side`.
 
-    `positions_m` is (N, 3) for `Correspondence.vertices`. Zero is closed, below zero the rims cross.
+    `positions_m` is (N, 3) for `Registration.vertices`. Zero is closed, below zero the rims cross.
     """
     return rim_gap_m(sides(topology, eye_slit(side)), positions_m)
 
@@ -98,7 +98,7 @@ def _closing(topology: Topology, slit: layout.Slit, moved_m: np.ndarray, rims_on
     result = np.zeros_like(moved_m)
     if min(len(side.rim) for side in pair) < 4:
         return result
-    uv = correspond(topology).opened_uv
+    uv = registered(topology).opened_uv
     for side, other in (pair, pair[::-1]):
         along = slit.along(uv[side.rim, 0])
         corner = 1 - np.clip(np.minimum(along, 1 - along) / _CORNER, 0, 1)

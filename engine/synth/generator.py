@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.face import layout, regions
-from engine.face.correspondence import mean_position_m
 from engine.face.ict_shapes import ict_mix
+from engine.face.registration import mean_position_m
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.io import ict
 from engine.synth import folds, photograph, skin

@@ -9,6 +9,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from engine.face.space import GEOMETRY_SIZE
 from engine.face.transfer import geometry_raster
+from engine.head import topology_of
 from engine.io import ict
 from engine.raster import fill_nearest
 
@@ -16,7 +17,7 @@ from engine.raster import fill_nearest
 def ict_geometry_operator(folder: Path) -> csr_matrix:
     """(128 * 128, 26719) float64 weights: values at ICT's vertices -> opened-layout map, gaps from the nearest
     texel."""
-    topology = ict.read(folder, registered=False).topology
+    topology = topology_of(ict.read(folder))
     faces, index, weights = geometry_raster(topology)
     valid = index >= 0
     rows = np.repeat(np.flatnonzero(valid), 3)

@@ -104,7 +104,7 @@ def model_for(folder: Path | None, device: str, digest: str = "") -> ExpressionM
 
     `digest` of the folder's content (`weights_digest`), where it may have changed since it was last asked for.
     """
-    from engine.diffusion.train import use_device
+    from engine.diffusion.device import use_device
 
     model = _loaded(folder, str(use_device(device)), digest)
     sizes = model.config.sizes

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.diffusion.inference import ExpressionModel, Maps
-from engine.diffusion.stages import PairSource
+from engine.diffusion.pairs import PairSource
 from engine.vocabulary import EXPRESSIONS, NAMES
 
 SHOWN = (

@@ -8,8 +8,10 @@ import torch
 
 from engine.diffusion.checkpoint import load_into, load_tensors
 from engine.diffusion.config import Config
+from engine.diffusion.denoiser_stage import DenoiserStage
+from engine.diffusion.pairs import PairSource
 from engine.diffusion.refine_stage import RefineStage
-from engine.diffusion.stages import AutoencoderStage, DenoiserStage, PairSource, Stage
+from engine.diffusion.stages import AutoencoderStage, Stage
 from engine.diffusion.tile_stages import TileAutoencoderStage, TileDenoiserStage
 from engine.diffusion.weights_folder import STAGES
 from engine.errors import EngineError

@@ -8,19 +8,11 @@ from torch import Tensor, nn
 from engine.diffusion.autoencoder import reconstruction_loss
 from engine.diffusion.budget import Budget
 from engine.diffusion.config import Config
+from engine.diffusion.denoiser_stage import DenoiserStage, Samples, channel_weights, conditions, flow_loss
 from engine.diffusion.inference import condition_of, person_of
+from engine.diffusion.pairs import FILL_BATCH, PairPool
 from engine.diffusion.shading import render_loss, surface_frame
-from engine.diffusion.stages import (
-    FILL_BATCH,
-    DenoiserStage,
-    PairPool,
-    Samples,
-    channel_weights,
-    conditions,
-    crop_of,
-    flow_loss,
-    normal,
-)
+from engine.diffusion.stages import crop_of, normal
 from engine.diffusion.unified import OFFSET_UNIT_M
 
 _OFFSET_WEIGHT, _RENDER_WEIGHT = 6.0, 1.0

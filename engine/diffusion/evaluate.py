@@ -29,7 +29,7 @@ from engine.errors import EngineError, WeightsError
 from engine.io.border import border
 from engine.io.files import write_bytes, write_json
 from engine.open import open_project
-from engine.synth.generator import MOST_IDENTITIES
+from engine.synth import MOST_IDENTITIES
 from engine.vocabulary import NAMES, NEUTRAL, parse_names
 
 PICTURES = ("Brows Up", "Jaw Open", "Face Compression", "Lip Corner Puller")

@@ -18,7 +18,7 @@ FILL_BATCH = {"cpu": 8, "cuda": 64}
 
 
 class PairSource(Protocol):
-    """Where pairs come from: `engine.synth.generator.Generator`, or a few fixed pairs in tests."""
+    """Where pairs come from: `engine.synth.generator.Population`, or a few fixed pairs in tests."""
 
     @property
     def train_identities(self) -> Sequence[int]:

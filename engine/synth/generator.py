@@ -35,8 +35,6 @@ MIX_SHARE, HALF_SHARE, SIDE_SHARE, NEUTRAL_SHARE = 0.14, 0.12, 0.12, 0.02
 RUN = 2
 """Pairs of one person in a row: painting a face costs more than moving it."""
 TEST_SHARE = 0.1
-MOST_IDENTITIES, MOST_SEED = 10**6, 2**62
-"""People of one population, a kilobyte each before they are painted, and what it may be numbered."""
 _SKINS_KEPT = {"cpu": 48, "cuda": 400}
 _AT_ONCE = {"cpu": 2, "cuda": 64}
 """Pairs whose maps are made together: few stay within a CPU's caches."""
@@ -54,7 +52,7 @@ class _Skin:
     lines: FoldLines
 
 
-class Generator:
+class Population:
     """A fixed population of synthetic people, and pairs drawn from it."""
 
     def __init__(

@@ -19,9 +19,10 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.generate_speed import processor
+from engine.channels import LOG_FLOOR
 from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
 from engine.composer import THREADS, compose_maps
-from engine.expression import LOG_FLOOR, Expression, ExpressionSet, ReflectanceChange
+from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.face.space import TEXTURE_SIZE
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
@@ -62,7 +63,7 @@ def inputs(size: int, count: int) -> tuple[ReflectanceMaps, ExpressionSet, dict[
     made = []
     for number in range(count):
         parts = (rng.normal(0, 0.2, (TEXTURE_SIZE, TEXTURE_SIZE, *rest)) for rest in ((3,), (3,), (), (2,)))
-        made.append(Expression(str(number), np.zeros((3, 3)), ReflectanceChange(*parts)))
+        made.append(Expression(str(number), np.zeros((3, 3)), ReflectanceChange(np.dstack(list(parts)))))
     return neutral, ExpressionSet("", tuple(made)), {each.name: 0.7 for each in made}
 
 

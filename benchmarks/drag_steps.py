@@ -45,7 +45,7 @@ def with_expressions(project: Project, side: int | None = None) -> Project:
     for number in range(ACTIVE):
         parts = (rng.normal(0, 0.05, (TEXTURE_SIZE, TEXTURE_SIZE, *rest)) for rest in ((3,), (3,), (), (2,)))
         wave = np.sin(identity.positions_m * (20 + 7 * number)) * 0.002
-        made.append(Expression(f"noise {number}", wave, ReflectanceChange(*parts)))
+        made.append(Expression(f"noise {number}", wave, ReflectanceChange(np.dstack(list(parts)))))
     expressions = ExpressionSet(identity.hash, tuple(made))
     return replace(project, identity=identity, expressions=expressions, weights={each.name: 0.5 for each in made})
 

@@ -35,7 +35,7 @@ from engine.io import ict
 from engine.io.obj import read_obj
 from engine.io.source import SourceMesh
 from engine.mesh import PARTS, Part
-from engine.raster import barycentric, fill_nearest, rasterize
+from engine.raster import fill_nearest, rasterize
 from engine.vocabulary import EXPRESSIONS
 
 FACE = Path(__file__).parent / "face"
@@ -143,25 +143,6 @@ def _registered_template(path: Path, target: trimesh.Trimesh, kept: Path | None)
     # the chart's two edges meet at the back of the head: triangles over that seam span the whole square
     narrow = np.ptp(uvs[faces][..., 0], axis=1) < 0.2
     return Template(uvs, faces[narrow], positions)
-
-
-def _locate(template: Template, uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 3) cm on the registered template at canonical `uvs`, and (N,) whether the chart holds the point."""
-    flat = template.uvs[template.faces]
-    near = 24
-    points, inside = np.zeros((len(uvs), 3)), np.zeros(len(uvs), bool)
-    tree = KDTree(flat.mean(axis=1))
-    for block in np.array_split(np.arange(len(uvs)), max(1, len(uvs) // 2000)):
-        candidates = np.asarray(tree.query(uvs[block], k=near)[1])
-        queries = np.repeat(uvs[block], near, axis=0)[:, None]
-        weights = barycentric(flat[candidates].reshape(-1, 3, 2), queries)[:, 0].reshape(-1, near, 3)
-        best = weights.min(axis=2).argmax(axis=1)
-        rows = np.arange(len(block))
-        inside[block] = weights[rows, best].min(axis=1) > -1e-3
-        weight = weights[rows, best].clip(0, 1)
-        weight /= weight.sum(axis=1, keepdims=True)
-        points[block] = (template.positions_cm[template.faces[candidates[rows, best]]] * weight[..., None]).sum(axis=1)
-    return points, inside
 
 
 def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, folder: Path, out: Path) -> np.ndarray:

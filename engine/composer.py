@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
-from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
-from engine.expression import LOG_FLOOR, ExpressionSet, ReflectanceChange
+from engine.channels import MAPS
+from engine.expression import ExpressionSet, ReflectanceChange
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_axis, resize_bilinear, strips
 from engine.sides import Sides, Weight, weight_at
@@ -33,7 +33,7 @@ class Surface:
 def compose(identity: Identity, expressions: ExpressionSet, weights: Mapping[str, Weight]) -> Surface:
     """Blend `expressions` by `weights` onto `identity`; zero weights give the neutral exactly.
 
-    Positions and slopes are linear in the weights; albedo and specular multiply (see `ReflectanceChange`). Changes are
+    Positions and slopes are linear in the weights; albedo and specular multiply (`engine.channels.Blend`). Changes are
     sampled bilinearly at the neutral's texel centres. Clamped once, after the sum. Names without an expression raise
     VocabularyError.
     """
@@ -77,21 +77,13 @@ def compose_maps(
     if not weights:
         return neutral
     changes = [_weighted(expressions[name].change, weight, left) for name, weight in weights.items()]
-    maps = (neutral.diffuse_srgb, neutral.specular_data, neutral.roughness_data, neutral.slope)
-    result = [np.empty_like(each) for each in maps]
+    result = [np.empty_like(image) for image in neutral.images]
 
     def compose_strip(rows: tuple[int, int]) -> None:
-        here = slice(*rows)
-        log_diffuse, log_specular, roughness, slope = (
-            _summed([(change[part], weight) for change, weight in changes], neutral.size, rows) for part in _PARTS
-        )
-        diffuse, specular, base, relief = (each[here] for each in maps)
-        albedo = (linear_from_srgb(diffuse) + LOG_FLOOR) * np.exp(log_diffuse) - LOG_FLOOR
-        result[0][here] = bytes_from_unit(srgb_from_linear(albedo))
-        intensity = (specular / np.float32(255) + LOG_FLOOR) * np.exp(log_specular) - LOG_FLOOR
-        result[1][here] = bytes_from_unit(intensity)
-        result[2][here] = bytes_from_unit(base / np.float32(255) + roughness)
-        result[3][here] = relief + slope
+        strip, sums = slice(*rows), _narrow_sums(changes, neutral.size[0], rows)
+        for row, image, composed in zip(MAPS, neutral.images, result, strict=True):
+            change = _widened([row.of(each) for each in sums], neutral.size[1])
+            composed[strip] = row.changed(image[strip], change)
 
     with ThreadPoolExecutor(THREADS) as pool:
         deque(pool.map(compose_strip, strips(neutral.size)), maxlen=0)  # asks for each, so that errors come through
@@ -100,30 +92,28 @@ def compose_maps(
     return ReflectanceMaps(*result)
 
 
-_PARTS = tuple(part.name for part in fields(ReflectanceChange))
-
-
-def _weighted(
-    change: ReflectanceChange, weight: Weight, left: np.ndarray | None
-) -> tuple[dict[str, np.ndarray], np.float32]:
-    """The images of `change` and the number they are multiplied by; sides that differ are multiplied in."""
-    images = {part: getattr(change, part) for part in _PARTS}
+def _weighted(change: ReflectanceChange, weight: Weight, left: np.ndarray | None) -> tuple[np.ndarray, np.float32]:
+    """The channels of `change` and the number they are multiplied by; sides that differ are multiplied in."""
     if not isinstance(weight, Sides):
-        return images, np.float32(weight)
+        return change.channels, np.float32(weight)
     by_texel = weight_at(weight, None if left is None else resize_bilinear(left, change.size))
-    sided = {part: image * by_texel.reshape(change.size + (1,) * (image.ndim - 2)) for part, image in images.items()}
-    return sided, np.float32(1)
+    return change.channels * by_texel.reshape(*change.size, 1), np.float32(1)
 
 
-def _summed(parts: list[tuple[np.ndarray, np.float32]], size: tuple[int, int], rows: tuple[int, int]) -> np.ndarray:
-    """Rows `rows` of the weighted sum of images, sampled at `size` (H, W).
+def _narrow_sums(changes: list[tuple[np.ndarray, np.float32]], height: int, rows: tuple[int, int]) -> list[np.ndarray]:
+    """Rows `rows` of the weighted changes sampled at `height`, summed for each of their widths.
 
-    Sampling is linear: images of one width are summed before they are widened, which is most of the work.
+    Sampling is linear: those of one width are summed before they are widened, which is most of the work.
     """
     by_width: dict[int, np.ndarray] = {}
-    for image, weight in parts:
-        narrow = weight * resize_axis(image, 0, size[0], *rows)
-        width = image.shape[1]
+    for channels, weight in changes:
+        narrow = weight * resize_axis(channels, 0, height, *rows)
+        width = channels.shape[1]
         by_width[width] = by_width[width] + narrow if width in by_width else narrow
-    total = [resize_axis(narrow, 1, size[1]) for narrow in by_width.values()]
-    return sum(total[1:], start=total[0])
+    return list(by_width.values())
+
+
+def _widened(sums: list[np.ndarray], width: int) -> np.ndarray:
+    """The sum of `sums`, each sampled at `width`."""
+    wide = [resize_axis(np.ascontiguousarray(narrow), 1, width) for narrow in sums]
+    return sum(wide[1:], start=wide[0])

@@ -95,14 +95,18 @@ def check_array(name: str, array: Any, shape: tuple[int | str | None, ...], dtyp
     return result
 
 
-def check_magnitude(name: str, array: np.ndarray, most: float) -> None:
-    """ValueError where a floating `array` has a value below -`most` or above it, or a NaN.
+def magnitude(array: np.ndarray) -> float:
+    """The largest size in a floating `array`, NaN where it has one, 0 where it is empty.
 
     Without its sign, a float is ordered as the integer of its bits (IEEE 754), NaN last: several times as fast as in
     half floats, which processors do not compare.
     """
     bits = np.dtype(f"u{array.dtype.itemsize}")
-    limit, unsigned = np.array(most, array.dtype).view(bits), bits.type(np.iinfo(bits).max >> 1)
-    if array.size and (array.view(bits) & unsigned).max() > limit:
-        worst = float(np.nanmax(np.abs(array.astype(np.float32))))
+    largest = (array.view(bits) & bits.type(np.iinfo(bits).max >> 1)).max(initial=0)
+    return float(largest.view(array.dtype))
+
+
+def check_magnitude(name: str, array: np.ndarray, most: float) -> None:
+    """ValueError where a floating `array` has a value below -`most` or above it, or a NaN."""
+    if not (worst := magnitude(array)) <= most:
         raise ValueError(f"{name}: expected values from {-most:g} to {most:g}, found {worst:g}")

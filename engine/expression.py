@@ -7,52 +7,60 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from engine.channels import CHANNELS, DIFFUSE, MAPS, MODEL_CHANNELS, NORMAL, ROUGHNESS, SPECULAR
 from engine.checks import check_range, check_text
-from engine.errors import VocabularyError, check_array, check_magnitude
-from engine.identity import FARTHEST_M, LARGEST_SIDE, LONGEST_NAME, STEEPEST, UNKNOWN, Provenance
+from engine.errors import VocabularyError, check_array, check_magnitude, magnitude
+from engine.identity import FARTHEST_M, LARGEST_SIDE, LONGEST_NAME, UNKNOWN, Provenance
 
-LOG_FLOOR = 0.02
-"""Added to albedo and specular before the ratio: keeps nostrils and brows finite (unlike a division by 1e-8)."""
-
-_LARGEST_CHANGE = {"log_diffuse": 16.0, "log_specular": 16.0, "roughness": 16.0, "slope": STEEPEST}
-"""Black to white is a log ratio of 3.9."""
 _STRONGEST_UNIT = 100.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ReflectanceChange:
-    """What an expression does to the four maps, in quantities that add: 9 channels on the identity's UV layout.
+    """What an expression does to the maps of a face, in quantities that add, on the identity's UV layout.
 
-    Blending by weight w: A = (A_n + f) exp(w * log_diffuse) - f in linear light with f = `LOG_FLOOR`, the same for
-    specular; roughness_n + w * roughness; slope_n + w * slope. Ratios follow TexTalker (Li et al. 2025), slopes
-    Barre-Brisebois and Hill 2012.
+    How each is blended by a weight says its row of `engine.channels.MAPS`. The views are what the rows are called.
     """
 
-    log_diffuse: np.ndarray
-    """(H, W, 3) float16, log((A_e + f) / (A_n + f)) of linear albedo."""
-    log_specular: np.ndarray
-    """(H, W, 3) float16, log((S_e + f) / (S_n + f)) of specular intensity 0..1."""
-    roughness: np.ndarray
-    """(H, W) float16, difference of perceptual roughness."""
-    slope: np.ndarray
-    """(H, W, 2) float16, difference of tangent-space slopes."""
+    channels: np.ndarray
+    """(H, W, `CHANNELS`) float16, packed as the table says; of `MODEL_CHANNELS` given, the others are 0."""
 
     def __post_init__(self) -> None:
-        set_ = object.__setattr__
-        set_(self, "log_diffuse", check_array("log_diffuse", self.log_diffuse, ("H", "W", 3), np.float16))
-        height, width = self.log_diffuse.shape[:2]
-        set_(self, "log_specular", check_array("log_specular", self.log_specular, (height, width, 3), np.float16))
-        set_(self, "roughness", check_array("roughness", self.roughness, (height, width), np.float16))
-        set_(self, "slope", check_array("slope", self.slope, (height, width, 2), np.float16))
-        for side in (height, width):
+        packed = np.asarray(self.channels)
+        if packed.ndim == 3 and MODEL_CHANNELS <= packed.shape[2] < CHANNELS:
+            packed = np.pad(packed, ((0, 0), (0, 0), (0, CHANNELS - packed.shape[2])))
+        packed = check_array("change", packed, ("H", "W", CHANNELS), np.float16)
+        for side in packed.shape[:2]:
             check_range("changes: texels a side", side, 1, LARGEST_SIDE)
-        for name, most in _LARGEST_CHANGE.items():
-            check_magnitude(name, getattr(self, name), most)
+        if magnitude(packed) > min(each.largest for each in MAPS):  # parts are slow to look through
+            for each in MAPS:
+                check_magnitude(each.change, each.of(packed), each.largest)
+        object.__setattr__(self, "channels", packed)
+
+    @property
+    def log_diffuse(self) -> np.ndarray:
+        """(H, W, 3) log((A_e + f) / (A_n + f)) of linear albedo, f = `LOG_FLOOR`."""
+        return DIFFUSE.of(self.channels)
+
+    @property
+    def log_specular(self) -> np.ndarray:
+        """(H, W, 3) log((S_e + f) / (S_n + f)) of specular intensity 0..1."""
+        return SPECULAR.of(self.channels)
+
+    @property
+    def roughness(self) -> np.ndarray:
+        """(H, W) difference of perceptual roughness."""
+        return ROUGHNESS.of(self.channels)
+
+    @property
+    def slope(self) -> np.ndarray:
+        """(H, W, 2) difference of tangent-space slopes."""
+        return NORMAL.of(self.channels)
 
     @property
     def size(self) -> tuple[int, int]:
         """(H, W) in texels; may differ from the identity's maps, whose layout it shares."""
-        height, width = self.log_diffuse.shape[:2]
+        height, width = self.channels.shape[:2]
         return height, width
 
 

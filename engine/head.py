@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from engine.channels import DIFFUSE, ROUGHNESS
 from engine.errors import FileFormatError
 from engine.face import layout, skin
-from engine.face.assemble import Piece, assemble, constant_parts, joined
+from engine.face.assemble import Piece, constant_parts, inner_occlusion, joined
 from engine.face.eyes import frontal_uv, paint_eye
 from engine.face.lid_skin import repair_lids
 from engine.face.teeth import dental_arches
 from engine.face.transfer import maps_to_own
-from engine.identity import Identity, Provenance, ReflectanceMaps
-from engine.image import normal_bytes_from_slope, resize_bilinear
+from engine.identity import Identity, ReflectanceMaps
+from engine.image import resize_bilinear
 from engine.io.border import border
 from engine.io.ffhq_uv import MESH
 from engine.io.images import read_grey, read_rgb
-from engine.io.map_conventions import MapConventions, f0_scale, maps_from_files, with_note
+from engine.io.map_conventions import f0_scale, maps_from_files, with_note
 from engine.io.map_names import packed_in_green
 from engine.io.source import SourceHead
 from engine.mesh import PARTS, Part, Registration, Topology
 
-_SPECULAR_DATA, _ROUGHNESS_DATA = 37, 117
-"""Of a head that came without, in a layout of its own: F0 0.028, and what maps painted by the program have as mean."""
 _PAINTED_SIDE = 1024
-_LIDS_NOTE = "upper lids without skin filled in from the skin around them"
+_NOTE = "; upper lids without skin filled in from the skin around them"
 
 
 def identity_of(source: SourceHead, registration: Registration | None = None) -> Identity:
@@ -42,19 +40,16 @@ def identity_of(source: SourceHead, registration: Registration | None = None) ->
     with border(source.path, source.kind):
         pieces, is_canonical = _pieces(source)
         topology, positions_m = joined(pieces, registration)
-        lids_repaired = False
-        if source.map_files:
-            maps, lids_repaired = _read_maps(source, is_canonical)
-        else:
-            maps = _painted(source.seed, topology)
-        identity = assemble(
-            name=source.name,
-            topology=topology,
-            positions_m=positions_m,
-            maps=maps,
-            eye_srgb=read_rgb(source.eye_file) if source.eye_file else paint_eye(source.seed),
-            known_maps=frozenset(source.map_files),
-            provenance=_provenance(source, lids_repaired),
+        maps, note = _read_maps(source, is_canonical) if source.map_files else (_painted(source.seed, topology), "")
+        identity = Identity(
+            source.name,
+            topology,
+            positions_m,
+            maps,
+            read_rgb(source.eye_file) if source.eye_file else paint_eye(source.seed),
+            inner_occlusion(topology, positions_m),
+            frozenset(source.map_files),
+            with_note(replace(source.provenance, note=source.provenance.note + note), source.conventions),
         )
         stated = f0_scale(maps.specular_data, source.conventions)
         return identity if stated is None else replace(identity, specular_f0_scale=stated)
@@ -111,41 +106,20 @@ def _painted(seed: int, topology: Topology) -> ReflectanceMaps:
     return ReflectanceMaps(rounded[..., :3], rounded[..., 3:6], rounded[..., 6], own[..., 7:9] / 255)
 
 
-def _read_maps(source: SourceHead, is_canonical: bool) -> tuple[ReflectanceMaps, bool]:
-    """The maps of `source`, and whether skin was filled in on its lids."""
-    files, repaired = source.map_files, False
-    diffuse = read_rgb(files["diffuse"], srgb=True)
+def _read_maps(source: SourceHead, is_canonical: bool) -> tuple[ReflectanceMaps, str]:
+    """The maps of `source`, and what is to be noted of them."""
+    diffuse, lids_repaired = read_rgb(source.map_files[DIFFUSE.name], srgb=True), False
     if source.is_ffhq_uv:
-        diffuse, repaired = repair_lids(diffuse)
-    completed = skin.complete_maps(diffuse) if is_canonical else _even(diffuse)
-    return _as_meant(files, diffuse, completed, source.conventions), repaired
+        diffuse, lids_repaired = repair_lids(diffuse)
+    others = {name: file for name, file in source.map_files.items() if name != DIFFUSE.name}
+    pixels = {name: _sized(_read(name, file), diffuse.shape[:2]) for name, file in others.items()}
+    completed = skin.complete_maps(diffuse) if is_canonical else None
+    return maps_from_files(pixels | {DIFFUSE.name: diffuse}, source.conventions, completed), _NOTE * lids_repaired
 
 
-def _as_meant(
-    files: Mapping[str, Path], diffuse: np.ndarray, completed: ReflectanceMaps, conventions: MapConventions
-) -> ReflectanceMaps:
-    """What `files` hold, read as `conventions` say, and of `completed` what has no file."""
-    size = diffuse.shape[:2]
-    specular, grey = completed.specular_data, completed.roughness_data
-    normal = normal_bytes_from_slope(completed.slope)
-    if "specular" in files:
-        specular = _sized(read_rgb(files["specular"]), size)
-    if "roughness" in files:
-        grey = _sized(_read_roughness(files["roughness"]), size)
-    if "normal" in files:
-        normal = _sized(read_rgb(files["normal"]), size)
-    maps = maps_from_files(diffuse, specular, grey, normal, conventions)
-    return maps if "normal" in files else replace(maps, slope=completed.slope)
-
-
-def _even(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
-    """Maps beside a diffuse map that came alone, in a layout that says nothing of the face."""
-    size = diffuse_srgb.shape[:2]
-    specular, roughness = np.full((*size, 3), _SPECULAR_DATA, np.uint8), np.full(size, _ROUGHNESS_DATA, np.uint8)
-    return ReflectanceMaps(diffuse_srgb, specular, roughness, np.zeros((*size, 2), np.float16))
-
-
-def _read_roughness(file: Path) -> np.ndarray:
+def _read(name: str, file: Path) -> np.ndarray:
+    if name != ROUGHNESS.name:
+        return read_rgb(file)
     return np.ascontiguousarray(read_rgb(file)[..., 1]) if packed_in_green(file) else read_grey(file)
 
 
@@ -153,10 +127,3 @@ def _sized(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """uint8 `image` sampled at the texels of (H, W) `size`."""
     height, width = size
     return image if image.shape[:2] == size else np.rint(resize_bilinear(image, (height, width))).astype(np.uint8)
-
-
-def _provenance(source: SourceHead, lids_repaired: bool) -> Provenance:
-    """That of `source`, with what was done to its maps."""
-    said = source.provenance
-    note = f"{said.note}; {_LIDS_NOTE}" if lids_repaired else said.note
-    return with_note(replace(said, note=note), source.conventions)

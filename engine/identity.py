@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from engine.channels import MAP_NAMES, MAPS, STEEPEST
 from engine.checks import check_range, check_text, short
 from engine.errors import check_array, check_magnitude
 from engine.mesh import Topology
@@ -16,21 +17,18 @@ from engine.sides import LeftShare, left_share
 SKIN_F0 = 0.028
 """Mean normal-incidence reflectance of skin, ((n-1)/(n+1))^2 at n = 1.4 (d'Eon and Luebke 2007, GPU Gems 3 ch. 14)."""
 
-MAP_NAMES = ("diffuse", "specular", "roughness", "normal")
 LARGEST_SIDE = 16384
 """Texels of a map."""
 FARTHEST_M = 1000.0
 LONGEST_NAME = 1024
 """Characters: prompts are names of expressions."""
-STEEPEST = 256.0
-"""Largest slope of a map, and change of one; a normal of 8 bits is less steep than 10."""
 _LARGEST_F0_SCALE = 100.0
 """A map whose brightest texel is 1 of 255 needs 7 to mean skin."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ReflectanceMaps:
-    """The four maps of one face, absolute, on one UV layout and of one size (H, W)."""
+    """The maps of one face, absolute, on one UV layout and of one size (H, W); `engine.channels.MAPS` lists them."""
 
     diffuse_srgb: np.ndarray
     """(H, W, 3) uint8 diffuse albedo, sRGB-encoded."""
@@ -42,15 +40,19 @@ class ReflectanceMaps:
     """(H, W, 2) float16 tangent-space slopes (nx / nz, ny / nz); x along +U, y up the image (OpenGL convention)."""
 
     def __post_init__(self) -> None:
-        set_ = object.__setattr__
-        set_(self, "diffuse_srgb", check_array("diffuse_srgb", self.diffuse_srgb, ("H", "W", 3), np.uint8))
-        height, width = self.diffuse_srgb.shape[:2]
-        for side in (height, width):
+        size: tuple[int | str, ...] = ("H", "W")
+        for row, image in zip(MAPS, self.images, strict=True):
+            checked = check_array(row.field, image, (*size, *row.shape), row.dtype)
+            size = checked.shape[:2]
+            object.__setattr__(self, row.field, checked)
+        for side in self.size:
             check_range("maps: texels a side", side, 1, LARGEST_SIDE)
-        set_(self, "specular_data", check_array("specular_data", self.specular_data, (height, width, 3), np.uint8))
-        set_(self, "roughness_data", check_array("roughness_data", self.roughness_data, (height, width), np.uint8))
-        set_(self, "slope", check_array("slope", self.slope, (height, width, 2), np.float16))
         check_magnitude("slope", self.slope, STEEPEST)
+
+    @property
+    def images(self) -> tuple[np.ndarray, ...]:
+        """All of them, in the order of `engine.channels.MAPS`."""
+        return tuple(getattr(self, row.field) for row in MAPS)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -119,13 +121,7 @@ class Identity:
     def hash(self) -> str:
         """Hex digest of the head itself, not of its name: the key of caches and of generated sets."""
         digest = hashlib.sha256(self.topology.hash.encode())
-        for array in (
-            self.positions_m,
-            self.maps.diffuse_srgb,
-            self.maps.specular_data,
-            self.maps.roughness_data,
-            self.maps.slope,
-        ):
+        for array in (self.positions_m, *self.maps.images):
             digest.update(str(array.shape).encode())
             digest.update(memoryview(array))  # pyright: ignore[reportArgumentType] - a buffer since Python 3.12
         return digest.hexdigest()[:32]

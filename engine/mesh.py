@@ -116,7 +116,9 @@ class Topology:
 
     def vertices_of(self, *parts: Part) -> np.ndarray:
         """(N,) int64 sorted indices of the vertices used by faces of any of `parts`."""
-        return np.unique(self.faces[self.faces_of(*parts)])
+        used = np.zeros(self.vertex_count, bool)
+        used[self.faces[self.faces_of(*parts)]] = True
+        return np.flatnonzero(used)
 
     def vertex_normals(self, positions_m: np.ndarray) -> np.ndarray:
         """`vertex_normals` of (V, 3) positions in metres."""

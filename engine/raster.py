@@ -30,13 +30,13 @@ def rasterize(triangles: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]
     order = order[np.argsort(extent[order].max(axis=1), kind="stable")]
     index = np.full((size, size), -1, np.int32)
     weights = np.zeros((size, size, 3), np.float32)
-    for some in _blocks(order, extent[order, 1], ROWS_AT_ONCE):
-        triangle, y = _counted(some, low[some, 1], extent[some, 1])
+    for some in blocks(order, extent[order, 1], ROWS_AT_ONCE):
+        triangle, y = counted(some, low[some, 1], extent[some, 1])
         first, last = _span(corners[triangle], y)
         first, last = np.maximum(first, low[triangle, 0]), np.minimum(last, high[triangle, 0])
         rows = np.flatnonzero(first <= last)
-        for row in _blocks(rows, (last - first + 1)[rows], TEXELS_AT_ONCE):
-            at, x = _counted(row, first[row], (last - first + 1)[row])
+        for row in blocks(rows, (last - first + 1)[rows], TEXELS_AT_ONCE):
+            at, x = counted(row, first[row], (last - first + 1)[row])
             points = np.stack([x, y[at]], -1)
             weight = barycentric(corners[triangle[at]], points[:, None].astype(np.float64))[:, 0]
             hit = (weight >= -_INSIDE).all(axis=1)
@@ -46,13 +46,13 @@ def rasterize(triangles: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]
     return index, weights
 
 
-def _blocks(items: np.ndarray, sizes: np.ndarray, at_once: int) -> Iterator[np.ndarray]:
+def blocks(items: np.ndarray, sizes: np.ndarray, at_once: int) -> Iterator[np.ndarray]:
     """`items` in their order, in blocks whose `sizes` sum up to about `at_once`."""
     block = np.cumsum(sizes) // at_once
     return iter(np.split(items, np.flatnonzero(np.diff(block)) + 1)) if len(items) else iter(())
 
 
-def _counted(items: np.ndarray, first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def counted(items: np.ndarray, first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each item `count` times, beside `first`, `first` + 1, ... ."""
     offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     return np.repeat(items, count), np.repeat(first, count) + offset

@@ -15,8 +15,8 @@ void main() {
     Change change = change_at(v_square);
     vec3 albedo = linear_from_srgb(texelFetch(t_neutral_diffuse, texel, 0).rgb);
     vec4 specular = texelFetch(t_neutral_specular, texel, 0);
-    o_diffuse = vec4(srgb_from_linear(changed(albedo, change.log_diffuse.rgb)), 1.0);
-    o_specular = vec4(changed(specular.rgb, change.log_specular), saturate(specular.a + change.log_diffuse.a));
+    o_diffuse = vec4(srgb_from_linear(changed(albedo, change.log_diffuse)), 1.0);
+    o_specular = vec4(changed(specular.rgb, change.log_specular), saturate(specular.a + change.roughness));
     vec2 slope = texelFetch(t_neutral_slope, texel, 0).rg + change.slope;
     o_slope = vec4(slope, min(dot(slope, slope), 6e4), 1.0);
 }

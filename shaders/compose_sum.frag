@@ -1,6 +1,7 @@
 #version 410 core
-// The weighted sum of COUNT changes of one size, all three tiles of them (see common/change.glsl) at once.
+// The weighted sum of COUNT changes of one size, all tiles of them (see common/change.glsl) at once.
 // With SIDED, weights differ between the subject's left and right.
+#include "common/channels.glsl"
 uniform sampler2D t_change[COUNT];
 uniform vec2 u_weight[COUNT];      // left, right
 #if defined(SIDED)
@@ -10,7 +11,7 @@ in vec2 v_square;
 out vec4 o_sum;
 void main() {
     #if defined(SIDED)
-    float left = textureLod(t_left, vec2(v_square.x, fract(v_square.y * 3.0)), 0.0).r;
+    float left = textureLod(t_left, vec2(v_square.x, fract(v_square.y * float(CHANGE_TILES))), 0.0).r;
     #else
     const float left = 1.0;
     #endif

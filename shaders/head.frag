@@ -113,9 +113,9 @@ Maps maps_here() {
     Maps maps = Maps(linear_from_srgb(MAP(t_diffuse).rgb), MAP(t_specular), moments.rg, slope_variance(moments));
     #if defined(CHANGES)
     Change change = change_at(v_uv);
-    maps.albedo = changed(maps.albedo, change.log_diffuse.rgb);
+    maps.albedo = changed(maps.albedo, change.log_diffuse);
     maps.specular.rgb = changed(maps.specular.rgb, change.log_specular);
-    maps.specular.a = saturate(maps.specular.a + change.log_diffuse.a);
+    maps.specular.a = saturate(maps.specular.a + change.roughness);
     maps.slope += change.slope;
     #endif
     return maps;

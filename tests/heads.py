@@ -79,10 +79,14 @@ def make_expressions(
         wave = np.sin(np.linspace(0, 6, height))[:, None] * np.cos(np.linspace(0, 5, width))[None]
         amount = rng.uniform(-0.3, 0.3, 9)
         change = ReflectanceChange(
-            wave[..., None] * amount[:3],
-            wave[..., None] * amount[3:6],
-            wave * amount[6] * 0.5,
-            wave[..., None] * amount[7:],
+            np.dstack(
+                [
+                    wave[..., None] * amount[:3],
+                    wave[..., None] * amount[3:6],
+                    wave * amount[6] * 0.5,
+                    wave[..., None] * amount[7:],
+                ]
+            )
         )
         made.append(Expression(name, offsets, change, provenance=Provenance("tests.heads", "Apache-2.0")))
     return ExpressionSet(identity.hash, tuple(made))

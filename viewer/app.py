@@ -74,11 +74,11 @@ def _in_front(window: MainWindow) -> MainWindow:
     return (*active, *(each for each in window.windows if each.isVisible()), window)[0]
 
 
-def make_application() -> QApplication:
+def make_application(kind: type[QApplication] = QApplication) -> QApplication:
     """The QApplication, with what has to be set before it: shared contexts and the GL 4.1 core format."""
     QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
     set_default_format()
-    application = QApplication(sys.argv[:1])
+    application = kind(sys.argv[:1])
     application.setApplicationName(APPLICATION)
     style.apply(application)
     return application

@@ -11,6 +11,7 @@ from PySide6.QtCore import QByteArray, QDateTime, QPoint, QSettings, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QLabel, QMainWindow
 
+from engine.channels import MAP_NAMES
 from engine.io.drafts import Draft
 from engine.io.jreflectance import unfinished_note
 from engine.io.map_conventions import PUBLISHED, MapConventions
@@ -481,7 +482,7 @@ def facts(project: Project) -> str:
     identity, topology = project.identity, project.identity.topology
     drawn = len(topology.faces) - len(topology.faces_of(Part.OVERLAY))
     height, width = identity.maps.size
-    completed = sorted({"diffuse", "specular", "roughness", "normal"} - identity.known_maps)
+    completed = sorted(set(MAP_NAMES) - identity.known_maps)
     parts = [f"{topology.vertex_count:,} vertices", f"{drawn:,} triangles", f"maps {width} × {height}"]
     parts += [f"completed: {', '.join(completed)}"] if completed else []
     parts += [f"{len(project.expressions.names)} expressions"]

@@ -7,8 +7,9 @@ import math
 import re
 from pathlib import Path
 
+from engine.channels import MAP_NAMES
 from engine.diffusion.request import DEFAULT_STEPS, LOCKS
-from engine.io.map_names import MAPS, NONE
+from engine.io.map_names import NONE
 from engine.open import KINDS
 
 Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
@@ -61,8 +62,8 @@ def _add_path(parser: argparse.ArgumentParser, nargs: str | None = None) -> None
         action="append",
         default=[],
         metavar="KIND=FILE",
-        help=f"which file is the {', '.join(MAPS[:-1])} or {MAPS[-1]} map of an OBJ, where names do not say it; "
-        f"again for each, KIND={NONE} for no such map",
+        help=f"which file is the {', '.join(MAP_NAMES[:-1])} or {MAP_NAMES[-1]} map of an OBJ, where names do not say "
+        f"it; again for each, KIND={NONE} for no such map",
     )
 
 
@@ -254,8 +255,8 @@ def _size(text: str) -> tuple[int, int]:
 
 def _map(text: str) -> tuple[str, str]:
     kind, _, file = (part.strip() for part in text.partition("="))
-    if kind.lower() not in MAPS or not file:
-        raise argparse.ArgumentTypeError(f"expected {'|'.join(MAPS)}=FILE, found '{text}'")
+    if kind.lower() not in MAP_NAMES or not file:
+        raise argparse.ArgumentTypeError(f"expected {'|'.join(MAP_NAMES)}=FILE, found '{text}'")
     return kind.lower(), file
 
 

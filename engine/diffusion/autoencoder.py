@@ -21,9 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.channels import MODEL_CHANNELS
 from engine.diffusion.config import ModelConfig
 from engine.diffusion.unified import BlockProjection, box
-from engine.face.space import CHANGE_CHANNELS
 
 FINE_TEXELS = 31
 """Templates hold what is finer than this, texels of 512."""
@@ -77,7 +77,7 @@ class Reader(nn.Module):
         self.norm = LocalNorm(width)
         self.maps = nn.Sequential(
             ResidualBlock(width),
-            _quiet(nn.Conv2d(width, CHANGE_CHANNELS * stem * stem, 1)),
+            _quiet(nn.Conv2d(width, MODEL_CHANNELS * stem * stem, 1)),
             nn.PixelShuffle(stem),
         )
 
@@ -109,8 +109,8 @@ class Autoencoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         stem, channels = config.texture_block // 2, config.change_channels
-        fine, coarse, pixels = config.fine_width, config.coarse_width, CHANGE_CHANNELS * stem * stem
-        self.skeleton = BlockProjection(CHANGE_CHANNELS, config.texture_block, channels)
+        fine, coarse, pixels = config.fine_width, config.coarse_width, MODEL_CHANNELS * stem * stem
+        self.skeleton = BlockProjection(MODEL_CHANNELS, config.texture_block, channels)
         self.encode_stem = nn.Sequential(nn.PixelUnshuffle(stem), nn.Conv2d(pixels, fine, 1))
         self.encode_join = _Join(fine)
         self.encoder = nn.Sequential(
@@ -138,7 +138,7 @@ class Autoencoder(nn.Module):
         self.register_buffer("templates", torch.zeros(config.templates, size, size))
         self.guided = _quiet(nn.Conv2d(fine, 5 * (2 + config.templates), 1))
         self.preview_scale = config.preview_scale
-        small = CHANGE_CHANNELS * config.preview_scale**2
+        small = MODEL_CHANNELS * config.preview_scale**2
         self.preview_refine = nn.Sequential(
             nn.Conv2d(channels, fine, 3, padding=1), nn.SiLU(), _quiet(nn.Conv2d(fine, small, 1))
         )
@@ -191,15 +191,23 @@ class Autoencoder(nn.Module):
 
     def decode(self, latent: Tensor, features: Tensor, lines: Tensor) -> Tensor:
         """(B, C, h, w), reader's features and `lines` (B, L, H, W) -> (B, 9, H, W) scaled change."""
-        features = self.sharpen(features + self.line_in(lines))
-        hidden = self.decoder(self.decode_join(self.decode_stem(latent), features))
+        return self.draw(latent, self.look(features, lines), lines)
+
+    def look(self, features: Tensor, lines: Tensor) -> Tensor:
+        """Reader's features and `lines` (B, L, H, W) -> (B, fine width, 2h, 2w): the decoder's own look at a neutral,
+        the same whatever it draws."""
+        return self.sharpen(features + self.line_in(lines))
+
+    def draw(self, latent: Tensor, look: Tensor, lines: Tensor) -> Tensor:
+        """As `decode`, of the `look` at the neutral."""
+        hidden = self.decoder(self.decode_join(self.decode_stem(latent), look))
         fine = self.pixels(hidden) + deepened(self.guided(hidden), lines)
         return self.skeleton.decode(latent) + fine
 
     def decode_preview(self, latent: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 9, h * scale, w * scale) scaled change, in a few milliseconds."""
         block, scale = self.skeleton.block, self.preview_scale
-        pooled = F.avg_pool2d(self.skeleton.basis.view(-1, CHANGE_CHANNELS, block, block), block // scale)
+        pooled = F.avg_pool2d(self.skeleton.basis.view(-1, MODEL_CHANNELS, block, block), block // scale)
         weight = (pooled.flatten(1) * self.skeleton.deviation[:, None]).T[:, :, None, None]
         return F.pixel_shuffle(F.conv2d(latent, weight.contiguous()) + self.preview_refine(latent), scale)
 
@@ -207,11 +215,14 @@ class Autoencoder(nn.Module):
 def deepened(coefficients: Tensor, lines: Tensor) -> Tensor:
     """(B, 5 L, 2h, 2w) and lines (B, L, H, W) -> (B, 9, H, W): lines in diffuse, specular and roughness, their gradient
     in the slopes, each by its own coefficient."""
-    large = F.interpolate(coefficients.float(), lines.shape[-1], mode="bilinear").unflatten(1, (5, -1))
-    flat = large[:, :3].mul(lines[:, None]).sum(2)
-    across = large[:, 3].mul(-_central(lines, -1)).sum(1, keepdim=True)
-    along = large[:, 4].mul(_central(lines, -2)).sum(1, keepdim=True)
-    parts = (flat[:, :1].expand(-1, 3, -1, -1), flat[:, 1:2].expand(-1, 3, -1, -1), flat[:, 2:], across, along)
+    coarse, size = coefficients.float().unflatten(1, (5, -1)), lines.shape[-1]
+    total = lines.new_zeros(len(coarse), 5, *lines.shape[2:])
+    for number in range(lines.shape[1]):  # line by line: all at once are 50 planes that no cache holds
+        large, line = F.interpolate(coarse[:, :, number], size, mode="bilinear"), lines[:, number, None]
+        guide = torch.cat([line.expand(-1, 3, -1, -1), _central(line, -1), _central(line, -2)], 1)
+        total = total.addcmul(large, guide)
+    flat, across, along = total.split((3, 1, 1), 1)
+    parts = (flat[:, :1].expand(-1, 3, -1, -1), flat[:, 1:2].expand(-1, 3, -1, -1), flat[:, 2:], -across, along)
     return torch.cat(parts, 1)
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.color import bytes_from_unit
+from engine.channels import MODEL_MAPS
 from engine.diffusion.generate import model_for, read_neutral
 from engine.face.space import TEXTURE_SIZE
 from engine.face.transfer import maps_to_own, resize_area
 from engine.identity import Identity, Provenance
 from engine.image import resize_bilinear
 
-COMPLETED = ("specular", "roughness", "normal")
+COMPLETED = tuple(each.name for each in MODEL_MAPS[1:])
 
 
 def complete_identity(identity: Identity, *, model: Path | None = None, device: str = "auto") -> Identity:
@@ -35,18 +35,11 @@ def complete_identity(identity: Identity, *, model: Path | None = None, device: 
     found = read_neutral(loaded, identity).maps[0].permute(1, 2, 0).cpu().numpy()
     own = maps_to_own(identity.topology, found)
     maps, size = identity.maps, identity.maps.size
-    answers = {
-        "specular": ("specular_data", own[..., 3:6], 255.0),
-        "roughness": ("roughness_data", own[..., 6:7], 255.0),
-        "normal": ("slope", own[..., 7:], 1.0),
-    }
     changed: dict[str, np.ndarray] = {}
-    for name in missing:
-        field, coarse, unit = answers[name]
-        before = getattr(maps, field)
-        detail = before.reshape(*size, -1).astype(np.float32) / unit
-        merged = _with_detail(coarse, detail)
-        changed[field] = bytes_from_unit(merged).reshape(before.shape) if unit != 1.0 else merged.astype(before.dtype)
+    for row in (each for each in MODEL_MAPS if each.name in missing):
+        before = getattr(maps, row.field)
+        detail = row.decoded(before).reshape(*size, -1).astype(np.float32)
+        changed[row.field] = row.encoded(_with_detail(own[..., row.channels], detail)).reshape(before.shape)
     note = f"{', '.join(missing)} read from the texture by {loaded.model_id}"
     source = identity.provenance
     provenance = Provenance(source.source, source.licence, "; ".join(filter(None, (source.note, note))))

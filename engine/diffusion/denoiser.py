@@ -80,13 +80,15 @@ class Denoiser(nn.Module):
         prompt_ids: Tensor,
         present: Tensor,
         together: int = 1,
+        tissue: Tensor | None = None,
     ) -> Tensor:
         """Estimate the clean latent in normalised units.
 
         noisy (B, C, h, w) normalised latent at `times` (B, G) 0..1; condition (B, K, h, w); person (B, D) from
         `person.Person`; typical (B, C, h, w) and strain (B, 4 b b, h, w) of `pivot.Pivot`;
         strengths (B, 2, 32); prompt_ids (B, T) int64; present (B,) bool, False leaves strengths, typical and strain out
-        (guidance). `together` neighbours in the batch are one person's expressions. Returns (B, C, h, w).
+        (guidance). `together` neighbours in the batch are one person's expressions. `tissue` (B or 1, ...) of condition
+        and person, where somebody has it. Returns (B, C, h, w).
         """
         typical = typical * present[:, None, None, None]
         place = self.condition_in(self._patches(condition))
@@ -112,7 +114,12 @@ class Denoiser(nn.Module):
         parts = zip(kept, typical.split(self.splits, 1), self.patch_out, self.gain_out, self.whole_gain, strict=True)
         geometry, reflectance = (self._answer(*part) for part in parts)
         known = torch.cat([typical[:, self.splits[0] :], strain * present[:, None, None, None]], 1)
-        return torch.cat([geometry, reflectance + self.skin(condition, person, known)], 1)
+        tissue = self.tissue(condition, person) if tissue is None else tissue
+        return torch.cat([geometry, reflectance + self.skin(tissue, known)], 1)
+
+    def tissue(self, condition: Tensor, person: Tensor) -> Tensor:
+        """(B, skin width, h, w): what the skin's answer needs of a neutral, the same for all its expressions."""
+        return self.skin.tissue(condition, person)
 
     def _answer(
         self, tokens: Tensor, typical: Tensor, free: nn.Module, local_gain: nn.Module, whole_gain: nn.Module
@@ -183,10 +190,13 @@ class _Skin(nn.Module):
         for weight in self.out.parameters():
             nn.init.zeros_(weight)
 
-    def forward(self, condition: Tensor, person: Tensor, known: Tensor) -> Tensor:
-        """condition (B, K, h, w), person (B, D), known (B, C' + 4 b b, h, w) -> (B, C', h, w)."""
-        tissue = self.condition(condition) + self.person(_PERSON_UNITS * person)[:, :, None, None]
-        tissue, driven = self.read(tissue), self.known(known)
+    def tissue(self, condition: Tensor, person: Tensor) -> Tensor:
+        """condition (B, K, h, w), person (B, D) -> (B, W, h, w)."""
+        return self.read(self.condition(condition) + self.person(_PERSON_UNITS * person)[:, :, None, None])
+
+    def forward(self, tissue: Tensor, known: Tensor) -> Tensor:
+        """`tissue` of B or 1 heads, known (B, C' + 4 b b, h, w) -> (B, C', h, w)."""
+        tissue, driven = tissue.expand(len(known), -1, -1, -1), self.known(known)
         return self.out(self.blocks(self.join(torch.cat([tissue, driven, tissue * driven], 1))))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -53,39 +53,24 @@ class Samples:
     """(B,) bool; where False only the geometry is known, the other channels are pure noise and do not count."""
 
 
-@dataclass(frozen=True, slots=True)
-class _People:
-    """P people of the pool."""
+class _People(NamedTuple):
+    """P people of the pool, by the numbers of the source: what is seen of them, and `Person`'s (P, D) factors."""
 
     numbers: Tensor
-    """(P,) as the source numbers them."""
     condition: Tensor
-    """(P, K, h, w) half floats."""
     turn: Tensor
-    """(P, ...) half floats, of `Pivot.turn`."""
     position_m: Tensor
-    """(P, 3, H, W)."""
     factors: Tensor
-    """(P, D) of `person.Person`."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Latents:
-    """N pairs of the pool; half floats, normalised by the pivot once that is fitted."""
+class _Latents(NamedTuple):
+    """N pairs of the pool as `Samples` have them, half floats; `who` are rows of `_People`."""
 
     clean: Tensor
-    """(N, C, h, w)."""
     typical: Tensor
-    """(N, C, h, w) of `Pivot.typical`."""
     strain: Tensor
-    """(N, 4 b b, h, w) of `Pivot.strain`."""
     strengths: Tensor
-    """(N, 2, 32)."""
     who: Tensor
-    """(N,) rows of `_People`."""
-
-    def __len__(self) -> int:
-        return len(self.who)
 
 
 class DenoiserStage:
@@ -112,7 +97,7 @@ class DenoiserStage:
         sums, energies, matches = self._fill(budget, count)
         position_m = self.people.position_m
         if count is None:
-            budget.check(f"the pivot of {len(self.latents)} pairs")
+            budget.check(f"the pivot of {len(self.latents.who)} pairs")
             sums.solve()
             self.person.fit_components(position_m, energies, matches)
             budget.share(self.pivot, self.person)
@@ -120,11 +105,11 @@ class DenoiserStage:
             factors = torch.cat([reach, self._measured_answer(reach, budget)], 1)
             self.person.fit(position_m, energies, matches, factors.log())
             budget.share(self.person)
-        self.people = replace(self.people, factors=self.person(position_m, energies, matches))
+        self.people = self.people._replace(factors=self.person(position_m, energies, matches))
         if count is None:
             self._fit_lean(budget)
         self._centre(budget, fitted=count is None)
-        return len(self.latents)
+        return len(self.latents.who)
 
     def _fill(self, budget: Budget, count: int | None) -> tuple[PivotFit, Tensor, Tensor]:
         """Make people and pairs; the sums that the pivot is fitted on, and energies and matches of each person."""
@@ -184,7 +169,7 @@ class DenoiserStage:
         """(P, C) how strongly each person's skin answers in each latent channel, over the pivot at that `reach`."""
         count, still = self.config.model.change_channels, self.pivot.still
         fit = AnswerFit(len(reach), count, self.device)
-        for part in torch.arange(len(self.latents), device=self.device).split(64):
+        for part in torch.arange(len(self.latents.who), device=self.device).split(64):
             budget.check(f"how the skin of {len(self.people.numbers)} people answers")
             who = self.latents.who[part]
             strengths = self.latents.strengths[part] * reach[who][:, None]
@@ -196,7 +181,7 @@ class DenoiserStage:
         """Fit how the skin's answer leans with the people of the pool, over the pivot at their factors."""
         fit, count = LeanFit(self.pivot), self.config.model.change_channels
         self.pivot.lean.zero_()
-        for part in torch.arange(len(self.latents), device=self.device).split(64):
+        for part in torch.arange(len(self.latents.who), device=self.device).split(64):
             budget.check(f"how the skin of {len(self.people.numbers)} people leans")
             who = self.latents.who[part]
             reached = self.latents.strengths[part] * self.people.factors[who][:, None, :EXPRESSION_COUNT].exp()
@@ -207,16 +192,16 @@ class DenoiserStage:
 
     def _centre(self, budget: Budget, fitted: bool) -> None:
         """Latents -> what is personal in them, in units of its deviation; that is taken from them where `fitted`."""
-        chunks = range(0, len(self.latents), 64)
+        chunks = range(0, len(self.latents.who), 64)
         parts = [slice(at, at + 64) for at in chunks]
-        budget.check(f"what is personal in {len(self.latents)} pairs")
+        budget.check(f"what is personal in {len(self.latents.who)} pairs")
         expected = [self._expected(self.latents.strengths[part], self.latents.who[part]) for part in parts]
         if fitted:
             rest = sum(
                 (self.latents.clean[part].float() - mean).square().sum((0, 2, 3))
                 for part, mean in zip(parts, expected, strict=True)
             )
-            area = self.config.model.grid**2 * len(self.latents)
+            area = self.config.model.grid**2 * len(self.latents.who)
             self.pivot.deviation.copy_((torch.as_tensor(rest) / area).sqrt().clamp(min=1e-3)[:, None, None])
             budget.share(self.pivot)
         columns = [
@@ -228,7 +213,7 @@ class DenoiserStage:
             for part, mean in zip(parts, expected, strict=True)
         ]
         clean, typical, strain = (torch.cat(column) for column in zip(*columns, strict=True))
-        self.latents = replace(self.latents, clean=clean, typical=typical, strain=strain)
+        self.latents = self.latents._replace(clean=clean, typical=typical, strain=strain)
         self.weights = channel_weights(self.pivot, self.unified, self.autoencoder, self.denoiser.splits)
 
     def loss(self, rng: torch.Generator) -> Tensor:
@@ -279,8 +264,8 @@ class DenoiserStage:
         """Indices of a batch; where expressions attend to each other, `TOGETHER` of one person that came in a row."""
         count = self.settings.batch - round(self.settings.batch * self.settings.moves)
         if not self.config.model.expression_attention:
-            return torch.randint(len(self.latents), (count,), generator=rng)
-        runs = torch.randint(len(self.latents) // TOGETHER, (count // TOGETHER,), generator=rng)
+            return torch.randint(len(self.latents.who), (count,), generator=rng)
+        runs = torch.randint(len(self.latents.who) // TOGETHER, (count // TOGETHER,), generator=rng)
         return (runs[:, None] * TOGETHER + torch.arange(TOGETHER)).flatten()
 
 

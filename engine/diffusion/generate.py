@@ -16,11 +16,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from engine.channels import CHANNELS
 from engine.diffusion.prompts import parse_prompt
 from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError, WeightsError
 from engine.expression import Expression, ExpressionSet, Recipe, ReflectanceChange
-from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.identity import Identity, Provenance
 from engine.jobs import Step
 from engine.vocabulary import EXPRESSIONS, NEUTRAL, find
@@ -248,8 +249,7 @@ def _made(
 
 def _nothing(model: ExpressionModel, request: GenerateRequest, order: _Order) -> Expression:
     """Neutral: exactly no change, whatever the model says."""
-    still = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE, CHANGE_CHANNELS), np.float32)
-    change = ReflectanceChange(still[..., :3], still[..., 3:6], still[..., 6], still[..., 7:])
+    change = ReflectanceChange(np.zeros((TEXTURE_SIZE, TEXTURE_SIZE, CHANNELS), np.float16))
     return _expression(model, request, order, np.zeros_like(request.identity.positions_m), change)
 
 

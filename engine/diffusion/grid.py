@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.channels import MODEL_MAPS
 from engine.diffusion.inference import ExpressionModel, Maps
 from engine.diffusion.pairs import PairSource
 from engine.vocabulary import EXPRESSIONS, NAMES
@@ -46,5 +47,6 @@ def evaluation_grid(model: ExpressionModel, source: PairSource) -> np.ndarray:
 def _parts(maps: Maps) -> list[Tensor]:
     """(B, 3, H, W) each: offset in cm, log diffuse, log specular, roughness, slopes."""
     change = maps.change
-    slope = torch.cat([change[:, 7:], torch.zeros_like(change[:, :1])], 1)
-    return [maps.offset_m * 100, change[:, :3], change[:, 3:6], change[:, 6:7].expand(-1, 3, -1, -1), slope]
+    diffuse, specular, roughness, slope = (change[:, each.channels] for each in MODEL_MAPS)
+    slope = F.pad(slope, (0, 0, 0, 0, 0, 1))
+    return [maps.offset_m * 100, diffuse, specular, roughness.expand(-1, 3, -1, -1), slope]

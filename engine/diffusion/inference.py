@@ -81,7 +81,11 @@ class Neutral:
     person: Tensor
     """(B, D) how far this person goes, `person.Person`."""
     features: Tensor
+    """(B, F, 2h, 2w) what the encoder takes fine detail from."""
+    look: Tensor
     """(B, F, 2h, 2w) what the decoder takes fine detail from."""
+    tissue: Tensor
+    """(B, W, h, w) what the skin's answer depends on."""
     lines: Tensor
     """(B, L, H', W') where this person's and everyone's lines lie."""
     maps: Tensor
@@ -121,14 +125,18 @@ class ChangeModel:
         features = self.reader.features(texture)
         maps = self.unified.unscale_maps(self.reader.neutral(features), texture)
         condition = condition_of(self.unified, features, position_m, texture)
-        found = guides(texture)
+        own_lines = guides(texture)
+        person = person_of(self.person, self.autoencoder, position_m, condition, own_lines)
+        lines = self.autoencoder.lines(own_lines)
         return Neutral(
             condition,
             position_m,
             self.pivot.turn(self.unified, position_m),
-            person_of(self.person, self.autoencoder, position_m, condition, found),
+            person,
             features,
-            self.autoencoder.lines(found),
+            self.autoencoder.look(features, lines),
+            self.denoiser.tissue(condition, person),
+            lines,
             maps,
         )
 
@@ -170,9 +178,9 @@ class ChangeModel:
                 noisy = torch.where(locked, clean_kept, noisy)
                 times = torch.where(locked[:, first_of_group, 0, 0], torch.zeros(()), times)
             given = (noisy, times, neutral.condition, neutral.person, typical, strain, strengths)
-            clean = self.denoiser(*given, ids, known, together)
+            clean = self.denoiser(*given, ids, known, together, neutral.tissue)
             if guidance != 1.0:
-                without = self.denoiser(*given, empty, ~known, together)
+                without = self.denoiser(*given, empty, ~known, together, neutral.tissue)
                 clean = without + guidance * (clean - without)
             if locked is not None and clean_kept is not None:
                 clean = torch.where(locked, clean_kept, clean)
@@ -188,8 +196,8 @@ class ChangeModel:
     def decode(self, latent: Tensor, neutral: Neutral) -> Maps:
         """Latent (B, C, h, w) of B or 1 heads -> maps in full size."""
         geometry, reflectance = latent.split(self.denoiser.splits, 1)
-        features, lines = (part.expand(len(latent), -1, -1, -1) for part in (neutral.features, neutral.lines))
-        change = self.unified.unscale_change(self.autoencoder.decode(reflectance, features, lines))
+        look, lines = (part.expand(len(latent), -1, -1, -1) for part in (neutral.look, neutral.lines))
+        change = self.unified.unscale_change(self.autoencoder.draw(reflectance, look, lines))
         return Maps(self.unified.decode_offset(geometry), change)
 
     def decode_preview(self, latent: Tensor, neutral: Neutral) -> Maps:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.expression import LOG_FLOOR
+from engine.channels import DIFFUSE, LOG_FLOOR, LOG_RATIOS, NORMAL, ROUGHNESS, SPECULAR
 from engine.identity import SKIN_F0
 from engine.synth.frames import to_canonical
 
@@ -31,12 +31,12 @@ def shade(position_m: Tensor, maps: Tensor, light_direction: Tensor, view_direct
     alpha = roughness^2 (Burley 2012), GGX (Walter et al. 2007, eq. 33), height-correlated Smith (Heitz 2014, eq. 99),
     Fresnel of Schlick 1994.
     """
-    return lit(mapped_normal(position_m, maps[:, 7:]), maps, light_direction, view_direction)
+    return lit(mapped_normal(position_m, maps[:, NORMAL.channels]), maps, light_direction, view_direction)
 
 
 def lit(normal: Tensor, maps: Tensor, light_direction: Tensor, view_direction: Tensor) -> Tensor:
     """`shade` where the normals (B, 3, H, W) of `mapped_normal` are at hand: they are the same for every light."""
-    albedo, intensity, roughness, _ = maps.split((3, 3, 1, 2), 1)
+    albedo, intensity, roughness = (maps[:, each.channels] for each in (DIFFUSE, SPECULAR, ROUGHNESS))
     light, view = (_unit(direction, normal) for direction in (light_direction, view_direction))
     half = F.normalize(light + view, dim=1)
     n_l, n_v, n_h = (_dot(normal, direction) for direction in (light, view, half))
@@ -104,10 +104,11 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def absolute(neutral: Tensor, change: Tensor) -> Tensor:
-    """A neutral's linear maps and a change (B, 9, H, W) both -> the expression's maps (see `ReflectanceChange`)."""
-    linear = ((neutral[:, :6] + LOG_FLOOR) * change[:, :6].exp() - LOG_FLOOR).clamp(0.0, 1.0)
-    roughness = (neutral[:, 6:7] + change[:, 6:7]).clamp(0.0, 1.0)
-    return torch.cat([linear, roughness, neutral[:, 7:] + change[:, 7:]], 1)
+    """A neutral's linear maps and a change (B, 9, H, W) both -> the expression's maps (see `engine.channels.MAPS`)."""
+    ratios, roughness, slope = LOG_RATIOS, ROUGHNESS.channels, NORMAL.channels
+    linear = ((neutral[:, ratios] + LOG_FLOOR) * change[:, ratios].exp() - LOG_FLOOR).clamp(0.0, 1.0)
+    rough = (neutral[:, roughness] + change[:, roughness]).clamp(0.0, 1.0)
+    return torch.cat([linear, rough, neutral[:, slope] + change[:, slope]], 1)
 
 
 def render_loss(neutral: Tensor, frame: Tensor, found: Tensor, wanted: Tensor, rng: torch.Generator) -> Tensor:
@@ -116,7 +117,8 @@ def render_loss(neutral: Tensor, frame: Tensor, found: Tensor, wanted: Tensor, r
     neutral, found and wanted (B, 9, H, W), which are halved first; frame (B, 9, H/2, W/2) of the posed surface.
     """
     neutral, found, wanted = (F.avg_pool2d(maps, 2) for maps in (neutral, found, wanted))
-    both = [(tilted(frame, maps[:, 7:]), maps) for maps in (absolute(neutral, found), absolute(neutral, wanted))]
+    expressed = absolute(neutral, found), absolute(neutral, wanted)
+    both = [(tilted(frame, maps[:, NORMAL.channels]), maps) for maps in expressed]
     loss = torch.zeros((), device=neutral.device)
     for _ in range(2):
         light, view = (torch.randn(3, generator=rng) for _ in range(2))

@@ -17,12 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.channels import DIFFUSE, LOG_FLOOR, LOG_RATIOS, MODEL_MAPS, NORMAL, ROUGHNESS, SPECULAR
 from engine.diffusion.autoencoder import ResidualBlock
 from engine.diffusion.config import TileConfig
 from engine.diffusion.unified import BlockProjection, linear_from_srgb
-from engine.expression import LOG_FLOOR
 
-TILES = ("position", "diffuse", "specular", "roughness", "normal")
+TILES = ("position", *(each.name for each in MODEL_MAPS))
 """The row of an expression, in order."""
 NEUTRAL_TILES = ("position", "diffuse")
 """The row of the neutral, without the repeats."""
@@ -144,12 +144,12 @@ class TileSpace(nn.Module):
 
     def expression_row(self, position_m: Tensor, maps: Tensor) -> Tensor:
         """Positions (B, 3, G, G) m and maps (B, 9, S, S), in the order of the change -> (B, 5, 3, S, S)."""
-        slopes = F.pad(maps[:, 7:9], (0, 0, 0, 0, 0, 1), value=1.0)
+        slopes = F.pad(maps[:, NORMAL.channels], (0, 0, 0, 0, 0, 1), value=1.0)
         images = (
             self._position_tile(position_m),
-            2 * srgb_from_linear(maps[:, :3]) - 1,
-            2 * maps[:, 3:6] - 1,
-            (2 * maps[:, 6:7] - 1).expand(-1, 3, -1, -1),
+            2 * srgb_from_linear(maps[:, DIFFUSE.channels]) - 1,
+            2 * maps[:, SPECULAR.channels] - 1,
+            (2 * maps[:, ROUGHNESS.channels] - 1).expand(-1, 3, -1, -1),
             F.normalize(slopes, dim=1),
         )
         return torch.stack(images, 1)
@@ -184,8 +184,8 @@ def resized(image: Tensor, side: int) -> Tensor:
 
 def change_between(neutral: Tensor, maps: Tensor) -> Tensor:
     """What turns the maps `neutral` into `maps`, (B, 9, H, W) all: the inverse of `shading.absolute`."""
-    ratios = torch.log((maps[:, :6] + LOG_FLOOR) / (neutral[:, :6] + LOG_FLOOR))
-    return torch.cat([ratios, (maps - neutral)[:, 6:]], 1)
+    ratios = torch.log((maps[:, LOG_RATIOS] + LOG_FLOOR) / (neutral[:, LOG_RATIOS] + LOG_FLOOR))
+    return torch.cat([ratios, (maps - neutral)[:, LOG_RATIOS.stop :]], 1)
 
 
 def srgb_from_linear(linear: Tensor) -> Tensor:

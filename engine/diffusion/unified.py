@@ -20,9 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.channels import DIFFUSE, LOG_FLOOR, LOG_RATIOS, MODEL_CHANNELS, NORMAL, ROUGHNESS
 from engine.diffusion.config import ModelConfig
-from engine.expression import LOG_FLOOR
-from engine.face.space import CHANGE_CHANNELS
 
 OFFSET_UNIT_M = 0.01
 """Metres per unit of a scaled offset or position."""
@@ -103,9 +102,9 @@ class Unified(nn.Module):
         coarse = texture // MEAN_SHARE
         self.register_buffer("mean_position", torch.zeros(3, geometry, geometry))
         self.register_buffer("mean_albedo", torch.zeros(3, coarse, coarse))
-        self.register_buffer("mean_maps", torch.zeros(CHANGE_CHANNELS, coarse, coarse))
-        self.register_buffer("map_scale", torch.ones(CHANGE_CHANNELS, 1, 1))
-        self.register_buffer("change_scale", torch.ones(CHANGE_CHANNELS, 1, 1))
+        self.register_buffer("mean_maps", torch.zeros(MODEL_CHANNELS, coarse, coarse))
+        self.register_buffer("map_scale", torch.ones(MODEL_CHANNELS, 1, 1))
+        self.register_buffer("change_scale", torch.ones(MODEL_CHANNELS, 1, 1))
         self.register_buffer("energy_mean", torch.zeros(ENERGIES, 1, 1))
         self.register_buffer("energy_scale", torch.ones(ENERGIES, 1, 1))
         self.register_buffer("offset_mask", torch.ones(geometry, geometry))
@@ -116,12 +115,12 @@ class Unified(nn.Module):
         """Fit every statistic: the first three (P, ...) are training people's, the last two (N, ...) training pairs',
         as in `Batch`, half floats welcome."""
         self.offset_mask.copy_((offset_m.float().std(0).amax(0) > QUIET).float())
-        deviation = torch.stack([change[:, channel].float().std(0) for channel in range(CHANGE_CHANNELS)])
+        deviation = torch.stack([change[:, channel].float().std(0) for channel in range(MODEL_CHANNELS)])
         self.change_mask.copy_((deviation.amax(0) > QUIET).float())
         inside = self.change_mask > 0
         if not inside.any() or not (self.offset_mask > 0).any():
             raise ValueError("Unified.fit: expected pairs in which something moves and changes, found none")
-        for channel in range(CHANGE_CHANNELS):
+        for channel in range(MODEL_CHANNELS):
             self.change_scale[channel] = change[:, channel, inside].float().std().clamp(min=1e-3)
         self.offset.fit(offset_m.float() / OFFSET_UNIT_M)
         self.mean_position.copy_(position_m.mean(0))
@@ -174,12 +173,12 @@ class Unified(nn.Module):
     def unscale_maps(self, scaled: Tensor, texture: Tensor) -> Tensor:
         """The inverse of `scale_maps`: (B, 9, H, W) linear albedo, specular, roughness, slopes."""
         logs = scaled * self.map_scale + self._known(texture + self._large(self.mean_albedo))
-        linear = (logs[:, :6].exp() - LOG_FLOOR).clamp(0.0, 1.0)
-        return torch.cat([linear, logs[:, 6:7].clamp(0.0, 1.0), logs[:, 7:]], 1)
+        linear = (logs[:, LOG_RATIOS].exp() - LOG_FLOOR).clamp(0.0, 1.0)
+        return torch.cat([linear, logs[:, ROUGHNESS.channels].clamp(0.0, 1.0), logs[:, NORMAL.channels]], 1)
 
     def _known(self, albedo: Tensor) -> Tensor:
         """(B, 9, H, W) the neutral's log maps as far as its texture tells: its own colour, the mean of the others."""
-        rest = self._large(self.mean_maps)[3:].expand(len(albedo), -1, -1, -1)
+        rest = self._large(self.mean_maps)[DIFFUSE.channels.stop :].expand(len(albedo), -1, -1, -1)
         return torch.cat([albedo, rest], 1)
 
     @staticmethod
@@ -229,7 +228,7 @@ def box(image: Tensor, tall: int, wide: int, size: int) -> Tensor:
 def log_maps(maps: Tensor) -> Tensor:
     """(B, 9, H, W) linear maps -> log(albedo + f), log(specular + f), roughness, slopes, float32."""
     maps = maps.float()
-    return torch.cat([(maps[:, :6].clamp(min=0.0) + LOG_FLOOR).log(), maps[:, 6:]], 1)
+    return torch.cat([(maps[:, LOG_RATIOS].clamp(min=0.0) + LOG_FLOOR).log(), maps[:, LOG_RATIOS.stop :]], 1)
 
 
 def log_albedo(diffuse_srgb: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.face.layout import boundary_edges
-from engine.identity import Identity, Provenance, ReflectanceMaps
 from engine.mesh import PARTS, Part, Registration, Topology
 
 
@@ -42,20 +41,6 @@ def joined(pieces: list[Piece], registration: Registration | None = None) -> tup
         registration,
     )
     return topology, np.concatenate([piece.positions_m for piece in pieces])
-
-
-def assemble(
-    name: str,
-    topology: Topology,
-    positions_m: np.ndarray,
-    maps: ReflectanceMaps,
-    eye_srgb: np.ndarray,
-    known_maps: frozenset[str],
-    provenance: Provenance,
-) -> Identity:
-    """The person of a whole mesh, with the shade inside mouth and eyes."""
-    occlusion = inner_occlusion(topology, positions_m)
-    return Identity(name, topology, positions_m, maps, eye_srgb, occlusion, known_maps, provenance)
 
 
 def inner_occlusion(topology: Topology, positions_m: np.ndarray) -> np.ndarray:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from engine.channels import MAP_NAMES
 from engine.face import groom, palette, skin
-from engine.face.assemble import Piece, assemble, joined
+from engine.face.assemble import Piece, inner_occlusion, joined
 from engine.face.eyes import paint_eye
 from engine.face.head_model import HeadShape, head_model, sample_shape
 from engine.face.lips import lips_touching
@@ -59,13 +60,14 @@ def grow_identity(
     model = head_model()
     head = Piece(shape.mesh_m, model.faces, model.uvs, model.uv_faces, model.parts)
     topology, positions_m = joined([head, *(hair or [])])
-    identity = assemble(
-        name=name,
-        topology=topology,
-        positions_m=positions_m,
-        maps=maps,
-        eye_srgb=eye_srgb,
-        known_maps=frozenset({"diffuse", "specular", "roughness", "normal"}),
+    identity = Identity(
+        name,
+        topology,
+        positions_m,
+        maps,
+        eye_srgb,
+        inner_occlusion(topology, positions_m),
+        known_maps=frozenset(MAP_NAMES),
         provenance=provenance,
     )
     return replace(identity, positions_m=lips_touching(identity))

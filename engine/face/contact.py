@@ -17,7 +17,7 @@ from engine.face.ict_shapes import MARGIN_RINGS, has_shapes
 from engine.face.registration import registered
 from engine.identity import Identity
 from engine.mesh import Part, Registration, Topology
-from engine.raster import barycentric
+from engine.raster import barycentric, counted
 
 STATIONS = 24
 _REACH = 0.028
@@ -159,33 +159,70 @@ def skin_m(identity: Identity) -> np.ndarray:
 def clearance_m(points_m: np.ndarray, sheet_m: np.ndarray, sign: float) -> np.ndarray:
     """(N,) metres by which (N, 3) points lie over the highest of (M, 3, 3) triangles (`sign` 1), or under the lowest
     (`sign` -1); inf where no triangle lies over or under a point."""
-    result = np.full(len(points_m), np.inf)
-    order = np.argsort(points_m[:, 0], kind="stable")
-    x, z = points_m[order, 0], points_m[order, 2]
-    low, high = sheet_m.min(axis=1), sheet_m.max(axis=1)
-    first, end = np.searchsorted(x, low[:, 0], "left"), np.searchsorted(x, high[:, 0], "right")
-    count = end - first
-    triangle = np.repeat(np.arange(len(sheet_m)), count)
-    place = np.arange(len(triangle)) + np.repeat(first - np.cumsum(count) + count, count)
-    inside = (z[place] >= low[triangle, 2]) & (z[place] <= high[triangle, 2])
-    triangle, point = triangle[inside], order[place[inside]]
-    weight = barycentric(sheet_m[triangle][:, :, ::2], points_m[point][:, None, ::2])[:, 0]
-    inside = (weight >= -1e-9).all(axis=1)
-    triangle, point, weight = triangle[inside], point[inside], weight[inside]
-    height = (sheet_m[triangle, :, 1] * weight).sum(axis=1)
-    np.minimum.at(result, point, sign * (points_m[point, 1] - height))
-    return result
+    return _Columns(points_m, sheet_m).clearance_m(points_m[:, 1], sheet_m[:, :, 1], sign)
+
+
+class _Columns:
+    """Which of (M, 3, 3) triangles lie over or under which of (N, 3) points: as x and z say, so it stays while all
+    move up and down."""
+
+    def __init__(self, points_m: np.ndarray, sheet_m: np.ndarray) -> None:
+        order = np.argsort(points_m[:, 0], kind="stable")
+        x, z = points_m[order, 0], points_m[order, 2]
+        low, high = sheet_m.min(axis=1), sheet_m.max(axis=1)
+        first, end = np.searchsorted(x, low[:, 0], "left"), np.searchsorted(x, high[:, 0], "right")
+        triangle, place = counted(np.arange(len(sheet_m)), first, end - first)
+        inside = (z[place] >= low[triangle, 2]) & (z[place] <= high[triangle, 2])
+        triangle, point = triangle[inside], order[place[inside]]
+        weight = barycentric(sheet_m[triangle][:, :, ::2], points_m[point][:, None, ::2])[:, 0]
+        inside = np.flatnonzero((weight >= -1e-9).all(axis=1))
+        inside = inside[np.argsort(point[inside], kind="stable")]
+        self._triangle, self._point, self._weight = triangle[inside], point[inside], weight[inside]
+        self._first = np.flatnonzero(np.diff(self._point, prepend=-1))  # of each point's triangles
+        self._count = len(points_m)
+
+    def clearance_m(self, point_heights_m: np.ndarray, sheet_heights_m: np.ndarray, sign: float) -> np.ndarray:
+        """See `clearance_m`; of heights (N,) and (M, 3)."""
+        result = np.full(self._count, np.inf)
+        if len(self._point):
+            under = (sheet_heights_m[self._triangle] * self._weight).sum(axis=1)
+            apart = sign * (point_heights_m[self._point] - under)
+            result[self._point[self._first]] = np.minimum.reduceat(apart, self._first)
+        return result
+
+
+class Facing:
+    """The two sides of a slit over each other; it stays right while points move up and down only."""
+
+    def __init__(self, pair: Sides, positions_m: np.ndarray) -> None:
+        """Of (N, 3) positions of all rows."""
+        self._pair = pair
+        self._columns = tuple(
+            _Columns(_with_middles(positions_m, side), positions_m[other.faces]) for side, other in (pair, pair[::-1])
+        )
+
+    def depths_m(self, heights_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`clearance_m` of the upper side over the lower sheet, and of the lower side under the upper one: (N + F,)
+        each, first of a side's points, then of the middles of its triangles. `heights_m` are those of all rows."""
+        (upper, lower), (over, under) = self._pair, self._columns
+        return (
+            over.clearance_m(_with_middles(heights_m, upper), heights_m[lower.faces], 1.0),
+            under.clearance_m(_with_middles(heights_m, lower), heights_m[upper.faces], -1.0),
+        )
+
+    def gap_m(self, heights_m: np.ndarray) -> np.ndarray:
+        """See `column_gap_m`."""
+        return _nearest_m(self._pair, self.depths_m(heights_m))
+
+
+def _with_middles(values: np.ndarray, side: Side) -> np.ndarray:
+    """(N + F, ...) `values` of a side's points, and their means over its triangles."""
+    return np.concatenate([values[side.rows], values[side.faces].mean(axis=1)])
 
 
 def depths_m(pair: Sides, positions_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`clearance_m` of the upper side over the lower sheet, and of the lower side under the upper one: (N + F,) each,
-    first of a side's points, then of the middles of its triangles. `positions_m` is (N, 3), all rows."""
-    upper, lower = pair
-    found = []
-    for side, other, sign in ((upper, lower, 1.0), (lower, upper, -1.0)):
-        points = np.concatenate([positions_m[side.rows], positions_m[side.faces].mean(axis=1)])
-        found.append(clearance_m(points, positions_m[other.faces], sign))
-    return found[0], found[1]
+    """`Facing.depths_m` of (N, 3) positions of all rows."""
+    return Facing(pair, positions_m).depths_m(positions_m[:, 1])
 
 
 @derived
@@ -200,34 +237,55 @@ def column_gap_m(pair: Sides, positions_m: np.ndarray) -> np.ndarray:
     `positions_m` is (N, 3) for `Registration.vertices`. Below zero they cross. Stations without a value are
     interpolated; zero where there is none at all.
     """
+    return Facing(pair, positions_m).gap_m(positions_m[:, 1])
+
+
+def gap_at_rest_m(identity: Identity, slit: layout.Slit) -> np.ndarray:
+    """`column_gap_m` of the neutral."""
+    return _nearest_m(sides(identity.topology, slit), depths_at_rest_m(identity, slit))
+
+
+def _nearest_m(pair: Sides, depths: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """(STATIONS,) least of `depths` at each place along a slit."""
     stations = (np.arange(STATIONS) + 0.5) / STATIONS
     result = np.full(STATIONS, np.inf)
-    for side, found in zip(pair, depths_m(pair, positions_m), strict=True):
-        along = np.concatenate([side.along, side.along[side.corners].mean(axis=1)])
-        nearest = np.rint(along * STATIONS - 0.5).astype(np.int64)
-        used = (nearest >= 0) & (nearest < STATIONS) & np.isfinite(found)
-        np.minimum.at(result, nearest[used], found[used])
-    known = np.isfinite(result)
-    return np.interp(stations, stations[known], result[known]) if known.any() else np.zeros(STATIONS)
+    for side, depth in zip(pair, depths, strict=True):
+        nearest = np.rint(_with_middles_along(side) * STATIONS - 0.5).astype(np.int64)
+        used = (nearest >= 0) & (nearest < STATIONS) & np.isfinite(depth)
+        np.minimum.at(result, nearest[used], depth[used])
+    finite = np.isfinite(result)
+    return np.interp(stations, stations[finite], result[finite]) if finite.any() else np.zeros(STATIONS)
+
+
+def _with_middles_along(side: Side) -> np.ndarray:
+    """(N + F,) places along the slit of a side's points and of the middles of its triangles."""
+    return np.concatenate([side.along, side.along[side.corners].mean(axis=1)])
 
 
 def part_sides(
-    identity: Identity, slit: layout.Slit, moved_m: np.ndarray, apart_m: float, *, as_at_rest: bool = True
+    identity: Identity,
+    slit: layout.Slit,
+    moved_m: np.ndarray,
+    apart_m: float,
+    *,
+    as_at_rest: bool = True,
+    facing: Facing | None = None,
 ) -> np.ndarray:
     """`moved_m` (N, 3), positions of `Registration.vertices`, with the two sides of a slit out of each other.
 
     Points and middles of triangles that are deeper in the other side than they were at rest give way vertically, each
     side by half: a soft contact that leaves `apart_m` between them. What crosses at rest may stay as deep unless
-    `as_at_rest` is False, and the very corners, where one side goes over into the other, are left alone.
+    `as_at_rest` is False, and the very corners, where one side goes over into the other, are left alone. `facing` is
+    that of positions which differ from `moved_m` in height only, where somebody has it.
     """
     pair = sides(identity.topology, slit)
     wanted: list[np.ndarray | float] = [apart_m, apart_m]
     if as_at_rest:
-        wanted = [np.minimum(found, apart_m) for found in depths_at_rest_m(identity, slit)]
-    result = moved_m.copy()
+        wanted = [np.minimum(depth, apart_m) for depth in depths_at_rest_m(identity, slit)]
+    result, facing = moved_m.copy(), facing or Facing(pair, moved_m)
     for _ in range(_ROUNDS):
         worst = 0.0
-        for side, sign, now, least in zip(pair, (1.0, -1.0), depths_m(pair, result), wanted, strict=True):
+        for side, sign, now, least in zip(pair, (1.0, -1.0), facing.depths_m(result[:, 1]), wanted, strict=True):
             lack = np.where(now > -_DEEPEST_M, np.maximum(least - now, 0.0), 0.0)
             push = lack[: len(side.rows)].copy()
             np.maximum.at(push, side.corners.ravel(), np.repeat(lack[len(side.rows) :], 3))

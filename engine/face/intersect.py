@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.raster import blocks, counted
+
 _BLOCK = 400_000
 """Pairs looked at together; bounds memory."""
 
@@ -21,46 +23,56 @@ def intersecting_pairs(positions_m: np.ndarray, faces: np.ndarray, deeper_m: flo
     """
     corners = positions_m[faces].astype(np.float64)
     pairs = _box_pairs(corners)
-    first, second = faces[pairs[:, 0]], faces[pairs[:, 1]]
-    apart = ~(first[:, :, None] == second[:, None, :]).any(axis=(1, 2))
-    pairs = pairs[apart]
+    columns = faces.T
+    shared = np.zeros(len(pairs), bool)
+    for own in columns:
+        for other in columns:
+            shared |= own[pairs[:, 0]] == other[pairs[:, 1]]
+    pairs = pairs[~shared]
     crossing = [_crossing(corners, block, deeper_m) for block in np.array_split(pairs, len(pairs) // _BLOCK + 1)]
     return pairs[np.concatenate(crossing)] if len(pairs) else pairs
 
 
 def _box_pairs(corners: np.ndarray) -> np.ndarray:
-    """(P, 2) pairs of triangles whose boxes overlap, lower number first, each once."""
-    low, high = corners.min(axis=1), corners.max(axis=1)
+    """(P, 2) pairs of triangles whose boxes overlap, lower number first, each once, sorted."""
     if len(corners) < 2:
         return np.zeros((0, 2), np.int64)
-    cell = max(float(np.median((high - low).max(axis=1))) * _CELL, 1e-9)
-    start = np.floor((low - low.min(axis=0)) / cell).astype(np.int64)
-    extent = np.floor((high - low.min(axis=0)) / cell).astype(np.int64) - start + 1
-    shape = (start + extent).max(axis=0)
-    count = extent.prod(axis=1)
-    owner = np.repeat(np.arange(len(corners)), count)
-    rank = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    wide, deep = extent[owner, 1], extent[owner, 2]
-    place = start[owner] + np.stack([rank // (wide * deep), rank // deep % wide, rank % deep], axis=1)
-    key = (place[:, 0] * shape[1] + place[:, 1]) * shape[2] + place[:, 2]
-    order = np.argsort(key, kind="stable")
-    key, owner, place = key[order], owner[order], place[order]
-    found = []
-    for step in range(1, len(key)):
-        near = np.flatnonzero(key[step:] == key[:-step])
-        if not len(near):
-            break
-        a, b = owner[near], owner[near + step]
-        overlap = (low[a] <= high[b]).all(axis=1)
-        overlap[overlap] = (low[b[overlap]] <= high[a[overlap]]).all(axis=1)
-        near, a, b = near[overlap], a[overlap], b[overlap]
+    columns = np.ascontiguousarray(corners.transpose(1, 2, 0))
+    low, high = columns.min(axis=0), columns.max(axis=0)
+    cell = max(float(np.median((high - low).max(axis=0))) * _CELL, 1e-9)
+    start, end = (np.floor((side - low.min(axis=1, keepdims=True)) / cell).astype(np.int64) for side in (low, high))
+    key, owner = _cells(start, end)
+    after = np.searchsorted(key, key, "right") - np.arange(len(key)) - 1  # boxes of the same cell that follow
+    pairs = [np.zeros((0, 2), np.int64)]
+    for some in blocks(np.flatnonzero(after), after[after > 0], _BLOCK):
+        place, other = counted(some, some + 1, after[some])
+        a, b, here = owner.take(place), owner.take(other), key.take(place)
+        for lowest, highest in zip(low, high, strict=True):  # axis by axis: each leaves fewer
+            overlap = (lowest.take(a) <= highest.take(b)) & (lowest.take(b) <= highest.take(a))
+            a, b, here = a[overlap], b[overlap], here[overlap]
         # boxes share several cells: counted in the lowest of them only
-        first = (place[near] == np.maximum(start[a], start[b])).all(axis=1)
-        found.append(np.stack([a[first], b[first]], axis=1))
-    if not found:
-        return np.zeros((0, 2), np.int64)
-    pairs = np.sort(np.concatenate(found), axis=1)
-    return pairs[np.lexsort(pairs.T[::-1])]
+        first = here == _key(np.maximum(start.take(a, axis=1), start.take(b, axis=1)), end)
+        a, b = a[first], b[first]
+        pairs.append(np.stack([np.minimum(a, b), np.maximum(a, b)], axis=1))
+    each = np.concatenate(pairs)
+    return each[np.argsort(each[:, 0] * len(corners) + each[:, 1])]
+
+
+def _cells(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of boxes from cell `start` to `end` (3, F): (N,) key of each cell of each box, sorted, and (N,) whose it is."""
+    extent = end - start + 1
+    owner, rank = counted(np.arange(start.shape[1]), np.zeros(start.shape[1], np.int64), extent.prod(axis=0))
+    column, z = np.divmod(rank, extent[2].take(owner))
+    x, y = np.divmod(column, extent[1].take(owner))
+    key = _key(start.take(owner, axis=1) + np.stack([x, y, z]), end)
+    order = np.argsort(key, kind="stable")
+    return key[order], owner[order]
+
+
+def _key(place: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """(N,) one number for each cell (3, N) of a grid that holds all cells up to `end` (3, F)."""
+    shape = end.max(axis=1) + 1
+    return (place[0] * shape[1] + place[1]) * shape[2] + place[2]
 
 
 def _crossing(corners: np.ndarray, pairs: np.ndarray, deeper_m: float) -> np.ndarray:

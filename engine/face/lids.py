@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.spatial import KDTree
 
+from engine.derived import derived
 from engine.face import layout
 from engine.face.contact import Sides, lining, part_sides, sides, skin_m, surround
 from engine.face.ict_shapes import shapes
@@ -126,52 +129,92 @@ def _join_rims(pair: Sides, moved_m: np.ndarray) -> None:
         moved_m[rim, 1:] = _at(moved_m[other.rim], moved_m[rim, 0])
 
 
-def depth_in_ball_m(ball_m: np.ndarray, centre_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:
-    """(N,) metres by which (N, 3) points before an eyeball of vertices (M, 3) lie under its surface, which is looked up
-    by direction from its centre, cornea and all; -inf behind it. Of an eyeball in an eyeball the outer one counts."""
-    ball, points = ball_m - centre_m, points_m - centre_m
-    radius, distance = np.linalg.norm(ball, axis=1), np.maximum(np.linalg.norm(points, axis=1), 1e-9)
-    towards = ball / radius[:, None]
-    outer = radius > radius[KDTree(towards).query(towards, k=8)[1]].max(axis=1) - _SHELL_M
-    radius = radius[outer]
-    away, near = KDTree(towards[outer]).query(points / distance[:, None], k=4)
-    weight = 1 / np.maximum(away, 1e-6)
-    surface = (radius[near] * weight).sum(axis=1) / weight.sum(axis=1)
-    return np.where(points[:, 2] > 0, surface - distance, -np.inf)
+class Eyeball:
+    """The surface of an eyeball, cornea and all, looked up by direction from its centre; of an eyeball in an eyeball
+    that of the outer one."""
+
+    def __init__(self, ball_m: np.ndarray, centre_m: np.ndarray) -> None:
+        """Of vertices (M, 3)."""
+        ball = ball_m - centre_m
+        radius = np.linalg.norm(ball, axis=1)
+        towards = ball / radius[:, None]
+        outer = radius > radius[KDTree(towards).query(towards, k=8)[1]].max(axis=1) - _SHELL_M
+        self._centre_m, self._radius, self._directions = centre_m, radius[outer], KDTree(towards[outer])
+
+    def depth_m(self, points_m: np.ndarray, least_m: float = -np.inf) -> np.ndarray:
+        """(N,) metres by which (N, 3) points before the eyeball lie under its surface; -inf behind it, and where it
+        is surely less than `least_m`."""
+        points = points_m - self._centre_m
+        distance = np.maximum(np.linalg.norm(points, axis=1), 1e-9)
+        chosen = np.flatnonzero((points[:, 2] > 0) & (distance <= self._radius.max() - least_m))
+        result = np.full(len(points), -np.inf)
+        away, near = self._directions.query(points[chosen] / distance[chosen, None], k=4)
+        weight = 1 / np.maximum(away, 1e-6)
+        result[chosen] = (self._radius[near] * weight).sum(axis=1) / weight.sum(axis=1) - distance[chosen]
+        return result
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Lids:
+    """The skin around an eye, and the eyeball at rest. Rows count `Registration.vertices`."""
+
+    rows: np.ndarray
+    """(N,) int64."""
+    outer: np.ndarray
+    """(K,) int64 numbers of `rows`: without what lines the lids from within."""
+    faces: np.ndarray
+    """(F, 3) int64 numbers of `rows`: the triangles between the outer ones."""
+    mean: csr_matrix
+    """(N, N) average over the neighbours of each row."""
+    centre_m: np.ndarray
+    ball_m: np.ndarray
+    """(M, 3) float64 vertices of the eyeball."""
+    ball: Eyeball
+    at_rest_m: np.ndarray
+    """(K + 4 F,) `lack_m` at rest, at least 0."""
+
+    def lack_m(self, ball: Eyeball, skin_m: np.ndarray) -> np.ndarray:
+        """(K + 4 F,) how deep lid points lie, then the middles of the lid's triangles and of their edges; -inf of what
+        is well out."""
+        corners = skin_m[self.rows][self.faces]
+        middles = np.concatenate([corners.mean(axis=1), *np.swapaxes(corners + np.roll(corners, 1, axis=1), 0, 1) / 2])
+        points = np.concatenate([skin_m[self.rows[self.outer]], middles])
+        return ball.depth_m(points, -_CLEARANCE_M) + _CLEARANCE_M
+
+
+@derived
+def _lids(identity: Identity, side: str) -> _Lids:
+    skin = surround(identity.topology, eye_slit(side))
+    hidden = np.isin(skin.rows, lining(identity.topology, eye_slit(side)))
+    faces, outer = skin.faces[~hidden[skin.faces].any(axis=1)], np.flatnonzero(~hidden)
+    vertices = identity.topology.vertices_of(Part.EYE_LEFT if side == "Left" else Part.EYE_RIGHT)
+    ball_m = identity.positions_m[vertices].astype(np.float64)
+    centre_m, _ = sphere(ball_m)
+    ball = Eyeball(ball_m, centre_m)
+    lids = _Lids(skin.rows, outer, faces, skin.mean, centre_m, ball_m, ball, np.zeros(0))
+    return replace(lids, at_rest_m=np.maximum(lids.lack_m(ball, skin_m(identity)), 0.0))
 
 
 def _on_ball(identity: Identity, side: str, moved_m: np.ndarray, ball_offset_m: np.ndarray, closed: bool) -> np.ndarray:
     """`moved_m` with lid points, and what lies between them, moved out to the eyeball's surface, or of an open eye as
     deep as at rest: a triangle of a coarse lid would cut the cornea."""
-    vertices = identity.topology.vertices_of(Part.EYE_LEFT if side == "Left" else Part.EYE_RIGHT)
-    if len(vertices) < 8:
+    if len(ball_offset_m) < 8:
         return moved_m
-    lid = surround(identity.topology, eye_slit(side))
-    rows, hidden = lid.rows, np.isin(lid.rows, lining(identity.topology, eye_slit(side)))
-    faces, outer = lid.faces[~hidden[lid.faces].any(axis=1)], np.flatnonzero(~hidden)
-    ball = identity.positions_m[vertices].astype(np.float64)
-    centre, _ = sphere(ball)
-
-    def lack_m(posed_ball_m: np.ndarray, skin: np.ndarray) -> np.ndarray:
-        """(N + 4 F,) how deep lid points lie, then the middles of the lid's triangles and of their edges."""
-        corners = skin[rows][faces]
-        middles = np.concatenate([corners.mean(axis=1), *np.swapaxes(corners + np.roll(corners, 1, axis=1), 0, 1) / 2])
-        points = np.concatenate([skin[rows[outer]], middles])
-        return depth_in_ball_m(posed_ball_m, centre, points) + _CLEARANCE_M
-
-    at_rest = 0.0 if closed else np.maximum(lack_m(ball, skin_m(identity)), 0.0)
+    lids = _lids(identity, side)
+    ball = Eyeball(lids.ball_m + ball_offset_m, lids.centre_m) if ball_offset_m.any() else lids.ball
+    at_rest_m = 0.0 if closed else lids.at_rest_m
     result = moved_m.copy()
     for _ in range(_PUSHES):
-        lack = np.maximum(lack_m(ball + ball_offset_m, result) - at_rest, 0.0)
-        push, of_faces = np.zeros(len(rows)), lack[len(outer) :].reshape(4, -1).max(axis=0)
-        push[outer] = lack[: len(outer)]
-        np.maximum.at(push, faces.ravel(), np.repeat(of_faces, 3))
+        lack = np.maximum(lids.lack_m(ball, result) - at_rest_m, 0.0)
+        push, of_faces = np.zeros(len(lids.rows)), lack[len(lids.outer) :].reshape(4, -1).max(axis=0)
+        push[lids.outer] = lack[: len(lids.outer)]
+        np.maximum.at(push, lids.faces.ravel(), np.repeat(of_faces, 3))
         if push.max(initial=0.0) < _CLEARANCE_M / 10:
             break
-        push = _draped(lid.mean, push)
-        outward = result[rows] - centre
+        push = _draped(lids.mean, push)
+        outward = result[lids.rows] - lids.centre_m
         outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
-        result[rows] += outward * push[:, None]
+        result[lids.rows] += outward * push[:, None]
     return result
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from engine.face import layout
-from engine.face.contact import STATIONS, column_gap_m, part_sides, sides, skin_m
+from engine.face.contact import STATIONS, Facing, column_gap_m, gap_at_rest_m, part_sides, sides, skin_m
 from engine.face.registration import registered
 from engine.identity import Identity
 from engine.mesh import Part
@@ -63,7 +63,7 @@ def settle_lips(
         result = _before_teeth(identity, result, np.inf if own_m is None else _ROLLED_M)
     if parting_share(arkit) > 0:
         return part_sides(identity, mouth, result, _APART_M)
-    open_to = np.maximum(column_gap_m(pair, skin_m(identity)), 0.0)
+    open_to = np.maximum(gap_at_rest_m(identity, mouth), 0.0)
     if own_m is not None and pushed:
         open_to = np.maximum(column_gap_m(pair, own_m), open_to)
     return _met(identity, result, open_to * (1 - np.linspace(*seal, STATIONS)))
@@ -79,16 +79,17 @@ def lips_touching(identity: Identity) -> np.ndarray:
 
 def _met(identity: Identity, moved_m: np.ndarray, wanted_m: np.ndarray, *, as_at_rest: bool = True) -> np.ndarray:
     """`moved_m` with lips at most (STATIONS,) `wanted_m` apart, and not in each other, or no more than at rest."""
-    mouth, result = layout.SLITS[0], moved_m
-    pair = sides(identity.topology, mouth)
+    mouth, result = layout.SLITS[0], moved_m.copy()
+    facing = Facing(sides(identity.topology, mouth), result)  # all that follows moves up and down
+    lift = _Lift(identity)
     for _ in range(_PASSES):  # parting what crosses opens a little beside it
         for _ in range(_ROUNDS):
-            open_m = np.maximum(column_gap_m(pair, result) - wanted_m, 0.0)
+            open_m = np.maximum(facing.gap_m(result[:, 1]) - wanted_m, 0.0)
             if open_m.max() < _APART_M:
                 break
-            result = result.copy()
-            result[:, 1] += 0.5 * _spread(identity, _smooth(open_m))
-        result = part_sides(identity, mouth, result, _APART_M if as_at_rest else 0.0, as_at_rest=as_at_rest)
+            result[:, 1] += 0.5 * lift(_smooth(open_m))
+        apart_m = _APART_M if as_at_rest else 0.0
+        result = part_sides(identity, mouth, result, apart_m, as_at_rest=as_at_rest, facing=facing)
     return result
 
 
@@ -123,14 +124,22 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return np.convolve(np.pad(values, 4, mode="edge"), kernel / kernel.sum(), mode="valid")
 
 
-def _spread(identity: Identity, amount: np.ndarray) -> np.ndarray:
-    """(N,) `amount`, given at the stations, carried to all points, positive below the slit and negative above: nothing
-    beyond the corners and beyond `_REACH`."""
-    mouth = layout.SLITS[0]
-    uv = registered(identity.topology).opened_uv.astype(np.float64)
-    along = mouth.along(uv[:, 0])
-    away = uv[:, 1] - mouth.v_at(uv[:, 0])
-    corner = np.clip(np.minimum(along, 1 - along) / 0.05, 0, 1)
-    fade = np.clip(1 - (np.abs(away) - mouth.gap_at(uv[:, 0])).clip(min=0) / _REACH, 0, 1)
-    stations = (np.arange(len(amount)) + 0.5) / len(amount)
-    return np.sign(away) * np.interp(along, stations, amount) * corner * fade * fade * (3 - 2 * fade)
+class _Lift:
+    """Carries what is given at the stations to all points, positive below the slit and negative above: nothing beyond
+    the corners and beyond `_REACH`."""
+
+    def __init__(self, identity: Identity) -> None:
+        mouth = layout.SLITS[0]
+        uv = registered(identity.topology).opened_uv.astype(np.float64)
+        self._along = mouth.along(uv[:, 0])
+        away = uv[:, 1] - mouth.v_at(uv[:, 0])
+        corner = np.clip(np.minimum(self._along, 1 - self._along) / 0.05, 0, 1)
+        fade = np.clip(1 - (np.abs(away) - mouth.gap_at(uv[:, 0])).clip(min=0) / _REACH, 0, 1)
+        self._share = np.sign(away) * corner * fade * fade * (3 - 2 * fade)
+
+    def __call__(self, amount: np.ndarray) -> np.ndarray:
+        """(STATIONS,) -> (N,)."""
+        stations = (np.arange(len(amount)) + 0.5) / len(amount)
+        result, near = np.zeros(len(self._share)), np.flatnonzero(self._share)
+        result[near] = np.interp(self._along[near], stations, amount) * self._share[near]
+        return result

@@ -15,7 +15,7 @@ from engine.expression import Expression
 from engine.face import layout
 from engine.face.contact import clearance_m, column_gap_m, depths_at_rest_m, depths_m, lining, sides, skin_m
 from engine.face.intersect import intersecting_pairs
-from engine.face.lids import depth_in_ball_m, eye_slit, lid_gap_m, sphere
+from engine.face.lids import Eyeball, eye_slit, lid_gap_m, sphere
 from engine.face.registration import registered
 from engine.face.transfer import lower_parts
 from engine.identity import Identity
@@ -227,7 +227,7 @@ def _in_eye_mm(identity: Identity, offsets_m: np.ndarray, side: str, part: Part)
     lid = place.vertices[np.setdiff1d(lids, lining(identity.topology, slit))]
     rest = identity.positions_m.astype(np.float64)
     centre, _ = sphere(rest[ball])
-    depth = [depth_in_ball_m(pose[ball], centre, pose[lid]) for pose in (rest, rest + offsets_m)]
+    depth = [Eyeball(pose[ball], centre).depth_m(pose[lid]) for pose in (rest, rest + offsets_m)]
     return 1000 * _top(depth[1] - np.maximum(depth[0], 0.0))
 
 

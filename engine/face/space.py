@@ -10,5 +10,3 @@ GEOMETRY_SIZE = 128
 """Side of position and offset maps (opened layout)."""
 TEXTURE_SIZE = 512
 """Side of textures and change maps (canonical layout)."""
-CHANGE_CHANNELS = 9
-"""log diffuse R G B, log specular R G B, roughness, slope x, slope y: `ReflectanceChange` in this order."""

@@ -11,15 +11,16 @@ from scipy.sparse import identity as identity_matrix
 from scipy.sparse.linalg import SuperLU, splu
 from scipy.spatial import KDTree
 
+from engine.channels import MODEL_CHANNELS
 from engine.derived import derived
 from engine.expression import ReflectanceChange
 from engine.face import eyes, layout
-from engine.face.contact import sides, surround
+from engine.face.contact import sides, skin_faces, skin_m, surround
 from engine.face.ict_shapes import has_shapes, ict_mix, on_jaw, shapes
 from engine.face.lids import rim_gap_m, settle_lids, sphere, to_shut_m
 from engine.face.lips import settle_lips
 from engine.face.registration import canonical_uv, mean_position_m, registered
-from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.face.strands import HairRig
 from engine.face.untangle import untangle
 from engine.identity import Identity
@@ -52,7 +53,7 @@ class CanonicalNeutral:
 def encode_neutral(identity: Identity) -> CanonicalNeutral:
     """Bring a person's neutral into the canonical space; TopologyError where it is not registered."""
     rotation, origin = head_frame(identity)
-    position = _rasterised(identity.topology, (identity.positions_m - origin) @ rotation.T)
+    position = _map_of(identity.topology, skin_m(identity) - origin, rotation)
     encoded = identity.maps.diffuse_srgb.astype(np.float32) / 255
     return CanonicalNeutral(position, maps_to_canonical(identity.topology, encoded))
 
@@ -61,13 +62,13 @@ def encode_offsets(identity: Identity, offsets_m: np.ndarray) -> np.ndarray:
     """Offsets (V, 3) metres of an expression -> (128, 128, 3) float32 map in the canonical frame; see
     `decode_offsets`."""
     rotation, _ = head_frame(identity)
-    return _rasterised(identity.topology, offsets_m @ rotation.T)
+    return _map_of(identity.topology, offsets_m[registered(identity.topology).vertices], rotation)
 
 
 def encode_change(identity: Identity, change: ReflectanceChange) -> np.ndarray:
-    """A change on the head's own UV layout -> (512, 512, 9) float32 in the canonical one; see `decode_change`."""
-    parts = (change.log_diffuse, change.log_specular, change.roughness[..., None], change.slope)
-    return maps_to_canonical(identity.topology, np.concatenate([part.astype(np.float32) for part in parts], 2))
+    """What models know of a change on the head's own UV layout -> (512, 512, `MODEL_CHANNELS`) float32 in the canonical
+    one; see `decode_change`."""
+    return maps_to_canonical(identity.topology, change.channels[..., :MODEL_CHANNELS].astype(np.float32))
 
 
 def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights = NO_WEIGHTS) -> np.ndarray:
@@ -81,13 +82,13 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     """
     place = registered(identity.topology)
     rotation, _ = head_frame(identity)
-    own = _own_motion(identity, offset_m, arkit)
+    own, own_map = _own_motion(identity, offset_m, arkit)
     offsets = own.copy()
-    if own.any():
-        rest_of_map = layout.sample_smooth(offset_m - encode_offsets(identity, own), place.opened_uv)
-        offsets[place.vertices] += _evened(identity.topology, rest_of_map) @ rotation
-    else:
+    if own_map is None:
         offsets[place.vertices] = layout.sample_smooth(offset_m, place.opened_uv) @ rotation
+    else:
+        rest_of_map = layout.sample_smooth(offset_m - own_map, place.opened_uv)
+        offsets[place.vertices] += _evened(identity.topology, rest_of_map) @ rotation
     rig = _rig(identity)
     rest = identity.positions_m.astype(np.float64)
     for _, side in _EYES:
@@ -118,9 +119,9 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     return offsets.astype(np.float32)
 
 
-def _own_motion(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
+def _own_motion(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights) -> tuple[np.ndarray, np.ndarray | None]:
     """(V, 3) metres: those of the head's own shapes (`ict_shapes`) that `arkit` names, each as strongly as the map
-    shows it; zero where it has none. Eyeballs and upper teeth are not moved.
+    shows it, and their `encode_offsets`; zero and None where it has none. Eyeballs and upper teeth are not moved.
 
     Strengths are least squares on the map, drawn towards `arkit` where shapes look alike.
     """
@@ -128,16 +129,22 @@ def _own_motion(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights) -
     total = np.zeros((topology.vertex_count, 3))
     mix = ict_mix(arkit) if has_shapes(topology) and offset_m.any() else {}
     if not mix:
-        return total
-    moves = np.stack([weight * shapes().dense_m(name, len(total)) for name, weight in mix.items()])
-    rig = _rig(identity)
-    still = np.setdiff1d(np.arange(len(total)), np.concatenate([rig.pinned, rig.soft, rig.lower]))
-    moves[:, still] = 0
-    maps = np.stack([encode_offsets(identity, move).ravel() for move in moves]).astype(np.float64)
-    alike = maps @ maps.T
+        return total, None
+    named = np.zeros(len(total), bool)
+    for name in mix:
+        named[shapes().vertices.get(name, [])] = True
+    moving = np.flatnonzero(named & _rig(identity).can_move)
+    moves, maps = [], []
+    for name, weight in mix.items():
+        total[moving] = weight * shapes().dense_m(name, len(total))[moving]
+        moves.append(total[moving])
+        maps.append(encode_offsets(identity, total).ravel().astype(np.float64))
+    columns = np.stack(maps)
+    alike = columns @ columns.T
     hold = _HOLD * np.trace(alike) / len(mix)
-    share = np.linalg.solve(alike + hold * np.eye(len(mix)), maps @ offset_m.ravel() + hold)
-    return np.tensordot(share.clip(0, 1.5), moves, axes=1)
+    share = np.linalg.solve(alike + hold * np.eye(len(mix)), columns @ offset_m.ravel() + hold)
+    total[moving] = np.tensordot(share.clip(0, 1.5), np.stack(moves), axes=1)
+    return total, encode_offsets(identity, total) if total.any() else None
 
 
 def _evened(topology: Topology, values: np.ndarray) -> np.ndarray:
@@ -182,12 +189,12 @@ def _settled(identity: Identity, posed_m: np.ndarray, own_m: np.ndarray, arkit: 
 
 
 def decode_change(identity: Identity, change: np.ndarray) -> ReflectanceChange:
-    """Carry a (512, 512, 9) change (canonical layout) to the head's own UV layout, at 512 (or the maps' size if
-    smaller)."""
-    if change.shape != (TEXTURE_SIZE, TEXTURE_SIZE, CHANGE_CHANNELS):
-        raise ValueError(f"decode_change: expected shape (512, 512, 9), found {change.shape}")
-    own = maps_to_own(identity.topology, change)
-    return ReflectanceChange(own[..., :3], own[..., 3:6], own[..., 6], own[..., 7:9])
+    """Carry a (512, 512, `MODEL_CHANNELS`) change (canonical layout) to the head's own UV layout, at 512 (or the maps'
+    size if smaller)."""
+    expected = (TEXTURE_SIZE, TEXTURE_SIZE, MODEL_CHANNELS)
+    if change.shape != expected:
+        raise ValueError(f"decode_change: expected shape {expected}, found {change.shape}")
+    return ReflectanceChange(maps_to_own(identity.topology, change))
 
 
 def maps_to_canonical(topology: Topology, own: np.ndarray) -> np.ndarray:
@@ -236,24 +243,26 @@ def resize_area(image: np.ndarray, size: int) -> np.ndarray:
 
 
 @derived
-def geometry_raster(topology: Topology) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which skin triangle covers each texel of the opened layout: (F, 3) faces, (128, 128) index, -1 off the skin, and
-    (128, 128, 3) weights. Triangles over the seam at the back of the head are left out."""
+def geometry_operator(topology: Topology) -> csr_matrix:
+    """(128 * 128, N) float64 weights: values at `Registration.vertices` -> the opened layout, gaps from the nearest
+    texel. Triangles over the seam at the back of the head are left out."""
     place = registered(topology)
-    vertex_uv = np.full((topology.vertex_count, 2), np.nan)
-    vertex_uv[place.vertices] = place.opened_uv
-    skin = topology.faces[topology.faces_of(Part.SKIN)]
-    corners = vertex_uv[skin]
-    usable = np.isfinite(corners).all(axis=(1, 2)) & (np.ptp(corners[..., 0], axis=1) < 0.2)
-    index, weights = rasterize(corners[usable], GEOMETRY_SIZE)
-    return skin[usable], index, weights
+    faces = skin_faces(topology)
+    corners = place.opened_uv[faces]
+    faces = faces[np.ptp(corners[..., 0], axis=1) < 0.2]
+    index, weights = rasterize(place.opened_uv[faces].astype(np.float64), GEOMETRY_SIZE)
+    covered = index >= 0
+    columns, data = faces[index[covered]].ravel(), weights[covered].ravel().astype(np.float64)
+    rows, texels = np.repeat(np.flatnonzero(covered), 3), GEOMETRY_SIZE * GEOMETRY_SIZE
+    operator = coo_matrix((data, (rows, columns)), shape=(texels, len(place.vertices))).tocsr()
+    numbers = np.arange(texels).reshape(GEOMETRY_SIZE, GEOMETRY_SIZE, 1)
+    return operator[fill_nearest(numbers, covered).ravel()]
 
 
-def _rasterised(topology: Topology, positions_m: np.ndarray) -> np.ndarray:
-    """(128, 128, 3) float32 of vertex values over the skin, opened layout, gaps filled from the nearest."""
-    faces, index, weights = geometry_raster(topology)
-    values = (positions_m[faces[index]] * weights[..., None]).sum(axis=2)
-    return fill_nearest(values, index >= 0).astype(np.float32)
+def _map_of(topology: Topology, values: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """(128, 128, 3) float32 of (N, 3) values at `Registration.vertices`, turned."""
+    seen = geometry_operator(topology) @ values.astype(np.float64)
+    return (seen @ rotation.T).reshape(GEOMETRY_SIZE, GEOMETRY_SIZE, 3).astype(np.float32)
 
 
 def _own_uv(topology: Topology) -> np.ndarray:
@@ -353,6 +362,8 @@ class _Rig:
     """Vertices that follow smoothly."""
     pinned: np.ndarray
     """Vertices whose offsets bound the soft ones."""
+    can_move: np.ndarray
+    """(V,) bool: those and all above."""
     coupling: csr_matrix
     factor: object
     bag: np.ndarray
@@ -432,7 +443,9 @@ def _soft_rig(
         share = inverse / inverse.sum(axis=1, keepdims=True)
     hair = HairRig(topology, positions_m, place.vertices)
     bag = np.intersect1d(soft, topology.vertices_of(Part.MOUTH))
-    return _Rig(lower, soft, pinned, coupling, factor, bag, overlay, near, share, hair)
+    can_move = np.zeros(count, bool)
+    can_move[np.concatenate([lower, soft, pinned])] = True
+    return _Rig(lower, soft, pinned, can_move, coupling, factor, bag, overlay, near, share, hair)
 
 
 def _mouth_height(positions_m: np.ndarray, place: Registration) -> float:

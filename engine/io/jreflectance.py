@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from engine.channels import DIFFUSE, MAPS, MODEL_MAPS
 from engine.checks import check_count, check_text, short
-from engine.color import linear_from_srgb
 from engine.errors import FileFormatError
-from engine.expression import LOG_FLOOR, Expression, ExpressionSet, Recipe, ReflectanceChange
+from engine.expression import Expression, ExpressionSet, Recipe, ReflectanceChange
 from engine.identity import LARGEST_SIDE, LONGEST_NAME, Identity, Provenance, ReflectanceMaps
 from engine.io.border import border, name_from, reads, unpacking
 from engine.io.files import check_vertices, read_json, read_npy, write_json
@@ -47,8 +47,8 @@ LOG = logging.getLogger(__name__)
 
 TEMPLATE, IDENTITY = "template.obj", "identity.json"
 NEUTRAL_KEY = "exp1"
-MAPS = ("diffuse.png", "specular.png", "roughness.png", "normal.png")
-EXPRESSION_FILES = ("shape.npy", "parts.npy", "texture.png", *MAPS)
+REQUIRED_MAPS = tuple(each.file for each in MODEL_MAPS)
+EXPRESSION_FILES = ("shape.npy", "parts.npy", "texture.png", *(each.file for each in MAPS))
 FORMAT, VERSION = "expdiff person", 1
 LARGEST_CHANGE = 1024
 """Changes are kept at no more texels a side than this: 32 expressions at 4096 would need 10 GB."""
@@ -82,7 +82,7 @@ def numbered(folder: Path) -> tuple[str, ...]:
 
 def is_whole(expression: Path) -> bool:
     """Whether all files of an expN folder are there."""
-    return all((expression / name).is_file() for name in ("shape.npy", *MAPS))
+    return all((expression / name).is_file() for name in ("shape.npy", *REQUIRED_MAPS))
 
 
 def is_complete(folder: Path) -> bool:
@@ -289,7 +289,7 @@ def _identity(
         maps,
         _eye(folder / "eye.png"),
         _occlusion(folder / "occlusion.npy", len(positions_m)),
-        frozenset(person.get("known_maps", ("diffuse", "specular", "roughness", "normal"))),
+        frozenset(person.get("known_maps", (each.name for each in MODEL_MAPS))),
         with_note(_provenance(person.get("provenance"), folder / IDENTITY), conventions),
         **extra,
     )
@@ -319,19 +319,19 @@ def _provenance(value: Any, path: Path) -> Provenance:
 
 
 def _read_maps(folder: Path, conventions: MapConventions) -> ReflectanceMaps:
-    missing = [name for name in MAPS if not (folder / name).exists()]
+    missing = [name for name in REQUIRED_MAPS if not (folder / name).exists()]
     if missing:
-        raise FileFormatError(f"{folder}: expected {', '.join(MAPS)}, found no {', '.join(missing)}")
-    diffuse, specular = read_rgb(folder / "diffuse.png"), read_rgb(folder / "specular.png")
-    roughness, normal = read_grey(folder / "roughness.png"), read_rgb(folder / "normal.png")
-    height, width = diffuse.shape[:2]
-    for name, image in (("specular.png", specular), ("roughness.png", roughness), ("normal.png", normal)):
+        raise FileFormatError(f"{folder}: expected {', '.join(REQUIRED_MAPS)}, found no {', '.join(missing)}")
+    pixels: dict[str, np.ndarray] = {}
+    for row in (each for each in MAPS if (folder / each.file).exists()):
+        image = pixels[row.name] = (read_rgb if row.shape else read_grey)(folder / row.file)
+        height, width = pixels[DIFFUSE.name].shape[:2]
         if image.shape[:2] != (height, width):
             raise FileFormatError(
-                f"{folder / name}: expected {width} x {height} as diffuse.png, "
+                f"{folder / row.file}: expected {width} x {height} as {DIFFUSE.file}, "
                 f"found {image.shape[1]} x {image.shape[0]}"
             )
-    return maps_from_files(diffuse, specular, roughness, normal, conventions)
+    return maps_from_files(pixels, conventions)
 
 
 def _read_expression(
@@ -361,21 +361,12 @@ def _read_expression(
 
 
 def change_between(neutral: ReflectanceMaps, other: ReflectanceMaps, side: int) -> ReflectanceChange:
-    """The change that turns `neutral` into `other` (`ReflectanceChange`'s formulas), averaged down to about `side`."""
-
-    def difference(table: np.ndarray, after: np.ndarray, before: np.ndarray) -> np.ndarray:
-        return _reduce(table[after] - table[before], side)
-
-    levels = np.arange(256, dtype=np.uint8)
-    unit = levels / np.float32(255)
-    log_albedo = np.log(linear_from_srgb(levels) + np.float32(LOG_FLOOR))
-    log_specular = np.log(unit + np.float32(LOG_FLOOR))
-    return ReflectanceChange(
-        difference(log_albedo, other.diffuse_srgb, neutral.diffuse_srgb),
-        difference(log_specular, other.specular_data, neutral.specular_data),
-        difference(unit, other.roughness_data, neutral.roughness_data),
-        _reduce(other.slope.astype(np.float32) - neutral.slope.astype(np.float32), side),
-    )
+    """The change that turns `neutral` into `other`, averaged down to about `side`."""
+    parts = [
+        _reduce(row.additive(after) - row.additive(before), side).astype(np.float16)
+        for row, after, before in zip(MAPS, other.images, neutral.images, strict=True)
+    ]
+    return ReflectanceChange(np.dstack(parts))
 
 
 def _reduce(image: np.ndarray, side: int) -> np.ndarray:

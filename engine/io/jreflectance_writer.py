@@ -12,18 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from engine.channels import MAPS
 from engine.composer import compose_maps, compose_positions
 from engine.errors import ExportError
 from engine.expression import Expression, ExpressionSet
 from engine.identity import Identity, ReflectanceMaps
-from engine.image import normal_bytes_from_slope
 from engine.io.files import check_fillable, filling, read_npy, write_json, write_npy, writing_into
 from engine.io.images import read_grey, read_rgb, write_png
 from engine.io.jreflectance import (
     EXPRESSION_FILES,
     FORMAT,
     IDENTITY,
-    MAPS,
     NEUTRAL_KEY,
     TEMPLATE,
     VERSION,
@@ -209,5 +208,4 @@ def _write_expression(identity: Identity, positions: np.ndarray, maps: Reflectan
 
 def _map_images(maps: ReflectanceMaps) -> dict[str, np.ndarray]:
     """File name -> (H, W[, 3]) uint8."""
-    images = (maps.diffuse_srgb, maps.specular_data, maps.roughness_data, normal_bytes_from_slope(maps.slope))
-    return dict(zip(MAPS, images, strict=True))
+    return {row.file: row.pixels(image) for row, image in zip(MAPS, maps.images, strict=True)}

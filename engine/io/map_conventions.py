@@ -5,12 +5,14 @@ In memory there is one convention (docs/conventions.md); files are brought to it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, get_type_hints
 
 import numpy as np
 
+from engine.channels import DIFFUSE, MAP_NAMES, MAPS, NORMAL, ROUGHNESS, SPECULAR, FaceMap
 from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
 from engine.errors import FileFormatError
 from engine.identity import SKIN_F0, Provenance, ReflectanceMaps
@@ -111,22 +113,32 @@ def parse_conventions(text: str) -> MapConventions:
 
 
 def maps_from_files(
-    diffuse: np.ndarray, specular: np.ndarray, roughness: np.ndarray, normal: np.ndarray, conventions: MapConventions
+    pixels: Mapping[str, np.ndarray], conventions: MapConventions, own: ReflectanceMaps | None = None
 ) -> ReflectanceMaps:
-    """The maps of one face from (H, W, 3), (H, W, 3), (H, W) and (H, W, 3) uint8 as the files hold them."""
-    levels = np.arange(256, dtype=np.uint8)
-    unit = levels / np.float32(255)
-    if conventions.encoding is Encoding.SRGB:
-        specular = bytes_from_unit(linear_from_srgb(levels))[specular]
-    if conventions.roughness is Finish.GLOSS:
-        roughness = levels[::-1][roughness]
-    elif conventions.roughness is Finish.ALPHA:
-        roughness = bytes_from_unit(np.sqrt(unit))[roughness]
+    """The maps of one face from `pixels` by `MAP_NAMES`, (H, W, 3) uint8 or (H, W) as the files hold them; those
+    without a file are `own`'s, or even."""
+    size = pixels[DIFFUSE.name].shape[:2]
+    stored = dict(zip(MAP_NAMES, own.images, strict=True)) if own else {}
+    for row in MAPS:
+        if row.name in pixels:
+            stored[row.name] = _stored(row, pixels[row.name], conventions)
+        elif own is None:
+            stored[row.name] = row.blank(size)
     if conventions.diffuse is Diffuse.MEASURED:
-        diffuse = albedo_from_measured(diffuse, roughness)
-    return ReflectanceMaps(
-        diffuse, specular, roughness, slope_from_normal_bytes(normal, conventions.normal is Normal.DIRECTX)
-    )
+        stored[DIFFUSE.name] = albedo_from_measured(stored[DIFFUSE.name], stored[ROUGHNESS.name])
+    return ReflectanceMaps(*(stored[name] for name in MAP_NAMES))
+
+
+def _stored(row: FaceMap, pixels: np.ndarray, conventions: MapConventions) -> np.ndarray:
+    """`pixels` of a file as the map is stored in memory."""
+    levels = np.arange(256, dtype=np.uint8)
+    if row is SPECULAR and conventions.encoding is Encoding.SRGB:
+        return bytes_from_unit(linear_from_srgb(levels))[pixels]
+    if row is ROUGHNESS and conventions.roughness is Finish.GLOSS:
+        return levels[::-1][pixels]
+    if row is ROUGHNESS and conventions.roughness is Finish.ALPHA:
+        return bytes_from_unit(np.sqrt(levels / np.float32(255)))[pixels]
+    return slope_from_normal_bytes(pixels, conventions.normal is Normal.DIRECTX) if row is NORMAL else pixels
 
 
 def albedo_from_measured(diffuse_srgb: np.ndarray, roughness_data: np.ndarray) -> np.ndarray:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from engine.channels import DIFFUSE, MAP_NAMES, NORMAL, ROUGHNESS, SPECULAR
 from engine.errors import FileFormatError
 from engine.io.border import reads
 from engine.io.map_conventions import Finish, MapConventions, Normal
 from engine.io.temporary import finished
 
-MAPS = ("diffuse", "specular", "roughness", "normal")
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".tga", ".exr", ".bmp", ".webp")
 NONE = "none"
 """In place of a file: there is no such map, whatever the names say."""
@@ -21,22 +21,22 @@ PACKED = "packed"
 """Roughness in green, beside occlusion in red and metallic in blue, as in Unreal and glTF."""
 
 _NAMES: tuple[tuple[str, str, str], ...] = (
-    ("diffuse", "", "diffuse diff dif diffusecolor diffusecolour albedo alb albedocolor albedotransparency base bc"),
-    ("diffuse", "", "basecolor basecolour color colour col skincolor"),
-    ("specular", "", "specular spec spc specularity specularcolor specularlevel specularsmoothness speccolor f0"),
-    ("roughness", "", "roughness rough rgh specularroughness"),
-    ("roughness", Finish.GLOSS, "gloss glossy glossiness smoothness gls"),
-    ("roughness", PACKED, "orm arm occlusionroughnessmetallic metallicroughness roughnessmetallic"),
-    ("normal", "", "normal normals norm nrm nrml nor nml"),
-    ("normal", Normal.OPENGL, "normalopengl normalogl normalgl nrmgl"),
-    ("normal", Normal.DIRECTX, "normaldirectx normaldx nrmdx"),
+    (DIFFUSE.name, "", "diffuse diff dif diffusecolor diffusecolour albedo alb albedocolor albedotransparency base bc"),
+    (DIFFUSE.name, "", "basecolor basecolour color colour col skincolor"),
+    (SPECULAR.name, "", "specular spec spc specularity specularcolor specularlevel specularsmoothness speccolor f0"),
+    (ROUGHNESS.name, "", "roughness rough rgh specularroughness"),
+    (ROUGHNESS.name, Finish.GLOSS, "gloss glossy glossiness smoothness gls"),
+    (ROUGHNESS.name, PACKED, "orm arm occlusionroughnessmetallic metallicroughness roughnessmetallic"),
+    (NORMAL.name, "", "normal normals norm nrm nrml nor nml"),
+    (NORMAL.name, Normal.OPENGL, "normalopengl normalogl normalgl nrmgl"),
+    (NORMAL.name, Normal.DIRECTX, "normaldirectx normaldx nrmdx"),
     ("", "", "displacement disp height bump cavity ao occlusion metallic metalness opacity scatter sss transmission"),
     ("", "", "ssscolor scattercolor subsurfacecolor transmissioncolor emissioncolor emissivecolor coatcolor"),
     ("", "", "diffuseroughness coatroughness metallicsmoothness coatnormal detailnormal micronormal bentnormal"),
 )
 """Map ('' for those that are not read), what else the words say of it, and the words, written together: those of
 Substance, Arnold, Marmoset, Unreal, Reallusion, 3DScanStore and TexturingXYZ."""
-_LETTERS = {"d": "diffuse", "s": "specular", "r": "roughness", "n": "normal"}
+_LETTERS = {"d": DIFFUSE.name, "s": SPECULAR.name, "r": ROUGHNESS.name, "n": NORMAL.name}
 """In names that begin with T_, as Unreal's do; elsewhere an R may as well be a right eye."""
 _TABLE = {word: (kind, form) for kind, form, words in _NAMES for word in words.split()}
 _LONGEST = 3
@@ -54,7 +54,7 @@ class MapName:
     """What a file's name says."""
 
     kind: str
-    """One of `MAPS`, '' for none of them."""
+    """One of `MAP_NAMES`, '' for none of them."""
     form: str = ""
     """`Finish.GLOSS`, `PACKED` or a `Normal`, '' where the name says no more."""
     other: bool = False
@@ -93,10 +93,10 @@ def images_of(folder: Path) -> tuple[Path, ...]:
 
 
 def candidates(images: Iterable[Path]) -> dict[str, list[Path]]:
-    """For each of `MAPS` the files whose names say that they are it; of other parts only where none is the head's."""
+    """For each of `MAP_NAMES` the files whose names say so; of other parts only where none is the head's."""
     named = [(path, map_name(path)) for path in images]
     found = {}
-    for kind in MAPS:
+    for kind in MAP_NAMES:
         each = [(path, name) for path, name in named if name.kind == kind]
         found[kind] = [path for path, name in each if not name.other] or [path for path, _ in each]
     return found
@@ -108,8 +108,8 @@ def map_files(folder: Path, given: Mapping[str, str]) -> dict[str, Path]:
 
     FileFormatError where two names say the same, a given file is not there, or there is no diffuse map.
     """
-    if unknown := sorted(set(given) - set(MAPS)):
-        raise FileFormatError(f"maps: expected {', '.join(MAPS)}, found '{unknown[0]}'")
+    if unknown := sorted(set(given) - set(MAP_NAMES)):
+        raise FileFormatError(f"maps: expected {', '.join(MAP_NAMES)}, found '{unknown[0]}'")
     files: dict[str, Path] = {}
     images = images_of(folder)
     for kind, found in candidates(images).items():
@@ -119,10 +119,10 @@ def map_files(folder: Path, given: Mapping[str, str]) -> dict[str, Path]:
             raise FileFormatError(f"{folder}: expected one {kind} map, found {_listed(found)}; {_say(kind)}")
         elif found:
             files[kind] = found[0]
-    if "diffuse" not in files:
+    if DIFFUSE.name not in files:
         raise FileFormatError(
             f"{folder}: expected a diffuse map, whose name ends in such as diffuse, albedo, BaseColor or COL; "
-            f"found {_listed(images)}; {_say('diffuse')}"
+            f"found {_listed(images)}; {_say(DIFFUSE.name)}"
         )
     return files
 
@@ -147,12 +147,12 @@ def by_names(conventions: MapConventions, files: Mapping[str, Path]) -> MapConve
     """`conventions` with what the names of `files` say of roughness and normals, where those leave it at the default,
     and with nothing of maps that are not there."""
     forms = {kind: map_name(path).form for kind, path in files.items()}
-    if forms.get("roughness") == Finish.GLOSS and conventions.roughness is Finish.ROUGHNESS:
+    if forms.get(ROUGHNESS.name) == Finish.GLOSS and conventions.roughness is Finish.ROUGHNESS:
         conventions = replace(conventions, roughness=Finish.GLOSS)
-    if forms.get("normal") == Normal.DIRECTX:
+    if forms.get(NORMAL.name) == Normal.DIRECTX:
         conventions = replace(conventions, normal=Normal.DIRECTX)
     default = MapConventions()
-    if "specular" not in files:
+    if SPECULAR.name not in files:
         conventions = replace(conventions, specular=default.specular, encoding=default.encoding)
-    absent = {kind: getattr(default, kind) for kind in ("roughness", "normal") if kind not in files}
+    absent = {kind: getattr(default, kind) for kind in (ROUGHNESS.name, NORMAL.name) if kind not in files}
     return replace(conventions, **absent)

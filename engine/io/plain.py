@@ -17,7 +17,8 @@ import numpy as np
 from engine.checks import short
 from engine.expression import Expression
 
-ARRAY = "array"
+ARRAY, JOINED = "array", "joined"
+"""`{"joined": [...]}` stands for such arrays, none twice, as the channels of one."""
 _hints = cache(get_type_hints)
 
 
@@ -52,7 +53,10 @@ def from_plain(kind: Any, plain: Any, get: Callable[[str], np.ndarray] = no_arra
     TypeError, ValueError or LookupError on what does not fit.
     """
     if kind is np.ndarray:
-        return get(from_plain(dict, plain)[ARRAY])
+        given = from_plain(dict, plain)
+        if JOINED not in given:
+            return get(given[ARRAY])
+        return np.dstack([get(name) for name in dict.fromkeys(part[ARRAY] for part in given[JOINED])])
     if is_dataclass(kind):
         hints, given = _hints(kind), from_plain(dict, plain)
         names = [part.name for part in fields(kind) if part.name in given]

@@ -14,7 +14,7 @@ from engine.checks import short
 from engine.errors import FileFormatError
 from engine.io.archive import Archive, reading, writing
 from engine.io.border import border
-from engine.io.plain import ARRAY
+from engine.io.plain import ARRAY, JOINED
 from engine.project import Project
 
 SUFFIX = ".expdiff"
@@ -73,10 +73,11 @@ def _from_1(content: dict[str, Any]) -> dict[str, Any]:
     topology |= {name: identity[name] for name in ("vertex_count", "head_vertex_count")}
     maps = arrays("maps", "diffuse_srgb", "specular_data", "roughness_data", "slope")
     changes = ("log_diffuse", "log_specular", "roughness", "slope")
-    rows = [
-        row | arrays(f"expressions/{index}", "offsets_m") | {"change": arrays(f"expressions/{index}", *changes)}
-        for index, row in enumerate(expressions["rows"])
-    ]
+    rows = []
+    for index, row in enumerate(expressions["rows"]):
+        folder = f"expressions/{index}"
+        change = {"channels": {JOINED: list(arrays(folder, *changes).values())}}
+        rows.append(row | arrays(folder, "offsets_m") | {"change": change})
     identity = identity | arrays("identity", "positions_m", "eye_srgb", "occlusion")
     scene = content["scene"]
     return content | {

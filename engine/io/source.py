@@ -99,7 +99,7 @@ class SourceHead:
     parts: np.ndarray | None = None
     """(F,) uint8 indices into `PARTS` of the mesh's triangles, where the format numbers its vertices by them."""
     map_files: Mapping[str, Path] = field(default_factory=dict)
-    """File of each map that came with it, of `map_names.MAPS`; all materials wear them. None: skin is to be painted."""
+    """File of each map that came with it, by `channels.MAP_NAMES`, for all materials; without any, skin is painted."""
     conventions: MapConventions = PUBLISHED
     """How those are to be read."""
     eyeballs: Mapping[Part, SourceMesh] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.channels import DIFFUSE, NORMAL, ROUGHNESS, SPECULAR
 from engine.color import DIVERGING_SRGB, SEQUENTIAL_SRGB
 from engine.composer import compose_positions
 from engine.project import Project
@@ -102,15 +103,15 @@ def _reach(project: Project, channel: ViewChannel) -> float:
         normals = identity.topology.vertex_normals(identity.positions_m)[vertices]
         return 1000 * float(np.abs((moved * normals).sum(axis=1)).max())
     change = {
-        ViewChannel.DIFFUSE_CHANGE: ("log_diffuse", 1 / math.log(2)),
-        ViewChannel.SPECULAR_CHANGE: ("log_specular", 1 / math.log(2)),
-        ViewChannel.ROUGHNESS_CHANGE: ("roughness", 1.0),
-        ViewChannel.NORMAL_CHANGE: ("slope", 1.0),
+        ViewChannel.DIFFUSE_CHANGE: (DIFFUSE, 1 / math.log(2)),
+        ViewChannel.SPECULAR_CHANGE: (SPECULAR, 1 / math.log(2)),
+        ViewChannel.ROUGHNESS_CHANGE: (ROUGHNESS, 1.0),
+        ViewChannel.NORMAL_CHANGE: (NORMAL, 1.0),
     }.get(channel)
     if change is None:
         return 0.0
-    name, factor = change
-    parts = ((max(map(abs, both(weight))), getattr(expression.change, name)) for expression, weight in active)
+    row, factor = change
+    parts = ((max(map(abs, both(weight))), row.of(expression.change.channels)) for expression, weight in active)
     reach = factor * sum(weight * _usual(image) for weight, image in parts)
     return math.degrees(math.atan(reach)) if channel is ViewChannel.NORMAL_CHANGE else reach
 

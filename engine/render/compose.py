@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import moderngl
 import numpy as np
 
+from engine.channels import CHANGE_TILES
 from engine.expression import ExpressionSet, ReflectanceChange
 from engine.identity import ReflectanceMaps
 from engine.render.context import drawing_into, is_software
@@ -53,11 +54,11 @@ class _Sum:
 
     def __init__(self, context: moderngl.Context, size: tuple[int, int]) -> None:
         height, width = size
-        self.texture = context.texture((width, 3 * height), 4, dtype="f4")
+        self.texture = context.texture((width, CHANGE_TILES * height), 4, dtype="f4")
         self.texture.filter = moderngl.LINEAR, moderngl.LINEAR
         self.texture.repeat_x = self.texture.repeat_y = False
         self.target = context.framebuffer([self.texture])
-        self.nbytes = width * 3 * height * 16
+        self.nbytes = width * CHANGE_TILES * height * 16
         self.of: Active = ()
         """What it is the sum of."""
 

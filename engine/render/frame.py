@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.expression import LOG_FLOOR
+from engine.channels import LOG_FLOOR
 from engine.identity import Identity
 from engine.render.camera import (
     Part4,

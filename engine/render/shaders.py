@@ -8,11 +8,14 @@ from importlib import resources
 
 import moderngl
 
+from engine.channels import CHANGE_TILES, CHANNELS, LOG_FLOOR, MAPS
 from engine.errors import GraphicsError
 
 Origin = tuple[str, int]
 """File below `shaders/` and line in it, from 1."""
 
+CHANNELS_FILE = "common/channels.glsl"
+"""Written from the table when it is included."""
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"\s*$')
 # Mesa "0:12(3): error", NVIDIA "0(12) : error", Apple, ANGLE and Intel "ERROR: 0:12:".
 _ERROR_LINE = re.compile(r"^(?:ERROR:\s*)?0[:(](\d+)\b")
@@ -34,15 +37,31 @@ def _expand_into(name: str, asked_by: str, lines: list[str], origins: list[Origi
         return
     seen.add(name)
     path = resources.files("shaders").joinpath(name)
-    if not path.is_file():
+    if name != CHANNELS_FILE and not path.is_file():
         raise GraphicsError(f"shader '{name}' does not exist; asked for by {asked_by}")
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    text = channels_glsl() if name == CHANNELS_FILE else path.read_text("utf-8")
+    for number, line in enumerate(text.splitlines(), start=1):
         include = _INCLUDE.match(line)
         if include:
             _expand_into(include[1], f"{name}:{number}", lines, origins, seen)
         else:
             lines.append(line)
             origins.append((name, number))
+
+
+def channels_glsl() -> str:
+    """What `engine.channels` says, for shaders: `Change` has a member for each map, `unpacked` takes it from tiles."""
+    kinds = [f"vec{len(range(*row.channels.indices(CHANNELS)))}" for row in MAPS]
+    kinds = ["float" if kind == "vec1" else kind for kind in kinds]
+    texels = [[f"tile[{at // 4}][{at % 4}]" for at in range(*row.channels.indices(CHANNELS))] for row in MAPS]
+    members = " ".join(f"{kind} {row.change};" for kind, row in zip(kinds, MAPS, strict=True))
+    values = ", ".join(f"{kind}({', '.join(part)})" for kind, part in zip(kinds, texels, strict=True))
+    return (
+        f"const float LOG_FLOOR = {LOG_FLOOR};\n"
+        f"#define CHANGE_TILES {CHANGE_TILES}\n"
+        f"struct Change {{ {members} }};\n"
+        f"Change unpacked(vec4 tile[CHANGE_TILES]) {{ return Change({values}); }}\n"
+    )
 
 
 def program(context: moderngl.Context, vertex: str, fragment: str, defines: tuple[str, ...] = ()) -> moderngl.Program:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import moderngl
 import numpy as np
 
+from engine.channels import CHANGE_TILES
 from engine.expression import ReflectanceChange
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_bilinear
@@ -256,8 +257,7 @@ def fitted(maps: ReflectanceMaps, largest_side: int, memory_bytes: int = MAP_MEM
         factor *= 2
     if factor == 1:
         return maps
-    parts = (maps.diffuse_srgb, maps.specular_data, maps.roughness_data, maps.slope)
-    return ReflectanceMaps(*(_shrunk(each, factor) for each in parts))
+    return ReflectanceMaps(*(_shrunk(each, factor) for each in maps.images))
 
 
 def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:
@@ -273,28 +273,24 @@ def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:
 
 
 class ChangeTexture:
-    """One expression's change at `size` (H, W): three RGBA16F tiles, one above the other, as shaders/common/change.glsl
-    says. One texture, because a shader may read from 16 and no more on every driver."""
+    """One expression's change at `size` (H, W): its channels, four to an RGBA16F tile, one above the other, as
+    shaders/common/change.glsl says. One texture, because a shader may read from 16 and no more on every driver."""
 
     def __init__(self, context: moderngl.Context, change: ReflectanceChange, size: tuple[int, int]) -> None:
         height, width = size
-        tiles = np.zeros((3, height, width, 4), np.float16)
-        tiles[0, ..., :3] = _sized(change.log_diffuse, size)
-        tiles[0, ..., 3] = _sized(change.roughness, size)
-        tiles[1, ..., :3] = _sized(change.log_specular, size)
-        tiles[2, ..., :2] = _sized(change.slope, size)
+        channels = change.channels if change.size == size else resize_bilinear(change.channels, size)
+        tiles = np.zeros((CHANGE_TILES, height, width, 4), np.float16)
+        for number, tile in enumerate(tiles):
+            part = channels[..., 4 * number : 4 * number + 4]
+            tile[..., : part.shape[2]] = part
         self.nbytes = tiles.nbytes
-        self.texture = context.texture((width, 3 * height), 4, tiles.tobytes(), dtype="f2")
+        self.texture = context.texture((width, CHANGE_TILES * height), 4, tiles.tobytes(), dtype="f2")
         self.texture.filter = moderngl.LINEAR, moderngl.LINEAR
         self.texture.repeat_x = self.texture.repeat_y = False
 
     def release(self) -> None:
         """Give the texture back."""
         self.texture.release()
-
-
-def _sized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return image if image.shape[:2] == size else resize_bilinear(image, size)
 
 
 def share_texture(context: moderngl.Context, share: np.ndarray) -> moderngl.Texture:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.channels import MODEL_MAPS
 from engine.checks import check_count
-from engine.color import bytes_from_unit, srgb_from_linear
 from engine.errors import EngineError, FileFormatError
 from engine.expression import Expression, ExpressionSet
 from engine.face import builtin
@@ -65,12 +65,7 @@ def synthetic_identity(source: Population, number: int) -> tuple[Identity, Expre
 def _identity(source: Population, number: int, batch: Batch) -> Identity:
     maps = _image(batch, "neutral", 0)
     provenance = Provenance(f"synthetic:{number}", builtin.LICENCE, "shape sampled, skin painted, folds drawn")
-    painted = ReflectanceMaps(
-        bytes_from_unit(srgb_from_linear(maps[..., :3])),
-        bytes_from_unit(maps[..., 3:6]),
-        bytes_from_unit(maps[..., 6]),
-        maps[..., 7:].astype(np.float16),
-    )
+    painted = ReflectanceMaps(*(each.encoded(each.of(maps)) for each in MODEL_MAPS))
     shape, eyes = ict_shape(source.head_m(number)), paint_eye(number)
     return builtin.grow_identity(f"Synthetic {number}", shape, painted, eyes, provenance)
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engine.channels import MODEL_MAPS
 from engine.face.registration import valid_mask
 from engine.face.skin import HAEMOGLOBIN_RGB, TEXEL_MM
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
@@ -161,8 +162,9 @@ def at_rest(neutral: Tensor, lines: Lines) -> Tensor:
     """`neutral` maps (B, 9, S, S) with the folds that show at rest."""
     height_mm, shade = relief(lines, lines.rest_mm, 0 * lines.rest_mm, neutral.shape[-1])
     log_diffuse, log_specular, roughness = _shading(shade)
-    albedo, specular = neutral[:, :3] * log_diffuse.exp(), neutral[:, 3:6] * log_specular.exp()
-    return torch.cat([albedo, specular, neutral[:, 6:7] + roughness, neutral[:, 7:] + slopes(height_mm)], 1)
+    albedo, specular, rough, slope = (neutral[:, each.channels] for each in MODEL_MAPS)
+    ratios = [albedo * log_diffuse.exp(), specular * log_specular.exp()]
+    return torch.cat([*ratios, rough + roughness, slope + slopes(height_mm)], 1)
 
 
 def fold_change(lines: Lines, depth_mm: Tensor, size: int = TEXTURE_SIZE) -> Tensor:

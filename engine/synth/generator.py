@@ -20,8 +20,10 @@ from torch import Tensor
 
 from engine.face import layout, regions
 from engine.face.ict_shapes import ict_mix
-from engine.face.registration import mean_position_m
+from engine.face.registration import mean_position_m, registered
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.face.transfer import geometry_operator
+from engine.head import topology_of
 from engine.io import ict
 from engine.synth import folds, photograph, skin
 from engine.synth.batch import Batch
@@ -69,17 +71,16 @@ class Population:
         The skins of the last people are kept, at least of `keep`, 7 MB each: painting one takes longer than moving it.
         Pairs come in maps of `sizes`, of geometry and of textures: means over blocks of the canonical ones.
         """
-        from engine.synth.operator import ict_geometry_operator
-
         self.device = torch.device(device)
         self._geometry_size, self._texture_size = sizes
-        operator = ict_geometry_operator(folder)
+        topology = topology_of(ict.read(folder))
+        operator, skin_rows = geometry_operator(topology), registered(topology).vertices
         generic = ict.generic_positions_m(folder)
         mean = mean_position_m().reshape(-1, 3)
-        shift = (mean - operator @ generic).mean(axis=0)
-        self._generic = torch.from_numpy(_map(operator @ generic + shift)).to(self.device)
+        shift = (mean - operator @ generic[skin_rows]).mean(axis=0)
+        self._generic = torch.from_numpy(_map(operator @ generic[skin_rows] + shift)).to(self.device)
         modes = ict.identity_modes(folder) * ict.METRES_PER_UNIT
-        spread = np.stack([_map(operator @ mode) for mode in modes])
+        spread = np.stack([_map(operator @ mode[skin_rows]) for mode in modes])
         self._modes = torch.from_numpy(spread.reshape(len(modes), -1)).to(self.device)
         self._folder, self._ict_generic_m = folder, generic + shift
         deltas = {name: delta * ict.METRES_PER_UNIT for name, delta in ict.expression_deltas(folder).items()}
@@ -87,7 +88,9 @@ class Population:
             sum((weight * deltas[name] for name, weight in ict_mix(dict(entry.arkit)).items()), np.zeros_like(generic))
             for entry in EXPRESSIONS
         ]
-        self._expressions = torch.from_numpy(np.stack([_map(operator @ row) for row in rows])).to(self.device)
+        self._expressions = torch.from_numpy(np.stack([_map(operator @ row[skin_rows]) for row in rows])).to(
+            self.device
+        )
         self.people: People = sample_people(identities, len(modes), seed, self.device)
         self._skins: OrderedDict[int, _Skin] = OrderedDict()
         self._skins_kept = max(keep, _SKINS_KEPT[self.device.type])

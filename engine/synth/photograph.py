@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engine.channels import DIFFUSE, NORMAL, SPECULAR
 from engine.face.skin import SPECULAR_MEAN
 from engine.synth.brows import stray_strands
 from engine.synth.frames import to_canonical
@@ -40,13 +41,15 @@ def photograph(neutral: Tensor, position_m: Tensor, seeds: list[int]) -> Tensor:
     maps = to_canonical(torch.cat([*shade, hollow, shine], 1), size)
     skin = (1 - Where(size, noise.device).inner_charts()) * maps
     light, along_x, along_y, hollow, shine = skin.split((3, 1, 1, 1, 1), 1)
-    relief = neutral[:, 7:8] * along_x + neutral[:, 8:9] * along_y
+    albedo, specular, slope = (neutral[:, each.channels] for each in (DIFFUSE, SPECULAR, NORMAL))
+    relief = slope[:, :1] * along_x + slope[:, 1:] * along_y
     shading = (1 + light) * (1 + relief.clamp(-0.6, 0.6)) * (-hollow).exp()
-    oil = (neutral[:, 3:6].mean(1, keepdim=True) / float(SPECULAR_MEAN.mean())) ** 2
+    oil = (specular.mean(1, keepdim=True) / float(SPECULAR_MEAN.mean())) ** 2
     gloss = 0.065 * how[:, 2, None, None, None] ** 2 * shine * oil
-    seen = neutral[:, :3] * shading + gloss * (1 + 2 * relief).clamp(0, 2)
+    seen = albedo * shading + gloss * (1 + 2 * relief).clamp(0, 2)
     strands = 0.8 * stray_strands(((how[:, 3] - 0.7) / 0.3).clamp(0, 1), noise, size)
-    hair = neutral[:, :3, : size // 8, size // 2 - size // 16 : size // 2 + size // 16].mean((2, 3), keepdim=True)
+    forehead = slice(0, size // 8), slice(size // 2 - size // 16, size // 2 + size // 16)
+    hair = albedo[..., *forehead].mean((2, 3), keepdim=True)
     seen = seen + strands[:, None] * (0.9 * hair - seen)
     return _camera(seen, noise, how[:, 4:], lit)
 

@@ -1,30 +1,23 @@
+#include "common/channels.glsl"
 #include "common/math.glsl"
 
-// What expressions change in the maps: the formula of engine.expression.ReflectanceChange, whether it makes new maps or
-// is applied while shading. CHANGES textures, each a change or a sum of changes: three tiles, one above the other: log
-// ratio of albedo with difference of roughness, log ratio of specular, difference of slope.
+// What expressions change in the maps, as engine/channels.py says, whether it makes new maps or is applied while shading.
+// CHANGES textures, each a change or a sum of changes: its channels, four to a tile, one tile above the other.
 uniform sampler2D t_change[CHANGES];
 uniform float u_weight[CHANGES];
 
-const float LOG_FLOOR = 0.02;      // engine/expression.py
-
-struct Change {
-    vec4 log_diffuse;              // a difference of perceptual roughness
-    vec3 log_specular;
-    vec2 slope;
-};
-
 Change change_at(vec2 uv) {
-    Change sum = Change(vec4(0.0), vec3(0.0), vec2(0.0));
+    vec4 sum[CHANGE_TILES];
+    for (int tile = 0; tile < CHANGE_TILES; ++tile)
+        sum[tile] = vec4(0.0);
+    const float tiles = float(CHANGE_TILES);
     for (int index = 0; index < CHANGES; ++index) {
-        float half_texel = 1.5 / float(textureSize(t_change[index], 0).y);   // or a neighbouring tile bleeds in
-        vec2 at = vec2(uv.x, clamp(uv.y, half_texel, 1.0 - half_texel) / 3.0);
-        float weight = u_weight[index];
-        sum.log_diffuse += weight * textureLod(t_change[index], at, 0.0);
-        sum.log_specular += weight * textureLod(t_change[index], at + vec2(0.0, 1.0 / 3.0), 0.0).rgb;
-        sum.slope += weight * textureLod(t_change[index], at + vec2(0.0, 2.0 / 3.0), 0.0).rg;
+        float half_texel = 0.5 * tiles / float(textureSize(t_change[index], 0).y);   // or a neighbouring tile bleeds in
+        vec2 at = vec2(uv.x, clamp(uv.y, half_texel, 1.0 - half_texel) / tiles);
+        for (int tile = 0; tile < CHANGE_TILES; ++tile)
+            sum[tile] += u_weight[index] * textureLod(t_change[index], at + vec2(0.0, float(tile) / tiles), 0.0);
     }
-    return sum;
+    return unpacked(sum);
 }
 
 // Albedo or specular intensity 0..1, linear. Li et al. 2025, "TexTalker".

@@ -76,7 +76,7 @@ def test_no_number_of_a_scene_or_configuration_is_absurd(value: Any) -> None:
         lambda: replace(SET.expressions[0], facs={"AU\n1": 1.0}),
         lambda: replace(SET.expressions[0], name="a\u202eb"),
         lambda: replace(SET.expressions[0], offsets_m=SET.expressions[0].offsets_m + 1e6),
-        lambda: replace(SET.expressions[0].change, roughness=SET.expressions[0].change.roughness + 1000),
+        lambda: ReflectanceChange(SET.expressions[0].change.channels + np.eye(9)[6] * 1000),
         lambda: Provenance("a", "b\x07"),
         lambda: Provenance("a", 3),  # pyright: ignore[reportArgumentType]
         lambda: replace(HEAD.topology, vertex_count=1e400),
@@ -97,7 +97,7 @@ def test_what_hands_do_is_taken() -> None:
     scene = scene_with(new_project(HEAD).scene, fill_lights=(Lamp(), Lamp()), scale_end=100.0)
     assert Project(HEAD, SET, {"Jaw Open": Sides(-1.0, 2.0)}, scene).scene is scene
     assert Topology(*(getattr(HEAD.topology, field.name) for field in fields(Topology))).hash == HEAD.topology.hash
-    assert ReflectanceChange(*(getattr(SET.expressions[0].change, f.name) for f in fields(ReflectanceChange)))
+    assert ReflectanceChange(SET.expressions[0].change.channels)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import image
+from engine.channels import LOG_FLOOR
 from engine.composer import compose, compose_maps, compose_positions
 from engine.errors import VocabularyError
-from engine.expression import LOG_FLOOR, Expression, ExpressionSet, ReflectanceChange
+from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.face.noise import gaussian_blur
 from engine.identity import ReflectanceMaps
 from tests.heads import make_expressions, make_head
@@ -28,10 +29,14 @@ def full_size(seed=0):
     rng = np.random.default_rng(seed)
     size = HEAD.maps.size
     change = ReflectanceChange(
-        rng.normal(0, 0.6, (*size, 3)),
-        rng.normal(0, 0.6, (*size, 3)),
-        rng.normal(0, 0.2, size),
-        rng.normal(0, 0.3, (*size, 2)),
+        np.dstack(
+            [
+                rng.normal(0, 0.6, (*size, 3)),
+                rng.normal(0, 0.6, (*size, 3)),
+                rng.normal(0, 0.2, size),
+                rng.normal(0, 0.3, (*size, 2)),
+            ]
+        )
     )
     made = Expression("Jaw Open", rng.normal(0, 0.01, HEAD.positions_m.shape), change)
     return ExpressionSet(HEAD.hash, (made,))
@@ -98,10 +103,14 @@ def test_one_expression_at_full_weight_is_the_ratio_formula():
 def test_the_log_ratio_of_two_maps_takes_one_to_the_other():
     neutral, target = HEAD.maps, make_head(size=32, seed=9).maps
     change = ReflectanceChange(
-        np.log((decoded(target.diffuse_srgb) + LOG_FLOOR) / (decoded(neutral.diffuse_srgb) + LOG_FLOOR)),
-        np.log((target.specular_data / 255 + LOG_FLOOR) / (neutral.specular_data / 255 + LOG_FLOOR)),
-        target.roughness_data / 255 - neutral.roughness_data / 255,
-        target.slope.astype(np.float32) - neutral.slope,
+        np.dstack(
+            [
+                np.log((decoded(target.diffuse_srgb) + LOG_FLOOR) / (decoded(neutral.diffuse_srgb) + LOG_FLOOR)),
+                np.log((target.specular_data / 255 + LOG_FLOOR) / (neutral.specular_data / 255 + LOG_FLOOR)),
+                target.roughness_data / 255 - neutral.roughness_data / 255,
+                target.slope.astype(np.float32) - neutral.slope,
+            ]
+        )
     )
     made = ExpressionSet(HEAD.hash, (replace(full_size()["Jaw Open"], change=change),))
     maps = compose_maps(neutral, made, {"Jaw Open": 1.0})
@@ -113,7 +122,9 @@ def test_the_log_ratio_of_two_maps_takes_one_to_the_other():
 def test_ratios_multiply_and_clip_once_after_the_sum():
     up = full_size()["Jaw Open"]
     change = up.change
-    opposite = ReflectanceChange(-change.log_diffuse, -change.log_specular, -change.roughness, -change.slope)
+    opposite = ReflectanceChange(
+        np.dstack([-change.log_diffuse, -change.log_specular, -change.roughness, -change.slope])
+    )
     both = ExpressionSet(HEAD.hash, (up, Expression("Brows Up", -up.offsets_m, opposite)))
     surface = compose(HEAD, both, {"Jaw Open": 3.0, "Brows Up": 3.0})
     for name in MAPS:
@@ -152,7 +163,7 @@ def smooth_change(size, seed=0):
     y, x = ((np.arange(side) + 0.5) / side * 2 - 1 for side in size)
     bump = np.clip(1 - (y[:, None] ** 2 + x[None] ** 2) / 0.5, 0, None) ** 2
     return ReflectanceChange(
-        *(bump.reshape(size + (1,) * (n > 0)) * rng.normal(0, 0.5, n or None) for n in (3, 3, 0, 2))
+        np.dstack([bump.reshape(size + (1,) * (n > 0)) * rng.normal(0, 0.5, n or None) for n in (3, 3, 0, 2)])
     )
 
 

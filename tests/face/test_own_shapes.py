@@ -59,7 +59,7 @@ def _moved(identity: Identity, name: str, by: np.ndarray | float = 1.0) -> np.nd
 
 def _expression(identity: Identity, name: str, offsets_m: np.ndarray) -> Expression:
     still = np.zeros((8, 8, 9), np.float32)
-    change = ReflectanceChange(still[..., :3], still[..., 3:6], still[..., 6], still[..., 7:])
+    change = ReflectanceChange(still)
     return Expression(name, offsets_m, change, "", find(name).facs, Provenance("test", "", ""))
 
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.channels import MODEL_CHANNELS
 from engine.errors import TopologyError
 from engine.face import layout
 from engine.face.builtin import builtin_identity
 from engine.face.lids import lid_gap_m, sphere
 from engine.face.registration import mean_position_m, registered
-from engine.face.space import CHANGE_CHANNELS, GEOMETRY_SIZE, TEXTURE_SIZE
+from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.face.transfer import (
     decode_change,
     decode_offsets,
@@ -114,7 +115,7 @@ def test_lids_meet_at_a_full_blink_even_from_a_half_one(person: Identity, side: 
 
 
 def test_change_on_the_same_layout_is_untouched(person: Identity) -> None:
-    change = np.random.default_rng(0).normal(0, 0.1, (TEXTURE_SIZE, TEXTURE_SIZE, CHANGE_CHANNELS)).astype(np.float16)
+    change = np.random.default_rng(0).normal(0, 0.1, (TEXTURE_SIZE, TEXTURE_SIZE, MODEL_CHANNELS)).astype(np.float16)
     found = decode_change(person, change.astype(np.float32))
     assert (found.log_diffuse == change[..., :3]).all()
     assert (found.slope == change[..., 7:9]).all()

@@ -35,10 +35,11 @@ RNG = np.random.default_rng(3)
 DIFFUSE, SPECULAR = (RNG.integers(0, 256, (16, 24, 3), np.uint8) for _ in range(2))
 ROUGHNESS = RNG.integers(0, 256, (16, 24), np.uint8)
 NORMAL = normal_bytes_from_slope(RNG.normal(0, 0.4, (16, 24, 2)).astype(np.float32))
+PIXELS = {"diffuse": DIFFUSE, "specular": SPECULAR, "roughness": ROUGHNESS, "normal": NORMAL}
 
 
 def read(**changes: object) -> dict[str, np.ndarray]:
-    maps = maps_from_files(DIFFUSE, SPECULAR, ROUGHNESS, NORMAL, MapConventions(**changes))  # type: ignore[arg-type]
+    maps = maps_from_files(PIXELS, MapConventions(**changes))  # type: ignore[arg-type]
     return {part.name: getattr(maps, part.name) for part in fields(maps)}
 
 

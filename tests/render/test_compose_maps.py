@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import moderngl
 import numpy as np
@@ -84,7 +84,14 @@ def test_agrees_with_the_cpu(
 def test_agrees_where_changes_differ_in_size(composer: MapComposer, head: Identity, expressions: ExpressionSet) -> None:
     small = expressions["Brows Up"].change
     small = ReflectanceChange(
-        small.log_diffuse[::2, ::2], small.log_specular[::2, ::2], small.roughness[::2, ::2], small.slope[::2, ::2]
+        np.dstack(
+            [
+                small.log_diffuse[::2, ::2],
+                small.log_specular[::2, ::2],
+                small.roughness[::2, ::2],
+                small.slope[::2, ::2],
+            ]
+        )
     )
     mixed = expressions.merged(ExpressionSet(head.hash, (replace(expressions["Brows Up"], change=small),)))
     weights = {"Jaw Open": 0.8, "Brows Up": 0.6}
@@ -103,8 +110,7 @@ def test_another_object_of_the_same_name_is_seen(
 def at_size(expressions: ExpressionSet, name: str, size: int) -> ExpressionSet:
     """`expressions` with the change of `name` at `size` texels a side."""
     change = expressions[name].change
-    parts = (resize_bilinear(getattr(change, part.name), (size, size)) for part in fields(ReflectanceChange))
-    made = replace(expressions[name], change=ReflectanceChange(*parts))
+    made = replace(expressions[name], change=ReflectanceChange(resize_bilinear(change.channels, (size, size))))
     return expressions.merged(ExpressionSet(expressions.identity_hash, (made,)))
 
 
@@ -308,7 +314,7 @@ def composed_by_the_cpu(project: Project) -> Project:
     head = project.identity
     surface = compose(head, project.expressions, project.active())
     made = replace(head, maps=surface.maps)
-    nothing = ReflectanceChange(*(np.zeros((4, 4, *rest)) for rest in ((3,), (3,), (), (2,))))
+    nothing = ReflectanceChange(np.dstack([np.zeros((4, 4, *rest)) for rest in ((3,), (3,), (), (2,))]))
     shape = Expression("shape", surface.positions_m - head.positions_m, nothing)
     return Project(made, ExpressionSet(made.hash, (shape,)), {"shape": 1.0}, project.scene)
 

@@ -9,9 +9,9 @@ import moderngl
 import numpy as np
 import pytest
 
+from engine.channels import LOG_FLOOR
 from engine.color import linear_from_srgb, srgb_from_linear
 from engine.errors import GraphicsError
-from engine.expression import LOG_FLOOR
 from engine.render import shaders
 from engine.render.environment import equirect_directions, octahedral_directions
 from engine.render.frame import FRAME, TONES

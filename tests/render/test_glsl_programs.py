@@ -8,8 +8,9 @@ import moderngl
 import numpy as np
 import pytest
 
+from engine import channels
+from engine.channels import LOG_FLOOR
 from engine.color import DIVERGING_SRGB, SEQUENTIAL_SRGB, linear_from_srgb, luminance, scale_colors, srgb_from_linear
-from engine.expression import LOG_FLOOR
 from engine.render.camera import clip_from_world, direction, eye_position
 from engine.render.environment import equirect_directions
 from engine.render.frame import CHANNELS, FRAME
@@ -144,14 +145,17 @@ def test_changes_are_summed_from_their_tiles(evaluate: Evaluate, upload: Upload)
     uv = np.concatenate([RNG.uniform(0, 1, (300, 2)), RNG.choice([0.0, 1.0, 0.5], (20, 2))])
     weights = (0.7, -0.4)
     summed = [sum(w * bilinear(each[k], uv) for w, each in zip(weights, tiles, strict=True)) for k in range(3)]
-    expected = {
-        "change_at(x.xy).log_diffuse": summed[0],
-        "vec4(change_at(x.xy).log_specular, 0)": summed[1] * (1, 1, 1, 0),
-        "vec4(change_at(x.xy).slope, 0, 0)": summed[2] * (1, 1, 0, 0),
+    packed = np.concatenate(summed, 1)[:, :9]
+    calls = {
+        "vec4(change_at(x.xy).log_diffuse, 0)": channels.DIFFUSE,
+        "vec4(change_at(x.xy).log_specular, 0)": channels.SPECULAR,
+        "vec4(change_at(x.xy).roughness)": channels.ROUGHNESS,
+        "vec4(change_at(x.xy).slope, 0, 0)": channels.NORMAL,
     }
-    for call, values in expected.items():
+    for call, row in calls.items():
         found = evaluate("common/change.glsl", call, rows(*uv.T), samplers, ("CHANGES 2",), u_weight=weights)
-        np.testing.assert_allclose(found, values, atol=0.03)
+        values = packed[:, row.channels]
+        np.testing.assert_allclose(found[:, : values.shape[1]], values, atol=0.03)
 
 
 HEAD = "head.frag"
@@ -164,18 +168,18 @@ MAPS = {
     "t_neutral_slope": np.array([-0.1, 0.1]),
 }
 """One texel each."""
-CHANGE = np.array([[0.3, -0.2, 0.1, 0.08], [0.5, 0.4, -0.6, 0.0], [0.15, -0.05, 0.0, 0.0]])
+CHANGE = np.array([0.3, -0.2, 0.1, 0.5, 0.4, -0.6, 0.08, 0.15, -0.05])
 ALBEDO = linear_from_srgb(MAPS["t_diffuse"])
-CHANGED_ALBEDO = (ALBEDO + LOG_FLOOR) * np.exp(0.5 * CHANGE[0, :3]) - LOG_FLOOR
+CHANGED_ALBEDO = (ALBEDO + LOG_FLOOR) * np.exp(0.5 * channels.DIFFUSE.of(CHANGE)) - LOG_FLOOR
 SPECULAR = MAPS["t_specular"] / 255
-CHANGED_SPECULAR = (SPECULAR[:3] + LOG_FLOOR) * np.exp(0.5 * CHANGE[1, :3]) - LOG_FLOOR
+CHANGED_SPECULAR = (SPECULAR[:3] + LOG_FLOOR) * np.exp(0.5 * channels.SPECULAR.of(CHANGE)) - LOG_FLOOR
 
 
 @pytest.fixture
 def maps(upload: Upload) -> dict[str, moderngl.Texture]:
     """MAPS, and CHANGE in tiles of one colour, to be taken half."""
     made = {name: upload(np.tile(texel, (4, 4, 1)).astype(texel.dtype)) for name, texel in MAPS.items()}
-    return made | {"t_change": upload(np.repeat(CHANGE[:, None, None], 4, 1).repeat(4, 2).reshape(12, 4, 4))}
+    return made | {"t_change": upload(np.pad(CHANGE, (0, 3)).reshape(3, 1, 4).repeat(4, 0).repeat(4, 1))}
 
 
 def taken(maps: Samplers, *names: str) -> Samplers:
@@ -197,8 +201,10 @@ def test_the_maps_of_the_skin_with_and_without_a_change(evaluate: Evaluate, maps
     np.testing.assert_allclose(still[1], SPECULAR, atol=1e-3)
     np.testing.assert_allclose(still[2][:2], MAPS["t_slope"], atol=1e-4)
     np.testing.assert_allclose(changed[0][:3], CHANGED_ALBEDO, atol=1e-3)
-    np.testing.assert_allclose(changed[1], [*CHANGED_SPECULAR, SPECULAR[3] + 0.5 * CHANGE[0, 3]], atol=1e-3)
-    np.testing.assert_allclose(changed[2][:2], MAPS["t_slope"] + 0.5 * CHANGE[2, :2], atol=1e-4)
+    np.testing.assert_allclose(
+        changed[1], [*CHANGED_SPECULAR, SPECULAR[3] + 0.5 * channels.ROUGHNESS.of(CHANGE)], atol=1e-3
+    )
+    np.testing.assert_allclose(changed[2][:2], MAPS["t_slope"] + 0.5 * channels.NORMAL.of(CHANGE), atol=1e-4)
     samplers, defines = taken(maps, "t_change"), ("SKIN", "CHANGES 1")
     rough = evaluate(HEAD, "maps.specular", inputs, samplers, defines, before=before, u_weight=20.0)[0, 3]
     assert rough == 1

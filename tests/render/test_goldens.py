@@ -79,7 +79,9 @@ def expression() -> ExpressionSet:
     cheeks = np.exp(-((np.abs(u - 0.5) - 0.11) ** 2 + (v - 0.54) ** 2) / (2 * 0.04**2))[..., None]
     forehead = np.exp(-((u - 0.5) ** 2) / (2 * 0.12**2) - (v - 0.3) ** 2 / (2 * 0.03**2))
     lines = np.stack([0 * v, 0.4 * forehead * np.sin(v * 2 * np.pi * 30)], -1)
-    change = ReflectanceChange(cheeks * (0.25, -0.35, -0.3), cheeks * (0.4, 0.4, 0.4), -0.15 * cheeks[..., 0], lines)
+    change = ReflectanceChange(
+        np.dstack([cheeks * (0.25, -0.35, -0.3), cheeks * (0.4, 0.4, 0.4), -0.15 * cheeks[..., 0], lines])
+    )
     return ExpressionSet(identity.hash, (Expression("Flush", offsets, change),))
 
 

@@ -10,9 +10,10 @@ import moderngl
 import numpy as np
 import pytest
 
+from engine.channels import LOG_FLOOR
 from engine.color import DIVERGING_SRGB, SEQUENTIAL_SRGB, linear_from_srgb, luminance, scale_colors
 from engine.composer import compose_maps, compose_positions
-from engine.expression import LOG_FLOOR, Expression, ExpressionSet, ReflectanceChange
+from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.identity import Identity
 from engine.mesh import PARTS, Part, vertex_normals
 from engine.project import Project, new_project
@@ -196,10 +197,14 @@ def changed(identity: Identity, offset_m: tuple[float, float, float] = (0, 0, 0)
     size = identity.maps.size
     side = np.where(np.arange(size[1]) < size[1] // 2, 1.0, -0.5)[None].repeat(size[0], 0)
     change = ReflectanceChange(
-        side[..., None] * np.array([0.3, 0.2, 0.1]),
-        side[..., None] * np.array([-0.4, -0.4, -0.4]),
-        0.1 * side,
-        side[..., None] * np.array([0.2, -0.1]),
+        np.dstack(
+            [
+                side[..., None] * np.array([0.3, 0.2, 0.1]),
+                side[..., None] * np.array([-0.4, -0.4, -0.4]),
+                0.1 * side,
+                side[..., None] * np.array([0.2, -0.1]),
+            ]
+        )
     )
     offsets = np.broadcast_to(np.array(offset_m, np.float32), identity.positions_m.shape)
     expressions = ExpressionSet(identity.hash, (Expression("Jaw Open", offsets, change),))

@@ -2,9 +2,10 @@
 
     xvfb-run -s "-screen 0 1600x1000x24" python -m tests.viewer.random_actions 10000 --seed 0 [--real builtin:7]
 
-Prints a table, and every fault: an exception, a message of an unexpected error, a job that ended without being done,
-cancelled by the person or said to have failed, a file that was said to be written and is not whole, one that was not
-and looks so, and an undo to the start that does not give the first state. The exit code is 1 where there is one.
+Prints a table, with what kept the window's thread busy and what the process held, and every fault: an exception, a
+message of an unexpected error, a job that ended without being done, cancelled by the person or said to have failed, a
+file that was said to be written and is not whole, one that was not and looks so, and an undo to the start that does
+not give the first state. The exit code is 1 where there is one.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from engine.render.motion import Motion
 from engine.vocabulary import NEUTRAL
 from tests.heads import make_expressions, make_head
 from tests.viewer import hand
+from tests.viewer.stalls import WatchedApplication, resident_bytes
 from tests.viewer.work import make_step_by_step
 from viewer.app import make_application
 from viewer.dialogs import Answer, PictureSettings, Unfinished
@@ -88,6 +90,8 @@ class Person:
         """What the window's jobs on the model's lane are for, those that are over too."""
         self.undone = self.whole = self.absent = 0
         self.count = 0
+        self.resident: dict[int, int] = {}
+        """Bytes that the process held after so many actions."""
         self.open_window(head)
 
     # The window
@@ -357,6 +361,8 @@ class Person:
         if popup is not None:
             popup.close()
         QTest.qWait(self.rng.choice([0, 0, 0, 1, 10]))
+        if self.count % 1000 == 0:
+            self.resident[self.count] = resident_bytes()
         if self.count % LOOK_EVERY == 0:
             self.undo_to_the_start()
             self.look_at_files()
@@ -514,6 +520,15 @@ def run(
     return person
 
 
+def _busy(application: WatchedApplication, person: Person) -> list[str]:
+    """Rows of a table: how long the window's thread was kept busy, and what the process held."""
+    rows = [("", ""), ("events delivered", f"{application.count}")]
+    rows += [(f"of these over {limit * 1000:g} ms outside painting", f"{n}") for limit, n in application.over.items()]
+    rows += [(f"longest: {each.what}", f"{each.seconds * 1000:.0f} ms") for each in application.longest[:5]]
+    rows += [(f"memory after {count} actions", f"{size / 2**20:.0f} MiB") for count, size in person.resident.items()]
+    return [f"| {name} | {value} |" if name else "" for name, value in rows]
+
+
 def _progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -527,11 +542,13 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1e9, help="stop asking for more after this")
     args = parser.parse_args()
     faulthandler.enable()
-    application = make_application()
+    application = make_application(WatchedApplication)
+    assert isinstance(application, WatchedApplication)
     with tempfile.TemporaryDirectory() as folder:
         person = run(args.count, args.seed, Path(folder), args.real, _progress, 60 * args.minutes)
     application.processEvents()
     print(person.table())
+    print("\n".join(_busy(application, person)))
     for fault in person.faults:
         print("fault:", fault)
     return 1 if person.faults else 0

@@ -120,7 +120,7 @@ def test_the_stack_is_capped_by_the_bytes_it_alone_keeps_alive() -> None:
         for each in sets[0].expressions
         for holder, name in (
             (each, "offsets_m"),
-            *((each.change, field) for field in ("log_diffuse", "log_specular", "roughness", "slope")),
+            (each.change, "channels"),
         )
     )
     document = Document(Project(head, sets[0]), undo_bytes=2 * size + 1)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.channels import DIFFUSE, MODEL_MAPS, ROUGHNESS
 from engine.diffusion.inference import Maps
 from engine.diffusion.unified import log_albedo
 from engine.face import regions
@@ -27,12 +28,7 @@ MOVING_M = 0.0005
 """A texel moves where the true offset is longer than this."""
 PEAK = 1.0
 """Peak of every change channel for PSNR: fixed, so that rows compare."""
-MAPS: dict[str, slice] = {
-    "diffuse": slice(0, 3),
-    "specular": slice(3, 6),
-    "roughness": slice(6, 7),
-    "normal": slice(7, 9),
-}
+MAPS: dict[str, slice] = {each.name: each.channels for each in MODEL_MAPS}
 LIPS, LIDS = ("upper_lip", "lower_lip"), ("upper_lid", "lower_lid")
 LOW_STRAIN = 0.02
 """Skin that is longer or shorter by less than this in both directions is at rest."""
@@ -93,7 +89,7 @@ class Truth:
         band, errors = self._of_change(found.change)
         mine = coherence(position_m, found.offset_m, found.change, band, mask)
         gaps = torch.stack([(mine[name] - true).abs() for name, true in self._coherence.items()])
-        kept = detail_kept(self._texture, found.change[:, :3], position_m, found.offset_m, mask)
+        kept = detail_kept(self._texture, found.change[:, DIFFUSE.channels], position_m, found.offset_m, mask)
         measured = geometry_errors(self.batch.offset_m, found.offset_m, self.masks) | errors | mine
         return measured | {"coherence gap": gaps.nanmean(0), "detail kept": kept}
 
@@ -137,9 +133,9 @@ def coherence(neutral_m: Tensor, offset_m: Tensor, change: Tensor, band: Tensor,
     """
     size = change.shape[-1]
     squeeze = -to_canonical(stretch(neutral_m + offset_m, neutral_m), size).sum(1, keepdim=True)
-    ridges = box(band[:, :3].mean(1, keepdim=True).abs(), size // 16)
+    ridges = box(band[:, DIFFUSE.channels].mean(1, keepdim=True).abs(), size // 16)
     return {
-        "strain-roughness r": correlation(squeeze, change[:, 6:7], mask),
+        "strain-roughness r": correlation(squeeze, change[:, ROUGHNESS.channels], mask),
         "strain-wrinkle r": correlation(squeeze.clamp(min=0), ridges, mask),
     }
 

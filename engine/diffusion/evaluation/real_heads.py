@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.channels import DIFFUSE
 from engine.diffusion.evaluation.baselines import BATCH
 from engine.diffusion.evaluation.entrants import Entrant, pure_strengths
 from engine.diffusion.evaluation.measures import coherence, detail_kept, mean, wrinkle_band
@@ -96,9 +97,10 @@ def _measure(
     average, mask = fitted.mean_offset_m[[place]], fitted.masks.texture
     still = (average.norm(dim=1) < STILL_M) * fitted.masks.skin
     own = fitted.neutrals.identity(position_m)
+    log_diffuse = maps.change[:, DIFFUSE.channels]
     measured = {
         "still mm": mean(maps.offset_m.norm(dim=1) * 1000.0, still),
-        "detail kept": detail_kept(log_albedo(texture_srgb), maps.change[:, :3], position_m, maps.offset_m, mask),
+        "detail kept": detail_kept(log_albedo(texture_srgb), log_diffuse, position_m, maps.offset_m, mask),
     }
     measured |= coherence(position_m, maps.offset_m, maps.change, wrinkle_band(maps.change), mask)
     kept = identity_measures(

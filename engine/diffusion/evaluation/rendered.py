@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.channels import NORMAL
 from engine.color import srgb_from_linear
 from engine.diffusion.inference import Maps
 from engine.diffusion.shading import absolute, lit, mapped_normal
@@ -54,7 +55,7 @@ class RenderedTruth:
 
 def pictures(position_m: Tensor, maps: Tensor) -> Tensor:
     """(4, B, 3, SIDE, SIDE) display-encoded 0..1 on the CPU: posed positions and maps under each of `LIGHTS`."""
-    normal, side = mapped_normal(position_m, maps[:, 7:]), min(SIDE, maps.shape[-1])
+    normal, side = mapped_normal(position_m, maps[:, NORMAL.channels]), min(SIDE, maps.shape[-1])
     shone = [lit(normal, maps, torch.tensor(light), torch.tensor(VIEW)) for light in LIGHTS.values()]
     small = (F.adaptive_avg_pool2d(linear, side).cpu().numpy() for linear in shone)
     return torch.stack([torch.from_numpy(srgb_from_linear(linear)) for linear in small])

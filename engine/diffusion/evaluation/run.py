@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from engine.channels import DIFFUSE, LOG_FLOOR
 from engine.diffusion.evaluation.baselines import BATCH, Baselines, Neutrals, pairs_of, read_neutrals
 from engine.diffusion.evaluation.entrants import Entrant, answer
 from engine.diffusion.evaluation.measures import MAPS, Masks, Truth, canonical_masks, mean
@@ -20,7 +21,6 @@ from engine.diffusion.inference import Face, Maps
 from engine.diffusion.pairs import PairSource
 from engine.diffusion.unified import log_albedo
 from engine.errors import EngineError
-from engine.expression import LOG_FLOOR
 from engine.synth.batch import Batch
 from engine.vocabulary import NAMES
 
@@ -136,7 +136,7 @@ def _measure_neutrals(scores: Scores, entrants: Sequence[Entrant], batch: Batch,
         scores.put(row, people, 0, _arrays(errors))
 
     texture = log_albedo(batch.texture_srgb).exp() - LOG_FLOOR
-    enter("the texture itself", torch.cat([texture, batch.neutral[:, 3:]], 1), ("diffuse",))
+    enter("the texture itself", torch.cat([texture, batch.neutral[:, DIFFUSE.channels.stop :]], 1), ("diffuse",))
     for entrant in entrants:
         enter(entrant.name, entrant.model.read(batch.neutral_position_m, batch.texture_srgb).maps, tuple(MAPS))
 

@@ -1,0 +1,63 @@
+"""How long each event keeps the window's thread busy, painting apart, and what the process holds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QEvent, QObject
+from PySide6.QtWidgets import QApplication
+
+_PAINTING = (QEvent.Type.UpdateRequest, QEvent.Type.Paint, QEvent.Type.Expose, QEvent.Type.Show, QEvent.Type.Resize)
+_PAGE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """One event that took long."""
+
+    seconds: float
+    """Of processor time on the window's thread, events inside of it apart: so it is the same beside other work."""
+    what: str
+
+
+class WatchedApplication(QApplication):
+    """Measures every event that it delivers."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        super().__init__(arguments)
+        self.count = 0
+        self.longest: list[Stall] = []
+        """The ten longest, painting apart, longest first."""
+        self.over: dict[float, int] = {0.02: 0, 0.05: 0, 0.1: 0}
+        """Number of events that took more seconds than this."""
+        self._inner = 0.0
+
+    def notify(self, receiver: QObject, event: QEvent) -> bool:
+        """Deliver `event`, and remember it where it took long."""
+        kind = event.type()
+        outer, self._inner = self._inner, 0.0
+        begin = time.thread_time()
+        try:
+            return super().notify(receiver, event)
+        finally:
+            took = time.thread_time() - begin
+            own = took - self._inner
+            self._inner = outer + took
+            self.count += 1
+            if kind not in _PAINTING:
+                self._account(own, receiver, kind)
+
+    def _account(self, own: float, receiver: Any, kind: QEvent.Type) -> None:
+        for limit in self.over:
+            self.over[limit] += own > limit
+        if own > 0.01 and (len(self.longest) < 10 or own > self.longest[-1].seconds):
+            what = f"{kind.name} of {type(receiver).__name__}"
+            self.longest = sorted([*self.longest, Stall(own, what)], key=lambda each: -each.seconds)[:10]
+
+
+def resident_bytes() -> int:
+    """What the process holds of the memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES

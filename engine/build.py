@@ -87,10 +87,10 @@ def surface_operator(points: np.ndarray, uvs: np.ndarray, target: trimesh.Trimes
     for label in np.unique(group):
         chosen = np.flatnonzero(group == label)
         allowed = np.ones(len(target.faces), bool) if label == 0 else face_side != -label
-        found = nearest(target, points[chosen], allowed)
+        points_on = nearest(target, points[chosen], allowed)
         rows.append(np.repeat(chosen, 3))
-        columns.append(target.faces[found.faces].ravel())
-        values.append(found.weights.ravel())
+        columns.append(target.faces[points_on.faces].ravel())
+        values.append(points_on.weights.ravel())
     joined = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
     return csr_matrix(coo_matrix(joined, shape=(len(points), ict.VERTEX_COUNT)))
 
@@ -121,7 +121,7 @@ def _face_sides(sides: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return np.where(mean > 0.3, 1, np.where(mean < -0.3, -1, 0))
 
 
-def _registered_template(path: Path, target: trimesh.Trimesh, kept: Path | None) -> Template:
+def _registered_template(path: Path, target: trimesh.Trimesh, cache: Path | None) -> Template:
     mesh = read_obj(path)
     parts = layout.canonical_parts(mesh.uvs, mesh.uv_faces)
     assert parts is not None
@@ -134,12 +134,12 @@ def _registered_template(path: Path, target: trimesh.Trimesh, kept: Path | None)
     source = trimesh.Trimesh(mesh.positions[used] * 10, faces, process=False)  # decimetres to centimetres
     goal = np.asarray(target.vertices)[list(ICT_VERTICES)]
     pull = np.asarray(target.vertices)[: ict.SKIN_VERTICES]
-    if kept is not None and kept.is_file():
-        positions = np.load(kept, allow_pickle=False)
+    if cache is not None and cache.is_file():
+        positions = np.load(cache, allow_pickle=False)
     else:
         positions = register(source, target, np.asarray(landmarks), goal, pull)
-        if kept is not None:
-            np.save(kept, positions)
+        if cache is not None:
+            np.save(cache, positions)
     # the chart's two edges meet at the back of the head: triangles over that seam span the whole square
     narrow = np.ptp(uvs[faces][..., 0], axis=1) < 0.2
     return Template(uvs, faces[narrow], positions)
@@ -158,9 +158,9 @@ def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, 
     distance = np.zeros(ict.SKIN_VERTICES)
     for label in (-1, 0, 1):
         chosen = np.flatnonzero(lips == label)
-        found = nearest(surface, points[chosen], None if label == 0 else side != -label)
-        uv[chosen] = (template.uvs[template.faces[found.faces]] * found.weights[..., None]).sum(axis=1)
-        distance[chosen] = found.distance * 10
+        points_on = nearest(surface, points[chosen], None if label == 0 else side != -label)
+        uv[chosen] = (template.uvs[template.faces[points_on.faces]] * points_on.weights[..., None]).sum(axis=1)
+        distance[chosen] = points_on.distance * 10
     face = distance[:9409]
     print(
         f"ICT face vertices to the registered surface: mean {face.mean():.2f} mm, 95th percentile "
@@ -215,9 +215,9 @@ def _write_head_model(
     with np.load(FACE / path.name, allow_pickle=False) as stored:
         mixing = stored["mixing"].astype(np.float64)
     cards = _lash_cards(generic)
-    kept = np.concatenate([np.arange(MESH_VERTICES), cards.ravel()])
-    shapes = np.tensordot(mixing, modes[:, kept], axes=1) * 10
-    mean = generic.positions[kept] * 10.0 + shapes[-1]
+    used = np.concatenate([np.arange(MESH_VERTICES), cards.ravel()])
+    shapes = np.tensordot(mixing, modes[:, used], axes=1) * 10
+    mean = generic.positions[used] * 10.0 + shapes[-1]
     step = np.abs(shapes[:-1]).max(axis=(1, 2)) / 127
     jaw_step = np.float32(np.abs(jaw).max() * 10 / 32000)
     faces, uvs, uv_faces, parts = _canonical_mesh(generic, mean[:MESH_VERTICES], jaw, layout.close_uv(opened_uv))
@@ -226,14 +226,14 @@ def _write_head_model(
         mean=packed(np.rint(mean / MEAN_STEP_MM).astype(np.int16)),
         components=packed(np.rint(shapes[:-1] / step[:, None, None]).astype(np.int8)),
         step_mm=step.astype(np.float32),
-        jaw=packed(np.rint(jaw[kept] * 10 / jaw_step).astype(np.int16)),
-        blink=packed(np.rint(blink[kept] * 10 / jaw_step).astype(np.int16)),
+        jaw=packed(np.rint(jaw[used] * 10 / jaw_step).astype(np.int16)),
+        blink=packed(np.rint(blink[used] * 10 / jaw_step).astype(np.int16)),
         jaw_step_mm=jaw_step,
         faces=packed(faces.astype(np.uint16)),
         uvs=uvs.astype(np.float32),
         uv_faces=packed(uv_faces.astype(np.uint16)),
         parts=parts,
-        ict_vertices=kept.astype(np.uint16),
+        ict_vertices=used.astype(np.uint16),
         mixing=mixing.astype(np.float32),
     )
     print(f"{path.name}: {len(step)} components, {path.stat().st_size / 1e6:.2f} MB")
@@ -306,8 +306,8 @@ def _canonical_mesh(
     last, moved = generic.faces.max(axis=1), np.linalg.norm(jaw, axis=1) > 0.05 * np.linalg.norm(jaw, axis=1).max()
     gums = (last >= ict.GUMS) & (last < ict.TEETH)
     ties = gums & moved[generic.faces].any(axis=1) & ~moved[generic.faces].all(axis=1)
-    kept = (last < MESH_VERTICES) & ~ties & ~_inner_balls(generic)
-    faces, parts = generic.faces[kept].astype(np.int64), parts[kept]
+    drawn = (last < MESH_VERTICES) & ~ties & ~_inner_balls(generic)
+    faces, parts = generic.faces[drawn].astype(np.int64), parts[drawn]
     parts[faces.max(axis=1) >= ict.WET_RIM] = PARTS.index(Part.SOCKET)
     uvs, uv_faces = [skin_uv.astype(np.float64)], faces.copy()
     inner = np.isin(parts, [PARTS.index(part) for part in (Part.MOUTH, Part.SOCKET, Part.TEETH)])

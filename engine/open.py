@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from engine.errors import FileFormatError
 from engine.io import ffhq_uv, ict, jreflectance, project, scan
@@ -34,7 +34,7 @@ class Reader:
     """One kind of what is opened. `can_read` scores a path, 0 for not at all; the surest reader gets it."""
 
     can_read: Callable[[str], int]
-    read: Callable[[str, MapConventions, Maps], Project]
+    read: Callable[[str, MapConventions, Maps], SourceHead | Project]
     has_map_files: bool = False
     """Whether it comes with maps of others, which conventions may say how to read."""
 
@@ -58,7 +58,7 @@ def mesh_with_maps(path: Path) -> Path | None:
 
 def _open(path: str, conventions: MapConventions, maps: Maps) -> Project:
     mesh = Path(path).expanduser()
-    if mesh.name in _LAYOUT_MESHES and _has_layout(str(mesh.parent)):
+    if mesh.name in _LAYOUT_MESHES and _reader_of(str(mesh.parent)) in (_PERSON, _FFHQ_UV):
         path = str(mesh.parent)
     reader = _reader_of(path)
     if maps and reader is not _SCAN:
@@ -74,70 +74,48 @@ def _open(path: str, conventions: MapConventions, maps: Maps) -> Project:
         )
     if reader is None:
         place = Path(path).expanduser()
-        found = _what_is_there(place) if place.is_dir() else "a file of another kind"
+        what = _what_is_there(place) if place.is_dir() else "a file of another kind"
         raise FileFormatError(
-            f"{place}: expected {_SOUGHT}; found {found}"
+            f"{place}: expected {_SOUGHT}; found {what}"
             if place.exists()
             else f"{path}: expected {_SOUGHT}; found nothing of that name"
         )
-    return reader.read(path, conventions, maps)
+    result = reader.read(path, conventions, maps)
+    if isinstance(result, Project):
+        return result
+    from engine.head import identity_of  # late, as below: nobody needs all kinds of heads
+
+    return new_project(identity_of(result))
 
 
 def _reader_of(path: str) -> Reader | None:
     """The reader that is surest of `path`, None where none can read it."""
-    scores = {reader: reader.can_read(path) for reader in READERS}
-    best = max(scores, key=lambda reader: scores[reader])
-    return best if scores[best] else None
+    score, best = max(((reader.can_read(path), reader) for reader in READERS), key=lambda each: each[0])
+    return best if score else None
 
 
-def _has_layout(folder: str) -> bool:
-    return any(reader.can_read(folder) for reader in (_PERSON, _FFHQ_UV))
-
-
-def _read_person(path: str, conventions: MapConventions, _: Maps) -> Project:
+def _read_person(path: str, conventions: MapConventions) -> Project:
     identity, expressions = jreflectance.read(Path(path).expanduser(), conventions)
     return Project(identity, expressions, {}, new_project(identity).scene)
 
 
-def _read_ffhq_uv(path: str, conventions: MapConventions, _: Maps) -> Project:
-    return _assembled(ffhq_uv.read(Path(path).expanduser(), conventions))
-
-
-def _read_ict(path: str, *_: Any) -> Project:
-    return _assembled(ict.read_named(path))
-
-
-def _read_scan(path: str, conventions: MapConventions, maps: Maps) -> Project:
+def _read_scan(path: str, conventions: MapConventions, maps: Maps) -> SourceHead:
     place = Path(path).expanduser()
-    return _assembled(scan.read(scan.mesh_of(place) or place, conventions, maps))
+    return scan.read(scan.mesh_of(place) or place, conventions, maps)
 
 
-def _assembled(source: SourceHead) -> Project:
-    from engine.head import identity_of  # late, as below: nobody needs all kinds of heads
-
-    return new_project(identity_of(source))
-
-
-def _read_saved(path: str, *_: Any) -> Project:
-    return project.load_project(Path(path).expanduser())
-
-
-def _is_builtin(path: str) -> int:
-    return 2 if path == "builtin" or path.startswith("builtin:") else 0
-
-
-def _read_builtin(path: str, *_: Any) -> Project:
+def _read_builtin(path: str) -> Project:
     from engine.face.builtin import builtin_identity
 
     return new_project(builtin_identity(seed_from(path, path[8:] or "0")))
 
 
-_PERSON = Reader(jreflectance.can_read, _read_person, has_map_files=True)
-_FFHQ_UV = Reader(ffhq_uv.can_read, _read_ffhq_uv, has_map_files=True)
-_ICT = Reader(ict.can_read, _read_ict)
+_PERSON = Reader(jreflectance.can_read, lambda path, how, _: _read_person(path, how), has_map_files=True)
+_FFHQ_UV = Reader(ffhq_uv.can_read, lambda path, how, _: ffhq_uv.read(Path(path).expanduser(), how), has_map_files=True)
+_ICT = Reader(ict.can_read, lambda path, *_: ict.read_named(path))
 _SCAN = Reader(scan.can_read, _read_scan, has_map_files=True)
-_SAVED = Reader(project.can_read, _read_saved)
-_BUILTIN = Reader(_is_builtin, _read_builtin)
+_SAVED = Reader(project.can_read, lambda path, *_: project.load_project(Path(path).expanduser()))
+_BUILTIN = Reader(lambda path: 2 * bool(re.match(r"builtin(:|\Z)", path)), lambda path, *_: _read_builtin(path))
 READERS = (_PERSON, _FFHQ_UV, _ICT, _SCAN, _SAVED, _BUILTIN)
 
 

@@ -55,12 +55,12 @@ def fill(
     rng = torch.Generator().manual_seed(seed)
     wanted = settings.pool if count is None else count
     least = min(settings.fit, wanted) if count is None else count
-    made = 0
-    while made < wanted and budget.wants_pairs(made, least):
-        part = min(FILL_BATCH[device.type], wanted - made)
+    done = 0
+    while done < wanted and budget.wants_pairs(done, least):
+        part = min(FILL_BATCH[device.type], wanted - done)
         yield source.batch(part, rng)
-        made += part
-        budget.tell(f"{made} of {wanted} pairs")
+        done += part
+        budget.tell(f"{done} of {wanted} pairs")
 
 
 class PeopleOnce:
@@ -100,15 +100,15 @@ class PairPool:
         wanted = settings.pool if count is None else count
         people, pairs = PeopleOnce(), list[tuple[Tensor, ...]]()
         self.change = torch.empty(0)
-        made = 0
+        done = 0
         for batch in fill(source, seed, settings, budget, count, device):
-            if not made:  # one block from the start: joining gigabytes at the end would need them twice
+            if not done:  # one block from the start: joining gigabytes at the end would need them twice
                 self.change = batch.change.new_empty(wanted, *batch.change.shape[1:], dtype=torch.float16)
-            self.change[made : made + len(batch.change)] = batch.change
-            made += len(batch.change)
+            self.change[done : done + len(batch.change)] = batch.change
+            done += len(batch.change)
             person = people.rows(batch, batch.neutral_position_m, batch.texture_srgb.half(), batch.neutral.half())
             pairs.append((batch.offset_m.half(), batch.expression, person))
-        self.change = self.change[:made]
+        self.change = self.change[:done]
         self.position_m, self.texture_srgb, self.neutral = people.columns()
         self.offset_m, self.expression, self.person = (torch.cat(column) for column in zip(*pairs, strict=True))
 

@@ -96,10 +96,10 @@ class AutoencoderStage:
         part = crop_of(self.config.model, self.settings.crop, rng)
         pool, unified, mask = self.pool, self.unified, self.unified.change_mask[part[1:]]
         change = pool.change[(chosen, *part)].to(self.device).float() / unified.change_scale * mask
-        texture, maps, found = (
-            kept[(person, *part)].to(self.device).float() for kept in (pool.texture, pool.maps, pool.guides)
+        texture, maps, guides_in = (
+            stored[(person, *part)].to(self.device).float() for stored in (pool.texture, pool.maps, pool.guides)
         )
-        lines = self.autoencoder.lines(found, part)
+        lines = self.autoencoder.lines(guides_in, part)
         features = self.reader.features(texture)
         latent = self.autoencoder.encode(change, features)
         noisy = latent + normal(latent.shape, rng, self.device) * self.settings.latent_noise
@@ -116,8 +116,8 @@ def normal(shape: Sequence[int], rng: torch.Generator, device: torch.device) -> 
     step for it."""
     if device.type == rng.device.type:
         return torch.randn(*shape, generator=rng)
-    there = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
-    return torch.randn(*shape, generator=there, device=device)
+    generator = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
+    return torch.randn(*shape, generator=generator, device=device)
 
 
 def crop_of(sizes: ModelConfig, side: int, rng: torch.Generator) -> tuple[slice, slice, slice]:

@@ -127,6 +127,14 @@ def write_split(dataset: Path, train: tuple[str, ...], test: tuple[str, ...]) ->
             write_json(path, list(names))
 
 
+def list_person(folder: Path, split: str) -> None:
+    """Put the person folder on its data set's list `split`, "train" or "test", off the other."""
+    person = folder.resolve()
+    train, test = ([name for name in names if name != person.name] for names in read_split(person.parent))
+    (train if split == "train" else test).append(person.name)
+    write_split(person.parent, tuple(train), tuple(test))
+
+
 def check_split(dataset: Path) -> None:
     """FileFormatError where a list of `dataset` is no list of person folders there: somebody else's, best asked before
     long work."""
@@ -165,8 +173,8 @@ def read(folder: Path, conventions: MapConventions = PUBLISHED) -> tuple[Identit
 def _read_folder(folder: Path, conventions: MapConventions) -> tuple[Identity, ExpressionSet]:
     numbers = _numbers(folder)
     if 1 not in numbers:
-        found = ", ".join(f"exp{number}" for number in sorted(numbers)) or "no expN folder"
-        raise FileFormatError(f"{folder}: expected the neutral face in exp1, found {found}; add exp1 (Neutral)")
+        present = ", ".join(f"exp{number}" for number in sorted(numbers)) or "no expN folder"
+        raise FileFormatError(f"{folder}: expected the neutral face in exp1, found {present}; add exp1 (Neutral)")
     person = read_person(folder / IDENTITY)
     template_path = _template(folder)
     mesh = read_textured_obj(template_path)
@@ -229,12 +237,12 @@ def _template(folder: Path) -> Path:
     if (folder / TEMPLATE).exists():
         return folder / TEMPLATE
     for place in (folder, folder.resolve().parent):
-        found = [path for path in finished(place) if path.suffix == ".obj"]
-        if len(found) == 1:
-            LOG.info("%s: faces and UVs taken from %s", folder, found[0])
-            return found[0]
-        if found:
-            names = ", ".join(path.name for path in found)
+        meshes = [path for path in finished(place) if path.suffix == ".obj"]
+        if len(meshes) == 1:
+            LOG.info("%s: faces and UVs taken from %s", folder, meshes[0])
+            return meshes[0]
+        if meshes:
+            names = ", ".join(path.name for path in meshes)
             raise FileFormatError(
                 f"{place}: expected one OBJ as template mesh, found {names}; name the right one {TEMPLATE}"
             )
@@ -338,8 +346,10 @@ def _read_expression(
     folder: Path, identity: Identity, recipes: dict[str, Any], scale: float, template: Path, conventions: MapConventions
 ) -> Expression:
     entry = _BY_NUMBER.get(int(folder.name[3:]))
-    known = {"name": entry.name, "prompt": entry.prompt, "facs": dict(entry.facs)} if entry else {"name": folder.name}
-    recipe = known | recipes.get(folder.name, {})
+    standard = (
+        {"name": entry.name, "prompt": entry.prompt, "facs": dict(entry.facs)} if entry else {"name": folder.name}
+    )
+    recipe = standard | recipes.get(folder.name, {})
     positions, _ = _read_positions(folder, identity.topology.vertex_count, template)
     with unpacking():  # what is kept is the change, averaged down
         maps = _read_maps(folder, conventions)

@@ -102,14 +102,14 @@ _UNREAL_F0 = 0.08
 def parse_conventions(text: str) -> MapConventions:
     """KEY=VALUE pairs with commas, such as `specular=f0,normal=directx`. FileFormatError names what is possible."""
     kinds: dict[str, type[StrEnum]] = get_type_hints(MapConventions)
-    found: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
     for pair in filter(None, (piece.strip() for piece in text.split(","))):
         key, _, value = (piece.strip().lower() for piece in pair.partition("="))
         if key not in kinds or value not in set(kinds[key]):
-            known = ", ".join(f"{name}={'|'.join(kind)}" for name, kind in kinds.items())
-            raise FileFormatError(f"maps: expected {known}; found '{pair}'")
-        found[key] = kinds[key](value)
-    return MapConventions(**found)
+            choices = ", ".join(f"{name}={'|'.join(kind)}" for name, kind in kinds.items())
+            raise FileFormatError(f"maps: expected {choices}; found '{pair}'")
+        chosen[key] = kinds[key](value)
+    return MapConventions(**chosen)
 
 
 def maps_from_files(
@@ -149,8 +149,8 @@ def albedo_from_measured(diffuse_srgb: np.ndarray, roughness_data: np.ndarray) -
     from Polarized Spherical Gradient Illumination".
     """
     levels = np.arange(256, dtype=np.uint8)
-    kept = 1 - np.interp(levels / 255, np.linspace(0, 1, len(_REFLECTED)), _REFLECTED)
-    table = bytes_from_unit(srgb_from_linear(linear_from_srgb(levels)[None] / kept[:, None]))
+    let_in = 1 - np.interp(levels / 255, np.linspace(0, 1, len(_REFLECTED)), _REFLECTED)
+    table = bytes_from_unit(srgb_from_linear(linear_from_srgb(levels)[None] / let_in[:, None]))
     return table[roughness_data[..., None], diffuse_srgb]
 
 

@@ -69,9 +69,9 @@ def map_name(path: Path) -> MapName:
     if words and words[-1] not in _TABLE:
         words[-1] = words[-1].removesuffix("map")
     for count in range(min(_LONGEST, len(words)), 0, -1):
-        found = _TABLE.get("".join(words[-count:]))
-        if found is not None:
-            return MapName(*found, other=_is_other(words[:-count]))
+        entry = _TABLE.get("".join(words[-count:]))
+        if entry is not None:
+            return MapName(*entry, other=_is_other(words[:-count]))
     if len(words) > 1 and words[0] == "t":
         return MapName(_LETTERS.get(words[-1], ""), other=_is_other(words))
     return MapName("")
@@ -95,11 +95,11 @@ def images_of(folder: Path) -> tuple[Path, ...]:
 def candidates(images: Iterable[Path]) -> dict[str, list[Path]]:
     """For each of `MAP_NAMES` the files whose names say so; of other parts only where none is the head's."""
     named = [(path, map_name(path)) for path in images]
-    found = {}
+    files = {}
     for kind in MAP_NAMES:
         each = [(path, name) for path, name in named if name.kind == kind]
-        found[kind] = [path for path, name in each if not name.other] or [path for path, _ in each]
-    return found
+        files[kind] = [path for path, name in each if not name.other] or [path for path, _ in each]
+    return files
 
 
 @reads("a folder of map files")
@@ -112,13 +112,13 @@ def map_files(folder: Path, given: Mapping[str, str]) -> dict[str, Path]:
         raise FileFormatError(f"maps: expected {', '.join(MAP_NAMES)}, found '{unknown[0]}'")
     files: dict[str, Path] = {}
     images = images_of(folder)
-    for kind, found in candidates(images).items():
+    for kind, paths in candidates(images).items():
         if kind in given:
             files |= {} if given[kind] == NONE else {kind: _given(folder, kind, given[kind])}
-        elif len(found) > 1:
-            raise FileFormatError(f"{folder}: expected one {kind} map, found {_listed(found)}; {_say(kind)}")
-        elif found:
-            files[kind] = found[0]
+        elif len(paths) > 1:
+            raise FileFormatError(f"{folder}: expected one {kind} map, found {_listed(paths)}; {_say(kind)}")
+        elif paths:
+            files[kind] = paths[0]
     if DIFFUSE.name not in files:
         raise FileFormatError(
             f"{folder}: expected a diffuse map, whose name ends in such as diffuse, albedo, BaseColor or COL; "

@@ -279,13 +279,18 @@ def _own_uv(topology: Topology) -> np.ndarray:
 def _resampled_to_own(topology: Topology, canonical: np.ndarray) -> np.ndarray:
     """A canonical-layout image on the head's own layout, same size; slopes are carried without turning them."""
     size = canonical.shape[0]
+    uv, covered = _canonical_uv_at(topology, size)
+    return fill_nearest(layout.sample_bilinear(canonical, uv).reshape(size, size, -1), covered)
+
+
+@derived
+def _canonical_uv_at(topology: Topology, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(size * size, 2) canonical UV of each texel of the head's own layout, and (size, size) where there is one."""
     skin = topology.faces_of(Part.SKIN)
     target = canonical_uv(topology)[topology.uv_faces[skin]]
     usable = np.isfinite(target).all(axis=(1, 2)) & (np.ptp(target[..., 0], axis=1) < 0.2)
     index, weights = rasterize(topology.uvs[topology.uv_faces[skin[usable]]], size)
-    uv = (target[usable][index] * weights[..., None]).sum(axis=2)
-    values = layout.sample_bilinear(canonical, uv.reshape(-1, 2)).reshape(size, size, -1)
-    return fill_nearest(values, index >= 0)
+    return (target[usable][index] * weights[..., None]).sum(axis=2).reshape(-1, 2), index >= 0
 
 
 def _room_for_teeth(identity: Identity, posed_m: np.ndarray, place: Registration) -> np.ndarray:

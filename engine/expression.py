@@ -65,7 +65,7 @@ class ReflectanceChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Request:
     """How the model was asked for an expression: the same of the same head gives the same on the same machine. The
     fields are those of `engine.diffusion.request.GenerateRequest`."""
 
@@ -80,8 +80,8 @@ class Recipe:
     """What was kept of an expression that was there before; empty for nothing."""
 
     def __post_init__(self) -> None:
-        check_text("Recipe.weights", self.weights, LONGEST_NAME)
-        check_text("Recipe.lock", self.lock, LONGEST_NAME)
+        check_text("Request.weights", self.weights, LONGEST_NAME)
+        check_text("Request.lock", self.lock, LONGEST_NAME)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -96,7 +96,7 @@ class Expression:
     facs: Mapping[str, float] = field(default_factory=dict)
     """FACS action units and their strength, for example {"AU26": 1.0}."""
     provenance: Provenance = UNKNOWN
-    recipe: Recipe | None = None
+    request: Request | None = None
     """None for what no model made."""
 
     def __post_init__(self) -> None:
@@ -135,8 +135,8 @@ class ExpressionSet:
         for expression in self.expressions:
             if expression.name == name:
                 return expression
-        known = ", ".join(self.names) or "none"
-        raise VocabularyError(f"expression '{name}' is not in this set; it has: {known}. Generate it first.")
+        names = ", ".join(self.names) or "none"
+        raise VocabularyError(f"expression '{name}' is not in this set; it has: {names}. Generate it first.")
 
     def __contains__(self, name: object) -> bool:
         return name in self.names
@@ -146,9 +146,9 @@ class ExpressionSet:
         older = next((each for each in self.expressions if each.name == made.name), None)
         if not made.prompt or made.name != made.prompt or older is None:
             return made
-        if older.recipe is None or made.recipe is None or older.recipe.seed == made.recipe.seed:
+        if older.request is None or made.request is None or older.request.seed == made.request.seed:
             return made
-        suffix = f" (seed {made.recipe.seed})"
+        suffix = f" (seed {made.request.seed})"
         return replace(made, name=made.name[: LONGEST_NAME - len(suffix)] + suffix)
 
     def merged(self, other: ExpressionSet) -> ExpressionSet:
@@ -156,5 +156,5 @@ class ExpressionSet:
         if other.identity_hash != self.identity_hash:
             raise ValueError("ExpressionSet.merged: expected sets of one identity, found two")
         fresh = {expression.name: expression for expression in other.expressions}
-        kept = tuple(fresh.pop(expression.name, expression) for expression in self.expressions)
-        return ExpressionSet(self.identity_hash, kept + tuple(fresh.values()))
+        older = tuple(fresh.pop(expression.name, expression) for expression in self.expressions)
+        return ExpressionSet(self.identity_hash, older + tuple(fresh.values()))

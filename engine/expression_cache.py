@@ -12,7 +12,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from functools import partial
@@ -37,7 +37,7 @@ VARIABLE = "EXPDIFF_CACHE"
 LARGEST_BYTES = 4 * 2**30
 """Oldest files go when the folder grows beyond this."""
 AT_ONCE = 4
-"""Expressions made, kept or found together."""
+"""Expressions made, stored or looked for together."""
 _SUFFIX, _CONTENT = ".expression", "set.json"
 _MAKERS = ("diffusion", "face", "synth")
 _OURS = re.compile(r"[0-9a-f]{40}\.expression")
@@ -52,33 +52,34 @@ def cache_folder() -> Path:
 def generate_cached(request: GenerateRequest, *, fresh: bool = False) -> Iterator[Step]:
     """As `generate`, but expressions found on disk are not made again, and those made are put there.
 
-    They are made and kept `AT_ONCE` at a time: whoever stops in between and asks again loses no more than that. What
-    was made last is kept after the step that carries the result, so that nobody waits for the disk; iterate to the
-    end. `fresh` makes all of them anew. What keeps a part of other expressions (`lock`) is neither looked for nor kept.
-    Errors as `generate`.
+    They come and are stored `AT_ONCE` at a time, each step's `result` with what came since the one before (`joined`
+    has all in order): whoever stops in between loses no more than what is under way. What was made is stored after the
+    step that carries it, so that nobody waits for the disk; iterate to the end. `fresh` makes all of them anew. What
+    keeps a part of other expressions (`lock`) is neither looked for nor stored. Errors as `generate`.
     """
-    if request.lock:
-        yield from generate(request)
-        return
     wanted = list(_singles(request))
-    kept = () if fresh else _loaded(request, wanted)
-    found = {each.name: each for each in kept if each is not None}
-    missing = [name for name in wanted if name not in found]
+    cached = () if fresh or request.lock else _loaded(request, wanted)
+    on_disk = tuple(each for each in cached if each is not None)
+    missing = [name for name in wanted if name not in [each.name for each in on_disk]]
     batches = [missing[at : at + AT_ONCE] for at in range(0, len(missing), AT_ONCE)]
-    made: tuple[Expression, ...] = ()
-    total = 1
+    if on_disk:
+        yield Step(int(not batches), 1, "looked on disk", result=ExpressionSet(request.identity.hash, on_disk))
     for number, batch in enumerate(batches):
-        _store_all(request, made)
         for step in generate(_only(request, batch)):
-            total = step.total * len(batches)
-            if step.result is None:
-                yield replace(step, index=step.total * number + step.index, total=total)
-            else:
-                made = step.result.expressions
-                found.update((expression.name, expression) for expression in made)
-    result = ExpressionSet(request.identity.hash, tuple(found[name] for name in wanted))
-    yield Step(total, total, "done", result=result)
-    _store_all(request, made)
+            yield replace(step, index=step.total * number + step.index, total=step.total * len(batches))
+            for expression in () if step.result is None or request.lock else step.result.expressions:
+                store(request, expression)
+
+
+def joined(request: GenerateRequest, results: Iterable[ExpressionSet]) -> ExpressionSet:
+    """The `results` of all steps for `request` as one set, in the order that it asks for them."""
+    by_name = {each.name: each for result in results for each in result.expressions}
+    return ExpressionSet(request.identity.hash, tuple(by_name[name] for name in _singles(request)))
+
+
+def generate_all(request: GenerateRequest) -> ExpressionSet:
+    """All that `generate_cached` gives, in one go."""
+    return joined(request, [step.result for step in generate_cached(request) if step.result is not None])
 
 
 def recall(request: GenerateRequest) -> Iterator[Step]:
@@ -87,12 +88,12 @@ def recall(request: GenerateRequest) -> Iterator[Step]:
     Every few steps one has a `result`: the expressions found since the last.
     """
     wanted = list(_singles(request))
-    found: list[Expression] = []
-    for index, made in enumerate(_loaded(request, wanted), start=1):
-        found += [made] if made is not None else []
-        ready = bool(found) and (len(found) == AT_ONCE or index == len(wanted))
-        result = ExpressionSet(request.identity.hash, tuple(found)) if ready else None
-        found = [] if ready else found
+    new: list[Expression] = []
+    for index, loaded in enumerate(_loaded(request, wanted), start=1):
+        new += [loaded] if loaded is not None else []
+        ready = bool(new) and (len(new) == AT_ONCE or index == len(wanted))
+        result = ExpressionSet(request.identity.hash, tuple(new)) if ready else None
+        new = [] if ready else new
         yield Step(index, len(wanted), "looking on disk", result=result)
 
 
@@ -120,11 +121,6 @@ def _only(request: GenerateRequest, wanted: list[str]) -> GenerateRequest:
     return replace(request, names=names, prompt=prompt if prompt in wanted else "")
 
 
-def _store_all(request: GenerateRequest, made: tuple[Expression, ...]) -> None:
-    for expression in made:
-        store(request, expression)
-
-
 def load(request: GenerateRequest, name: str) -> Expression | None:
     """The expression `name` of `request` from disk; None where it is not there or damaged, which is thrown away."""
     path = _path(request, name)
@@ -133,14 +129,14 @@ def load(request: GenerateRequest, name: str) -> Expression | None:
     try:
         with reading(path) as archive:
             content = archive.get_json(_CONTENT)
-            kept = archive.value(ExpressionSet, content, "expressions as kept")
+            stored = archive.value(ExpressionSet, content, "expressions as stored")
         if content.get("made_for") != path.stem:
             raise FileFormatError(f"{path}: expected what it is named for, found another request's")
-        if kept.names != (name,) or kept.identity_hash != request.identity.hash:
-            raise FileFormatError(f"{path}: expected '{name}' of this head, found {kept.names}")
-        if len(kept[name].offsets_m) != request.identity.topology.vertex_count:
+        if stored.names != (name,) or stored.identity_hash != request.identity.hash:
+            raise FileFormatError(f"{path}: expected '{name}' of this head, found {stored.names}")
+        if len(stored[name].offsets_m) != request.identity.topology.vertex_count:
             raise FileFormatError(
-                f"{path}: expected offsets for this head's vertices, found {len(kept[name].offsets_m)}"
+                f"{path}: expected offsets for this head's vertices, found {len(stored[name].offsets_m)}"
             )
         os.utime(path)
     except (FileFormatError, OSError) as error:
@@ -148,7 +144,7 @@ def load(request: GenerateRequest, name: str) -> Expression | None:
         if isinstance(error, FileFormatError):
             _discard(path)
         return None
-    return kept[name]
+    return stored[name]
 
 
 def _discard(path: Path) -> None:
@@ -161,8 +157,8 @@ def store(request: GenerateRequest, expression: Expression) -> None:
     path = _path(request, expression.name)
     try:
         with writing(path) as archive:
-            kept = ExpressionSet(request.identity.hash, (expression,))
-            archive.put_value(_CONTENT, kept, made_for=path.stem)
+            single = ExpressionSet(request.identity.hash, (expression,))
+            archive.put_value(_CONTENT, single, made_for=path.stem)
         _prune(path.parent)
     except (EngineError, OSError) as error:
         LOG.info("cache: %s; nothing is kept", error)

@@ -13,36 +13,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 LOG = logging.getLogger(__name__)
-
-
-class Progress(Protocol):
-    """What a job yields: `Step`, or what has the same fields."""
-
-    @property
-    def index(self) -> int:
-        """Steps done, 0 to `total`."""
-        ...
-
-    @property
-    def total(self) -> int:
-        """Steps in all."""
-        ...
-
-    @property
-    def label(self) -> str:
-        """What is being done, for people."""
-        ...
-
-    @property
-    def result(self) -> Any:
-        """What is ready now, or None."""
-        ...
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -57,7 +34,7 @@ class Step:
     preview: Any = None
     """A coarse estimate of what is being made."""
     result: Any = None
-    """What is ready; most work gives it with its last step only."""
+    """What is ready, beside what steps before it gave; most work gives it with its last step only."""
 
 
 class Lane(Enum):
@@ -94,13 +71,17 @@ class Job:
     """A newer job of the same key takes its place."""
     idle: bool = False
     """Nobody waits for it."""
+    request: Any = None
+    """What it was asked for, for whoever put it there."""
     state: State = State.WAITING
     stopping: bool = False
     """It ends at its next step."""
-    step: Progress | None = None
+    step: Step | None = None
     """Its latest."""
-    result: Any = None
-    """The latest that a step carried."""
+    results: tuple[Any, ...] = ()
+    """All that its steps carried, in order."""
+    seconds: float = 0.0
+    """That its steps took, without the time it waited."""
     error: Exception | None = None
     """Of a failed job; the traceback has gone to the log."""
 
@@ -109,21 +90,31 @@ class Job:
         """Has it ended, one way or another?"""
         return self.state not in (State.WAITING, State.RUNNING)
 
+    @property
+    def whole(self) -> bool:
+        """Has its last result come?"""
+        return bool(self.results) and self.step is not None and self.step.index >= self.step.total
+
+    @property
+    def result(self) -> Any:
+        """The latest that a step carried."""
+        return self.results[-1] if self.results else None
+
 
 class _Task:
     """A job and its generator, which is begun, iterated and closed by its lane's thread only."""
 
-    def __init__(self, job: Job, begin: Callable[[], Iterator[Progress]]) -> None:
+    def __init__(self, job: Job, begin: Callable[[], Iterator[Step]]) -> None:
         self.job, self.begin = job, begin
-        self.work: Iterator[Progress] | None = None
+        self.work: Iterator[Step] | None = None
         self.ends_as = State.CANCELLED
 
 
 class JobQueue:
     """Runs jobs on one thread a lane, begun when a lane gets its first job.
 
-    `report` is called with the job after each of its steps, and when it is over; on the lane's thread, or, for a job
-    that had not begun, on the caller's of `add` and `cancel`.
+    `report` is called with the job when it is put there, after each of its steps, and when it is over; on the lane's
+    thread, or, for a job that had not begun, on the caller's of `add` and `cancel`.
     """
 
     def __init__(self, report: Callable[[Job], None]) -> None:
@@ -138,11 +129,12 @@ class JobQueue:
         self,
         lane: Lane,
         label: str,
-        begin: Callable[[], Iterator[Progress]],
+        begin: Callable[[], Iterator[Step]],
         *,
         key: Hashable | None = None,
         idle: bool = False,
         first: bool = False,
+        request: Any = None,
     ) -> Job:
         """Put a job behind those of its lane, before idle ones, or with `first` before all; `begin` gives its work.
 
@@ -152,18 +144,18 @@ class JobQueue:
             if self._closed:
                 raise ValueError("JobQueue.add: expected an open queue, found one that was closed")
             self._last += 1
-            tasks = self._tasks[lane]
+            job, tasks = Job(self._last, lane, label, key, idle, request), self._tasks[lane]
             older = [task for task in tasks if key is not None and task.job.key == key]
-            over = [job for task in older if (job := self._stop(task, State.REPLACED))]
+            over = [each for task in older if (each := self._stop(task, State.REPLACED))]
+        for each in (job, *over):
+            self._report(each)  # before its lane sees it, and reports its first step
+        with self._changed:
             behind = len(tasks) if idle else sum(not task.job.idle for task in tasks)
-            job = Job(self._last, lane, label, key, idle)
             tasks.insert(0 if first else behind, _Task(job, begin))
             if lane not in self._threads:
                 self._threads[lane] = threading.Thread(target=self._run, args=(lane,), name=f"expdiff-{lane.name}")
                 self._threads[lane].start()
             self._changed.notify_all()
-        for each in over:
-            self._report(each)
         return job
 
     def cancel(self, number: int) -> None:
@@ -225,15 +217,15 @@ class JobQueue:
 
     def _advance(self, task: _Task) -> None:
         """A step of a job, or its end. A job whose last result came is done, however late somebody cancelled it."""
+        step, begin = None, time.perf_counter()
         try:
-            step = None
             if task.work is None:
                 task.work = task.begin()
             if not task.job.stopping:
                 step = next(task.work, None)
                 ends_as = State.DONE
             else:
-                ends_as = task.ends_as if task.job.result is None else State.DONE
+                ends_as = State.DONE if task.job.whole else task.ends_as
                 getattr(task.work, "close", lambda: None)()  # its finally blocks run on the thread that owns them
         except Exception as error:
             LOG.exception("job %d, %s", task.job.number, task.job.label)
@@ -243,8 +235,9 @@ class JobQueue:
             self._end(task, ends_as)
         else:
             with self._changed:
-                result = task.job.result if step.result is None else step.result
-                task.job = job = replace(task.job, step=step, result=result)
+                job, seconds = task.job, task.job.seconds + time.perf_counter() - begin
+                results = job.results if step.result is None else (*job.results, step.result)
+                task.job = job = replace(job, step=step, results=results, seconds=seconds)
             self._report(job)
 
     def _end(self, task: _Task, state: State, error: Exception | None = None) -> None:

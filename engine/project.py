@@ -1,4 +1,4 @@
-"""Project: what a window shows, the command line renders and a file saves. One frozen value."""
+"""Project: what a person authors, the command line renders and a file saves. One frozen value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from engine.sides import LARGEST_WEIGHT, Weight, both, is_on, plain
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Project:
-    """One person, the expressions made for them, how strongly each is on, and how they are looked at."""
+    """One person, the expressions brought or asked for, how strongly each is on, and how they are looked at.
+
+    What is drawn, exported and saved is a project too: `resolve` adds what a library has beside its own.
+    """
 
     identity: Identity
     expressions: ExpressionSet
@@ -45,6 +48,19 @@ class Project:
     def active(self) -> dict[str, Weight]:
         """Weights that have an expression and can be seen (`LEAST_WEIGHT`), in the set's order."""
         return {name: self.weights[name] for name in self.expressions.names if is_on(self.weights.get(name, 0.0))}
+
+
+def resolve(project: Project, library: ExpressionSet, like: Project | None = None) -> Project:
+    """What is seen of `project`: its own expressions, and after them those of `library` of other names.
+
+    ValueError for a library of another head. The set of `like` is used again where it holds the same, since listeners
+    compare with `is`.
+    """
+    others = tuple(each for each in library.expressions if each.name not in project.expressions)
+    seen = project.expressions.merged(ExpressionSet(library.identity_hash, others)) if others else project.expressions
+    if like is not None and like.identity is project.identity and like.expressions.expressions == seen.expressions:
+        seen = like.expressions
+    return project if seen is project.expressions else replace(project, expressions=seen)
 
 
 def new_project(identity: Identity, scene: Scene | None = None) -> Project:

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from engine.diffusion.request import GenerateRequest
-from engine.expression_cache import generate_cached
+from engine.expression_cache import generate_all
 from engine.open import open_project
 from engine.project import Project
 from engine.render.context import standalone_context
@@ -47,9 +47,8 @@ def main() -> int:
     for path, light in product(args.path.split(","), args.light.split(",")):
         project = _framed(open_project(path), light)
         if names:
-            *_, last = generate_cached(GenerateRequest(project.identity, names))
-            assert last.result is not None
-            project = replace(project, expressions=last.result)
+            made = generate_all(GenerateRequest(project.identity, names))
+            project = replace(project, expressions=made)
         for name in ("", *names):
             weighted = replace(project, weights={name: 1.0} if name else {})
             strip.append(render_image(weighted, WIDTH, HEIGHT, samples=args.samples, renderer=renderer))

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from engine.color import bytes_from_unit, scale_colors
 from engine.diffusion.request import GenerateRequest
-from engine.expression_cache import generate_cached
+from engine.expression_cache import generate_all
 from engine.open import open_project
 from engine.project import Project
 from engine.render.color_scale import ColorScale, color_scale
@@ -35,12 +35,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
     project = open_project(args.path)
-    *_, last = generate_cached(GenerateRequest(project.identity, tuple(WEIGHTS)))
-    assert last.result is not None
+    made = generate_all(GenerateRequest(project.identity, tuple(WEIGHTS)))
     camera = project.scene.view.camera
     camera = replace(camera, distance_m=camera.distance_m * 0.62, yaw_rad=0.35, target_m=(0.0, *camera.target_m[1:]))
     scene = scene_with(project.scene, camera=camera)
-    project = replace(project, expressions=last.result, weights=WEIGHTS, scene=scene)
+    project = replace(project, expressions=made, weights=WEIGHTS, scene=scene)
     channels = [*(channel for channel in ViewChannel if channel not in DIFFERENCES), *DIFFERENCES]
     renderer = Renderer(standalone_context())
     tiles = [_tile(project, channel, renderer) for channel in channels]

@@ -14,7 +14,7 @@ from pathlib import Path
 from PySide6.QtCore import QSettings, QTimer
 
 from engine.diffusion.request import GenerateRequest
-from engine.expression_cache import generate_cached
+from engine.expression_cache import generate_all
 from engine.open import open_project
 from engine.render.presets import with_preset
 from engine.scene import scene_with
@@ -30,11 +30,10 @@ def main() -> int:
     """Grab the window of PATH into PNG once it stands still."""
     path, out = sys.argv[1], Path(sys.argv[2])
     project = open_project(path)
-    *_, last = generate_cached(GenerateRequest(project.identity, tuple(NAMES[1:])))
-    assert last.result is not None
+    made = generate_all(GenerateRequest(project.identity, tuple(NAMES[1:])))
     scene = with_preset(project.scene, "Three-Point")
     camera = replace(scene.view.camera, distance_m=0.9 * scene.view.camera.distance_m, yaw_rad=math.radians(22))
-    project = replace(project, expressions=last.result, weights=WEIGHTS, scene=scene_with(scene, camera=camera))
+    project = replace(project, expressions=made, weights=WEIGHTS, scene=scene_with(scene, camera=camera))
     application = make_application()
     with tempfile.TemporaryDirectory() as folder:
         window = make_window(project, QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,13 +21,13 @@ from engine.open import open_project
 from engine.project import Project
 from viewer import style
 from viewer.display import check_display, check_opengl
+from viewer.generation import Work
 from viewer.log import start_log, stop_log
 from viewer.notify import install_hook
 from viewer.viewport import set_default_format
 from viewer.window import APPLICATION, MainWindow
 
 DEFAULT = "builtin"
-_Work = Callable[[GenerateRequest], Iterator[Step]]
 
 
 def run(
@@ -92,11 +92,11 @@ def make_window(
         project, settings, _of(model, generate_cached), path, finder=_of(model, recall), new_draft=new_draft
     )
     if path is not None:
-        window.remember(path)
+        window.session.remember(path)
     return window
 
 
-def _of(model: Path | None, work: _Work) -> _Work:
+def _of(model: Path | None, work: Work) -> Work:
     """`work` on the window's requests, with the weights that lie in `model` when it begins."""
 
     def asked(request: GenerateRequest) -> Iterator[Step]:

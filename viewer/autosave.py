@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from engine.io.drafts import Draft
-from engine.jobs import Job, Lane, State, Step
+from engine.jobs import Job, Lane, Step
 from engine.project import Project
 from viewer.document import Document, differ
 from viewer.jobs import Jobs
@@ -36,7 +36,6 @@ class Autosave(QObject):
         self._draft: Draft | None = None
         self._kept: Project | None = None
         """What the draft holds, or will once its job is over; None for nothing."""
-        self._job = 0
         self._told = False
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self._look)
@@ -66,7 +65,7 @@ class Autosave(QObject):
         """Keep what is there now, unless it is kept, saved, or the one before is still being written."""
         document = self._document
         project = document.project if document.modified else None
-        if self._job:
+        if self._jobs.jobs(Lane.DRAFT):
             self._timer.start(EVERY_MS)
         elif project is not None and differ(project, self._kept):
             self._begin(project, lambda draft: draft.write(project, document.path))
@@ -75,7 +74,7 @@ class Autosave(QObject):
 
     def _begin(self, project: Project | None, work: Callable[[Draft], Iterator[Step]]) -> None:
         self._kept = project
-        self._job = self._jobs.add(Lane.DRAFT, "Keeping changes", lambda: self._with_draft(work)).number
+        self._jobs.add(Lane.DRAFT, "Keeping changes", lambda: self._with_draft(work))
 
     def _with_draft(self, work: Callable[[Draft], Iterator[Step]]) -> Iterator[Step]:
         """On the lane's thread."""
@@ -85,10 +84,7 @@ class Autosave(QObject):
             yield from work(self._draft)
 
     def _job_changed(self, job: Job) -> None:
-        if job.number != self._job or not job.over:
-            return
-        self._job = 0
-        if job.state is State.FAILED and job.error is not None:
+        if job.lane is Lane.DRAFT and job.error is not None:
             self._kept = None
             if not self._told:
                 self._told = True

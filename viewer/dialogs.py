@@ -239,8 +239,8 @@ class MapsDialog(QDialog):
 
     def _file_of(self, kind: str, named: Sequence[Path], images: Sequence[Path]) -> Choice:
         """The files to choose from: the one whose name says it, or which of several."""
-        found = " or ".join(path.name for path in named)
-        first = f"By name: {found or 'none'}{'?' if len(named) > 1 else ''}"
+        names = " or ".join(path.name for path in named)
+        first = f"By name: {names or 'none'}{'?' if len(named) > 1 else ''}"
         none = [] if kind == "diffuse" else [("None", NONE)]
         choice = Choice([(first, ""), *none, *((path.name, str(path)) for path in images)], self)
         choice.setMinimumContentsLength(34)

@@ -1,4 +1,5 @@
-"""The document: the current Project, its undo stack, and one signal. The only mutable state besides the GPU."""
+"""The document: the current Project, the library beside it, its undo stack, and one signal. The only mutable state
+besides the GPU."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from engine.expression import ExpressionSet
-from engine.project import Project, scened
+from engine.project import Project, resolve, scened
 from engine.scene import View
 from engine.sides import Weight, plain
 
@@ -20,7 +21,7 @@ UNDO_STEPS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Edit:
     """One undo step: what it is called and the project on its other side."""
 
     label: str
@@ -28,10 +29,12 @@ class Step:
 
 
 class Document(QObject):
-    """Holds one frozen Project after another.
+    """Holds one frozen Project after another: `authored`, which is edited and undone, and `project`, which is seen.
 
     `changed(old, new)` is the whole event system: listeners compare fields with `is`. The view is looked through, not
-    edited: it is no undo step and does not mark the document as modified.
+    edited: it is no undo step and does not mark the document as modified. What the model made without being asked lies
+    in `library`, one expression a name, and is seen wherever the project has none of that name: so it is in no undo
+    step, undo and redo never lose it, and it is no unsaved change (asking again gives the same).
     """
 
     changed = Signal(object, object)
@@ -39,16 +42,14 @@ class Document(QObject):
 
     def __init__(self, project: Project, path: str | None = None, undo_bytes: int = UNDO_BYTES) -> None:
         super().__init__()
-        self.project = project
+        self.project = self.authored = project
+        """`authored` is what a person brought, asked for and set; `project` that with the `library`."""
+        self.library = ExpressionSet(project.identity.hash)
         self.path = path
         """Where it was saved or opened as a saved project; None for a head that was never saved."""
-        self.edits = 0
-        """Counts edits, undone and redone ones too, of this and of earlier heads."""
         self._saved: Project | None = project
-        self._saving: dict[Hashable, Project] = {}
-        """What is being written, by a key of the save."""
-        self._undo: list[Step] = []
-        self._redo: list[Step] = []
+        self._undo: list[Edit] = []
+        self._redo: list[Edit] = []
         self._merge: Hashable | None = None
         self._undo_bytes = undo_bytes
 
@@ -57,13 +58,12 @@ class Document(QObject):
 
         Edits that follow each other with an equal `merge` key are one step, until `seal` is called.
         """
-        old = self.project
+        old = self.authored
         new = replace(old, **changes)
         if merge is None or merge != self._merge:
-            self._undo.append(Step(label, old))
+            self._undo.append(Edit(label, old))
         self._merge = merge
         self._redo.clear()
-        self.edits += 1
         self._trim(new)
         self._show(new)
 
@@ -71,33 +71,17 @@ class Document(QObject):
         """End a drag: the next edit is a step of its own."""
         self._merge = None
 
-    def complete(self, made: ExpressionSet) -> None:
-        """Add those of `made` that are not there yet, as if they always had been: now and in every undo step.
-
-        So it is no step itself, undo and redo never lose it, and it is no unsaved change (asking again gives the same).
-        Expressions that are there, and weights, stay as they are. ValueError for another head's set.
-        """
-        completed: dict[int, ExpressionSet] = {}
-
-        def with_made(project: Project) -> Project:
-            there = project.expressions
-            if id(there) not in completed:
-                new = tuple(each for each in made.expressions if each.name not in there)
-                completed[id(there)] = there.merged(ExpressionSet(made.identity_hash, new)) if new else there
-            known = completed[id(there)]
-            return project if known is there else replace(project, expressions=known)
-
-        old, new = self.project, with_made(self.project)
-        for stack in (self._undo, self._redo):
-            stack[:] = [Step(step.label, with_made(step.project)) for step in stack]
-        self._saved = self._saved and with_made(self._saved)
-        self._saving = {key: with_made(project) for key, project in self._saving.items()}
-        if new is not old:
-            self._show(new)
+    def complete(self, expressions: ExpressionSet) -> None:
+        """Put those of `expressions` into the library whose names it has not yet. ValueError for another head's set."""
+        new = tuple(each for each in expressions.expressions if each.name not in self.library)
+        library = self.library.merged(ExpressionSet(expressions.identity_hash, new))
+        if new:
+            self.library = library
+            self._show(self.authored)
 
     def look(self, **changes: Any) -> None:
         """Replace fields of the view, as `camera` or `channel`: no undo step."""
-        self._show(scened(self.project, **changes))
+        self._show(scened(self.authored, **changes))
 
     def open(self, project: Project, path: str | None = None, *, saved: bool = True) -> None:
         """Go over to another project; its undo stack starts empty. Without `saved` it is modified until it is saved."""
@@ -106,19 +90,14 @@ class Document(QObject):
         self._merge = None
         self.path = path
         self._saved = project if saved else None
-        self._saving.clear()
+        self.library = ExpressionSet(project.identity.hash)
         self._show(project)
 
-    def begin_save(self, key: Hashable) -> None:
-        """The project as it is now is being written; `end_save` of the same `key` tells how that ended."""
-        self._saving[key] = self.project
-
-    def end_save(self, key: Hashable, path: str | None) -> None:
-        """What was there at `begin_save` is what the file at `path` holds; None where it could not be written. Of a
-        head that was open before this one, nothing is remembered."""
-        project = self._saving.pop(key, None)
-        if project is not None and path is not None:
-            self.path, self._saved = path, project
+    def saved(self, authored: Project, path: str) -> None:
+        """What was `authored` some time ago is what the file at `path` holds; nothing happens where it is of a head
+        that was open before this one."""
+        if authored.identity is self.authored.identity:
+            self.path, self._saved = path, authored
             self.changed.emit(self.project, self.project)
 
     def undo(self) -> None:
@@ -142,31 +121,26 @@ class Document(QObject):
     @property
     def modified(self) -> bool:
         """Does the project differ from the saved one in more than the view?"""
-        return differ(self.project, self._saved)
+        return differ(self.authored, self._saved)
 
-    @property
-    def saving(self) -> bool:
-        """Is the project as it is now being written?"""
-        return any(not differ(self.project, project) for project in self._saving.values())
-
-    def _travel(self, source: list[Step], target: list[Step]) -> None:
+    def _travel(self, source: list[Edit], target: list[Edit]) -> None:
         if not source:
             return
-        step = source.pop()
-        target.append(Step(step.label, self.project))
+        edit = source.pop()
+        target.append(Edit(edit.label, self.authored))
         self._merge = None
-        self.edits += 1
-        self._show(scened(step.project, view=self.project.scene.view))
+        self._show(scened(edit.project, view=self.project.scene.view))
 
-    def _show(self, new: Project) -> None:
-        old, self.project = self.project, new
-        self.changed.emit(old, new)
+    def _show(self, authored: Project) -> None:
+        old, self.authored = self.project, authored
+        self.project = resolve(authored, self.library, like=old)
+        self.changed.emit(old, self.project)
 
     def _trim(self, current: Project) -> None:
         """Forget the oldest steps until the stack fits its caps; the newest step always stays."""
         del self._undo[:-UNDO_STEPS]
         while len(self._undo) > 1:
-            held = _arrays(step.project for step in self._undo)
+            held = _arrays(edit.project for edit in self._undo)
             own = _arrays([current])
             if sum(array.nbytes for key, array in held.items() if key not in own) <= self._undo_bytes:
                 return

@@ -10,11 +10,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from engine.checks import printable
 from engine.errors import EngineError, ExportError
-from engine.export import export_glb, jreflectance_steps, only, save_layers, save_screenshot, video_steps
+from engine.export import jreflectance_steps, only, video_steps
 from engine.expression_cache import cache_folder
 from engine.io.drafts import Draft
 from engine.io.map_conventions import PUBLISHED, MapConventions
@@ -46,12 +44,7 @@ def recovering(draft: Draft) -> Iterator[Step]:
 
 def saving(project: Project, path: str) -> Iterator[Step]:
     """Work: write a saved project; the result is the path."""
-    return _writing(save_project, project, path)
-
-
-def exporting_glb(project: Project, path: str) -> Iterator[Step]:
-    """Work: write a GLB; the result is the path."""
-    return _writing(export_glb, project, path)
+    return writing(save_project, project, path)
 
 
 def exporting_folder(project: Project, folder: str) -> Iterator[Step]:
@@ -59,16 +52,6 @@ def exporting_folder(project: Project, folder: str) -> Iterator[Step]:
     for step in jreflectance_steps(project, folder):
         yield Step(step.index, step.total, f"Writing {step.label}")
     yield Step(1, 1, f"Wrote {shown(folder)}", result=folder)
-
-
-def saving_picture(image: np.ndarray, path: str) -> Iterator[Step]:
-    """Work: write a PNG of (H, W, 3 or 4) uint8 sRGB; the result is the path."""
-    return _writing(save_screenshot, image, path)
-
-
-def saving_layers(layers: Mapping[str, np.ndarray], path: str) -> Iterator[Step]:
-    """Work: write an OpenEXR file of `render_layers`; the result is the path."""
-    return _writing(save_layers, layers, path)
 
 
 def exporting_video(project: Project, motion: Motion, size: tuple[int, int], path: str) -> Iterator[Step]:
@@ -119,7 +102,8 @@ def _write_video(saved: str, motion: Motion, size: tuple[int, int], path: str, s
             sender.send(error if isinstance(error, EngineError) else RuntimeError(f"{type(error).__name__}: {error}"))
 
 
-def _writing(write: Callable[[Any, str], Any], value: Any, path: str) -> Iterator[Step]:
+def writing(write: Callable[[Any, str], Any], value: Any, path: str) -> Iterator[Step]:
+    """Work: `write` what `value` is to `path`, which is the result."""
     yield Step(0, 1, f"Writing {shown(path)}")
     write(value, path)
     yield Step(1, 1, f"Wrote {shown(path)}", result=path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -10,15 +10,16 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.diffusion.request import DEFAULT_STEPS, GenerateRequest
 from engine.expression import Expression, ExpressionSet
-from engine.jobs import Job, Lane, Progress, State
+from engine.jobs import Job, Lane, State, Step
 from engine.project import Project
 from engine.sides import Weight
 from engine.vocabulary import NAMES, NEUTRAL, find, nearest_first
 from viewer.document import Document
-from viewer.jobs import Jobs
+from viewer.jobs import Jobs, time_left
 from viewer.notify import describe
 
-Generator = Callable[[GenerateRequest], Iterator[Progress]]
+Work = Callable[[GenerateRequest], Iterator[Step]]
+"""Each of its results has what came since the one before; the last comes with the last of its steps."""
 
 OTHERS = tuple(name for name in NAMES if name != NEUTRAL)
 AT_ONCE = 4
@@ -46,7 +47,7 @@ class Settings:
 class Kind(Enum):
     """Who an order is for, and so how its result enters the document."""
 
-    ASKED = "Generate was pressed: one undo step, replaces what is there"
+    ASKED = "Generate was pressed: an undo step, replaces what is there"
     WANTED = "a slider needs it: completes what is there, the slider's own step is enough"
     FOUND = "the disk may have it: completes, unseen"
     OTHERS = "nobody asked yet: completes, unseen"
@@ -78,7 +79,8 @@ class Order:
 
 
 class Generation(QObject):
-    """Orders of the document's head on the queue, the newest first; what it pushes aside goes on after it.
+    """Orders of the document's head on the queue, the newest first; what it pushes aside goes on after it. Expressions
+    enter the document as they come, and stay there when the rest is cancelled.
 
     When nobody waits for anything: expressions of this head that `finder` has on disk, then, where `fills` is on, the
     others of the vocabulary, nearest to the last one asked for first. Both end where somebody asks for something.
@@ -97,8 +99,8 @@ class Generation(QObject):
         self,
         document: Document,
         jobs: Jobs,
-        generator: Generator,
-        finder: Generator | None = None,
+        generator: Work,
+        finder: Work | None = None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -106,12 +108,8 @@ class Generation(QObject):
         self.settings = Settings()
         self.fills = False
         """Make the other expressions too once one was asked for; set by `fill`."""
-        self._orders: dict[int, Order] = {}
-        """By the number of their job; without those whose result was taken and those that were dropped."""
-        self._steps: dict[int, Progress] = {}
-        """The latest of an order, by the number of its job."""
-        self._cancelled: set[int] = set()
-        """Of the orders, those that a person cancelled and that have not ended yet."""
+        self._let_go: set[int] = set()
+        """Numbers of jobs that are not heard any more: all of theirs was taken, or is not wanted."""
         self._preview: ExpressionSet | None = None
         self._to_find = False
         self._last: tuple[Settings, Mapping[str, float]] | None = None
@@ -121,55 +119,57 @@ class Generation(QObject):
         jobs.changed.connect(self._job_changed)
         document.changed.connect(self._document_changed)
 
+    def _orders(self) -> list[Job]:
+        """Jobs that are heard, by their age; the `request` of each is its Order."""
+        jobs = self.jobs.jobs(Lane.MODEL)
+        return [job for job in jobs if isinstance(job.request, Order) and job.number not in self._let_go]
+
+    def _awaited(self) -> list[Job]:
+        """Of these, those that somebody waits for, in the order of their turn."""
+        return [job for job in reversed(self._orders()) if job.request.seen and not job.stopping]
+
     @property
     def busy(self) -> bool:
         """Is something under way (or being stopped) that somebody waits for?"""
-        return any(order.seen for order in self._orders.values())
+        return any(job.request.seen for job in self._orders())
 
     @property
     def stopping(self) -> bool:
         """Is everything that somebody waited for being stopped?"""
-        return self.busy and not self._seen()
+        return self.busy and not self._awaited()
 
     @property
     def making(self) -> tuple[str, ...]:
         """Names (or the prompt) under way that somebody waits for."""
-        seen = self._seen()
-        return seen[0][1].names if seen else ()
+        return tuple(name for job in self._awaited()[:1] for name in _to_come(job))
 
     @property
     def waiting(self) -> tuple[str, ...]:
         """Names whose turn comes later, next one first."""
-        return tuple(name for _, order in self._seen()[1:] for name in order.names)
+        return tuple(name for job in self._awaited()[1:] for name in _to_come(job))
 
     @property
     def asked(self) -> tuple[str, ...]:
         """Of both, what was asked for by name or prompt, and so is lost when it ends before it is made."""
-        return tuple(name for _, order in self._seen() if order.kind is Kind.ASKED for name in order.names)
+        return tuple(name for job in self._awaited() if job.request.kind is Kind.ASKED for name in _to_come(job))
 
     @property
     def filling(self) -> bool:
         """Are the others being made?"""
-        return any(order.kind is Kind.OTHERS for order in self._orders.values())
+        return any(job.request.kind is Kind.OTHERS for job in self._orders())
 
     @property
     def label(self) -> str:
-        """What is being done for somebody who waits, for people."""
-        if not (seen := self._seen()):
+        """What is being done for somebody who waits, and how long yet, for people."""
+        if not (awaited := self._awaited()):
             return "Stopping" if self.busy else ""
-        number = seen[0][0]
-        return self._steps[number].label if number in self._steps else "Starting"
+        return awaited[0].step.label + time_left(awaited[0]) if awaited[0].step is not None else "Starting"
 
     @property
     def fraction(self) -> float:
         """0..1 of the order under way."""
-        step = self._steps.get(self._seen()[0][0]) if self._seen() else None
+        step = next((job.step for job in self._awaited()), None)
         return step.index / max(step.total, 1) if step is not None else 0.0
-
-    def _seen(self) -> list[tuple[int, Order]]:
-        """Orders that somebody waits for, in the order of their turn."""
-        orders = [(number, order) for number, order in self._orders.items() if number not in self._cancelled]
-        return [each for each in reversed(orders) if each[1].seen]
 
     # What can be asked
 
@@ -178,9 +178,9 @@ class Generation(QObject):
 
         What is locked stays where all of them are there; what is not there yet is made whole.
         """
-        request, there = self._request(names, prompt, self.settings), self.document.project.expressions
-        if self.settings.lock and all(name in there for name in ((prompt,) if prompt else names)):
-            request = replace(request, lock=self.settings.lock, made=there)
+        request, expressions = self._request(names, prompt, self.settings), self.document.project.expressions
+        if self.settings.lock and all(name in expressions for name in ((prompt,) if prompt else names)):
+            request = replace(request, lock=self.settings.lock, made=expressions)
         self._run(Order(request, Kind.ASKED))
 
     def want(self, name: str) -> None:
@@ -194,21 +194,19 @@ class Generation(QObject):
         It takes the place of what was put there so before: every expression made from a prompt, and one of the
         vocabulary whose slider nobody has moved since. What was set with a slider stays.
         """
-        weights, there = self.document.project.weights, self.document.project.expressions
+        weights, names = self.document.project.weights, self.document.project.expressions.names
         if weights.get(name):
             return weights
-        gone = {each for each in there.names if each not in NAMES or each == self._put_on}
+        gone = {each for each in names if each not in NAMES or each == self._put_on}
         self._put_on = name
         return {each: weight for each, weight in weights.items() if each not in gone} | {name: ON}
 
     def cancel(self) -> None:
-        """Stop at the sampler's next step, forget what waits, and rest until the next request."""
-        stopped = [number for number, order in self._orders.items() if order.seen]
-        if stopped:
+        """Stop at the next step, forget what waits, and rest until the next request; what came by then stays."""
+        if stopped := self._awaited():
             self._last = None
-            self._cancelled.update(stopped)
-            for number in stopped:
-                self.jobs.cancel(number)
+            for job in stopped:
+                self.jobs.cancel(job.number)
             self.changed.emit()
 
     def look_on_disk(self) -> None:
@@ -220,7 +218,7 @@ class Generation(QObject):
         """Make the others too, or leave that; what is under way of it stops at its next step."""
         self.fills = on
         if not on:
-            self._drop(lambda order: order.kind is Kind.OTHERS)
+            self._drop([job for job in self._orders() if job.request.kind is Kind.OTHERS])
         self._next()
         self.changed.emit()
 
@@ -234,22 +232,22 @@ class Generation(QObject):
 
     def _run(self, order: Order) -> None:
         """Do `order` now, unless just that is under way; what somebody waits for meanwhile comes right after it."""
-        seen = self._seen()
-        if seen and seen[0][1].asks == order.asks:
+        if [job.request.asks for job in self._awaited()[:1]] == [order.asks]:
             return
-        self._drop(lambda other: not other.seen or other.names == order.names)
+        before = self._orders()
         self._begin(order)
+        self._drop([job for job in before if not job.request.seen or job.request.names == order.names])
+        self.changed.emit()
 
     def _begin(self, order: Order) -> None:
         work = self.finder if order.kind is Kind.FOUND and self.finder is not None else self.generator
-        label = _listed(order.names)
-        job = self.jobs.add(Lane.MODEL, label, lambda: work(order.request), idle=not order.seen, first=order.seen)
-        self._orders[job.number] = order
+        label, begin = _listed(order.names), lambda: work(order.request)
+        self.jobs.add(Lane.MODEL, label, begin, idle=not order.seen, first=order.seen, request=order)
         self.changed.emit()
 
     def _next(self) -> None:
         """Begin what nobody waits for, where nobody waits for anything and there is something."""
-        if self._orders or not (missing := self._missing()):
+        if self._orders() or not (missing := self.missing):
             return
         if self._to_find:
             self._begin(Order(self._request(missing, "", self.settings), Kind.FOUND))
@@ -258,121 +256,120 @@ class Generation(QObject):
             near = nearest_first(units, missing)[:AT_ONCE]
             self._begin(Order(self._request(near, "", settings), Kind.OTHERS))
 
-    def _missing(self) -> tuple[str, ...]:
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Names of the vocabulary that have no expression."""
         return tuple(name for name in OTHERS if name not in self.document.project.expressions)
 
-    def _drop(self, which: Callable[[Order], bool]) -> None:
-        """Let go of orders; their reports are not heard any more."""
-        for number in [number for number, order in self._orders.items() if which(order)]:
-            self._forget(number)
-            self.jobs.cancel(number)
-
-    def _forget(self, number: int) -> None:
-        del self._orders[number]
-        self._steps.pop(number, None)
-        self._cancelled.discard(number)
+    def _drop(self, jobs: Sequence[Job]) -> None:
+        """Let go of `jobs` and end them."""
+        self._let_go.update(job.number for job in jobs)
+        for job in jobs:
+            self.jobs.cancel(job.number)
 
     def _rest(self) -> None:
-        """An order is over; coarse expressions stay as long as somebody waits for their own."""
+        """Something came, or an order is over; coarse expressions stay as long as somebody waits for their own."""
         if self._preview is not None:
             awaited = (*self.making, *self.waiting)
-            kept = tuple(each for each in self._preview.expressions if each.name in awaited)
-            self._preview = ExpressionSet(self._preview.identity_hash, kept) if kept else None
+            coarse = tuple(each for each in self._preview.expressions if each.name in awaited)
+            self._preview = ExpressionSet(self._preview.identity_hash, coarse) if coarse else None
         self.previewed.emit(self._preview)
         self.changed.emit()
 
     # What comes back
 
     def _job_changed(self, job: Job) -> None:
-        order = self._orders.get(job.number)
-        if order is not None:
+        if not isinstance(job.request, Order):
+            return
+        if job.number in self._let_go:
             if job.over:
-                cancelled = job.number in self._cancelled
-                self._forget(job.number)
-                self._over(order, job, cancelled)
-            elif job.number not in self._cancelled and job.step is not None:
-                self._stepped(job.number, order, job.step)
+                self._let_go.discard(job.number)
+        elif job.over:
+            self._over(job)
+        elif job.step is not None:
+            if job.step.result is not None:
+                self._take(job, job.step.result)  # as it comes: the job may go on, or still be writing it to disk
+            elif job.request.seen and not job.stopping:
+                self._show_step(job.step)
         self._next()
 
-    def _stepped(self, number: int, order: Order, step: Progress) -> None:
-        """A result is taken as it comes: the job may still be writing it to disk."""
-        if step.result is not None:
-            self._take(number, order, step.result)
-        elif order.seen:
-            self._steps[number] = step
-            preview = getattr(step, "preview", None)
-            if preview is not None:
-                self._preview = preview if self._preview is None else self._preview.merged(preview)
-                self.previewed.emit(self._preview)
-            self.changed.emit()
+    def _show_step(self, step: Step) -> None:
+        if step.preview is not None:
+            self._preview = step.preview if self._preview is None else self._preview.merged(step.preview)
+            self.previewed.emit(self._preview)
+        self.changed.emit()
 
-    def _take(self, number: int, order: Order, result: ExpressionSet) -> None:
+    def _take(self, job: Job, result: ExpressionSet) -> None:
         """Bring `result` into the document; a set made for another person is never applied."""
-        if order.seen:
-            self._forget(number)
+        order: Order = job.request
+        if order.seen and job.whole:
+            self._let_go.add(job.number)
         fits = result.identity_hash == self.document.project.identity.hash
         if fits and order.request.prompt and not order.request.lock:
-            there = self.document.project.expressions
-            result = replace(result, expressions=tuple(there.beside(each) for each in result.expressions))
+            expressions = self.document.project.expressions
+            result = replace(result, expressions=tuple(expressions.beside(each) for each in result.expressions))
         if fits and order.kind is Kind.ASKED:
-            self._edit(result)
+            self._edit(job, result)
         elif fits:
             self.document.complete(result)
-        there = self.document.project.expressions
-        self._drop(lambda other: other.kind is Kind.WANTED and all(name in there for name in other.names))
         if order.seen:
-            settings = Settings(**{name: getattr(order.request, name) for name in DRAWN})
-            self._last = (settings, _units(result.expressions[-1])) if fits else None
             self._rest()
-            what = _listed(result.names)
+        if order.seen and job.whole:
+            settings = Settings(**{name: getattr(order.request, name) for name in DRAWN})
+            self._last = (settings, _units(result.expressions[-1])) if fits and not job.stopping else None
+            what = _listed(result.names if len(order.names) == 1 else order.names)
             self.told.emit(f"Generated {what}" if fits else f"{what} was made for another head and is set aside")
+        names = self.document.project.expressions.names
+        wanted = [each for each in self._orders() if each.request.kind is Kind.WANTED]
+        self._drop([each for each in wanted if all(name in names for name in each.request.names)])
 
-    def _edit(self, result: ExpressionSet) -> None:
-        project = self.document.project
-        one = len(result.names) == 1
-        weights = self.put_on(result.names[0]) if one else project.weights
-        label = f"Generate {_listed(result.names)}"
-        self.document.edit(label, expressions=project.expressions.merged(result), weights=weights)
+    def _edit(self, job: Job, result: ExpressionSet) -> None:
+        """What an order makes is one undo step, as long as nothing else is edited between its results."""
+        document, one = self.document, len(job.request.names) == 1
+        weights = self.put_on(result.names[0]) if one else document.project.weights
+        label = f"Generate {_listed(result.names if one else job.request.names)}"
+        expressions = document.authored.expressions.merged(result)
+        document.edit(label, merge=("generate", job.number), expressions=expressions, weights=weights)
 
-    def _over(self, order: Order, job: Job, cancelled: bool) -> None:
-        """An order has ended, and nothing of it was taken, or it was nobody's."""
+    def _over(self, job: Job) -> None:
+        """An order has ended before all of it was taken, or it was nobody's."""
+        order: Order = job.request
         self._to_find = self._to_find and order.kind is not Kind.FOUND
         self._rest()
-        if cancelled:
+        if job.stopping or job.state is State.CANCELLED:
             if not self.busy:
-                self.told.emit("Generation cancelled")
-        elif job.state is State.FAILED:
-            self._failed(order, job.error)
+                ready = len(order.names) - len(_to_come(job))
+                rest = f"; {ready} of {len(order.names)} are there" if ready else ""
+                self.told.emit(f"Generation cancelled{rest}")
         elif order.seen:
-            self.failed.emit(f"Generating {_listed(order.names)} ended without a result")
-        elif order.kind is Kind.OTHERS:
-            missing = self._missing()
-            if any(name in missing for name in order.names):
-                self._last = None  # asking again would bring nothing again
-            elif not missing:
-                self.told.emit(f"All {len(OTHERS)} expressions are there")
-
-    def _failed(self, order: Order, error: Exception | None) -> None:
-        assert error is not None
-        if order.seen:
-            self.failed.emit(describe(error))
-        else:
+            without = f"Generating {_listed(order.names)} ended without a result"
+            self.failed.emit(without if job.error is None else describe(job.error))
+        elif job.error is not None:
             self._last = None
-            self.told.emit(f"The others are not made: {describe(error)}")
+            self.told.emit(f"The others are not made: {describe(job.error)}")
+        elif order.kind is Kind.OTHERS:
+            if any(name in self.missing for name in order.names):
+                self._last = None  # asking again would bring nothing again
+            elif not self.missing:
+                self.told.emit(f"All {len(OTHERS)} expressions are there")
 
     def _document_changed(self, old: Project, new: Project) -> None:
         """Another head was opened: what is under way is of no use any more."""
         if new.weights.get(self._put_on) != ON:
             self._put_on = ""
         if old.identity is not new.identity:
-            asked = [order for order in self._orders.values() if order.kind is Kind.ASKED]
-            self._drop(lambda order: True)
-            self._last = None
+            asked, self._last = self.asked, None
+            self._drop(self._orders())
             self._rest()
             if asked:
-                names = tuple(name for order in asked for name in order.names)
-                self.told.emit(f"{_listed(names)} of the head before: not made any more")
+                self.told.emit(f"{_listed(asked)} of the head before: not made any more")
             self.look_on_disk()
+
+
+def _to_come(job: Job) -> tuple[str, ...]:
+    """Of the names of a job's order, those that it has not made yet."""
+    come = {name for result in job.results for name in result.names}
+    return tuple(name for name in job.request.names if name not in come)
 
 
 def _units(expression: Expression) -> Mapping[str, float]:

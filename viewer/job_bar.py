@@ -6,7 +6,7 @@ from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QProgressBar, QToolButton, QWidget
 
 from engine.jobs import Job, Lane, State
-from viewer.jobs import Jobs
+from viewer.jobs import Jobs, time_left
 
 WORK_ON_FILES = (Lane.FILES, Lane.VIDEO, Lane.OPENING)
 
@@ -27,7 +27,6 @@ class JobBar(QWidget):
         layout.setContentsMargins(8, 0, 8, 0)
         for widget in (self.label, self.bar, self.cancel):
             layout.addWidget(widget)
-        jobs.added.connect(self._job_changed)
         jobs.changed.connect(self._job_changed)
         self.hide()
 
@@ -47,7 +46,7 @@ class JobBar(QWidget):
             return
         self._shown = jobs[0].number
         step, others = jobs[0].step, len(jobs) - 1
-        text = f"{jobs[0].label}: {step.label}" if step is not None else jobs[0].label
+        text = f"{jobs[0].label}: {step.label}{time_left(jobs[0])}" if step is not None else jobs[0].label
         self.label.setText(text + f"  ·  {others} more" * bool(others))
         self.bar.setRange(0, step.total if step is not None and step.index else 0)
         self.bar.setValue(step.index if step is not None else 0)

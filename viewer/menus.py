@@ -55,8 +55,8 @@ class Menus:
         self._add(menu, "&New Built-in Person", self._new_person, "Ctrl+N")
         self._add(menu, "New &Window", window.open_another, "Ctrl+Shift+N")
         menu.addSeparator()
-        self._add(menu, "&Save Project", window.save, "Ctrl+S")
-        self._add(menu, "Save Project &As…", window.save_as, "Ctrl+Shift+S")
+        self._add(menu, "&Save Project", window.session.save, "Ctrl+S")
+        self._add(menu, "Save Project &As…", window.session.save_as, "Ctrl+Shift+S")
         menu.addSeparator()
         self._add(menu, "S&creenshot…", window.ask_screenshot, "Ctrl+P")
         self._add(menu, "Export &Video…", window.ask_video, "Ctrl+Shift+P")
@@ -123,9 +123,9 @@ class Menus:
 
     def _fill_recent(self) -> None:
         self.recent.clear()
-        for path in self._window.recent():
+        for path in self._window.session.recent():
             action = self.recent.addAction(printable(path).replace("&", "&&"))
-            action.triggered.connect(lambda checked=False, path=path: self._window.open_path(path))
+            action.triggered.connect(lambda checked=False, path=path: self._window.session.open_path(path))
         if self.recent.isEmpty():
             self.recent.addAction("Nothing yet").setEnabled(False)
 
@@ -162,23 +162,23 @@ class Menus:
         last = str(self._window.settings.value("person", 0))
         seed = int(last) + 1 if last.isdecimal() else 1
         self._window.settings.setValue("person", seed)
-        self._window.open_path(f"builtin:{seed}")
+        self._window.session.open_path(f"builtin:{seed}")
 
     def _ask_file(self) -> None:
         kinds = f"Heads and projects (*{files.PROJECT_SUFFIX} *.obj *.json);;All files (*)"
         path, _ = QFileDialog.getOpenFileName(self._window, "Open", "", kinds)
         if path:
-            self._window.open_path(path)
+            self._window.session.open_path(path)
 
     def _ask_folder(self) -> None:
         path = QFileDialog.getExistingDirectory(self._window, "Open a head's folder")
         if path:
-            self._window.open_path(path)
+            self._window.session.open_path(path)
 
     def _ask_folder_of_maps(self) -> None:
         path = QFileDialog.getExistingDirectory(self._window, "Open a head's folder whose maps mean something else")
         if path:
-            self._window.ask_maps(path)
+            self._window.session.ask_maps(path)
 
     def _ask_glb(self) -> None:
         name = self._document.project.identity.name + ".glb"
@@ -200,14 +200,14 @@ class Menus:
         """(menu, [(keys, meaning)]) of every action that has a key."""
 
         def rows(menu: QMenu) -> list[tuple[str, str]]:
-            found: list[tuple[str, str]] = []
+            keyed: list[tuple[str, str]] = []
             for action in menu.actions():
                 inner = action.menu()
                 if isinstance(inner, QMenu):
-                    found += rows(inner)
+                    keyed += rows(inner)
                 elif action.shortcuts():
                     meaning = action.text().replace("&", "").rstrip("…")
-                    found.append((key_text(action.shortcuts()), meaning))
-            return found
+                    keyed.append((key_text(action.shortcuts()), meaning))
+            return keyed
 
         return [(menu.title().replace("&", ""), rows(menu)) for menu in (self.file, self.edit, self.view, self.help)]

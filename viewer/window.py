@@ -1,10 +1,8 @@
-"""The main window: viewport in the middle, docks around it, and what opens, saves and exports."""
+"""The main window: viewport in the middle, docks around it, exports, and how it closes."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QDateTime, QPoint, QSettings, QSize, Qt
@@ -12,19 +10,15 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QLabel, QMainWindow
 
 from engine.channels import MAP_NAMES
+from engine.export import export_glb, save_layers, save_screenshot
 from engine.io.drafts import Draft
-from engine.io.jreflectance import unfinished_note
-from engine.io.map_conventions import PUBLISHED, MapConventions
-from engine.io.map_names import images_of
 from engine.jobs import Job, Lane, State, Step
 from engine.mesh import Part
-from engine.open import mesh_with_maps
 from engine.project import Project
 from viewer import dialogs, files
-from viewer.autosave import Autosave
 from viewer.compare import Comparison
 from viewer.document import Document
-from viewer.generation import Generation, Generator
+from viewer.generation import Generation, Work
 from viewer.job_bar import JobBar
 from viewer.jobs import Jobs
 from viewer.log import LogDialog
@@ -36,12 +30,12 @@ from viewer.panels.generate import GeneratePanel
 from viewer.panels.light import LightPanel
 from viewer.panels.look import LookPanel
 from viewer.panels.stage import StagePanel
+from viewer.session import Session
 from viewer.video import KINDS, VideoDialog, VideoSettings
 from viewer.viewport import Viewport
 from viewer.widgets.column import Column, Dock, Section
 
 APPLICATION = "ExpDiff Studio"
-RECENT = 10
 PICTURE_KINDS = "PNG (*.png);;OpenEXR with every layer (*.exr)"
 LAYOUT_VERSION = 2
 DOCK_AREAS = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
@@ -57,15 +51,6 @@ FILL = "make_others"
 """Setting: make the other expressions too, once one was asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    """The job that reads a head, where that lies, and how many edits the document had when it was asked for."""
-
-    number: int
-    path: str
-    edits: int
-
-
 class MainWindow(QMainWindow):
     """Owns the document, the job queue, the viewport and the panels."""
 
@@ -73,23 +58,22 @@ class MainWindow(QMainWindow):
         self,
         project: Project,
         settings: QSettings,
-        generator: Generator,
+        generator: Work,
         path: str | None = None,
         ask: dialogs.Ask = dialogs.ask_unsaved,
-        finder: Generator | None = None,
+        finder: Work | None = None,
         windows: list[MainWindow] | None = None,
         ask_unfinished: dialogs.AskUnfinished = dialogs.ask_unfinished,
         new_draft: Callable[[], Draft] | None = None,
     ) -> None:
         super().__init__()
-        self.settings, self._ask, self._ask_unfinished = settings, ask, ask_unfinished
+        self.settings, self._ask_unfinished = settings, ask_unfinished
         self._generator, self._finder = generator, finder
         self.windows = [] if windows is None else windows
         """All windows of the process, this one too; those opened from another leave when they are closed."""
         self.windows.append(self)
         self.document = Document(project, path if path and path.endswith(files.PROJECT_SUFFIX) else None)
         self.jobs = Jobs(self)
-        self.autosave = Autosave(self.document, self.jobs, new_draft, self)
         self.generation = Generation(self.document, self.jobs, generator, finder, self)
         self.comparison = Comparison(self)
         self.viewport = Viewport(self.document, self.comparison, self)
@@ -97,6 +81,7 @@ class MainWindow(QMainWindow):
         self.color_bar, self.wipe = ColorBar(self.viewport), WipeLine(self.viewport)
         self.left_color_bar = ColorBar(self.viewport, left=True)
         self.notifier = Notifier(self.viewport)
+        self.session = Session(self.document, self.jobs, settings, ask, new_draft, self.notifier, self)
         self.light, self.stage = LightPanel(self.document), StagePanel(self.document)
         self.look = LookPanel(self.document, self.comparison)
         generate = GeneratePanel(self.document, self.generation)
@@ -119,13 +104,6 @@ class MainWindow(QMainWindow):
         self.menus = Menus(self)
         self.setAcceptDrops(True)
         self._closed = self._closes = False
-        self._saves: set[int] = set()
-        """Jobs that save the document."""
-        self._then: Callable[[], object] | None = None
-        """What the person wants to do once the changes are saved."""
-        self._drafts: dict[int, Draft] = {}
-        """What jobs read that recover unsaved work."""
-        self._opening = _Opening(0, "", 0)
         self._connect()
         self._show_project(None, self.document.project)
         self._restore()
@@ -140,7 +118,6 @@ class MainWindow(QMainWindow):
         self.document.changed.connect(self._show_project)
         self.generation.failed.connect(lambda message: self.notifier.error(message, of_head=True))
         self.generation.previewed.connect(self.viewport.set_preview)
-        self.autosave.failed.connect(self.notifier.error)
         self.viewport.failed.connect(lambda error: self.notifier.error(describe(error), of_head=True))
         self.viewport.told.connect(self.notifier.info)
         self.viewport.resized.connect(self.notifier.place)
@@ -190,24 +167,13 @@ class MainWindow(QMainWindow):
         """Show what this window shows in a window of its own, which goes its own way from there."""
         project, windows = self.document.project, self.windows
         path = None if self.document.modified else self.document.path
-        same = self._ask, self._finder, windows, self._ask_unfinished, self.autosave.new_draft
+        same = self.session.ask, self._finder, windows, self._ask_unfinished, self.session.autosave.new_draft
         other = MainWindow(project, self.settings, self._generator, path, *same)
         other.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         other.destroyed.connect(lambda: windows.remove(other))
         other.move(self.pos() + QPoint(40, 40))
         other.show()
         return other
-
-    # Opening and saving
-
-    def open_path(
-        self, path: str, conventions: MapConventions = PUBLISHED, maps: Mapping[str, str] | None = None
-    ) -> None:
-        """Open what `open_project` takes beside the GUI thread; a failure leaves what is open."""
-        if self.may_discard(lambda: self.open_path(path, conventions, maps)):
-            label = f"Opening {files.shown(path)}"
-            job = self.jobs.add(Lane.OPENING, label, lambda: files.opening(path, conventions, maps), key=Lane.OPENING)
-            self._opening = _Opening(job.number, path, self.document.edits)
 
     def offer_left_over(self, drafts: Sequence[Draft]) -> None:
         """Ask what to do with unsaved work of windows that ended without asking; the first is recovered in this window,
@@ -217,138 +183,28 @@ class MainWindow(QMainWindow):
         answer = dialogs.ask_left_over(self, [_described(draft) for draft in drafts])
         for number, draft in enumerate(drafts):
             if answer is dialogs.LeftOver.RECOVER:
-                (self.open_another() if number else self).recover(draft)
+                (self.open_another() if number else self).session.recover(draft)
             elif answer is dialogs.LeftOver.DISCARD:
                 draft.remove()
             else:
                 draft.release()
 
-    def recover(self, draft: Draft) -> None:
-        """Open the unsaved work in `draft` beside the GUI thread, and keep it there from now on."""
-        job = self.jobs.add(Lane.OPENING, "Recovering unsaved work", lambda: files.recovering(draft), key=Lane.OPENING)
-        self._opening = _Opening(job.number, "", self.document.edits)
-        self._drafts[job.number] = draft
-
-    def ask_maps(self, path: str) -> None:
-        """Ask which file in the folder `path` is which map and how they are to be read, and open it so."""
-        mesh = mesh_with_maps(Path(path))
-        dialog = dialogs.MapsDialog(images_of(Path(path)) if mesh else (), self)
-        if dialog.exec() == QDialog.DialogCode.Accepted:
-            self.open_path(path, dialog.conventions, dialog.maps)
-        dialog.deleteLater()
-
     def _job_changed(self, job: Job) -> None:
-        """Tell how a job on files ended; what the model does is told by `generation`."""
+        """Tell how an export ended; what the model does is told by `generation`, the rest by `session`."""
         if job.state is State.FAILED and not job.idle and job.lane is not Lane.DRAFT:
             self._closes = False  # the person is to read why
-        if job.over and job.lane is Lane.OPENING:
-            self._opening_over(job)
-        elif job.over and job.lane in (Lane.FILES, Lane.VIDEO):
-            self._writing_over(job)
+        if job.over and job.lane in (Lane.FILES, Lane.VIDEO) and job.request is None:
+            self._written(job)
         if self._closes and not self._unfinished():
             self.close()
 
-    def _writing_over(self, job: Job) -> None:
-        saves = job.number in self._saves
+    def _written(self, job: Job) -> None:
         if job.error is not None:
             self.notifier.error(describe(job.error))
         elif job.state is State.CANCELLED:
             self.notifier.info(f"Cancelled: {job.label}")
-        elif job.state is State.DONE and not saves:
-            self.notifier.info(f"Wrote {job.result}")
-        if saves:
-            self._saving_over(job)
-
-    def _opening_over(self, job: Job) -> None:
-        draft = self._drafts.pop(job.number, None)
-        if job.error is not None:
-            self.notifier.error(describe(job.error), of_head=True)
-        elif job.state is State.DONE and not job.stopping and job.number == self._opening.number:
-            if draft is None:
-                self._opened(job.result, self._opening)
-            else:
-                self._recovered(job.result, draft)
-            return
-        elif job.state is not State.REPLACED and not self._closed:
-            self.notifier.info(f"Cancelled: {job.label}")
-        if draft is not None:
-            draft.release()  # offered again at the next start
-
-    def _recovered(self, kept: tuple[Project, str | None], draft: Draft) -> None:
-        project, path = kept
-        self.document.open(project, path, saved=False)
-        self.autosave.adopt(draft)
-        self.notifier.forget_head()
-        self.statusBar().showMessage(f"Recovered {project.identity.name}, which is not saved")
-
-    def _opened(self, project: Project, opening: _Opening) -> None:
-        """Show a head that was read, unless it would replace edits made meanwhile that the person wants to keep."""
-        path, name = opening.path, files.shown(opening.path)
-        changed = self.document.edits != opening.edits
-        if changed and not self.may_discard(lambda: self._opened(project, opening)):
-            if self._then is None:
-                self.notifier.info(f"{name} was not opened: {self.document.project.identity.name} stays")
-            return
-        self.document.open(project, os.path.abspath(path) if path.endswith(files.PROJECT_SUFFIX) else None)
-        self.remember(path)
-        self.notifier.forget_head()
-        self.statusBar().showMessage(f"Opened {name}")
-        if note := unfinished_note(Path(path)):
-            self.notifier.error(f"{name}: {note}", of_head=True)
-
-    def remember(self, path: str) -> None:
-        """Put `path` on top of the recent files."""
-        path = path if path.startswith("builtin") else os.path.abspath(path)
-        self.settings.setValue("recent", [path, *(each for each in self.recent() if each != path)][:RECENT])
-
-    def recent(self) -> list[str]:
-        """Recent paths, newest first."""
-        value = self.settings.value("recent")  # QSettings gives a list of one back as its item
-        return [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
-
-    def save(self) -> bool:
-        """Save where it was saved before, or ask where. Was it begun?"""
-        return self.save_to(self.document.path) if self.document.path else self.save_as()
-
-    def save_as(self) -> bool:
-        """Ask where to save. Was it begun?"""
-        name = self.document.path or self.document.project.identity.name + files.PROJECT_SUFFIX
-        path = dialogs.ask_file_to_write(self, "Save project", name, f"Project (*{files.PROJECT_SUFFIX})")
-        return bool(path) and self.save_to(path)
-
-    def save_to(self, path: str) -> bool:
-        """Save the project as it is now beside the GUI thread; it stays modified until that is done. Always True."""
-        path = path if path.endswith(files.PROJECT_SUFFIX) else path + files.PROJECT_SUFFIX
-        work = files.saving(self.document.project, path)
-        job = self.jobs.add(Lane.FILES, f"Saving {files.shown(path)}", lambda: work, key=("save", path))
-        self.document.begin_save(job.number)
-        self._saves.add(job.number)
-        return True
-
-    def _saving_over(self, job: Job) -> None:
-        self._saves.remove(job.number)
-        self.document.end_save(job.number, job.result)
-        then, self._then = self._then, None
-        if job.state is State.REPLACED:
-            self._then = then
         elif job.state is State.DONE:
-            self.remember(job.result)
-            self.statusBar().showMessage(f"Saved {files.shown(job.result)}")
-            if then is not None:
-                then()
-
-    def may_discard(self, then: Callable[[], object]) -> bool:
-        """True when nothing unsaved would be lost, or the person lets it go. Where they have it saved first, `then` is
-        called once that is done."""
-        self._then = None
-        if not self.document.modified:
-            return True
-        answer = dialogs.Answer.SAVE
-        if not self.document.saving:
-            answer = self._ask(self, self.document.project.identity.name)
-        if answer is dialogs.Answer.SAVE and (self.document.saving or self.save()):
-            self._then = then
-        return answer is dialogs.Answer.DISCARD
+            self.notifier.info(f"Wrote {job.result}")
 
     # Exports
 
@@ -357,7 +213,7 @@ class MainWindow(QMainWindow):
 
     def export_glb_to(self, path: str) -> None:
         """Write a GLB of the project as it is now beside the GUI thread, after what is being written."""
-        self._write(path, files.exporting_glb(self.document.project, path))
+        self._write(path, files.writing(export_glb, self.document.project, path))
 
     def export_folder_to(self, folder: str) -> None:
         """Write a J-Reflectance person folder of the project as it is now, as `export_glb_to`."""
@@ -373,12 +229,12 @@ class MainWindow(QMainWindow):
         """Draw what the viewport shows at the chosen size, both sides of a comparison too, and write it as a PNG, or
         with all its layers as an OpenEXR file."""
         if Path(path).suffix.casefold() == ".exr":
-            self._write(path, files.saving_layers(self.viewport.layers(settings.width, settings.height), path))
+            self._write(path, files.writing(save_layers, self.viewport.layers(settings.width, settings.height), path))
         else:
             image = self.viewport.picture(settings.width, settings.height, transparent=settings.transparent)
             for bar in (self.left_color_bar, self.color_bar):
                 image = bar.painted_on(image)
-            self._write(path, files.saving_picture(image, path))
+            self._write(path, files.writing(save_screenshot, image, path))
 
     def ask_screenshot(self) -> None:
         """Ask for size, then for the file."""
@@ -417,12 +273,12 @@ class MainWindow(QMainWindow):
         if paths and paths[0].casefold().endswith(files.IMAGE_SUFFIXES):
             self.light.use_file(paths[0])
         elif paths:
-            self.open_path(paths[0])
+            self.session.open_path(paths[0])
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask about unfinished work and unsaved changes; then stop the jobs, wait for them, and release OpenGL."""
-        if not self._closed and not (self._may_end_jobs() and self.may_discard(self.close)):
-            if self._closes or self._then is not None:
+        if not self._closed and not (self._may_end_jobs() and self.session.may_discard(self.close)):
+            if self._closes or self.session.then is not None:
                 self.statusBar().showMessage("Closes when this is done")
             event.ignore()
             return
@@ -459,10 +315,7 @@ class MainWindow(QMainWindow):
         if not self._closed:
             self._closed = True
             self.stage.stop()
-            self.jobs.close()
-            self.autosave.close(keep=self.document.modified and not asked)
-            for draft in self._drafts.values():
-                draft.release()
+            self.session.close(asked=asked)
             self.viewport.release()
 
     def reset_weights(self) -> None:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.checks import printable
-from engine.errors import EngineError
 from engine.io.map_conventions import parse_conventions
 from engine.open import open_project
 from engine.sides import parse_weights
@@ -60,16 +59,14 @@ def request_of(options: argparse.Namespace, project: Project, names: tuple[str, 
 def made_by_model(request: GenerateRequest, *, fresh: bool) -> ExpressionSet:
     from tqdm import tqdm
 
-    from engine.expression_cache import generate_cached
+    from engine.expression_cache import generate_cached, joined
 
-    result: ExpressionSet | None = None
+    results: list[ExpressionSet] = []
     with tqdm(desc="generate", unit="step", disable=None, file=sys.stderr) as bar:
         for step in generate_cached(request, fresh=fresh):
             _show(bar, step)
-            result = step.result or result
-    if result is None:
-        raise EngineError("generate: expected a result at the end, found none; this is a mistake in the program")
-    return result
+            results += [step.result] if step.result is not None else []
+    return joined(request, results)
 
 
 def _show(bar, step: Step) -> None:

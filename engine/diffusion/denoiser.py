@@ -87,8 +87,8 @@ class Denoiser(nn.Module):
         noisy (B, C, h, w) normalised latent at `times` (B, G) 0..1; condition (B, K, h, w); person (B, D) from
         `person.Person`; typical (B, C, h, w) and strain (B, 4 b b, h, w) of `pivot.Pivot`;
         strengths (B, 2, 32); prompt_ids (B, T) int64; present (B,) bool, False leaves strengths, typical and strain out
-        (guidance). `together` neighbours in the batch are one person's expressions. `tissue` (B or 1, ...) of condition
-        and person, where somebody has it. Returns (B, C, h, w).
+        (guidance). `together` neighbours in the batch are one person's expressions. `tissue` (B or 1, ...) is that of
+        condition and person, where somebody has it. Returns (B, C, h, w).
         """
         typical = typical * present[:, None, None, None]
         place = self.condition_in(self._patches(condition))

@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -20,17 +19,17 @@ from engine.channels import CHANNELS
 from engine.diffusion.prompts import parse_prompt
 from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError, WeightsError
-from engine.expression import Expression, ExpressionSet, Recipe, ReflectanceChange
+from engine.expression import Expression, ExpressionSet, ReflectanceChange, Request
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.identity import Identity, Provenance
 from engine.jobs import Step
+from engine.memory import give_back
 from engine.vocabulary import EXPRESSIONS, NEUTRAL, find
 
 if TYPE_CHECKING:
     import torch
 
     from engine.diffusion.inference import ChangeModel, ExpressionModel, Face, Maps, Neutral
-    from engine.face.transfer import CanonicalNeutral
 
 BATCH = 4
 """Expressions made together: fewer start sooner, more finish sooner."""
@@ -117,31 +116,24 @@ def model_for(folder: Path | None, device: str, digest: str = "") -> ExpressionM
     return model
 
 
-_canonicals: WeakKeyDictionary[Identity, CanonicalNeutral] = WeakKeyDictionary()
 _neutrals: OrderedDict[tuple[str, str, str], Face] = OrderedDict()
 
 
 def read_neutral(model: ExpressionModel, identity: Identity) -> Face:
     """The neutral as `model` sees it; the last few are kept."""
+    from engine.face.transfer import encode_neutral
+
     key = (identity.hash, model.model_id, str(model.device))
     if key not in _neutrals:
-        neutral = _canonical(identity)
+        neutral = encode_neutral(identity)
         _neutrals[key] = model.read(
             _tensor(neutral.position_m, model.device), _tensor(neutral.diffuse_srgb, model.device)
         )
         while len(_neutrals) > _NEUTRALS_KEPT:
             _neutrals.popitem(last=False)
+        give_back()
     _neutrals.move_to_end(key)
     return _neutrals[key]
-
-
-def _canonical(identity: Identity) -> CanonicalNeutral:
-    """`encode_neutral`, kept as long as the head is."""
-    from engine.face.transfer import encode_neutral
-
-    if identity not in _canonicals:
-        _canonicals[identity] = encode_neutral(identity)
-    return _canonicals[identity]
 
 
 def _tensor(image: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -195,6 +187,7 @@ def _decoded(
     """Latents -> expressions on the identity's own vertices and UVs."""
     from torch.nn.functional import hardshrink
 
+    from engine.face.registration import registered
     from engine.image import resize_bilinear
 
     made = []
@@ -203,8 +196,11 @@ def _decoded(
         if request.folds and not order.is_neutral:
             maps = _folded(model, request, order, maps)
         seen = hardshrink(maps.change, _LEAST)
-        offset_m, change = (part[0].permute(1, 2, 0).cpu().numpy() for part in (maps.offset_m, seen))
-        change = resize_bilinear(change, (TEXTURE_SIZE, TEXTURE_SIZE))
+        if seen.shape[-1] == TEXTURE_SIZE and registered(request.identity.topology).same_layout:
+            seen = seen.half()  # as it is kept: torch is several times as fast as numpy
+        offset_m, change = (part[0].permute(1, 2, 0).contiguous().cpu().numpy() for part in (maps.offset_m, seen))
+        if change.dtype != np.float16:
+            change = resize_bilinear(change, (TEXTURE_SIZE, TEXTURE_SIZE))
         made.append(
             _nothing(model, request, order) if order.is_neutral else _made(model, request, order, offset_m, change)
         )
@@ -214,10 +210,11 @@ def _decoded(
 def _folded(model: ExpressionModel, request: GenerateRequest, order: _Order, maps: Maps) -> Maps:
     """`maps` with this person's folds."""
     from engine.diffusion.folding import folded, lines_of
+    from engine.face.transfer import encode_neutral
 
     identity = request.identity
     lines = lines_of(f"{request.seed} {identity.hash}", request.folds_age_years, model.device)
-    position_m = _tensor(_canonical(identity).position_m, model.device)
+    position_m = _tensor(encode_neutral(identity).position_m, model.device)
     return folded(maps, position_m, _strengths(model, [order]), lines, request.folds)
 
 
@@ -256,10 +253,10 @@ def _nothing(model: ExpressionModel, request: GenerateRequest, order: _Order) ->
 def _expression(
     model: ExpressionModel, request: GenerateRequest, order: _Order, offsets_m: np.ndarray, change: ReflectanceChange
 ) -> Expression:
-    asked = {part.name: getattr(request, part.name) for part in fields(Recipe) if part.name != "weights"}
-    recipe = Recipe(model.model_id, **asked)
+    how = {part.name: getattr(request, part.name) for part in fields(Request) if part.name != "weights"}
+    asked = Request(model.model_id, **how)
     provenance = Provenance(f"ExpDiff {model.model_id}", request.identity.provenance.licence)
-    return Expression(order.name, offsets_m, change, order.prompt, _units(order), provenance, recipe)
+    return Expression(order.name, offsets_m, change, order.prompt, _units(order), provenance, asked)
 
 
 def _units(order: _Order) -> dict[str, float]:

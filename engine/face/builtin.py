@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.channels import MAP_NAMES
-from engine.face import groom, palette, skin
+from engine.face import groom, palette, regions, relief, skin
 from engine.face.assemble import Piece, inner_occlusion, joined
 from engine.face.eyes import paint_eye
 from engine.face.head_model import HeadShape, head_model, sample_shape
@@ -15,6 +15,7 @@ from engine.face.lips import lips_touching
 from engine.face.strands import ribbons
 from engine.face.traits import Person, sample_person
 from engine.identity import Identity, Provenance, ReflectanceMaps
+from engine.memory import give_back
 
 LICENCE = "Apache-2.0; mesh and shapes of ICT-FaceKit (MIT, USC Institute for Creative Technologies)"
 
@@ -24,9 +25,13 @@ def builtin_identity(seed: int = 0, texture_size: int = 1024) -> Identity:
     shape = sample_shape(seed)
     person = sample_person(seed, shape)
     maps = palette.with_hair(skin.paint(person.skin, texture_size, hair=False), person)
+    regions.forget()
+    relief.tiled.cache_clear()
     provenance = Provenance(f"builtin:{seed}", LICENCE, "shape sampled, skin painted, hair grown")
     eyes = paint_eye(seed, person.iris_rgb)
-    return grow_identity(f"Built-in {seed}", shape, maps, eyes, provenance, grown(shape, person, seed))
+    identity = grow_identity(f"Built-in {seed}", shape, maps, eyes, provenance, grown(shape, person, seed))
+    give_back()
+    return identity
 
 
 def grown(shape: HeadShape, person: Person, seed: int) -> list[Piece]:

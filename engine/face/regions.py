@@ -167,16 +167,26 @@ LABELS: tuple[str, ...] = (
 def distance(name: str, size: int) -> np.ndarray:
     """(size, size) float32 signed distance to the region's outline in UV units, negative inside; both sides of a
     pair."""
-    coarse = min(size, 256)
-    centres = (np.arange(coarse) + 0.5) / coarse * 1024
+    result = resize_bilinear(_small_distance(name, min(size, 256)), (size, size))
+    result.flags.writeable = False
+    return result
+
+
+@lru_cache(maxsize=96)
+def _small_distance(name: str, size: int) -> np.ndarray:
+    centres = (np.arange(size) + 0.5) / size * 1024
     x, y = np.meshgrid(centres, centres)
     if name in CENTRAL:
         field = _polygon_distance(CENTRAL[name], x, y)
     else:
         field = np.minimum(_polygon_distance(PAIRED[name], x, y), _polygon_distance(PAIRED[name], 1024 - x, y))
-    result = resize_bilinear(field / 1024, (size, size))
-    result.flags.writeable = False
-    return result
+    return (field / 1024).astype(np.float32)
+
+
+def forget() -> None:
+    """Let go of the maps in full size that painting a head left: hundreds of megabytes at 4096."""
+    distance.cache_clear()
+    mask.cache_clear()
 
 
 @lru_cache(maxsize=64)

@@ -22,7 +22,7 @@ TILE_SIDE, TILES = 512, 4
 
 
 @lru_cache(maxsize=2)
-def _tiled(size: int) -> np.ndarray:
+def tiled(size: int) -> np.ndarray:
     """(2, size, size) float32 0..1: furrows and pores over the layout, two layers of tiles so that none repeats."""
     with np.load(Path(__file__).parent / "relief.npz", allow_pickle=False) as stored:
         tile = stored["relief"].astype(np.float32) / 255
@@ -45,7 +45,7 @@ def _tiled(size: int) -> np.ndarray:
 def micro_relief(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(size, size) 0..1 depth of pores and of furrows: pores strongest on nose and cheeks, none on lips and lids,
     furrows on cheeks, lids and forehead."""
-    furrows, pores = np.roll(_tiled(size), (seed * 37 % size, seed * 61 % size), axis=(1, 2))
+    furrows, pores = np.roll(tiled(size), (seed * 37 % size, seed * 61 % size), axis=(1, 2))
     nose, cheek = regions.mask("nose", size, 0.03), regions.mask("cheek", size, 0.05)
     chin, forehead = regions.mask("chin", size, 0.04), regions.mask("forehead", size, 0.05)
     lips = np.maximum(regions.mask("upper_lip", size, 0.008), regions.mask("lower_lip", size, 0.008))

@@ -50,6 +50,7 @@ class CanonicalNeutral:
     """(512, 512, 3) float32 0..1, canonical layout, display-encoded."""
 
 
+@derived
 def encode_neutral(identity: Identity) -> CanonicalNeutral:
     """Bring a person's neutral into the canonical space; TopologyError where it is not registered."""
     rotation, origin = head_frame(identity)

@@ -161,19 +161,19 @@ def _mesh(builder: GlbBuilder, project: Project, materials: _Materials) -> dict[
 def _with_sides_apart(project: Project) -> Project:
     """`project` with each expression whose sides differ in two, each with the offsets of its side."""
     left = project.identity.left_share.vertices[:, None]
-    made: list[Expression] = []
+    targets: list[Expression] = []
     weights: dict[str, Weight] = dict(project.weights)
     for expression in project.expressions.expressions:
         weight = project.weights.get(expression.name, 0.0)
         if not isinstance(weight, Sides):
-            made.append(expression)
+            targets.append(expression)
             continue
         del weights[expression.name]
         for side, only, strength in (("L", Sides(1, 0), weight.left), ("R", Sides(0, 1), weight.right)):
             name = f"{expression.name}:{side}"
-            made.append(replace(expression, name=name, offsets_m=expression.offsets_m * weight_at(only, left)))
+            targets.append(replace(expression, name=name, offsets_m=expression.offsets_m * weight_at(only, left)))
             weights[name] = strength
-    return replace(project, expressions=replace(project.expressions, expressions=tuple(made)), weights=weights)
+    return replace(project, expressions=replace(project.expressions, expressions=tuple(targets)), weights=weights)
 
 
 def _tangents(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import OpenImageIO as oiio
+from isal import isal_zlib
 
 from engine.color import bytes_from_unit, srgb_from_linear
 from engine.errors import FileFormatError
@@ -37,7 +38,9 @@ _SIGNED = -0.1
 _EXR_LETTERS = {"normal": "XYZ", "position": "XYZ", "depth": "Z"}
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
 """Of a PNG, by number of channels."""
-_FILTER_NONE, _FILTER_UP, _LEVEL = 0, 2, 4
+_FILTER_NONE, _FILTER_UP = 0, 2
+_LEVEL = 2
+"""Of isal: 4 % larger than zlib's fourth, in a sixth of its time."""
 
 
 def read_rgb(path: Path, *, srgb: bool = False) -> np.ndarray:
@@ -120,7 +123,7 @@ def png_bytes(pixels: np.ndarray) -> bytes:
     filtered[0, 0], filtered[0, 1:] = _FILTER_NONE, rows[0]
     filtered[1:, 0], filtered[1:, 1:] = _FILTER_UP, rows[1:] - rows[:-1]
     header = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, _COLOUR_TYPES[channels], 0, 0, 0)
-    data = zlib.compress(filtered.data, _LEVEL)
+    data = isal_zlib.compress(filtered.data, _LEVEL)
     return _PNG + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 

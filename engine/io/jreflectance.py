@@ -29,7 +29,7 @@ import numpy as np
 from engine.channels import DIFFUSE, MAPS, MODEL_MAPS
 from engine.checks import check_count, check_text, short
 from engine.errors import FileFormatError
-from engine.expression import Expression, ExpressionSet, Recipe, ReflectanceChange
+from engine.expression import Expression, ExpressionSet, ReflectanceChange, Request
 from engine.identity import LARGEST_SIDE, LONGEST_NAME, Identity, Provenance, ReflectanceMaps
 from engine.io.border import border, name_from, reads, unpacking
 from engine.io.files import check_vertices, read_json, read_npy, write_json
@@ -173,8 +173,8 @@ def read(folder: Path, conventions: MapConventions = PUBLISHED) -> tuple[Identit
 def _read_folder(folder: Path, conventions: MapConventions) -> tuple[Identity, ExpressionSet]:
     numbers = _numbers(folder)
     if 1 not in numbers:
-        present = ", ".join(f"exp{number}" for number in sorted(numbers)) or "no expN folder"
-        raise FileFormatError(f"{folder}: expected the neutral face in exp1, found {present}; add exp1 (Neutral)")
+        folders = ", ".join(f"exp{number}" for number in sorted(numbers)) or "no expN folder"
+        raise FileFormatError(f"{folder}: expected the neutral face in exp1, found {folders}; add exp1 (Neutral)")
     person = read_person(folder / IDENTITY)
     template_path = _template(folder)
     mesh = read_textured_obj(template_path)
@@ -346,10 +346,8 @@ def _read_expression(
     folder: Path, identity: Identity, recipes: dict[str, Any], scale: float, template: Path, conventions: MapConventions
 ) -> Expression:
     entry = _BY_NUMBER.get(int(folder.name[3:]))
-    standard = (
-        {"name": entry.name, "prompt": entry.prompt, "facs": dict(entry.facs)} if entry else {"name": folder.name}
-    )
-    recipe = standard | recipes.get(folder.name, {})
+    usual = {"name": entry.name, "prompt": entry.prompt, "facs": dict(entry.facs)} if entry else {"name": folder.name}
+    recipe = usual | recipes.get(folder.name, {})
     positions, _ = _read_positions(folder, identity.topology.vertex_count, template)
     with unpacking():  # what is kept is the change, averaged down
         maps = _read_maps(folder, conventions)
@@ -366,7 +364,7 @@ def _read_expression(
             recipe.get("prompt", ""),
             recipe.get("facs", {}),
             _provenance(recipe.get("provenance"), folder.parent / IDENTITY),
-            from_plain(Recipe | None, recipe.get("recipe")),
+            from_plain(Request | None, recipe.get("request")),
         )
 
 

@@ -60,19 +60,19 @@ def write(identity: Identity, expressions: ExpressionSet, folder: Path) -> Itera
         while not take():
             yield Step(0, 1, "until another export into this folder is done")
             time.sleep(_WAIT_S)
-        there, numbers = prepare(identity, folder, expressions.names)
-        unfinished = {NEUTRAL_KEY: {"name": NEUTRAL}} if NEUTRAL_KEY not in there else {}
+        written, numbers = prepare(identity, folder, expressions.names)
+        unfinished = {NEUTRAL_KEY: {"name": NEUTRAL}} if NEUTRAL_KEY not in written else {}
         unfinished |= {f"exp{number}": _recipe(expressions[name]) for name, number in numbers.items()}
-        _write_manifest(identity, there, unfinished, folder)
+        _write_manifest(identity, written, unfinished, folder)
         _write_head(identity, folder)
-        yield from _write_all(identity, expressions, there, unfinished, folder)
-        _write_manifest(identity, there, {}, folder, complete=True)
+        yield from _write_all(identity, expressions, written, unfinished, folder)
+        _write_manifest(identity, written, {}, folder, complete=True)
 
 
 def _write_all(
-    identity: Identity, expressions: ExpressionSet, there: Recipes, unfinished: Recipes, folder: Path
+    identity: Identity, expressions: ExpressionSet, written: Recipes, unfinished: Recipes, folder: Path
 ) -> Iterator[Step]:
-    """Write the `unfinished` and move each to `there` once it is on the disk."""
+    """Write the `unfinished` and move each to `written` once it is on the disk."""
     total = len(unfinished.keys() - {NEUTRAL_KEY}) + 1
     index = 1
     if NEUTRAL_KEY not in unfinished:
@@ -81,8 +81,8 @@ def _write_all(
         weights = {} if key == NEUTRAL_KEY else {recipe["name"]: 1.0}
         positions = compose_positions(identity, expressions, weights)
         _write_expression(identity, positions, compose_maps(identity.maps, expressions, weights), folder / key)
-        there[key] = unfinished.pop(key)
-        _write_manifest(identity, there, unfinished, folder)  # complete only when nothing is written any more
+        written[key] = unfinished.pop(key)
+        _write_manifest(identity, written, unfinished, folder)  # complete only when nothing is written any more
         index += key != NEUTRAL_KEY
         yield Step(index, total, recipe["name"])
 
@@ -99,14 +99,14 @@ def prepare(identity: Identity, folder: Path, names: Sequence[str] = ()) -> tupl
         return {}, _number_all(names, {}, set(), folder)
     sweep(folder)
     listed = person.get("unfinished", {}) | person["expressions"]
-    there = {key: recipe for key, recipe in listed.items() if is_whole(folder / key)}
-    if NEUTRAL_KEY in there:
+    written = {key: recipe for key, recipe in listed.items() if is_whole(folder / key)}
+    if NEUTRAL_KEY in written:
         _check_head(identity, folder)
-    elif there:
+    elif written:
         raise ExportError(f"{folder}: expected the neutral face in {NEUTRAL_KEY}, found none; choose a new folder")
     taken = {int(key[3:]) for key in numbered(folder) if key not in listed}
-    return there, _number_all(
-        names, {str(recipe["name"]): int(key[3:]) for key, recipe in there.items()}, taken, folder
+    return written, _number_all(
+        names, {str(recipe["name"]): int(key[3:]) for key, recipe in written.items()}, taken, folder
     )
 
 
@@ -114,27 +114,27 @@ def _check_head(identity: Identity, folder: Path) -> None:
     """ExportError where the neutral of `folder` is not that of `identity`, to the last texel: the maps of its other
     expressions mean changes against it."""
     neutral = folder / NEUTRAL_KEY
-    there, ours = read_npy(neutral / "shape.npy"), identity.positions_m[: identity.topology.head_vertex_count]
-    if there.shape != ours.shape or not np.allclose(there, ours, rtol=0.0, atol=1e-6):
+    theirs, ours = read_npy(neutral / "shape.npy"), identity.positions_m[: identity.topology.head_vertex_count]
+    if theirs.shape != ours.shape or not np.allclose(theirs, ours, rtol=0.0, atol=1e-6):
         raise ExportError(f"{folder}: expected an empty folder or this head's, found another head; choose a new folder")
     for name, pixels in _map_images(identity.maps).items():
-        there = read_grey(neutral / name) if pixels.ndim == 2 else read_rgb(neutral / name)
-        if not np.array_equal(there, pixels):
+        theirs = read_grey(neutral / name) if pixels.ndim == 2 else read_rgb(neutral / name)
+        if not np.array_equal(theirs, pixels):
             raise ExportError(f"{folder}: expected this head's maps, found another {name} in it; choose a new folder")
 
 
-def _number_all(names: Sequence[str], there: dict[str, int], taken: set[int], folder: Path) -> dict[str, int]:
+def _number_all(names: Sequence[str], written: dict[str, int], taken: set[int], folder: Path) -> dict[str, int]:
     """Expression name -> N of expN; a prompt's own expression keeps the number it has or takes the next free one.
 
     ExportError where that of the vocabulary is `taken` by an expression that is not this program's.
     """
     numbers: dict[str, int] = {}
-    used = {*there.values(), *taken}
+    used = {*written.values(), *taken}
     free = (number for number in count(len(EXPRESSIONS) + 1) if number not in used)
     for name in names:
         if name == NEUTRAL:
             continue
-        number = _BY_NAME[name].number if name in _BY_NAME else there.get(name)
+        number = _BY_NAME[name].number if name in _BY_NAME else written.get(name)
         if number is None:
             number = next(free)
         if number in taken:
@@ -162,7 +162,7 @@ def _write_head(identity: Identity, folder: Path) -> None:
 
 
 def _write_manifest(
-    identity: Identity, there: Recipes, unfinished: Recipes, folder: Path, *, complete: bool = False
+    identity: Identity, written: Recipes, unfinished: Recipes, folder: Path, *, complete: bool = False
 ) -> None:
     person = {
         "format": FORMAT,
@@ -176,7 +176,7 @@ def _write_manifest(
         "provenance": asdict(identity.provenance),
         "conventions": "diffuse.png sRGB; specular.png, roughness.png linear; normal.png OpenGL (+Y up); "
         "texture.png equals diffuse.png",
-        "expressions": {key: there[key] for key in sorted(there, key=lambda key: int(key[3:]))},
+        "expressions": {key: written[key] for key in sorted(written, key=lambda key: int(key[3:]))},
     }
     write_json(folder / IDENTITY, person | ({"unfinished": unfinished} if unfinished else {}))
 

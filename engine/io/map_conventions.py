@@ -106,8 +106,8 @@ def parse_conventions(text: str) -> MapConventions:
     for pair in filter(None, (piece.strip() for piece in text.split(","))):
         key, _, value = (piece.strip().lower() for piece in pair.partition("="))
         if key not in kinds or value not in set(kinds[key]):
-            choices = ", ".join(f"{name}={'|'.join(kind)}" for name, kind in kinds.items())
-            raise FileFormatError(f"maps: expected {choices}; found '{pair}'")
+            possible = ", ".join(f"{name}={'|'.join(kind)}" for name, kind in kinds.items())
+            raise FileFormatError(f"maps: expected {possible}; found '{pair}'")
         chosen[key] = kinds[key](value)
     return MapConventions(**chosen)
 
@@ -149,8 +149,8 @@ def albedo_from_measured(diffuse_srgb: np.ndarray, roughness_data: np.ndarray) -
     from Polarized Spherical Gradient Illumination".
     """
     levels = np.arange(256, dtype=np.uint8)
-    let_in = 1 - np.interp(levels / 255, np.linspace(0, 1, len(_REFLECTED)), _REFLECTED)
-    table = bytes_from_unit(srgb_from_linear(linear_from_srgb(levels)[None] / let_in[:, None]))
+    entered = 1 - np.interp(levels / 255, np.linspace(0, 1, len(_REFLECTED)), _REFLECTED)
+    table = bytes_from_unit(srgb_from_linear(linear_from_srgb(levels)[None] / entered[:, None]))
     return table[roughness_data[..., None], diffuse_srgb]
 
 

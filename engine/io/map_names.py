@@ -69,9 +69,9 @@ def map_name(path: Path) -> MapName:
     if words and words[-1] not in _TABLE:
         words[-1] = words[-1].removesuffix("map")
     for count in range(min(_LONGEST, len(words)), 0, -1):
-        entry = _TABLE.get("".join(words[-count:]))
-        if entry is not None:
-            return MapName(*entry, other=_is_other(words[:-count]))
+        meaning = _TABLE.get("".join(words[-count:]))
+        if meaning is not None:
+            return MapName(*meaning, other=_is_other(words[:-count]))
     if len(words) > 1 and words[0] == "t":
         return MapName(_LETTERS.get(words[-1], ""), other=_is_other(words))
     return MapName("")
@@ -95,11 +95,11 @@ def images_of(folder: Path) -> tuple[Path, ...]:
 def candidates(images: Iterable[Path]) -> dict[str, list[Path]]:
     """For each of `MAP_NAMES` the files whose names say so; of other parts only where none is the head's."""
     named = [(path, map_name(path)) for path in images]
-    files = {}
+    by_map = {}
     for kind in MAP_NAMES:
         each = [(path, name) for path, name in named if name.kind == kind]
-        files[kind] = [path for path, name in each if not name.other] or [path for path, _ in each]
-    return files
+        by_map[kind] = [path for path, name in each if not name.other] or [path for path, _ in each]
+    return by_map
 
 
 @reads("a folder of map files")

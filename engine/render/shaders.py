@@ -8,7 +8,7 @@ from importlib import resources
 
 import moderngl
 
-from engine.channels import CHANGE_TILES, CHANNELS, LOG_FLOOR, MAPS
+from engine.channels import CHANGE_TILES, LOG_FLOOR, MAPS
 from engine.errors import GraphicsError
 
 Origin = tuple[str, int]
@@ -51,17 +51,17 @@ def _expand_into(name: str, asked_by: str, lines: list[str], origins: list[Origi
 
 def channels_glsl() -> str:
     """What `engine.channels` says, for shaders: `Change` has a member for each map, `unpacked` takes it from tiles."""
-    kinds = [f"vec{len(range(*row.channels.indices(CHANNELS)))}" for row in MAPS]
-    kinds = ["float" if kind == "vec1" else kind for kind in kinds]
-    texels = [[f"tile[{at // 4}][{at % 4}]" for at in range(*row.channels.indices(CHANNELS))] for row in MAPS]
-    members = " ".join(f"{kind} {row.change};" for kind, row in zip(kinds, MAPS, strict=True))
-    values = ", ".join(f"{kind}({', '.join(part)})" for kind, part in zip(kinds, texels, strict=True))
-    return (
-        f"const float LOG_FLOOR = {LOG_FLOOR};\n"
-        f"#define CHANGE_TILES {CHANGE_TILES}\n"
-        f"struct Change {{ {members} }};\n"
-        f"Change unpacked(vec4 tile[CHANGE_TILES]) {{ return Change({values}); }}\n"
-    )
+    members, parts = "", []
+    for row in MAPS:
+        texels = [f"tile[{at // 4}][{at % 4}]" for at in range(row.channels.start, row.channels.stop)]
+        kind = f"vec{len(texels)}" if row.shape else "float"
+        members += f"{kind} {row.change}; "
+        parts.append(f"{kind}({', '.join(texels)})")
+    return f"""const float LOG_FLOOR = {LOG_FLOOR};
+#define CHANGE_TILES {CHANGE_TILES}
+struct Change {{ {members}}};
+Change unpacked(vec4 tile[CHANGE_TILES]) {{ return Change({", ".join(parts)}); }}
+"""
 
 
 def program(context: moderngl.Context, vertex: str, fragment: str, defines: tuple[str, ...] = ()) -> moderngl.Program:

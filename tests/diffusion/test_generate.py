@@ -80,8 +80,8 @@ def test_steps_count_up_preview_comes_early_and_the_result_comes_last(identity, 
         assert 1e-4 < np.abs(expression.offsets_m).max() < 0.1
         assert expression.facs
         assert "tiny-" in expression.provenance.source
-        assert expression.recipe is not None
-        assert expression.recipe.seed == 0
+        assert expression.request is not None
+        assert expression.request.seed == 0
 
 
 def test_the_same_request_gives_the_same_bytes_and_another_seed_does_not(identity, weights):
@@ -142,7 +142,7 @@ def test_what_is_locked_stays_and_the_rest_is_made_to_go_with_it(identity, weigh
         kept = ExpressionSet(identity.hash, (made,))
         found = last(replace(asked, lock=lock, made=kept), weights)["Jaw Open"]
         assert all(a.tobytes() == b.tobytes() for a, b in zip(content(found)[stays], content(made)[stays], strict=True))
-        assert found.recipe.lock == lock
+        assert found.request.lock == lock
         shapes.append(found.offsets_m)
         skins.append(found.change.log_diffuse)
     assert np.abs(shapes[0] - shapes[1]).max() > 0

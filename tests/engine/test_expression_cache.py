@@ -12,8 +12,7 @@ import pytest
 from engine import expression_cache, reproducible
 from engine.diffusion.request import GenerateRequest
 from engine.diffusion.weights_folder import SHIPPED
-from engine.expression import ExpressionSet
-from engine.expression_cache import AT_ONCE, generate_cached, load, recall, store
+from engine.expression_cache import AT_ONCE, generate_all, generate_cached, joined, load, recall, store
 from engine.identity import Identity
 from engine.jobs import Step
 from engine.vocabulary import NAMES
@@ -49,21 +48,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     return requests
 
 
-def result_of(steps: Iterator[Step]) -> ExpressionSet:
-    (result,) = [step.result for step in steps if step.result is not None]
-    return result
-
-
 def test_many_are_made_a_few_at_a_time_and_only_once(head, asked) -> None:
     request = GenerateRequest(head, SIX, prompt="sly smile")
     steps = list(generate_cached(request))
     assert asked == [SIX[:4], (*SIX[4:], "sly smile")]
     assert [step.index / step.total for step in steps] == sorted(step.index / step.total for step in steps)
-    assert steps[-1].result is not None
-    assert steps[-1].result.names == (*SIX, "sly smile")
-    again = result_of(generate_cached(request))
+    results = [step.result for step in steps if step.result is not None]
+    assert [result.names for result in results] == asked
+    assert steps[-1].result is results[-1]
+    again = generate_all(request)
     assert len(asked) == 2
-    for expression in steps[-1].result.expressions:
+    assert again.names == (*SIX, "sly smile")
+    for expression in joined(request, results).expressions:
         np.testing.assert_array_equal(again[expression.name].offsets_m, expression.offsets_m)
     list(generate_cached(request, fresh=True))
     assert len(asked) == 4
@@ -74,7 +70,7 @@ def test_whoever_stops_and_asks_again_gets_what_was_made_from_disk(head, asked) 
     while len(asked) < 2:
         next(steps)
     steps.close()
-    assert result_of(generate_cached(GenerateRequest(head, SIX[:AT_ONCE]))).names == SIX[:AT_ONCE]
+    assert generate_all(GenerateRequest(head, SIX[:AT_ONCE])).names == SIX[:AT_ONCE]
     assert len(asked) == 2
 
 
@@ -144,7 +140,7 @@ def test_whatever_is_wrong_with_a_file_it_is_thrown_away_and_made_again(head, as
             np.testing.assert_array_equal(found.change.slope, made.change.slope)
     assert thrown > 250
     path.write_bytes(whole[:1000])
-    assert result_of(generate_cached(request)).names == ("Jaw Open",)
+    assert generate_all(request).names == ("Jaw Open",)
     assert asked == [("Jaw Open",)]
     assert load(request, "Jaw Open") is not None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -82,7 +83,7 @@ def test_steps_come_in_order_from_one_thread_a_lane_and_end_with_the_result(queu
     job = queue.add(Lane.FILES, "a file", work)
     seen.wait_over(job)
     assert seen.labels() == ["a 1", "a 2", "a 3"]
-    assert [each.state for each in seen.reports] == [State.RUNNING] * 3 + [State.DONE]
+    assert [each.state for each in seen.reports] == [State.WAITING] + [State.RUNNING] * 3 + [State.DONE]
     assert seen.reports[-1].result == "whole"
     assert len(work.threads) == 1
     assert threading.current_thread() not in work.threads
@@ -219,3 +220,25 @@ def test_every_job_ends_exactly_once_whatever_is_asked_for_in_between(queue: Job
     assert {state for job in jobs for state in seen.ends(job)} >= {State.DONE, State.CANCELLED, State.REPLACED}
     for report in seen.reports:
         assert report.state is not State.DONE or report.result == int(report.label)
+
+
+def test_what_came_before_a_cancel_stays_with_the_job(queue: JobQueue, seen: Seen) -> None:
+    gate = threading.Semaphore(0)
+
+    def one_by_one() -> Iterator[Step]:
+        for index in range(3):
+            assert gate.acquire(timeout=WAIT_S)
+            time.sleep(0.01)
+            yield Step(index + 1, 3, f"{index}", result=index)
+
+    job = queue.add(Lane.MODEL, "three", one_by_one, request="three")
+    gate.release(2)
+    seen.wait(lambda: "1" in seen.labels())
+    queue.cancel(job.number)
+    gate.release()
+    seen.wait_over(job)
+    last = seen.reports[-1]
+    whole = len(last.results) == 3  # where the third had begun
+    assert last.state is (State.DONE if whole else State.CANCELLED)
+    assert last.results[:2] == (0, 1)
+    assert (last.whole, last.request, last.seconds > 0.02) == (whole, "three", True)

@@ -8,7 +8,7 @@ import pytest
 from engine.errors import VocabularyError
 from engine.expression import ExpressionSet, ReflectanceChange
 from engine.identity import SKIN_F0, ReflectanceMaps
-from engine.project import Project, framed, new_project
+from engine.project import Project, framed, new_project, resolve
 from tests.heads import make_expressions, make_head
 
 HEAD = make_head(size=16)
@@ -134,3 +134,18 @@ def test_a_person_must_have_one_position_and_one_occlusion_a_vertex():
     for name in ("positions_m", "occlusion"):
         with pytest.raises(ValueError, match=f"test head 0: {name}"):
             replace(HEAD, **{name: getattr(HEAD, name)[1:]})
+
+
+def test_what_is_seen_is_the_projects_own_and_what_the_library_has_beside_it() -> None:
+    project = Project(HEAD, SET, {"Lip Suck": 0.5})
+    library = make_expressions(HEAD, (SET.names[0], "Lip Suck"), seed=4)
+    assert resolve(project, ExpressionSet(HEAD.hash)) is project
+    seen = resolve(project, library)
+    assert seen.expressions.names == (*SET.names, "Lip Suck")
+    assert seen.expressions[SET.names[0]] is SET[SET.names[0]]
+    assert seen.expressions["Lip Suck"] is library["Lip Suck"]
+    assert seen.active() == {"Lip Suck": 0.5}
+    later = replace(project, weights={"Lip Suck": 0.7})
+    assert resolve(later, library, like=seen).expressions is seen.expressions
+    with pytest.raises(ValueError, match="two"):
+        resolve(project, make_expressions(make_head(size=16, seed=3), ("Lip Suck",)))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from engine.errors import EngineError, FileFormatError
-from engine.expression import Expression, ExpressionSet, Recipe, ReflectanceChange
+from engine.expression import Expression, ExpressionSet, ReflectanceChange, Request
 from engine.identity import Provenance, ReflectanceMaps
 from engine.io.files import npy_bytes, npy_from_bytes
 from engine.io.project import load_project, save_project
@@ -31,7 +31,7 @@ def project() -> Project:
     named = replace(
         made.expressions[0], prompt="Kiefer öffnen", facs={"AU26": 0.5}, provenance=Provenance("a", "b", "c")
     )
-    named = replace(named, recipe=Recipe("own-0123abcd", 4, 7, 1.0, 1.3, 65.0, "shape"))
+    named = replace(named, request=Request("own-0123abcd", 4, 7, 1.0, 1.3, 65.0, "shape"))
     scene = replace(
         new_project(identity).scene,
         environment=Environment("Sunset", 0.1, -1.5, True),
@@ -76,7 +76,7 @@ def assert_same(ours: Expression, theirs: Expression) -> None:
     for part in fields(ReflectanceChange):
         np.testing.assert_array_equal(getattr(ours.change, part.name), getattr(theirs.change, part.name))
     assert (ours.prompt, dict(ours.facs), ours.provenance) == (theirs.prompt, dict(theirs.facs), theirs.provenance)
-    assert ours.recipe == theirs.recipe
+    assert ours.request == theirs.request
 
 
 def test_loaded_arrays_cannot_be_written(project: Project, tmp_path: Path) -> None:

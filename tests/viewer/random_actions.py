@@ -44,7 +44,7 @@ from tests.viewer.stalls import WatchedApplication, resident_bytes
 from tests.viewer.work import make_step_by_step
 from viewer.app import make_application
 from viewer.dialogs import Answer, PictureSettings, Unfinished
-from viewer.generation import OTHERS, Generator, Kind, Order
+from viewer.generation import OTHERS, Kind, Order, Work
 from viewer.notify import describe
 from viewer.panels.expressions import ExpressionsPanel
 from viewer.panels.generate import GeneratePanel
@@ -71,7 +71,7 @@ class Writing:
 class Person:
     """Does random things to one window after another and keeps account of what came of them."""
 
-    def __init__(self, seed: int, folder: Path, head: Project, heads: list[Path], generator: Generator) -> None:
+    def __init__(self, seed: int, folder: Path, head: Project, heads: list[Path], generator: Work) -> None:
         self.rng, self.folder, self.head, self.heads, self.generator = (
             random.Random(seed),
             folder,
@@ -109,7 +109,7 @@ class Person:
         )
         window.resize(*SIZE)
         window.jobs.changed.connect(self._changed)
-        window.generation.changed.connect(lambda: self.orders.update(window.generation._orders))
+        window.jobs.changed.connect(lambda job: self.orders.setdefault(job.number, job.request))
         window.document.changed.connect(self._head_changed)
         for tell in ("error", "info"):
             self._listen(tell)
@@ -178,10 +178,9 @@ class Person:
 
     def _write(self, path: Path, ask: Callable[[], None]) -> None:
         names = frozenset(self.window.document.project.expressions.names) - {NEUTRAL}
-        numbers: list[int] = []
-        connection = self.window.jobs.added.connect(lambda job: numbers.append(job.number))
+        before = {job.number for job in self.window.jobs.jobs()}
         ask()
-        self.window.jobs.added.disconnect(connection)
+        numbers = {job.number for job in self.window.jobs.jobs()} - before
         for number in numbers:
             self.writings[number] = Writing(path, names)
 
@@ -282,10 +281,10 @@ class Person:
         self._write(self.folder / "x.txt", lambda: self.window.export_glb_to(str(self.folder / "x.txt")))
 
     def open_a_head(self) -> None:
-        self.window.open_path(str(self.rng.choice(self.heads)))
+        self.window.session.open_path(str(self.rng.choice(self.heads)))
 
     def open_what_is_damaged(self) -> None:
-        self.window.open_path(str(self.folder / "damaged.expdiff"))
+        self.window.session.open_path(str(self.folder / "damaged.expdiff"))
 
     def cancel_a_job(self) -> None:
         bar = self.window.job_bar
@@ -491,7 +490,7 @@ def run(
 ) -> Person:
     """`count` actions or as many as fit, with the model on the head `real` where that is given; in a QApplication."""
     project, heads = prepare(folder)
-    generator: Generator = make_step_by_step
+    generator: Work = make_step_by_step
     if real:
         from engine.diffusion.generate import generate
 

@@ -135,7 +135,7 @@ def test_a_window_that_is_closed_leaves_nothing_and_one_that_ends_unasked_leaves
 def test_a_place_that_cannot_be_written_is_said_once(qtbot, open_kept, expressive, drafts):
     drafts.write_text("a file stands there")
     window, errors = open_kept(expressive), []
-    window.autosave.failed.connect(errors.append)
+    window.session.autosave.failed.connect(errors.append)
     for text in ("0.5", "0.25"):
         _type_weight(window, "Jaw Open", text)
         qtbot.wait(300)
@@ -202,7 +202,7 @@ def test_a_damaged_draft_is_told_and_stays(qtbot, open_kept, expressive, drafts)
     array = next(folder.glob("arrays/*"))
     array.write_bytes(array.read_bytes()[:-9])
     window = open_kept(new_project(make_head(seed=3)))
-    window.recover(left_over()[0])
+    window.session.recover(left_over()[0])
     qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
     assert "arrays" in window.notifier.message
     assert window.document.project.identity.name == "test head 3"

@@ -8,7 +8,7 @@ import pytest
 from engine.project import Project, new_project
 from engine.scene import ToneCurve, View, ViewChannel
 from tests.heads import make_expressions, make_head
-from viewer.document import Document, with_weight
+from viewer.document import Document, differ, with_weight
 
 
 def test_edit_undo_redo_give_back_the_very_same_values(document: Document) -> None:
@@ -68,8 +68,7 @@ def test_modified_follows_the_content_not_the_history(document: Document) -> Non
     assert not document.modified
     document.edit("tone", scene=replace(document.project.scene, tone_curve=ToneCurve.AGX))
     assert document.modified
-    document.begin_save(1)
-    document.end_save(1, "a.expdiff")
+    document.saved(document.authored, "a.expdiff")
     assert not document.modified
     assert document.path == "a.expdiff"
     document.undo()
@@ -80,27 +79,23 @@ def test_modified_follows_the_content_not_the_history(document: Document) -> Non
 
 def test_what_is_edited_while_it_is_saved_is_modified_after_it(document: Document) -> None:
     document.edit("Jaw Open", weights={"Jaw Open": 0.5})
-    document.begin_save(1)
-    assert (document.modified, document.saving) == (True, True)
+    written = document.authored
     document.complete(make_expressions(document.project.identity, ("Lip Suck",)))  # comes by itself
-    assert document.saving
+    assert not differ(document.authored, written)
     document.edit("Jaw Open", weights={"Jaw Open": 0.75})
-    assert not document.saving
-    document.end_save(1, "a.expdiff")
+    assert differ(document.authored, written)
+    document.saved(written, "a.expdiff")
     assert (document.modified, document.path) == (True, "a.expdiff")
     document.undo()
     assert not document.modified
 
 
-def test_a_save_that_fails_or_is_of_another_head_changes_nothing(document: Document) -> None:
+def test_a_save_of_another_head_changes_nothing(document: Document) -> None:
     document.edit("Jaw Open", weights={"Jaw Open": 0.5})
-    document.begin_save(1)
-    document.end_save(1, None)
-    assert (document.modified, document.saving, document.path) == (True, False, None)
-    document.begin_save(2)
+    written = document.authored
     document.open(new_project(make_head(seed=1)), "b.expdiff")
     document.edit("Jaw Open", weights={"Jaw Open": 0.25})
-    document.end_save(2, "a.expdiff")
+    document.saved(written, "a.expdiff")
     assert (document.modified, document.path) == (True, "b.expdiff")
 
 
@@ -154,8 +149,7 @@ def test_what_is_completed_was_always_there(document: Document) -> None:
     document.edit("Jaw Open", weights={"Jaw Open": 0.4})
     document.edit("Brows Up", weights={"Brows Up": 0.2})
     document.undo()
-    document.begin_save(1)
-    document.end_save(1, "a.expdiff")
+    document.saved(document.authored, "a.expdiff")
     labels, seen = (document.undo_label, document.redo_label), []
     document.changed.connect(lambda old, new: seen.append((old, new)))
     names = ("Jaw Open", "Lip Suck")

@@ -180,7 +180,7 @@ def test_the_others_give_way_at_their_next_step_and_follow_what_is_new(qtbot, do
     gate.let(5)
     qtbot.waitUntil(lambda: "Eye Blink" in document.project.expressions, timeout=5000)
     assert not set(given_up) & set(document.project.expressions.names)
-    qtbot.waitUntil(lambda: generation.filling, timeout=5000)
+    qtbot.waitUntil(lambda: generation.filling and gate.requests[-1].names != ("Eye Blink",), timeout=5000)
     assert gate.requests[-1].names[0] == "Face Compression"  # shuts the eyes too
     gate.let(1000)
     qtbot.waitUntil(lambda: _all_there(document), timeout=20000)
@@ -281,6 +281,7 @@ def test_cancel_leaves_the_document_and_the_next_request_works(qtbot, document, 
     generation = Generation(document, jobs, gate)
     generation.start(("Jaw Left",))
     generation.want("Lip Suck")
+    qtbot.waitUntil(lambda: bool(gate.requests), timeout=5000)
     with qtbot.waitSignal(generation.told, timeout=5000) as told:
         generation.cancel()
         assert generation.stopping

@@ -24,7 +24,9 @@ def test_reports_arrive_on_this_thread_from_work_done_on_another(qtbot, jobs: Jo
     with qtbot.waitSignal(jobs.changed, timeout=5000, check_params_cb=lambda job: job.over) as done:
         job = jobs.add(Lane.MODEL, "Jaw Open", _steps(gate, project))
         assert jobs.busy
-    assert [entry[:2] for entry in seen] == [(job.number, State.RUNNING)] * 4 + [(job.number, State.DONE)]
+    assert [entry[:2] for entry in seen] == [
+        (job.number, state) for state in (State.WAITING, *[State.RUNNING] * 4, State.DONE)
+    ]
     assert {entry[2] for entry in seen} == {here}
     assert here not in gate.threads
     assert done.args[0].result.names == ("Jaw Open",)
@@ -33,8 +35,8 @@ def test_reports_arrive_on_this_thread_from_work_done_on_another(qtbot, jobs: Jo
 
 def test_closing_drops_what_is_late(qtbot, project) -> None:
     jobs, gate, seen = Jobs(), Gate(), []
-    jobs.changed.connect(seen.append)
     jobs.add(Lane.FILES, "a", _steps(gate, project))
+    jobs.changed.connect(seen.append)
     gate.let(3)
     jobs.close()
     qtbot.wait(20)

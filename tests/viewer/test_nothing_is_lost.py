@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,14 +14,14 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from engine.diffusion.request import GenerateRequest
 from engine.errors import VocabularyError
-from engine.expression import Recipe
+from engine.expression import Request
 from engine.io.project import load_project, save_project
 from engine.jobs import Lane, State, Step
 from engine.open import open_project
 from engine.project import Project, new_project
 from tests.heads import make_expressions, make_head
 from tests.viewer import hand
-from tests.viewer.work import Gate, make_step_by_step
+from tests.viewer.work import Gate, make_one_by_one, make_step_by_step
 from viewer import dialogs, files
 from viewer.dialogs import Answer, PictureSettings
 from viewer.generation import OTHERS, Generation
@@ -38,6 +39,10 @@ def _ask(window: MainWindow, prompt: str) -> None:
 
 def _weights(window: MainWindow) -> dict[str, object]:
     return dict(window.document.project.weights)
+
+
+def _status(panel: GeneratePanel) -> str:
+    return panel.status.toolTip() or panel.status.text()  # what does not fit is in the tool tip
 
 
 def _type_weight(window: MainWindow, name: str, text: str) -> None:
@@ -103,9 +108,9 @@ def test_an_expression_made_by_name_takes_the_place_of_what_was_asked_for_before
 def test_two_seeds_of_one_prompt_stay_side_by_side(qtbot, open_window, expressive):
     def generate(request: GenerateRequest) -> Iterator[Step]:
         for step in make_step_by_step(request):
-            recipe = Recipe("tests", request.steps, request.seed, 1.0, 1.0, None, "")
+            asked = Request("tests", request.steps, request.seed, 1.0, 1.0, None, "")
             made = step.result.expressions if step.result is not None else ()
-            made = tuple(replace(each, prompt=request.prompt, recipe=recipe) for each in made)
+            made = tuple(replace(each, prompt=request.prompt, request=asked) for each in made)
             yield replace(step, result=step.result and replace(step.result, expressions=made))
 
     window = open_window(expressive, generator=generate)
@@ -116,7 +121,7 @@ def test_two_seeds_of_one_prompt_stay_side_by_side(qtbot, open_window, expressiv
         assert _weights(window) == {expected: 1.0}
     made = window.document.project.expressions
     assert set(made.names) - there == {"wink", "wink (seed 3)"}
-    assert (made["wink"].recipe.seed, made["wink (seed 3)"].recipe.seed) == (0, 3)
+    assert (made["wink"].request.seed, made["wink (seed 3)"].request.seed) == (0, 3)
     assert made["wink (seed 3)"].prompt == "wink"
     assert "wink (seed 3)" in window.findChild(ExpressionsPanel).rows
 
@@ -151,6 +156,38 @@ def test_what_is_kept_is_kept_of_what_is_there_and_the_others_are_made_whole(qtb
     assert {request.lock for request in requests[1:]} == {""}
     assert "Failed" not in panel.status.text()
     assert not window.notifier.isVisible()
+
+
+def test_each_expression_comes_when_it_is_ready_and_stays_after_a_cancel(qtbot, open_window, expressive):
+    gate = Gate(make_one_by_one)
+    window = open_window(expressive, generator=gate)
+    panel, rows = window.findChild(GeneratePanel), window.findChild(ExpressionsPanel).rows
+    hand.pick(panel.which, "Those not made yet")
+    hand.click(panel.button)
+    qtbot.waitUntil(lambda: bool(gate.requests), timeout=WAIT_MS)
+    first, second, third, *_ = gate.requests[0].names
+    for _ in range(4):
+        qtbot.wait(200)
+        gate.let()
+    qtbot.waitUntil(lambda: rows[second].state == "ready", timeout=WAIT_MS)
+    assert (rows[first].state, rows[third].state, panel.button.text()) == ("ready", "making", "Cancel")
+    _type_weight(window, first, "0.5")  # it can be used at once
+    assert _weights(window) == {first: 0.5}
+    gate.let()
+    qtbot.waitUntil(lambda: _status(panel).startswith(third), timeout=WAIT_MS)
+    assert re.fullmatch(rf"{third}, \d+ s left", _status(panel))
+    hand.click(panel.button)
+    gate.let()  # the step it is in, which brings the third
+    qtbot.waitUntil(lambda: not window.generation.busy, timeout=WAIT_MS)
+    assert _status(panel) == f"Generation cancelled; 3 of {len(gate.requests[0].names)} are there"
+    there = set(expressive.expressions.names)
+    assert set(window.document.project.expressions.names) == {*there, first, second, third}
+    for names in ({first, second}, {first, second}, set()):  # the third, the weight typed before it, the first two
+        hand.keys("Ctrl+Z")
+        assert set(window.document.project.expressions.names) == there | names
+    for _ in range(3):
+        hand.keys("Ctrl+Y")
+    assert {rows[name].state for name in (first, second, third)} == {"ready"}
 
 
 def test_a_failure_is_of_one_order_and_the_others_that_wait_are_made(qtbot, document, jobs):
@@ -203,9 +240,9 @@ def test_edits_made_while_a_head_is_read_are_asked_about_when_it_would_replace_t
     monkeypatch.setattr(files, "opening", lambda *args: gate(args))
     _type_weight(window, "Jaw Open", "0.5")
     before = window.document.project
-    window._ask = lambda parent, name: Answer.DISCARD
-    window.open_path("four")  # these changes may go
-    window._ask = lambda parent, name: questions.append(name) or answer
+    window.session.ask = lambda parent, name: Answer.DISCARD
+    window.session.open_path("four")  # these changes may go
+    window.session.ask = lambda parent, name: questions.append(name) or answer
     _type_weight(window, "Brows Up", "0.25")
     gate.let(5)
     qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
@@ -213,7 +250,7 @@ def test_edits_made_while_a_head_is_read_are_asked_about_when_it_would_replace_t
     if answer is Answer.CANCEL:
         assert _weights(window) == {"Jaw Open": 0.5, "Brows Up": 0.25}
         assert window.notifier.message == "four was not opened: test head 0 stays"
-        assert window.recent() == []
+        assert window.session.recent() == []
     else:
         assert window.document.project.identity.name == other
 
@@ -221,9 +258,9 @@ def test_edits_made_while_a_head_is_read_are_asked_about_when_it_would_replace_t
 def test_nothing_is_asked_again_where_nothing_was_edited_meanwhile(qtbot, open_window, expressive, tmp_path: Path):
     save_project(new_project(make_head(seed=4)), tmp_path / "four.expdiff")
     window, questions = open_window(expressive), []
-    window._ask = lambda parent, name: questions.append(name) or Answer.DISCARD
+    window.session.ask = lambda parent, name: questions.append(name) or Answer.DISCARD
     _type_weight(window, "Jaw Open", "0.5")
-    window.open_path(str(tmp_path / "four.expdiff"))
+    window.session.open_path(str(tmp_path / "four.expdiff"))
     hand.wheel(window.viewport, 1)  # the camera is no edit
     qtbot.waitUntil(lambda: window.document.project.identity.name == "test head 4", timeout=WAIT_MS)
     assert len(questions) == 1
@@ -255,7 +292,7 @@ def test_an_export_is_whole_whatever_is_asked_for_beside_it(qtbot, open_window, 
     ends, person = _ends(window), tmp_path / "person"
     window.export_folder_to(str(person))
     _take_screenshot(window, tmp_path / "a.png")
-    window.open_path(str(project))
+    window.session.open_path(str(project))
     window.export_glb_to(str(tmp_path / "a.glb"))
     qtbot.waitUntil(lambda: not window.jobs.busy, timeout=2 * WAIT_MS)
     assert ends == {f"Writing {name}": State.DONE for name in ("person", "a.png", "a.glb")} | {
@@ -283,10 +320,10 @@ def test_the_newer_of_two_heads_being_read_is_the_one_that_opens(qtbot, open_win
     for seed in (2, 3):
         save_project(new_project(make_head(seed=seed)), tmp_path / f"{seed}.expdiff")
     for seed in (2, 3):
-        window.open_path(str(tmp_path / f"{seed}.expdiff"))
+        window.session.open_path(str(tmp_path / f"{seed}.expdiff"))
     qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
     assert window.document.project.identity.name == "test head 3"
-    assert window.recent() == [str(tmp_path / "3.expdiff")]
+    assert window.session.recent() == [str(tmp_path / "3.expdiff")]
 
 
 # Closing
@@ -450,7 +487,7 @@ def test_a_save_that_fails_is_said_and_loses_nothing(qtbot, open_window, express
     assert window.isVisible()
     assert window.isWindowModified()
     assert "a folder of that name" in window.notifier.message
-    window._ask = lambda parent, name: Answer.DISCARD
+    window.session.ask = lambda parent, name: Answer.DISCARD
 
 
 def test_closing_while_it_is_saved_asks_and_closes_after_it(
@@ -476,7 +513,7 @@ def test_another_head_is_opened_once_what_was_saved_first_is_saved(
     _saves_slowly(monkeypatch, gate)
     _type_weight(window, "Jaw Open", "0.5")
     window.document.path = str(tmp_path / "a.expdiff")
-    window.open_path(str(tmp_path / "four.expdiff"))
+    window.session.open_path(str(tmp_path / "four.expdiff"))
     gate.let()
     qtbot.waitUntil(lambda: "Writing a.expdiff" in window.job_bar.label.text(), timeout=WAIT_MS)
     assert window.document.project.identity.name == "test head 0"
@@ -502,7 +539,7 @@ def test_saving_much_never_blocks_the_window(qtbot, open_window, tmp_path: Path)
     timer.start()
     last[0] = time.perf_counter()
     begin = last[0]
-    window.save_to(str(tmp_path / "a.expdiff"))
+    window.session.save_to(str(tmp_path / "a.expdiff"))
     qtbot.waitUntil(lambda: not window.jobs.busy, timeout=WAIT_MS)
     timer.stop()
     took = time.perf_counter() - begin

@@ -32,7 +32,7 @@ pytestmark = [
 def test_open_generate_drag_cancel_relight_screenshot_export(qtbot, open_window, tmp_path: Path) -> None:
     window = open_window(new_project(make_head()), generator=generate)
     with qtbot.waitSignal(window.jobs.changed, timeout=60000, check_params_cb=file_work_over()):
-        window.open_path(str(HEAD))
+        window.session.open_path(str(HEAD))
     document, frames = window.document, []
     window.viewport.painted.connect(lambda: frames.append(window.generation.busy))
     window.generation.start(("Jaw Open", "Brows Up"))

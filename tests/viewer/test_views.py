@@ -444,7 +444,7 @@ def test_a_damaged_head_is_told_or_shown_and_the_window_lives(
     _damaged(tmp_path / "person", new_project(make_head(seed=3)), how)
     over = file_work_over(State.FAILED if says else State.DONE)
     with qtbot.waitSignal(window.jobs.changed, timeout=20000, check_params_cb=over):
-        window.open_path(str(tmp_path / "person"))
+        window.session.open_path(str(tmp_path / "person"))
     seen = _seen(qtbot, window)
     if says:
         assert says in window.notifier.message

@@ -197,7 +197,7 @@ def test_save_open_and_recent(qtbot, open_window, expressive, tmp_path: Path) ->
     window.document.edit("Jaw Open", weights=with_weight(expressive, "Jaw Open", 0.6))
     path = tmp_path / "one.expdiff"
     with qtbot.waitSignal(window.jobs.changed, timeout=10000, check_params_cb=file_work_over()):
-        window.save_to(str(path.with_suffix("")))
+        window.session.save_to(str(path.with_suffix("")))
     assert path.is_file()
     assert not window.isWindowModified()
     assert window.document.path == str(path)
@@ -205,11 +205,11 @@ def test_save_open_and_recent(qtbot, open_window, expressive, tmp_path: Path) ->
     save_project(new_project(make_head(seed=2)), other)
     for each, name in ((other, "test head 2"), (path, "test head 0")):
         with qtbot.waitSignal(window.jobs.changed, timeout=10000, check_params_cb=file_work_over()):
-            window.open_path(str(each))
+            window.session.open_path(str(each))
         assert window.document.project.identity.name == name
         assert window.windowTitle().startswith(name)
     assert dict(window.document.project.weights) == {"Jaw Open": 0.6}
-    assert window.recent()[:2] == [str(path), str(other)]
+    assert window.session.recent()[:2] == [str(path), str(other)]
     hand.click(window.menuBar(), window.menuBar().actionGeometry(window.menus.file.menuAction()).center())
     hand.click(window.menus.file, window.menus.file.actionGeometry(window.menus.recent.menuAction()).center())
     qtbot.waitUntil(window.menus.recent.isVisible, timeout=5000)
@@ -226,13 +226,13 @@ def test_bad_files_are_told_in_one_line_and_lose_nothing(qtbot, open_window, exp
     if content is not None:
         path.write_bytes(content)
     with qtbot.waitSignal(window.jobs.changed, timeout=10000, check_params_cb=file_work_over(State.FAILED)):
-        window.open_path(str(path))
+        window.session.open_path(str(path))
     assert window.document.project is project
     assert window.document.undo_label == "Jaw Open"
     assert "expected" in window.notifier.message
     assert "\n" not in window.notifier.text.text()
     assert window.notifier.isVisible()
-    assert window.recent() == []
+    assert window.session.recent() == []
 
 
 def test_a_person_that_was_not_written_to_the_end_says_so(qtbot, open_window, expressive, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_person_that_was_not_written_to_the_end_says_so(qtbot, open_window, ex
     next(writing)
     writing.close()
     window = open_window(new_project(make_head(seed=2)))
-    window.open_path(str(tmp_path / "p"))
+    window.session.open_path(str(tmp_path / "p"))
     qtbot.waitUntil(lambda: "missing: Brows Up" in window.notifier.message, timeout=10000)
     assert "not written to the end" in window.notifier.message
     assert window.document.project.expressions.names == ("Jaw Open",)
@@ -286,10 +286,10 @@ def test_unsaved_changes_are_asked_about(qtbot, open_window, expressive, tmp_pat
     window.document.edit("Jaw Open", weights={"Jaw Open": 0.5})
     assert not window.close()
     assert window.isVisible()
-    window.open_path(str(tmp_path / "any.expdiff"))
+    window.session.open_path(str(tmp_path / "any.expdiff"))
     assert not window.jobs.busy
     window.document.path = str(tmp_path / "kept.expdiff")
-    window._ask = lambda parent, name: Answer.SAVE
+    window.session.ask = lambda parent, name: Answer.SAVE
     assert not window.close()  # once it is saved
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=10000)
     assert (tmp_path / "kept.expdiff").is_file()
@@ -408,7 +408,7 @@ def test_which_map_is_which_is_chosen_in_a_dialog(dark, qtbot, open_window, expr
     for name, value in colors.items():
         write_png(tmp_path / name, np.full((8, 8), value, np.uint8))
     window = open_window(expressive)
-    window.open_path(str(tmp_path))
+    window.session.open_path(str(tmp_path))
     qtbot.waitUntil(lambda: "a_COL.png, b_COL.png" in window.notifier.message, timeout=10000)
     assert "Open Folder with Other Maps" in window.notifier.message
 
@@ -427,7 +427,7 @@ def test_which_map_is_which_is_chosen_in_a_dialog(dark, qtbot, open_window, expr
         hand.click(hand.button_of(dialog, "Open"))
 
     with hand.answering(choose):
-        window.ask_maps(str(tmp_path))
+        window.session.ask_maps(str(tmp_path))
     qtbot.waitUntil(lambda: window.document.project.identity.name == "egg", timeout=10000)
     identity = window.document.project.identity
     assert (identity.maps.diffuse_srgb == 160).all()
@@ -449,7 +449,7 @@ def test_maps_that_mean_something_else_are_chosen_in_a_dialog(qtbot, open_window
     assert dialog.conventions.roughness is Finish.GLOSS
     export_jreflectance(expressive, tmp_path / "p")
     window = open_window(expressive)
-    window.open_path(str(tmp_path / "p"), dialog.conventions)
+    window.session.open_path(str(tmp_path / "p"), dialog.conventions)
     qtbot.waitUntil(lambda: window.document.project.identity.specular_f0_scale == 1.0, timeout=10000)
     found = window.document.project.identity.maps.roughness_data
     np.testing.assert_array_equal(found, 255 - expressive.identity.maps.roughness_data)

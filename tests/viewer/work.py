@@ -34,6 +34,15 @@ def make_step_by_step(request: GenerateRequest) -> Iterator[Step]:
     yield Step(total, total, "Done", result=ExpressionSet(request.identity.hash, tuple(made)))
 
 
+def make_one_by_one(request: GenerateRequest) -> Iterator[Step]:
+    """The test head's expressions, a step before each and one that brings it."""
+    total = 2 * len(request.names)
+    for at, name in enumerate(request.names):
+        yield Step(2 * at + 1, total, name)
+        result = ExpressionSet(request.identity.hash, (make_named(request.identity, request, name),))
+        yield Step(2 * at + 2, total, name, result=result)
+
+
 def make_with_previews(request: GenerateRequest) -> Iterator[Step]:
     """As above, each expression's first step with a coarse set (of another seed, so that it can be told apart)."""
     for step in make_step_by_step(request):

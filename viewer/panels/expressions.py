@@ -215,11 +215,11 @@ class ExpressionsPanel(QWidget):
         self.reset_all.setEnabled(any(weight != 0.0 for weight in project.weights.values()))
 
     def _show_states(self) -> None:
-        made, generation = self.document.project.expressions.names, self.generation
+        names, generation = self.document.project.expressions.names, self.generation
         for name, row in self.rows.items():
             if name in generation.making:
                 row.show_state("making")
-            elif name in made:
+            elif name in names:
                 row.show_state("ready")
             else:
                 row.show_state("waiting" if name in generation.waiting else "missing")

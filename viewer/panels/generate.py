@@ -110,26 +110,23 @@ class GeneratePanel(QWidget):
         """The vocabulary names the list stands for now."""
         chosen = self.which.value()
         if chosen == ALL:
-            return self._kept() or OTHERS
+            return self._locked() or OTHERS
         if chosen == MISSING:
-            return self._missing()
+            return self.generation.missing
         return (chosen,)
 
-    def _missing(self) -> tuple[str, ...]:
-        return tuple(name for name in OTHERS if name not in self.document.project.expressions)
-
-    def _kept(self) -> tuple[str, ...]:
+    def _locked(self) -> tuple[str, ...]:
         """Expressions of which something is kept; none without a lock."""
-        missing = self._missing()
+        missing = self.generation.missing
         return tuple(name for name in OTHERS if name not in missing) if self.lock.value() else ()
 
     def _fill(self) -> None:
-        missing = self._missing()
-        kept = self._kept()
-        items = [(f"The {len(kept)} that are there" if kept else f"All {len(OTHERS)} expressions", ALL)]
-        if not kept and 0 < len(missing) < len(OTHERS):
+        missing = self.generation.missing
+        locked = self._locked()
+        items = [(f"The {len(locked)} that are there" if locked else f"All {len(OTHERS)} expressions", ALL)]
+        if not locked and 0 < len(missing) < len(OTHERS):
             items.insert(0, ("Those not made yet", MISSING))
-        self.which.set_items(items + [(name, name) for name in kept or OTHERS])
+        self.which.set_items(items + [(name, name) for name in locked or OTHERS])
         self._show()
 
     def _document_changed(self, old: Project, new: Project) -> None:
@@ -180,8 +177,8 @@ class GeneratePanel(QWidget):
         else:
             self.button.setText(f"Generate {self.which.currentText()}" if len(self.names) == 1 else "Generate")
         if generation.filling:
-            there = len(OTHERS) - len(self._missing())
-            self.status.set_full(f"{there} of {len(OTHERS)} are there, the others follow")
+            ready = len(OTHERS) - len(self.generation.missing)
+            self.status.set_full(f"{ready} of {len(OTHERS)} are there, the others follow")
         self.fill.show_value(generation.fills)
         self.button.setEnabled(not generation.stopping)
         if self.button.property("primary") is not (not generation.busy):

@@ -25,7 +25,7 @@ from engine import build, expression_cache
 from engine.cli import main
 from engine.diffusion.config import TileConfig
 from engine.diffusion.weights_folder import SHIPPED
-from engine.face import registration
+from engine.face import nonrigid
 from engine.io.files import alone_in
 from tests.data import DATA, ICT, needs_data
 from tests.documents import ROOT, documented
@@ -373,8 +373,8 @@ def test_training_does_not_write_over_a_training(ending, tmp_path, capfd):
 @pytest.mark.skipif(not DATA.is_dir(), reason="the shared third-party heads are not here")
 def test_the_shipped_files_of_faces_can_be_built(tmp_path, monkeypatch):
     """With a registration that is cut short: the files have the names, arrays and sizes of those that ship."""
-    monkeypatch.setattr(registration, "_LANDMARK_STEPS", ((0.02, 10, 0.5, 1),))
-    monkeypatch.setattr(registration, "_PULL_STEPS", (((0.02, 4, 0.2, 1),),))
+    monkeypatch.setattr(nonrigid, "_LANDMARK_STEPS", ((0.02, 10, 0.5, 1),))
+    monkeypatch.setattr(nonrigid, "_PULL_STEPS", (((0.02, 4, 0.2, 1),),))
     assert build.main(["--data", str(DATA), "--out", str(tmp_path)]) == 0
     shapes = [
         {str(path.relative_to(folder)): _shapes(path) for path in folder.rglob("*.npz")}

@@ -1,8 +1,8 @@
 """ICT-FaceKit's own expressions on its vertices: what a map of 128 texels cannot hold of lips, lids and the mouth.
 
 Where the corners of a mouth part, a texel sees both lips; walls of the mouth, gums and teeth are on no map at all. On a
-head with ICT-FaceKit's skin (built-in people, heads of its own) the shapes say how they move. `engine/build.py` writes
-the file.
+head with ICT-FaceKit's skin (built-in people, heads of its own) the shapes say how they move.
+`scripts/build_faces.py` writes the file.
 """
 
 from __future__ import annotations

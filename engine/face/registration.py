@@ -1,7 +1,7 @@
 """Where each vertex of a head lies in the canonical UV square.
 
 Read off directly where the head's UVs follow the canonical layout (FFHQ-UV heads, built-in people); looked up where the
-topology was registered before (`engine/build.py` ships ICT-FaceKit's).
+topology was registered before (`scripts/build_faces.py` ships ICT-FaceKit's).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Builds the files that `engine.face` ships, from the third-party heads in a data folder.
 
-    python -m engine.build --data DIR [--out FOLDER]      DIR holds ict-facekit/ and ffhq-uv/
+    python -m scripts.build_faces --data DIR [--out FOLDER]      DIR holds ict-facekit/ and ffhq-uv/
 
 Writes canonical.npz (valid mask, mean head), registered/*.npz (ICT-FaceKit's place in the canonical square),
 head_model.npz (the built-in people), shapes.npz (ICT-FaceKit's expressions) and relief.npz (pores) into FOLDER,
@@ -38,7 +38,7 @@ from engine.mesh import PARTS, Part
 from engine.raster import fill_nearest, rasterize
 from engine.vocabulary import EXPRESSIONS
 
-FACE = Path(__file__).parent / "face"
+FACE = REGISTERED.parent
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -182,6 +182,10 @@ RUNS: dict[str, tuple[str, ...]] = {
         'xvfb-run -s "-screen 0 1600x1000x24" python -m benchmarks.first_picture',
         "python -m benchmarks.first_picture [--rounds 5]",
     ),
+    'xvfb-run -a -s "-screen 0 1600x1000x24" python -m benchmarks.paint_times': (
+        'xvfb-run -s "-screen 0 1600x1000x24" python -m benchmarks.paint_times',
+        "python -m benchmarks.paint_times [HEAD] [--size 1280x800]",
+    ),
     'xvfb-run -a -s "-screen 0 1600x1100x24" python scripts/picture_of_window.py builtin:7 window.jpg': (
         'xvfb-run -s "-screen 0 1600x1100x24" python scripts/picture_of_window.py builtin:7 docs/pictures/window.jpg',
     ),

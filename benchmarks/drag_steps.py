@@ -25,7 +25,7 @@ from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.face.space import TEXTURE_SIZE
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
-from engine.io.open import open_project
+from engine.open import open_project
 from engine.project import Project
 from engine.render.compose import Layers
 from engine.render.context import standalone_context

@@ -66,8 +66,12 @@ def generate_cached(request: GenerateRequest, *, fresh: bool = False) -> Iterato
         yield Step(int(not batches), 1, "looked on disk", result=ExpressionSet(request.identity.hash, on_disk))
     for number, batch in enumerate(batches):
         for step in generate(_only(request, batch)):
-            yield replace(step, index=step.total * number + step.index, total=step.total * len(batches))
-            for expression in () if step.result is None or request.lock else step.result.expressions:
+            new = () if step.result is None else step.result.expressions
+            count = len(wanted) - len(missing) + AT_ONCE * number + len(new)
+            label = f"{count} of {len(wanted)}" if new else step.label
+            index, total = step.total * number + step.index, step.total * len(batches)
+            yield replace(step, index=index, total=total, label=label)
+            for expression in () if request.lock else new:
                 store(request, expression)
 
 

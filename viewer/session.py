@@ -15,8 +15,8 @@ from engine.io.drafts import Draft
 from engine.io.jreflectance import unfinished_note
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.map_names import images_of
-from engine.io.open import mesh_with_maps
 from engine.jobs import Job, Lane, State
+from engine.open import mesh_with_maps
 from engine.project import Project
 from viewer import dialogs, files
 from viewer.autosave import Autosave
@@ -162,13 +162,9 @@ class Session(QObject):
 
     def _saving_over(self, job: Job, saving: _Saving) -> None:
         then, self.then = self.then, None
-        if job.error is not None:
-            self._notifier.error(describe(job.error))
-        elif job.state is State.CANCELLED:
-            self._notifier.info(f"Cancelled: {job.label}")
-        elif job.state is State.REPLACED:
+        if job.state is State.REPLACED:
             self.then = then
-        else:
+        elif job.state is State.DONE:
             self._document.saved(saving.authored, job.result)
             self.remember(job.result)
             self._window.statusBar().showMessage(f"Saved {files.shown(job.result)}")

@@ -95,12 +95,11 @@ class MainWindow(QMainWindow):
         self.facts = QLabel(self)
         self.facts.setContentsMargins(0, 0, 10, 0)
         self.job_bar = JobBar(self.jobs, self)
-        self.statusBar().addPermanentWidget(self.job_bar)
-        self.statusBar().addPermanentWidget(self.facts)
-        self.statusBar().setSizeGripEnabled(False)
-        self.statusBar().setFixedHeight(
-            self.job_bar.sizeHint().height() + 6
-        )  # the picture stays as it is, jobs or none
+        bar = self.statusBar()
+        bar.addPermanentWidget(self.job_bar)
+        bar.addPermanentWidget(self.facts)
+        bar.setSizeGripEnabled(False)
+        bar.setFixedHeight(self.job_bar.sizeHint().height() + 6)  # the picture stays as it is, jobs or none
         self.menus = Menus(self)
         self.setAcceptDrops(True)
         self._closed = self._closes = False
@@ -190,20 +189,20 @@ class MainWindow(QMainWindow):
                 draft.release()
 
     def _job_changed(self, job: Job) -> None:
-        """Tell how an export ended; what the model does is told by `generation`, the rest by `session`."""
+        """Tell how a file ended, a saved one only where it failed; of all else `generation` and `session` tell."""
         if job.state is State.FAILED and not job.idle and job.lane is not Lane.DRAFT:
             self._closes = False  # the person is to read why
-        if job.over and job.lane in (Lane.FILES, Lane.VIDEO) and job.request is None:
-            self._written(job)
+        if job.over and job.lane in (Lane.FILES, Lane.VIDEO):
+            self._writing_over(job)
         if self._closes and not self._unfinished():
             self.close()
 
-    def _written(self, job: Job) -> None:
+    def _writing_over(self, job: Job) -> None:
         if job.error is not None:
             self.notifier.error(describe(job.error))
         elif job.state is State.CANCELLED:
             self.notifier.info(f"Cancelled: {job.label}")
-        elif job.state is State.DONE:
+        elif job.state is State.DONE and job.request is None:
             self.notifier.info(f"Wrote {job.result}")
 
     # Exports

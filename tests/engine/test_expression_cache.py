@@ -56,6 +56,7 @@ def test_many_are_made_a_few_at_a_time_and_only_once(head, asked) -> None:
     results = [step.result for step in steps if step.result is not None]
     assert [result.names for result in results] == asked
     assert steps[-1].result is results[-1]
+    assert [step.label for step in steps if step.result is not None] == ["4 of 7", "7 of 7"]
     again = generate_all(request)
     assert len(asked) == 2
     assert again.names == (*SIX, "sly smile")

@@ -24,7 +24,7 @@ from PySide6.QtTest import QSignalSpy, QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from benchmarks.drag_steps import with_expressions
-from engine.io.open import open_project
+from engine.open import open_project
 from tests.viewer import hand
 from viewer import app
 from viewer.panels.expressions import ExpressionsPanel

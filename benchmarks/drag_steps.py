@@ -25,7 +25,7 @@ from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.face.space import TEXTURE_SIZE
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
-from engine.io.open import open_project
+from engine.open import open_project
 from engine.project import Project
 from engine.render.compose import Layers
 from engine.render.context import standalone_context
@@ -72,12 +72,12 @@ def turned(project: Project, number: int) -> Project:
 
 def steps(renderer: Renderer, target: moderngl.Framebuffer, project: Project) -> dict[str, Step]:
     """Name -> what is measured."""
-    size, identity, composer = (target.width, target.height), project.identity, renderer._composer
+    size, identity, composer = (target.width, target.height), project.identity, renderer.head.composer
     topology, weights = identity.topology, project.active()
     positions = compose_positions(identity, project.expressions, weights)
     normals = topology.vertex_normals(positions)
     change = project.expressions.expressions[0].change
-    mesh, composed = renderer._mesh, composer._composed
+    mesh, composed = renderer.head.mesh, composer._composed
     assert mesh is not None
     assert composed is not None
 
@@ -133,11 +133,11 @@ def main() -> int:
     for side in map(int, options.maps.split(",")):
         project = with_expressions(start, side)
         renderer = Renderer(context)
-        renderer._composer.compose(project.identity.maps, project.expressions, project.active())
+        renderer.head.composer.compose(project.identity.maps, project.expressions, project.active())
         renderer.draw(project, target, (width, height))
         for name, step in steps(renderer, target, project).items():
             rows.setdefault(name, []).append(measured(renderer, step, options.rounds))
-        memory.append(renderer._composer.gpu_bytes)
+        memory.append(renderer.head.composer.gpu_bytes)
         renderer.release()
     count = len(start.identity.positions_m)
     print(f"{start.identity.name}: {count} vertices, {width} x {height}, {context.info['GL_RENDERER']}\n")

@@ -30,7 +30,7 @@ from engine.face.skin import TEXEL_MM
 from engine.face.space import TEXTURE_SIZE
 from engine.face.transfer import encode_neutral, encode_offsets
 from engine.identity import Identity
-from engine.io.open import open_project
+from engine.open import open_project
 from engine.synth.fold_atlas import atlas, places
 from engine.synth.folds import deepened, drive, fold_change, unit_strengths
 from engine.vocabulary import NAMES

@@ -29,7 +29,7 @@ from engine.diffusion.generate import generate
 from engine.diffusion.request import GenerateRequest
 from engine.errors import EngineError
 from engine.identity import Identity
-from engine.io.open import open_project
+from engine.open import open_project
 from engine.vocabulary import EXPRESSIONS, NAMES
 
 ONE = ("Jaw Open",)
@@ -101,7 +101,7 @@ def measure_program(path: str, device: str, model: Path | None, rounds: int) -> 
         rows.append(Row(steps, preview, one_s, all_s, _maps_s(identity, device, model, steps, rounds)))
     import torch
 
-    from engine.diffusion.train import use_device
+    from engine.diffusion.device import use_device
 
     where = use_device(device)
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else processor()
@@ -162,7 +162,7 @@ def measure_peer(device: str, rounds: int) -> Peer:
     import torch
 
     from benchmarks.peers.stable_diffusion import TEXT_LENGTH, TEXT_WIDTH, Decoder, UNet, parameters_of
-    from engine.diffusion.train import use_device
+    from engine.diffusion.device import use_device
 
     where = use_device(device)
     with where:

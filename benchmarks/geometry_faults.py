@@ -20,13 +20,13 @@ import numpy as np
 from engine.expression import Expression, ExpressionSet
 from engine.face import layout
 from engine.face.contact import column_gap_m, sides, skin_m
-from engine.face.correspondence import correspond
 from engine.face.ict_shapes import ict_mix, shapes
+from engine.face.registration import registered
 from engine.face.transfer import decode_offsets, encode_offsets, lower_parts
 from engine.identity import Identity
 from engine.io.ict import GUMS, TEETH, VERTEX_COUNT
-from engine.io.open import open_project
 from engine.mesh import Part
+from engine.open import open_project
 from engine.project import Project
 from engine.render.offscreen import render_image
 from engine.render.passes import PART_SRGB
@@ -86,7 +86,7 @@ def eyeball_pixels(project: Project, blink: Expression, renderer: Renderer) -> i
 
 def lips_mm(identity: Identity, offsets_m: np.ndarray) -> float:
     """The widest opening between the lips, its corners left out; `offsets_m` is (V, 3)."""
-    skin = correspond(identity.topology).vertices
+    skin = registered(identity.topology).vertices
     gap = column_gap_m(sides(identity.topology, layout.SLITS[0]), skin_m(identity) + offsets_m[skin])
     return 1000 * float(gap[_ENDS:-_ENDS].max())
 
@@ -102,7 +102,7 @@ def lost_share(identity: Identity, name: str) -> float:
     """Share of the skin more than `FAR_M` off the head's own shape, after that went through the maps."""
     own = own_shape_m(identity, name)
     carried = decode_offsets(identity, encode_offsets(identity, own), find(name).arkit)
-    skin = correspond(identity.topology).vertices
+    skin = registered(identity.topology).vertices
     return float((np.linalg.norm(carried - own, axis=1)[skin] > FAR_M).mean())
 
 

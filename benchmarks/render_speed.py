@@ -45,7 +45,7 @@ from benchmarks.peers.path_tracer import Light, mitsuba, trace
 from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
 from engine.export import export_glb
 from engine.io.images import read_rgb, write_png
-from engine.io.open import open_project
+from engine.open import open_project
 from engine.project import Project
 from engine.render.camera import direction
 from engine.render.context import standalone_context

@@ -31,8 +31,8 @@ from engine.errors import EngineError
 from engine.export import save_screenshot
 from engine.expression import ExpressionSet
 from engine.identity import SKIN_F0, UNKNOWN, Identity, ReflectanceMaps
-from engine.io.open import open_project
 from engine.mesh import PARTS, Part, Topology
+from engine.open import open_project
 from engine.project import Project
 from engine.render.context import standalone_context
 from engine.render.environment import equirect_radiance

@@ -42,6 +42,24 @@ FARTHEST_UV = 1e4
 """Texture coordinate: tiles are numbered to 1e3, and single precision still parts the texels of a map there."""
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Registration:
+    """Where a topology's skin lies in the canonical space: read off its UVs, shipped, or fitted."""
+
+    vertices: np.ndarray
+    """(N,) int64 indices of the skin vertices that have a canonical place."""
+    opened_uv: np.ndarray
+    """(N, 2) float32 place of each in the opened layout."""
+    same_layout: bool = False
+    """Whether the head's own UVs are the canonical ones, so that maps need no resampling."""
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "vertices", check_array("Registration.vertices", self.vertices, ("N",), np.int64))
+        places = check_array("Registration.opened_uv", self.opened_uv, (len(self.vertices), 2), np.float32)
+        set_(self, "opened_uv", places)
+
+
 @dataclass(frozen=True, eq=False)
 class Topology:
     """Connectivity of a head, all its parts in one vertex array."""
@@ -59,6 +77,8 @@ class Topology:
     head_vertex_count: int
     """The first so many vertices are the head file's own, in its own order: what `shape.npy` holds. What follows
     (eyeballs from other files, teeth the program added) travels beside it."""
+    registration: Registration | None = None
+    """Given where neither the UVs nor a shipped registration tell it (`engine.face.registration.registered`)."""
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -75,12 +95,16 @@ class Topology:
             raise ValueError(f"Topology.faces: expected indices below {self.vertex_count}, found {self.faces.max()}")
         if len(self.faces) and not (self.uv_faces.min() >= 0 and self.uv_faces.max() < len(self.uvs)):
             raise ValueError(f"Topology.uv_faces: expected indices below {len(self.uvs)}, found {self.uv_faces.max()}")
+        given = self.registration.vertices if self.registration else np.zeros(0, np.int64)
+        if len(given) and not (given.min() >= 0 and given.max() < self.vertex_count):
+            raise ValueError(f"Topology.registration: expected vertices below {self.vertex_count}, found others")
 
     @cached_property
     def hash(self) -> str:
-        """Hex digest of connectivity and UVs: equal for two heads of one topology."""
+        """Hex digest of connectivity, UVs and a registration that was given: equal for two heads of one topology."""
         digest = hashlib.sha256()
-        for array in (self.faces, self.uvs, self.uv_faces, self.face_parts):
+        given = (self.registration.vertices, self.registration.opened_uv) if self.registration else ()
+        for array in (self.faces, self.uvs, self.uv_faces, self.face_parts, *given):
             digest.update(str(array.shape).encode())
             digest.update(array.tobytes())
         digest.update(f"{self.vertex_count} {self.head_vertex_count}".encode())

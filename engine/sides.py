@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.errors import VocabularyError
 from engine.mesh import Part, Topology
 from engine.raster import fill_nearest, rasterize
+from engine.vocabulary import NEUTRAL, find
 
 LEAST_WEIGHT = 1.0 / 512
 """Weights nearer to zero than this are off: they change no map by more than half a step of its 8 bits (a log ratio
@@ -60,6 +62,39 @@ def weight_at(weight: Weight, left: np.ndarray | None) -> np.ndarray | np.float3
     if left is None:
         raise ValueError(f"weights: expected shares of the left side for {weight}, found none")
     return np.float32(weight.left) * left + np.float32(weight.right) * (np.float32(1) - left)
+
+
+def parse_weights(text: str, names: tuple[str, ...]) -> dict[str, Weight]:
+    """NAME=NUMBER pairs, NAME:L=NUMBER for the subject's left alone, NAME:R for the right.
+
+    Names are the project's own or the table's; a side that is not given is as the whole is, or 0.
+    """
+    own = {name.casefold(): name for name in names}
+    weights: dict[str, Weight] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        label, equals, value = part.rpartition("=")
+        label, value = (label.strip(), value) if equals else (value.strip(), "1")
+        whole, _, side = label.rpartition(":")
+        if side.strip().upper() not in ("L", "R") or label.casefold() in own:
+            whole, side = label, ""
+        name, weight = _weight(part, whole.strip(), value, own)
+        left, right = both(weights.get(name, 0.0))
+        side = side.strip().upper()
+        weights[name] = plain(Sides(left if side == "R" else weight, right if side == "L" else weight))
+    return {name: weight for name, weight in weights.items() if name != NEUTRAL}
+
+
+def _weight(part: str, label: str, value: str, own: dict[str, str]) -> tuple[str, float]:
+    """The name that `label` stands for and the number in `value`; VocabularyError quotes `part`."""
+    name = own.get(label.casefold()) or find(label).name
+    try:
+        weight = float(value)
+    except ValueError:
+        raise VocabularyError(f"weights: expected NAME=NUMBER, found '{part}'") from None
+    if not abs(weight) <= LARGEST_WEIGHT:  # NaN too
+        limits = f"{-LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}"
+        raise VocabularyError(f"weights: expected a finite number from {limits} for '{name}', found {weight}")
+    return name, weight
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -89,7 +89,7 @@ def _try_all(
 
 def _load_modules() -> None:
     """What every child would load by itself, again and again."""
-    for name in ("io.scan", "io.ffhq_uv", "io.ict", "io.project", "diffusion.checkpoint", "diffusion.config"):
+    for name in ("open", "diffusion.checkpoint", "diffusion.config"):
         import_module(f"engine.{name}")
     torch.empty(1, device="meta").normal_()
 

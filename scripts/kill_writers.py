@@ -34,7 +34,7 @@ from engine.io.project import load_project, save_project
 from engine.io.temporary import is_temporary
 from engine.jobs import Step
 from engine.project import Project, new_project
-from engine.synth import dataset
+from engine.synth import dataset, generator
 from tests.heads import make_expressions, make_head
 
 NAMES = ("Jaw Open", "Brows Up", "Lip Corner Puller", "Nose Wrinkler", "a sly grin")
@@ -80,7 +80,7 @@ def write_save(folder: Path) -> int:
 
 
 class People:
-    """In the place of `engine.synth.generator.Generator`."""
+    """In the place of `engine.synth.generator.Population`."""
 
     def __init__(self, folder: Path, identities: int, seed: int) -> None:
         self.train_identities, self.test_identities = list(range(identities - 1)), [identities - 1]
@@ -97,7 +97,7 @@ def before_nothing(folder: Path) -> None:
 
 
 def write_synth(folder: Path) -> int:
-    dataset.Generator, dataset.synthetic_identity = People, person_of  # pyright: ignore
+    generator.Population, dataset.synthetic_identity = People, person_of  # pyright: ignore
     return main(["dataset", "synth", "--data", str(folder), "--identities", "4", "--out", str(folder / "set")])
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from engine.diffusion.request import GenerateRequest
 from engine.expression_cache import generate_all
-from engine.io.open import open_project
+from engine.open import open_project
 from engine.project import Project
 from engine.render.context import standalone_context
 from engine.render.offscreen import render_image

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from engine.color import bytes_from_unit, scale_colors
 from engine.diffusion.request import GenerateRequest
 from engine.expression_cache import generate_all
-from engine.io.open import open_project
+from engine.open import open_project
 from engine.project import Project
 from engine.render.color_scale import ColorScale, color_scale
 from engine.render.context import standalone_context

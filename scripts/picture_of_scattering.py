@@ -15,7 +15,7 @@ import numpy as np
 import OpenImageIO as oiio
 from PIL import Image
 
-from engine.io.open import open_project
+from engine.open import open_project
 from engine.render.context import standalone_context
 from engine.render.offscreen import render_image
 from engine.render.renderer import Renderer

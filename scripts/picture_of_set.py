@@ -15,7 +15,7 @@ from PIL import Image
 
 from engine.color import srgb_from_linear
 from engine.diffusion.shading import absolute
-from engine.synth.generator import Generator
+from engine.synth.generator import Population
 from engine.vocabulary import NAMES
 
 SHOWN = (
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--person", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    source = Generator(args.data, 40, args.seed)
+    source = Population(args.data, 40, args.seed)
     batch = source.pairs([args.person] * len(SHOWN), [NAMES.index(name) for name in SHOWN])
     maps = absolute(batch.neutral, batch.change)[(slice(None), slice(None), *_FACE)]
     slope = 3.0 * maps[:, 7:]  # steeper, to be seen

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from engine.io.open import open_project
+from engine.open import open_project
 from engine.render.camera import direction
 from engine.render.offscreen import own_renderer, render_image
 from engine.render.stage import geodesic_rig

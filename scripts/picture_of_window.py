@@ -15,7 +15,7 @@ from PySide6.QtCore import QSettings, QTimer
 
 from engine.diffusion.request import GenerateRequest
 from engine.expression_cache import generate_all
-from engine.io.open import open_project
+from engine.open import open_project
 from engine.render.presets import with_preset
 from engine.scene import scene_with
 from engine.vocabulary import NAMES

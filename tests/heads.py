@@ -8,7 +8,8 @@ import numpy as np
 
 from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.identity import Identity, Provenance, ReflectanceMaps
-from engine.io.obj import ObjMesh, write_obj
+from engine.io.obj import write_obj
+from engine.io.source import SourceMesh
 from engine.mesh import PARTS, Part, Topology
 
 
@@ -98,4 +99,6 @@ def write_mesh(path: Path, head: Identity | None = None) -> None:
     own = (topology.faces < count).all(axis=1)
     faces, uv_faces = topology.faces[own], topology.uv_faces[own]
     materials = np.zeros(len(faces), np.int32)
-    write_obj(path, ObjMesh(head.positions_m[:count] * 100, topology.uvs, faces, uv_faces, materials, ("",)))
+    write_obj(
+        path, SourceMesh.of_triangles(head.positions_m[:count] * 100, topology.uvs, faces, uv_faces, materials, ("",))
+    )

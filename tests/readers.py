@@ -19,9 +19,9 @@ from engine.io import ict, jreflectance, jreflectance_writer
 from engine.io.files import read_npy, write_json
 from engine.io.images import read_grey, read_radiance, read_rgb, write_exr, write_png
 from engine.io.obj import read_textured_obj
-from engine.io.open import open_project
 from engine.io.project import save_project
 from engine.io.rig import read_mixture, read_rig
+from engine.open import open_project
 from engine.project import Project, new_project
 from engine.render.environment import equirect_radiance
 from tests.data import FFHQ_UV, ICT

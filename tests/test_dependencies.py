@@ -24,7 +24,6 @@ DISTRIBUTIONS = {"PIL": "pillow", "PySide6": "pyside6-essentials", "flip_evaluat
 ELSEWHERE = {"bpy": "Blender", "f3d": "a peer of the benchmarks", "vtk": "a peer of the benchmarks"}
 """Imported by one script that an environment of its own runs, as the script and benchmarks/README.md say."""
 NOT_IMPORTED = {
-    "pyrr": "of the stack that was asked for; cameras will use it",
     "rtree": "trimesh.proximity needs it",
     "pytest-timeout": "a plug-in of pytest",
     "pytest-qt": "a plug-in of pytest",

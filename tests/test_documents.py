@@ -21,12 +21,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import build, expression_cache
+from engine import expression_cache
 from engine.cli import main
 from engine.diffusion.config import TileConfig
 from engine.diffusion.weights_folder import SHIPPED
-from engine.face import registration
+from engine.face import nonrigid
 from engine.io.files import alone_in
+from scripts import build_faces
 from tests.data import DATA, ICT, needs_data
 from tests.documents import ROOT, documented
 
@@ -181,6 +182,10 @@ RUNS: dict[str, tuple[str, ...]] = {
         'xvfb-run -s "-screen 0 1600x1000x24" python -m benchmarks.first_picture',
         "python -m benchmarks.first_picture [--rounds 5]",
     ),
+    'xvfb-run -a -s "-screen 0 1600x1000x24" python -m benchmarks.paint_times': (
+        'xvfb-run -s "-screen 0 1600x1000x24" python -m benchmarks.paint_times',
+        "python -m benchmarks.paint_times [HEAD] [--size 1280x800]",
+    ),
     'xvfb-run -a -s "-screen 0 1600x1100x24" python scripts/picture_of_window.py builtin:7 window.jpg': (
         'xvfb-run -s "-screen 0 1600x1100x24" python scripts/picture_of_window.py builtin:7 docs/pictures/window.jpg',
     ),
@@ -218,8 +223,8 @@ ELSEWHERE = {
     "expdiff dataset synth --data ICT_FACEKIT --identities 100 --seed 0 --out DIR": (
         "tests/synth/test_dataset.py::test_the_command_writes_people_that_read_back"
     ),
-    "python -m engine.build --data DIR": "tests/test_documents.py::test_the_shipped_files_of_faces_can_be_built",
-    "python -m engine.build --data DIR [--out FOLDER]": (
+    "python -m scripts.build_faces --data DIR": "tests/test_documents.py::test_the_shipped_files_of_faces_can_be_built",
+    "python -m scripts.build_faces --data DIR [--out FOLDER]": (
         "tests/test_documents.py::test_the_shipped_files_of_faces_can_be_built"
     ),
     "pytest tests/diffusion/test_phrasings.py": "tests/diffusion/test_phrasings.py::test_prompts_are_understood",
@@ -373,12 +378,12 @@ def test_training_does_not_write_over_a_training(ending, tmp_path, capfd):
 @pytest.mark.skipif(not DATA.is_dir(), reason="the shared third-party heads are not here")
 def test_the_shipped_files_of_faces_can_be_built(tmp_path, monkeypatch):
     """With a registration that is cut short: the files have the names, arrays and sizes of those that ship."""
-    monkeypatch.setattr(registration, "_LANDMARK_STEPS", ((0.02, 10, 0.5, 1),))
-    monkeypatch.setattr(registration, "_PULL_STEPS", (((0.02, 4, 0.2, 1),),))
-    assert build.main(["--data", str(DATA), "--out", str(tmp_path)]) == 0
+    monkeypatch.setattr(nonrigid, "_LANDMARK_STEPS", ((0.02, 10, 0.5, 1),))
+    monkeypatch.setattr(nonrigid, "_PULL_STEPS", (((0.02, 4, 0.2, 1),),))
+    assert build_faces.main(["--data", str(DATA), "--out", str(tmp_path)]) == 0
     shapes = [
         {str(path.relative_to(folder)): _shapes(path) for path in folder.rglob("*.npz")}
-        for folder in (tmp_path, build.FACE)
+        for folder in (tmp_path, build_faces.FACE)
     ]
     assert shapes[0] == {name: shape for name, shape in shapes[1].items() if name in shapes[0]}
     assert {"canonical.npz", "head_model.npz"} < set(shapes[0])

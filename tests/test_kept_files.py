@@ -13,7 +13,7 @@ from engine.cli import main
 from engine.io.project import save_project
 from engine.jobs import Step
 from engine.project import Project, new_project
-from engine.synth import dataset
+from engine.synth import dataset, generator
 from scripts.kill_writers import People, files_of, person_of
 from tests.heads import make_expressions, make_head
 
@@ -88,7 +88,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(expression_cache, "LARGEST_BYTES", 1)  # and has to make room at once
     monkeypatch.setattr(expression_cache, "generate", quick_model)
     monkeypatch.setattr("engine.face.quality.report", lambda *_: [])
-    monkeypatch.setattr(dataset, "Generator", People)
+    monkeypatch.setattr(generator, "Population", People)
     monkeypatch.setattr(dataset, "synthetic_identity", person_of)
     return {"saved": str(tmp_path / "saved.expdiff"), "user": str(user)}
 

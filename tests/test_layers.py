@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "moderngl", "PySide6")
 
 
-@pytest.mark.parametrize("module", ["engine", "engine.cli"])
+@pytest.mark.parametrize("module", ["engine", "engine.cli", "engine.synth.dataset"])
 def test_importing_loads_nothing_heavy(module):
     code = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -15,9 +15,9 @@ from engine.diffusion.weights_folder import weights_digest
 from engine.expression_cache import cache_folder, generate_cached, recall
 from engine.io.drafts import left_over, new_draft
 from engine.io.map_conventions import PUBLISHED, MapConventions
-from engine.io.open import open_project
 from engine.io.temporary import sweep
 from engine.jobs import Step
+from engine.open import open_project
 from engine.project import Project
 from viewer import style
 from viewer.display import check_display, check_opengl
@@ -38,7 +38,7 @@ def run(
 ) -> int:
     """Open the window on `path` (the built-in head without one) and stay until it is closed; the exit code.
 
-    The first three are what `engine.io.open.open_project` takes, `model` is a folder of weights (the program's own
+    The first three are what `engine.open.open_project` takes, `model` is a folder of weights (the program's own
     without it). EngineErrors of both pass through, and GraphicsError where there is no display or no OpenGL on it,
     before any window is seen.
     """

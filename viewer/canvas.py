@@ -1,16 +1,22 @@
-"""Where frames are drawn before Qt shows them: four samples a pixel; on a CPU smaller and in one pass in motion."""
+"""Where frames are drawn before Qt shows them: four samples a pixel; on a CPU smaller and in one pass in motion, and at
+rest in pieces, between which the window hears its user."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Iterator
 
 import moderngl
 from PySide6.QtGui import QOpenGLContext
 
 from engine.project import Project
 from engine.render.accumulate import Accumulator
+from engine.render.camera import Part4
 from engine.render.context import is_software
 from engine.render.renderer import Renderer
 from engine.render.sampling import SAMPLES
 from engine.render.scatter import Quality
+from engine.render.targets import Frame, Pace, Piece
 from engine.scene import scene_with
 
 MULTISAMPLES = 4
@@ -36,6 +42,12 @@ class Canvas:
         """Draws the left of a comparison whose head stands otherwise, so that neither undoes the other's work."""
         self._samples = min(MULTISAMPLES, context.max_samples)
         self._warm = False
+        self._frame = Frame(context, jittered=self.software)
+        self._pace = Pace()
+        self._pieces: Iterator[Piece] | None = None
+        """What is left to do of the fine picture."""
+        self.finished = False
+        """Is the fine picture there?"""
         self._targets: dict[bool, tuple[tuple[int, int], moderngl.Framebuffer]] = {}
         self._frames: Accumulator | None = None
         self._mixed: moderngl.Framebuffer | None = None
@@ -57,12 +69,54 @@ class Canvas:
             self._frames.add(project, size, quality=quality)
         count = self._frames.count
         drawn = self._targets[False][1]
-        self._blit(drawn.glo, size, self._mixed.glo, size, (0, size[0]))
+        self._blit(drawn.glo, size, self._mixed.glo, size)
         presence = min(max((count - FAINT[0]) / (FAINT[1] - FAINT[0]), 0.0), 1.0)
         if presence > 0:
             self.renderer.show(project, self._mixed, size, self._frames.frames, presence=presence)
-        self._blit(self._mixed.glo, size, framebuffer, size, (0, size[0]))
+        self._blit(self._mixed.glo, size, framebuffer, size)
         return count
+
+    def begin(self, project: Project, size: tuple[int, int], left: Project | None = None, line: float = 0.0) -> None:
+        """Begin the fine picture of what `draw` drew coarsely; `draw_piece` goes on with it."""
+        self.finished, self._pieces = False, self._fine(project, size, left, line)
+
+    def drop(self) -> None:
+        """Give up the fine picture."""
+        self.finished, self._pieces = False, None
+
+    @property
+    def busy(self) -> bool:
+        """Is there something left to do of a fine picture?"""
+        return self._pieces is not None
+
+    def draw_piece(self) -> Piece | None:
+        """Draw one piece of the fine picture, wait until the driver is done and learn from how long it took; None when
+        the last one had been drawn."""
+        pieces, self._pieces = self._pieces, None  # what goes wrong ends it
+        start = time.perf_counter()
+        piece = next(pieces, None) if pieces else None
+        self.context.finish()
+        if piece is None:
+            self.finished = True
+            return None
+        self._pieces = pieces
+        if piece.pixels:
+            self._pace.took(piece, time.perf_counter() - start)
+        return piece
+
+    def _fine(self, project: Project, size: tuple[int, int], left: Project | None, line: float) -> Iterator[Piece]:
+        target = self._target(False, size)
+        for renderer, side, clip in self._sides(project, size, left, line):
+            yield from renderer.draw_in_pieces(side, target, size, self._frame, self._pace, clip=clip)
+        self._warm_up(project)
+
+    def show(self, framebuffer: int, size: tuple[int, int]) -> bool:
+        """Show what has been drawn last of a size again, the fine picture or the coarse one; is there any?"""
+        held = self._targets.get(not self.finished)
+        if held is None or held[0] != (size if self.finished else _coarse(size)):
+            return False
+        self._blit(held[1].glo, held[0], framebuffer, size)
+        return True
 
     def _release_frames(self) -> None:
         if self._frames is not None:
@@ -81,47 +135,39 @@ class Canvas:
         left: Project | None = None,
         line: float = 0.0,
     ) -> None:
-        """Draw `project` over the whole of Qt's `framebuffer` (an OpenGL name) of `size` (width, height) pixels.
+        """Draw `project` over the whole of Qt's `framebuffer` (an OpenGL name) of `size` (width, height) pixels, on a
+        software driver coarsely.
 
         With `left`, that project left of the share `line` of the width: two parts cost about one picture.
         """
-        coarse = moving and self.software
-        factor = COARSE if coarse else 1
-        fine = max(round(size[0] / factor), 1), max(round(size[1] / factor), 1)
-        target = self._target(coarse, fine)
-        quality = Quality.MOVING if coarse else Quality.STILL if self.software else Quality.FULL
-        edge = 0
+        drawn = _coarse(size) if self.software else size
+        target, quality = self._target(self.software, drawn), Quality.MOVING if self.software else Quality.FULL
+        for renderer, side, clip in self._sides(project, drawn, left, line):
+            renderer.draw(side, target, drawn, quality=quality, clip=clip, moving=moving or self.software)
+        self._blit(target.glo, drawn, framebuffer, size)
+        self.finished = not self.software
+        if not moving:
+            self._warm_up(project)
+
+    def _sides(
+        self, project: Project, size: tuple[int, int], left: Project | None, line: float
+    ) -> Iterator[tuple[Renderer, Project, Part4 | None]]:
+        """Who draws what, and in which columns of a picture of `size`."""
         if left is None:
             self._release_second()
-        else:
-            edge = max(0, min(round(line * fine[0]), fine[0]))
-            if edge:
-                self._draw_columns(self._renderer_of(left, project), left, target, fine, (0, edge), quality, moving)
-                self._blit(target.glo, fine, framebuffer, size, (0, edge))
-        if edge < fine[0]:
-            self._draw_columns(self.renderer, project, target, fine, (edge, fine[0]), quality, moving)
-            self._blit(target.glo, fine, framebuffer, size, (edge, fine[0]))
-        if not (moving or self._warm) and project.expressions.names:
-            self._warm = True
-            # after the first picture at rest, before the first drag
-            self.renderer.warm(project, Quality.MOVING if self.software else Quality.FULL)
+            yield self.renderer, project, None
+            return
+        edge = max(0, min(round(line * size[0]), size[0]))
+        if edge:
+            yield self._renderer_of(left, project), left, (0, 0, edge, size[1])
+        if edge < size[0]:
+            yield self.renderer, project, (edge, 0, size[0] - edge, size[1])
 
-    def _draw_columns(
-        self,
-        renderer: Renderer,
-        project: Project,
-        target: moderngl.Framebuffer,
-        size: tuple[int, int],
-        columns: tuple[int, int],
-        quality: Quality,
-        moving: bool,
-    ) -> None:
-        """Draw at least the columns from the first to before the last: Mesa's software driver clips some samples of a
-        pixel one column off."""
-        first, end = max(columns[0] - 1, 0), min(columns[1] + 1, size[0])
-        whole = columns == (0, size[0])
-        clip = None if whole else (first, 0, end - first, size[1])
-        renderer.draw(project, target, size, quality=quality, clip=clip, moving=moving)
+    def _warm_up(self, project: Project) -> None:
+        """After the first picture at rest, before the first drag."""
+        if not self._warm and project.expressions.names:
+            self._warm = True
+            self.renderer.warm(project, Quality.MOVING if self.software else Quality.FULL)
 
     def _renderer_of(self, left: Project, right: Project) -> Renderer:
         if _stand_alike(left, right):
@@ -143,24 +189,20 @@ class Canvas:
             return held[1]
         if held is not None:
             _release(self._targets.pop(coarse)[1])
-        samples = 0 if coarse else self._samples
-        color = self.context.renderbuffer(size, 4, samples=samples)
+        samples = 0 if self.software else self._samples
+        dtype = "f2" if self.software and not coarse else "f1"  # the mean of samples
+        color = self.context.renderbuffer(size, 4, samples=samples, dtype=dtype)
         target = self.context.framebuffer([color], self.context.depth_renderbuffer(size, samples=samples))
         self._targets[coarse] = size, target
         return target
 
-    def _blit(
-        self, source: int, from_size: tuple[int, int], target: int, to_size: tuple[int, int], columns: tuple[int, int]
-    ) -> None:
-        """Resolve or enlarge `columns` of the source. Through Qt's functions: ModernGL copies whole framebuffers of one
-        size only."""
+    def _blit(self, source: int, from_size: tuple[int, int], target: int, to_size: tuple[int, int]) -> None:
+        """Resolve or enlarge. Through Qt's functions: ModernGL copies framebuffers of one size only."""
         gl = QOpenGLContext.currentContext().extraFunctions()
         gl.glBindFramebuffer(_GL_READ_FRAMEBUFFER, source)
         gl.glBindFramebuffer(_GL_DRAW_FRAMEBUFFER, target)
         sampling = _GL_NEAREST if from_size == to_size else _GL_LINEAR
-        left, right = (round(column * to_size[0] / from_size[0]) for column in columns)
-        taken, given = (columns[0], 0, columns[1], from_size[1]), (left, 0, right, to_size[1])
-        gl.glBlitFramebuffer(*taken, *given, _GL_COLOR_BUFFER_BIT, sampling)
+        gl.glBlitFramebuffer(0, 0, *from_size, 0, 0, *to_size, _GL_COLOR_BUFFER_BIT, sampling)
         gl.glBindFramebuffer(_GL_READ_FRAMEBUFFER, target)
 
     def release(self) -> None:
@@ -168,9 +210,15 @@ class Canvas:
         for _, target in self._targets.values():
             _release(target)
         self._targets.clear()
+        self.drop()
         self._release_second()
         self._release_frames()
+        self._frame.release()
         self.renderer.release()
+
+
+def _coarse(size: tuple[int, int]) -> tuple[int, int]:
+    return max(round(size[0] / COARSE), 1), max(round(size[1] / COARSE), 1)
 
 
 def _stand_alike(a: Project, b: Project) -> bool:

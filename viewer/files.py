@@ -16,12 +16,12 @@ from engine.export import jreflectance_steps, only, video_steps
 from engine.expression_cache import cache_folder
 from engine.io.drafts import Draft
 from engine.io.map_conventions import PUBLISHED, MapConventions
-from engine.io.open import open_project
 from engine.io.project import SUFFIX as PROJECT_SUFFIX
 from engine.io.project import load_project, save_project
 from engine.io.temporary import temporary_beside
 from engine.io.video import check_video
 from engine.jobs import Step
+from engine.open import open_project
 from engine.project import Project
 from engine.render.motion import Motion
 

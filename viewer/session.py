@@ -15,8 +15,8 @@ from engine.io.drafts import Draft
 from engine.io.jreflectance import unfinished_note
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.map_names import images_of
-from engine.io.open import mesh_with_maps
 from engine.jobs import Job, Lane, State
+from engine.open import mesh_with_maps
 from engine.project import Project
 from viewer import dialogs, files
 from viewer.autosave import Autosave

@@ -78,6 +78,8 @@ class Viewport(QOpenGLWidget):
         self._frames, self._frames_size = 0, (0, 0)
         self._next = QTimer(self, interval=0, singleShot=True)
         self._next.timeout.connect(self.update)
+        self._piece = QTimer(self, interval=0, singleShot=True)
+        self._piece.timeout.connect(self._draw_piece)
         self.setMinimumSize(320, 240)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         document.changed.connect(self._changed)
@@ -92,13 +94,37 @@ class Viewport(QOpenGLWidget):
     def _move(self) -> None:
         """Paint soon (Qt joins any number of updates into one paint), and finely once at rest."""
         self._moving, self._frames = True, 0
+        if self._canvas is not None:
+            self._canvas.drop()
         self._rest.start()
         self.update()
 
     def _rested(self) -> None:
         self._moving = False
-        if self._canvas is not None and (self._canvas.software or self.converges):
+        if self._canvas is not None and self._canvas.software:
+            self._begin()
+        elif self._canvas is not None and self.converges:
             self.update()
+
+    def _begin(self) -> None:
+        """Begin the fine frame."""
+        assert self._canvas is not None
+        shown = self._shown()
+        self._canvas.begin(shown, self.pixel_size(), self.comparison.left_of(shown), self.comparison.position)
+        self._piece.start()
+
+    def _draw_piece(self) -> None:
+        """Go on with the fine frame; as long as it is not whole, what was seen last stays."""
+        if self._canvas is None or not self._canvas.busy:
+            return
+        try:
+            with self._drawing():
+                whole = self._canvas.draw_piece() is None
+        except Exception as error:
+            log.exception("paint")
+            self.failed.emit(error)
+        else:
+            self.update() if whole else self._piece.start()
 
     @property
     def converges(self) -> bool:
@@ -114,8 +140,8 @@ class Viewport(QOpenGLWidget):
 
     @property
     def moving(self) -> bool:
-        """Has something changed a moment ago, so that frames may still be coarse?"""
-        return self._moving
+        """Has something changed a moment ago, so that what is seen may still be coarse?"""
+        return self._moving or (self._canvas is not None and self._canvas.busy)
 
     def set_preview(self, preview: ExpressionSet | None) -> None:
         """Show `preview` in place of the document's expressions of the same names; None ends it."""
@@ -169,11 +195,15 @@ class Viewport(QOpenGLWidget):
         if self._canvas is not None:
             shown, framebuffer = self._shown(), self.defaultFramebufferObject()
             left, line = self.comparison.left_of(shown), self.comparison.position
-            size = self.pixel_size()
-            if self._frames == 0 or self._frames_size != size:
-                self._canvas.draw(shown, framebuffer, size, moving=self._moving, left=left, line=line)
+            size, software = self.pixel_size(), self._canvas.software
+            if self._frames_size != size:
                 self._frames, self._frames_size = 0, size
-            still = not self._moving and left is None
+                if software:
+                    self._move()
+            again = software and not self._moving and self._frames == 0 and self._canvas.show(framebuffer, size)
+            if self._frames == 0 and not again:
+                self._canvas.draw(shown, framebuffer, size, moving=self._moving, left=left, line=line)
+            still = not self._moving and left is None and self._canvas.finished
             if self.converges and still and converges(shown.scene):
                 self._frames = self._canvas.converge(shown, framebuffer, size, again=self._frames == 0)
                 if self._frames < SAMPLES:
@@ -201,14 +231,14 @@ class Viewport(QOpenGLWidget):
 
         GraphicsError when there is no renderer, or beyond the largest size of `render_image`.
         """
-        with self._drawing() as renderer:
+        with self._drawing_aside() as renderer:
             sides = self.comparison.sides(self.document.project)
             drawn = [render_image(each, width, height, transparent=transparent, renderer=renderer) for each in sides]
         return self.comparison.joined(drawn)
 
     def layers(self, width: int, height: int) -> dict[str, np.ndarray]:
         """What such a picture is made of (`render_layers`); errors as `picture`."""
-        with self._drawing() as renderer:
+        with self._drawing_aside() as renderer:
             sides = self.comparison.sides(self.document.project)
             drawn = [render_layers(each, width, height, renderer=renderer) for each in sides]
         return {name: self.comparison.joined([layers[name] for layers in drawn]) for name in drawn[0]}
@@ -223,6 +253,16 @@ class Viewport(QOpenGLWidget):
             yield self._canvas.renderer
         finally:
             self.doneCurrent()
+
+    @contextmanager
+    def _drawing_aside(self) -> Iterator[Renderer]:
+        """The same for another picture; the fine frame, if it is not whole, begins anew after it."""
+        try:
+            with self._drawing() as renderer:
+                yield renderer
+        finally:
+            if self._canvas is not None and self._canvas.busy:
+                self._begin()
 
     def release(self) -> None:
         """Give the GPU back; safe to call twice. Qt's signal arrives without a current context, so make it current."""

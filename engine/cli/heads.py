@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli.shared import iterate, made_by_model, opened, request_of, say, with_expressions
-from engine.cli.weights import with_weights
+from engine.cli.shared import iterate, made_by_model, opened, request_of, say, with_expressions, with_weights
 from engine.vocabulary import NEUTRAL
 
 if TYPE_CHECKING:
     from engine.project import Project
-
-LOG = logging.getLogger(__name__)
 
 
 def info(options: argparse.Namespace) -> int:
@@ -53,7 +49,7 @@ def generate(options: argparse.Namespace) -> int:
     from engine.diffusion.prompts import understand
     from engine.export import jreflectance_steps
     from engine.face.quality import report
-    from engine.io.jreflectance import check_split
+    from engine.io.jreflectance import check_split, list_person
     from engine.io.jreflectance_writer import prepare
     from engine.io.project import SUFFIX, save_project
     from engine.vocabulary import NAMES, parse_names
@@ -62,7 +58,9 @@ def generate(options: argparse.Namespace) -> int:
     everything = ", ".join(name for name in project.expressions.names if name in NAMES) if options.keep else "all"
     names = parse_names(options.expressions if options.expressions else "" if options.prompt.strip() else everything)
     if options.complete_maps:
-        project = _completed(project, options)
+        from engine.diffusion.complete import complete_project
+
+        project = complete_project(project, options.model, options.device)
     out = Path(options.out).expanduser()
     request = request_of(options, project, names, options.prompt)
     if options.keep:
@@ -73,42 +71,18 @@ def generate(options: argparse.Namespace) -> int:
         prepare(project.identity, out, (*project.expressions.names, *names, *filter(None, [options.prompt.strip()])))
         if options.split is not None:
             check_split(out.resolve().parent)
-    made = made_by_model(request, fresh=True)
-    project = replace(project, expressions=project.expressions.merged(made))
+    generated = made_by_model(request, fresh=True)
+    project = replace(project, expressions=project.expressions.merged(generated))
     if out.suffix == SUFFIX:
         save_project(project, out)
     else:
         iterate(jreflectance_steps(project, out), "expression")
-        list_person(out, options.split)
-    for line in report(project.identity, made.expressions):
+        if options.split is not None:
+            list_person(out, options.split)
+    for line in report(project.identity, generated.expressions):
         say(line)
     _say_written(out, project)
     return 0
-
-
-def _completed(project: Project, options: argparse.Namespace) -> Project:
-    """`project` with the maps that its head came without as the model reads them from the texture."""
-    from engine.diffusion.complete import complete_identity
-    from engine.expression import ExpressionSet
-
-    identity = complete_identity(project.identity, model=options.model, device=options.device)
-    if identity is project.identity:
-        return project
-    LOG.info("%s", identity.provenance.note)
-    kept = ExpressionSet(identity.hash, project.expressions.expressions)  # changes are relative: they stay true
-    return replace(project, identity=identity, expressions=kept)
-
-
-def list_person(folder: Path, split: str | None) -> None:
-    """Put a person folder on its data set's train or test list, off the other."""
-    if split is None:
-        return
-    from engine.io.jreflectance import read_split, write_split
-
-    person = folder.resolve()
-    train, test = ([name for name in names if name != person.name] for names in read_split(person.parent))
-    (train if split == "train" else test).append(person.name)
-    write_split(person.parent, tuple(train), tuple(test))
 
 
 def export(options: argparse.Namespace) -> int:

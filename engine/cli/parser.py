@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.channels import MAP_NAMES
 from engine.diffusion.request import DEFAULT_STEPS, LOCKS
 from engine.io.map_names import NONE
-from engine.io.open import KINDS
+from engine.open import KINDS
 
 Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
 

@@ -12,11 +12,10 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from engine.cli.shared import bar, iterate, opened, say, with_expressions
-from engine.cli.weights import with_weights
+from engine.cli.shared import bar, iterate, opened, say, with_expressions, with_weights
 from engine.errors import EngineError, ExportError, VocabularyError
 from engine.io.border import border
-from engine.io.open import open_project
+from engine.open import open_project
 
 if TYPE_CHECKING:
     import numpy as np

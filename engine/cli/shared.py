@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from engine.checks import printable
 from engine.io.map_conventions import parse_conventions
-from engine.io.open import open_project
+from engine.open import open_project
+from engine.sides import parse_weights
 
 if TYPE_CHECKING:
     from engine.diffusion.request import GenerateRequest
@@ -34,8 +35,17 @@ def with_expressions(project: Project, names: tuple[str, ...], options: argparse
     missing = tuple(name for name in names if name not in project.expressions)
     if not missing:
         return project
-    made = made_by_model(request_of(options, project, missing, ""), fresh=False)
-    return replace(project, expressions=project.expressions.merged(made))
+    generated = made_by_model(request_of(options, project, missing, ""), fresh=False)
+    return replace(project, expressions=project.expressions.merged(generated))
+
+
+def with_weights(project: Project, options: argparse.Namespace) -> Project:
+    """`project` with --weights, its missing expressions made first; without --weights the saved ones stay."""
+    weights = parse_weights(options.weights, project.expressions.names)
+    if not weights:
+        return project
+    project = with_expressions(project, tuple(weights), options)
+    return replace(project, weights=weights)
 
 
 def request_of(options: argparse.Namespace, project: Project, names: tuple[str, ...], prompt: str) -> GenerateRequest:

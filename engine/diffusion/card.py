@@ -9,7 +9,7 @@ from typing import Any, cast
 from torch import nn
 
 from engine.diffusion.inference import ExpressionModel
-from engine.diffusion.stages import PairSource
+from engine.diffusion.pairs import PairSource
 from engine.diffusion.weights_folder import MANIFEST
 from engine.io.files import read_json
 

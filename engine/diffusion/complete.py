@@ -6,6 +6,7 @@ suggests (`engine.face.skin.complete_maps`). The diffuse map stays the user's ow
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,26 @@ import numpy as np
 
 from engine.channels import MODEL_MAPS
 from engine.diffusion.generate import model_for, read_neutral
+from engine.expression import ExpressionSet
 from engine.face.space import TEXTURE_SIZE
 from engine.face.transfer import maps_to_own, resize_area
 from engine.identity import Identity, Provenance
 from engine.image import resize_bilinear
+from engine.project import Project
+
+LOG = logging.getLogger(__name__)
 
 COMPLETED = tuple(each.name for each in MODEL_MAPS[1:])
+
+
+def complete_project(project: Project, model: Path | None = None, device: str = "auto") -> Project:
+    """`project` of a completed identity (`complete_identity`); it keeps its expressions."""
+    identity = complete_identity(project.identity, model=model, device=device)
+    if identity is project.identity:
+        return project
+    LOG.info("%s", identity.provenance.note)
+    expressions = ExpressionSet(identity.hash, project.expressions.expressions)  # changes are relative: they stay true
+    return replace(project, identity=identity, expressions=expressions)
 
 
 def complete_identity(identity: Identity, *, model: Path | None = None, device: str = "auto") -> Identity:
@@ -26,7 +41,7 @@ def complete_identity(identity: Identity, *, model: Path | None = None, device: 
 
     `model` is a folder of weights, the program's own by default.
 
-    WeightsError for weights that are missing, damaged or foreign, TopologyError where the head has no correspondence.
+    WeightsError for weights that are missing, damaged or foreign, TopologyError where the head is not registered.
     """
     missing = [name for name in COMPLETED if name not in identity.known_maps]
     if not missing:

@@ -17,19 +17,19 @@ from engine.checks import check_count
 from engine.diffusion.card import model_card
 from engine.diffusion.checkpoint import load_model
 from engine.diffusion.config import Config
+from engine.diffusion.device import use_device
 from engine.diffusion.evaluation.entrants import Entrant, parse_model
 from engine.diffusion.evaluation.real_heads import heads_table, measure_heads
 from engine.diffusion.evaluation.rendered import flip
 from engine.diffusion.evaluation.report import report
 from engine.diffusion.evaluation.run import Evaluation, Plan, evaluate
 from engine.diffusion.recipe import pair_source
-from engine.diffusion.train import use_device
 from engine.diffusion.weights_folder import SHIPPED
 from engine.errors import EngineError, WeightsError
 from engine.io.border import border
 from engine.io.files import write_bytes, write_json
-from engine.io.open import open_project
-from engine.synth.generator import MOST_IDENTITIES
+from engine.open import open_project
+from engine.synth import MOST_IDENTITIES
 from engine.vocabulary import NAMES, NEUTRAL, parse_names
 
 PICTURES = ("Brows Up", "Jaw Open", "Face Compression", "Lip Corner Puller")

@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     import torch
 
     from engine.diffusion.inference import ChangeModel, ExpressionModel, Face, Maps, Neutral
-    from engine.face.transfer import CanonicalNeutral
 
 BATCH = 4
 """Expressions made together: fewer start sooner, more finish sooner."""
@@ -106,7 +104,7 @@ def model_for(folder: Path | None, device: str, digest: str = "") -> ExpressionM
 
     `digest` of the folder's content (`weights_digest`), where it may have changed since it was last asked for.
     """
-    from engine.diffusion.train import use_device
+    from engine.diffusion.device import use_device
 
     model = _loaded(folder, str(use_device(device)), digest)
     sizes = model.config.sizes
@@ -118,15 +116,16 @@ def model_for(folder: Path | None, device: str, digest: str = "") -> ExpressionM
     return model
 
 
-_canonicals: WeakKeyDictionary[Identity, CanonicalNeutral] = WeakKeyDictionary()
 _neutrals: OrderedDict[tuple[str, str, str], Face] = OrderedDict()
 
 
 def read_neutral(model: ExpressionModel, identity: Identity) -> Face:
     """The neutral as `model` sees it; the last few are kept."""
+    from engine.face.transfer import encode_neutral
+
     key = (identity.hash, model.model_id, str(model.device))
     if key not in _neutrals:
-        neutral = _canonical(identity)
+        neutral = encode_neutral(identity)
         _neutrals[key] = model.read(
             _tensor(neutral.position_m, model.device), _tensor(neutral.diffuse_srgb, model.device)
         )
@@ -135,15 +134,6 @@ def read_neutral(model: ExpressionModel, identity: Identity) -> Face:
         give_back()
     _neutrals.move_to_end(key)
     return _neutrals[key]
-
-
-def _canonical(identity: Identity) -> CanonicalNeutral:
-    """`encode_neutral`, kept as long as the head is."""
-    from engine.face.transfer import encode_neutral
-
-    if identity not in _canonicals:
-        _canonicals[identity] = encode_neutral(identity)
-    return _canonicals[identity]
 
 
 def _tensor(image: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -197,7 +187,7 @@ def _decoded(
     """Latents -> expressions on the identity's own vertices and UVs."""
     from torch.nn.functional import hardshrink
 
-    from engine.face.correspondence import correspond
+    from engine.face.registration import registered
     from engine.image import resize_bilinear
 
     made = []
@@ -206,7 +196,7 @@ def _decoded(
         if request.folds and not order.is_neutral:
             maps = _folded(model, request, order, maps)
         seen = hardshrink(maps.change, _LEAST)
-        if seen.shape[-1] == TEXTURE_SIZE and correspond(request.identity.topology).same_layout:
+        if seen.shape[-1] == TEXTURE_SIZE and registered(request.identity.topology).same_layout:
             seen = seen.half()  # as it is kept: torch is several times as fast as numpy
         offset_m, change = (part[0].permute(1, 2, 0).contiguous().cpu().numpy() for part in (maps.offset_m, seen))
         if change.dtype != np.float16:
@@ -220,10 +210,11 @@ def _decoded(
 def _folded(model: ExpressionModel, request: GenerateRequest, order: _Order, maps: Maps) -> Maps:
     """`maps` with this person's folds."""
     from engine.diffusion.folding import folded, lines_of
+    from engine.face.transfer import encode_neutral
 
     identity = request.identity
     lines = lines_of(f"{request.seed} {identity.hash}", request.folds_age_years, model.device)
-    position_m = _tensor(_canonical(identity).position_m, model.device)
+    position_m = _tensor(encode_neutral(identity).position_m, model.device)
     return folded(maps, position_m, _strengths(model, [order]), lines, request.folds)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.channels import MODEL_MAPS
 from engine.diffusion.inference import ExpressionModel, Maps
-from engine.diffusion.stages import PairSource
+from engine.diffusion.pairs import PairSource
 from engine.vocabulary import EXPRESSIONS, NAMES
 
 SHOWN = (

@@ -8,21 +8,23 @@ import torch
 
 from engine.diffusion.checkpoint import load_into, load_tensors
 from engine.diffusion.config import Config
+from engine.diffusion.denoiser_stage import DenoiserStage
+from engine.diffusion.pairs import PairSource
 from engine.diffusion.refine_stage import RefineStage
-from engine.diffusion.stages import AutoencoderStage, DenoiserStage, PairSource, Stage
+from engine.diffusion.stages import AutoencoderStage, Stage
 from engine.diffusion.tile_stages import TileAutoencoderStage, TileDenoiserStage
 from engine.diffusion.weights_folder import STAGES
 from engine.errors import EngineError
-from engine.synth.generator import Generator
+from engine.synth.generator import Population
 
 
 def pair_source(config: Config, data: Path, device: torch.device, keep: int = 0) -> PairSource:
     """The synthetic people that a configuration asks for, from the ICT-FaceKit at `data`, in maps of its sizes.
 
-    FileFormatError where `data` is none. `keep` as in `Generator`.
+    FileFormatError where `data` is none. `keep` as in `Population`.
     """
     sizes = config.sizes.geometry_size, config.sizes.texture_size
-    return Generator(data, config.identities, config.seed, device, keep, sizes)
+    return Population(data, config.identities, config.seed, device, keep, sizes)
 
 
 def make_stage(name: str, config: Config, source: PairSource, device: torch.device, out: Path) -> Stage:

@@ -8,19 +8,11 @@ from torch import Tensor, nn
 from engine.diffusion.autoencoder import reconstruction_loss
 from engine.diffusion.budget import Budget
 from engine.diffusion.config import Config
+from engine.diffusion.denoiser_stage import DenoiserStage, Samples, channel_weights, conditions, flow_loss
 from engine.diffusion.inference import condition_of, person_of
+from engine.diffusion.pairs import FILL_BATCH, PairPool
 from engine.diffusion.shading import render_loss, surface_frame
-from engine.diffusion.stages import (
-    FILL_BATCH,
-    DenoiserStage,
-    PairPool,
-    Samples,
-    channel_weights,
-    conditions,
-    crop_of,
-    flow_loss,
-    normal,
-)
+from engine.diffusion.stages import crop_of, normal
 from engine.diffusion.unified import OFFSET_UNIT_M
 
 _OFFSET_WEIGHT, _RENDER_WEIGHT = 6.0, 1.0
@@ -54,7 +46,7 @@ class RefineStage:
         self.pool = pool = PairPool(self.source, self.config.seed + 2, self.settings, budget, count, self.device)
         budget.check("textures of the pool")
         pool.read(self.unified, maps=False)
-        kept: list[tuple[Tensor, ...]] = []
+        stored: list[tuple[Tensor, ...]] = []
         at_once = FILL_BATCH[self.device.type]
         people = (pool.position_m, pool.texture, pool.guides)
         for position, texture, lines in zip(*(part.split(at_once) for part in people), strict=True):
@@ -62,8 +54,8 @@ class RefineStage:
             position, texture = position.to(self.device), texture.to(self.device).float()
             condition = condition_of(self.unified, self.reader.features(texture), position, texture)
             person = person_of(self.person, self.autoencoder, position, condition, lines.to(self.device).float())
-            kept.append((condition.half(), person, self.pivot.turn(self.unified, position).half()))
-        self.condition, self.people, self.turn = (torch.cat(column) for column in zip(*kept, strict=True))
+            stored.append((condition.half(), person, self.pivot.turn(self.unified, position).half()))
+        self.condition, self.people, self.turn = (torch.cat(column) for column in zip(*stored, strict=True))
         clean: list[Tensor] = []
         for part in torch.arange(len(pool)).split(at_once):
             budget.check(f"latents of {len(pool)} pairs")
@@ -100,8 +92,8 @@ class RefineStage:
         noise = normal(expected.shape, rng, self.device) * float(self.config.denoiser.flow)
         ids, present = conditions(strengths, rng, self.config)
         inputs = (noise, torch.ones(len(noise), 2, device=self.device), condition, person, typical, strain, strengths)
-        found = self.denoiser(*inputs, ids.to(self.device), torch.ones_like(present).to(self.device))
-        geometry, reflectance = self.pivot.restore(found.float(), expected).split(self.denoiser.splits, 1)
+        foreseen = self.denoiser(*inputs, ids.to(self.device), torch.ones_like(present).to(self.device))
+        geometry, reflectance = self.pivot.restore(foreseen.float(), expected).split(self.denoiser.splits, 1)
         offset = pool.offset_m[chosen].to(self.device).float()
         loss = _OFFSET_WEIGHT * ((self.unified.decode_offset(geometry) - offset) / OFFSET_UNIT_M).abs().mean()
         return loss + self._seen(chosen, reflectance, offset, rng)
@@ -114,8 +106,8 @@ class RefineStage:
         cells = (slice(None), slice(None), *(slice(one.start // block, one.stop // block) for one in part[1:]))
         halves = (slice(None), slice(None), *(slice(one.start // 2, one.stop // 2) for one in part[1:]))
         who = pool.person[chosen]
-        texture, found = (kept[(who, *part)].to(self.device).float() for kept in (pool.texture, pool.guides))
-        lines = self.autoencoder.lines(found, part)
+        texture, guides_in = (stored[(who, *part)].to(self.device).float() for stored in (pool.texture, pool.guides))
+        lines = self.autoencoder.lines(guides_in, part)
         change = pool.change[(chosen, *part)].to(self.device).float()
         mask, scale = unified.change_mask[part[1:]], unified.change_scale
         with torch.no_grad():

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from engine.diffusion.budget import Budget
 from engine.diffusion.config import Config
+from engine.diffusion.pairs import PairSource, fill
 from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import training_times
 from engine.diffusion.shading import absolute
-from engine.diffusion.stages import WEIGHT_TIME, PairSource, fill, normal
+from engine.diffusion.stages import WEIGHT_TIME, normal
 from engine.diffusion.tile_model import TileParts, encoded_rows
 from engine.diffusion.tiles import TILES, ImageAutoencoder, TileSpace
 from engine.errors import EngineError

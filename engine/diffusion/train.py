@@ -13,15 +13,12 @@ the device is fast at it.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -39,17 +36,18 @@ from engine.diffusion.checkpoint import (
     write_release,
 )
 from engine.diffusion.config import Config, read_config
+from engine.diffusion.device import use_device
 from engine.diffusion.grid import evaluation_grid
+from engine.diffusion.pairs import PairSource
 from engine.diffusion.processes import ALONE, Processes, launched
 from engine.diffusion.recipe import make_stage, pair_source
-from engine.diffusion.stages import PairSource, Stage
+from engine.diffusion.stages import Stage
 from engine.diffusion.weights_folder import STAGES, file_digest, weights_border
 from engine.errors import EngineError, TrainingError, WeightsError
 from engine.io.border import border
 from engine.io.files import alone_in
 from engine.io.images import write_png
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 """What AdamW keeps of each weight; its steps differ where a batch leaves a weight without a gradient."""
 MOST_BAD_STEPS = 50
@@ -95,34 +93,6 @@ class Progress:
         return self.steps - self.skipped
 
     started: float = field(default_factory=time.monotonic)
-
-
-def use_device(name: str, threads: int = 0) -> torch.device:
-    """'auto', 'cpu' or 'cuda' -> device, with the CPU's threads set; EngineError where there is no such device."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise EngineError(
-            f"device '{name}': expected auto, cpu or cuda, found: {str(error).splitlines()[0]}"
-        ) from error
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
-    if device.type == "cpu":
-        keep_freed_memory()
-    return device
-
-
-@lru_cache(maxsize=1)
-def keep_freed_memory() -> None:
-    """Tell glibc to keep large freed blocks: returning each to the system makes big tensors 3 to 10 times slower."""
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):  # another C library: it is only a matter of speed
-        return
-    for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 64 * 2**20)):
-        mallopt(option, value)
 
 
 @dataclass(eq=False, slots=True)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.face.layout import boundary_edges
-from engine.identity import Identity, Provenance, ReflectanceMaps
-from engine.mesh import PARTS, Part, Topology
+from engine.mesh import PARTS, Part, Registration, Topology
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -27,17 +26,9 @@ class Piece:
     """(F,) uint8 indices into `PARTS`."""
 
 
-def assemble(
-    name: str,
-    pieces: list[Piece],
-    maps: ReflectanceMaps,
-    eye_srgb: np.ndarray,
-    known_maps: frozenset[str],
-    provenance: Provenance,
-    own_vertices: int | None = None,
-) -> Identity:
-    """An identity of `pieces`; the first is the head file's own mesh, of which `own_vertices` (default: all) are the
-    file's; the rest travel beside it."""
+def joined(pieces: list[Piece], registration: Registration | None = None) -> tuple[Topology, np.ndarray]:
+    """One mesh of `pieces` and its (V, 3) positions in metres; the first is the head file's own, the rest travel beside
+    it. `registration` says where it lies, if given."""
     vertex_start = np.cumsum([0] + [len(piece.positions_m) for piece in pieces])
     uv_start = np.cumsum([0] + [len(piece.uvs) for piece in pieces])
     topology = Topology(
@@ -46,11 +37,10 @@ def assemble(
         np.concatenate([piece.uv_faces + start for piece, start in zip(pieces, uv_start, strict=False)]),
         np.concatenate([piece.parts for piece in pieces]),
         int(vertex_start[-1]),
-        len(pieces[0].positions_m) if own_vertices is None else own_vertices,
+        len(pieces[0].positions_m),
+        registration,
     )
-    positions = np.concatenate([piece.positions_m for piece in pieces])
-    occlusion = inner_occlusion(topology, positions)
-    return Identity(name, topology, positions, maps, eye_srgb, occlusion, known_maps, provenance)
+    return topology, np.concatenate([piece.positions_m for piece in pieces])
 
 
 def inner_occlusion(topology: Topology, positions_m: np.ndarray) -> np.ndarray:

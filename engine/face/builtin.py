@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.channels import MAP_NAMES
 from engine.face import groom, palette, regions, relief, skin
-from engine.face.assemble import Piece, assemble
+from engine.face.assemble import Piece, inner_occlusion, joined
 from engine.face.eyes import paint_eye
 from engine.face.head_model import HeadShape, head_model, sample_shape
 from engine.face.lips import lips_touching
@@ -63,11 +63,15 @@ def grow_identity(
 ) -> Identity:
     """A whole head of `shape` with `hair`, if any; `maps` in the canonical layout, all known."""
     model = head_model()
-    identity = assemble(
-        name=name,
-        pieces=[Piece(shape.mesh_m, model.faces, model.uvs, model.uv_faces, model.parts), *(hair or [])],
-        maps=maps,
-        eye_srgb=eye_srgb,
+    head = Piece(shape.mesh_m, model.faces, model.uvs, model.uv_faces, model.parts)
+    topology, positions_m = joined([head, *(hair or [])])
+    identity = Identity(
+        name,
+        topology,
+        positions_m,
+        maps,
+        eye_srgb,
+        inner_occlusion(topology, positions_m),
         known_maps=frozenset(MAP_NAMES),
         provenance=provenance,
     )

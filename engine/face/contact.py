@@ -7,16 +7,16 @@ the distance that matters is the vertical one, wherever along the depth of the f
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
+from engine.derived import derived
 from engine.face import layout
-from engine.face.correspondence import Correspondence, correspond
 from engine.face.ict_shapes import MARGIN_RINGS, has_shapes
+from engine.face.registration import registered
 from engine.identity import Identity
-from engine.mesh import Part, Topology
+from engine.mesh import Part, Registration, Topology
 from engine.raster import barycentric, counted
 
 STATIONS = 24
@@ -33,7 +33,7 @@ _ROUNDS = 6
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Side:
-    """The skin above or below a slit. Rows count `Correspondence.vertices`."""
+    """The skin above or below a slit. Rows count `Registration.vertices`."""
 
     rows: np.ndarray
     """(N,) int64."""
@@ -49,46 +49,34 @@ class Side:
 
 Sides = tuple[Side, Side]
 """Upper and lower side."""
-_SIDES: dict[tuple[str, str], Sides] = {}
-_AT_REST: WeakKeyDictionary[Identity, dict[str, tuple[np.ndarray, np.ndarray]]] = WeakKeyDictionary()
 
 
+@derived
 def sides(topology: Topology, slit: layout.Slit) -> Sides:
-    """The skin above and below `slit`; kept per topology."""
-    key = (topology.hash, slit.name)
-    if key not in _SIDES:
-        place, faces = correspond(topology), skin_faces(topology)
-        edge, hidden = _meeting(topology, slit)
-        outer = faces[~np.isin(faces, hidden).any(axis=1)]
-        upper, lower = (_side(place, slit, outer, edge, sign) for sign in (-1.0, 1.0))
-        above, below = _beside_corners(place, slit, np.intersect1d(upper.rim, lower.rim))
-        _SIDES[key] = (
-            replace(upper, rim=upper.rim[~np.isin(upper.rim, below)]),
-            replace(lower, rim=lower.rim[~np.isin(lower.rim, above)]),
-        )
-    return _SIDES[key]
+    """The skin above and below `slit`."""
+    place, faces = registered(topology), skin_faces(topology)
+    edge, hidden = _meeting(topology, slit)
+    outer = faces[~np.isin(faces, hidden).any(axis=1)]
+    upper, lower = (_side(place, slit, outer, edge, sign) for sign in (-1.0, 1.0))
+    above, below = _beside_corners(place, slit, np.intersect1d(upper.rim, lower.rim))
+    return (
+        replace(upper, rim=upper.rim[~np.isin(upper.rim, below)]),
+        replace(lower, rim=lower.rim[~np.isin(lower.rim, above)]),
+    )
 
 
-_MEETINGS: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
-
-
+@derived
 def _meeting(topology: Topology, slit: layout.Slit) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the line on which the sides of `slit` meet, and rows beyond it, under the other skin; kept per topology.
+    """Rows of the line on which the sides of `slit` meet, and rows beyond it, under the other skin.
 
     It is the edge of the skin; of lids that are lined within (ICT-FaceKit's) a ring of vertices before it.
     """
-    key = (topology.hash, slit.name)
-    if key not in _MEETINGS:
-        _MEETINGS[key] = _line_of_meeting(topology, slit, skin_faces(topology))
-    return _MEETINGS[key]
-
-
-def _line_of_meeting(topology: Topology, slit: layout.Slit, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    faces = skin_faces(topology)
     edge = np.unique(layout.boundary_edges(faces))
     hidden = np.zeros(0, np.int64)
     if slit is layout.SLITS[0] or not has_shapes(topology):
         return edge, hidden
-    u, v = correspond(topology).opened_uv.astype(np.float64).T
+    u, v = registered(topology).opened_uv.astype(np.float64).T
     edge = edge[((np.abs(slit.along(u) - 0.5) < 0.8) & (np.abs(v - slit.v_at(u)) < 0.05))[edge]]
     for _ in range(MARGIN_RINGS):
         hidden = np.union1d(hidden, edge)
@@ -96,7 +84,7 @@ def _line_of_meeting(topology: Topology, slit: layout.Slit, faces: np.ndarray) -
     return edge, hidden
 
 
-def _beside_corners(place: Correspondence, slit: layout.Slit, both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _beside_corners(place: Registration, slit: layout.Slit, both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of the rows that lie on `both` rims, those above and those below the one that is the corner, at either end: a
     fine mesh has several so near to the slit's end that it does not part them."""
     uv = place.opened_uv[both].astype(np.float64)
@@ -110,7 +98,7 @@ def _beside_corners(place: Correspondence, slit: layout.Slit, both: np.ndarray) 
     return tuple(np.concatenate([*rows, np.zeros(0, np.int64)]) for rows in found)  # pyright: ignore[reportReturnType]
 
 
-def _side(place: Correspondence, slit: layout.Slit, faces: np.ndarray, edge: np.ndarray, sign: float) -> Side:
+def _side(place: Registration, slit: layout.Slit, faces: np.ndarray, edge: np.ndarray, sign: float) -> Side:
     uv = place.opened_uv.astype(np.float64)
     along = slit.along(uv[:, 0])
     away = (uv[:, 1] - slit.v_at(uv[:, 0])) * sign - slit.gap_at(uv[:, 0])
@@ -131,36 +119,32 @@ class Surround:
     """The skin around a slit."""
 
     rows: np.ndarray
-    """(N,) int64 of `Correspondence.vertices`."""
+    """(N,) int64 of `Registration.vertices`."""
     faces: np.ndarray
     """(F, 3) int64 numbers of `rows`: the triangles between them."""
     mean: csr_matrix
     """(N, N) average over the neighbours of each row."""
 
 
-_SURROUNDS: dict[tuple[str, str], Surround] = {}
-
-
+@derived
 def surround(topology: Topology, slit: layout.Slit) -> Surround:
-    """The skin around `slit`, kept per topology."""
-    key = (topology.hash, slit.name)
-    if key not in _SURROUNDS:
-        uv = correspond(topology).opened_uv.astype(np.float64)
-        along = slit.along(uv[:, 0])
-        near = (along > -0.25) & (along < 1.25) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.06)
-        rows, faces = np.flatnonzero(near), skin_faces(topology)
-        faces = np.searchsorted(rows, faces[near[faces].all(axis=1)])
-        start, end = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
-        ones, both = np.ones(2 * len(start)), (np.r_[start, end], np.r_[end, start])
-        beside = csr_matrix((ones, both), shape=(len(rows), len(rows)))
-        mean = diags(1 / np.maximum(np.asarray(beside.sum(axis=1)).ravel(), 1)) @ beside
-        _SURROUNDS[key] = Surround(rows, faces, csr_matrix(mean))
-    return _SURROUNDS[key]
+    """The skin around `slit`."""
+    uv = registered(topology).opened_uv.astype(np.float64)
+    along = slit.along(uv[:, 0])
+    near = (along > -0.25) & (along < 1.25) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.06)
+    rows, faces = np.flatnonzero(near), skin_faces(topology)
+    faces = np.searchsorted(rows, faces[near[faces].all(axis=1)])
+    start, end = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
+    ones, both = np.ones(2 * len(start)), (np.r_[start, end], np.r_[end, start])
+    beside = csr_matrix((ones, both), shape=(len(rows), len(rows)))
+    mean = diags(1 / np.maximum(np.asarray(beside.sum(axis=1)).ravel(), 1)) @ beside
+    return Surround(rows, faces, csr_matrix(mean))
 
 
+@derived
 def skin_faces(topology: Topology) -> np.ndarray:
-    """(F, 3) int64 triangles of the skin, in rows of `Correspondence.vertices`."""
-    place = correspond(topology)
+    """(F, 3) int64 triangles of the skin, in rows of `Registration.vertices`."""
+    place = registered(topology)
     row = np.full(topology.vertex_count, -1)
     row[place.vertices] = np.arange(len(place.vertices))
     faces = row[topology.faces[topology.faces_of(Part.SKIN)]]
@@ -168,8 +152,8 @@ def skin_faces(topology: Topology) -> np.ndarray:
 
 
 def skin_m(identity: Identity) -> np.ndarray:
-    """(N, 3) float64 metres at rest of `Correspondence.vertices`."""
-    return identity.positions_m[correspond(identity.topology).vertices].astype(np.float64)
+    """(N, 3) float64 metres at rest of `Registration.vertices`."""
+    return identity.positions_m[registered(identity.topology).vertices].astype(np.float64)
 
 
 def clearance_m(points_m: np.ndarray, sheet_m: np.ndarray, sign: float) -> np.ndarray:
@@ -241,18 +225,16 @@ def depths_m(pair: Sides, positions_m: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return Facing(pair, positions_m).depths_m(positions_m[:, 1])
 
 
+@derived
 def depths_at_rest_m(identity: Identity, slit: layout.Slit) -> tuple[np.ndarray, np.ndarray]:
-    """`depths_m` of the neutral, kept per identity."""
-    by_slit = _AT_REST.setdefault(identity, {})
-    if slit.name not in by_slit:
-        by_slit[slit.name] = depths_m(sides(identity.topology, slit), skin_m(identity))
-    return by_slit[slit.name]
+    """`depths_m` of the neutral."""
+    return depths_m(sides(identity.topology, slit), skin_m(identity))
 
 
 def column_gap_m(pair: Sides, positions_m: np.ndarray) -> np.ndarray:
     """(STATIONS,) metres between the two sides of a slit where they are nearest, at equal steps along it.
 
-    `positions_m` is (N, 3) for `Correspondence.vertices`. Below zero they cross. Stations without a value are
+    `positions_m` is (N, 3) for `Registration.vertices`. Below zero they cross. Stations without a value are
     interpolated; zero where there is none at all.
     """
     return Facing(pair, positions_m).gap_m(positions_m[:, 1])
@@ -289,7 +271,7 @@ def part_sides(
     as_at_rest: bool = True,
     facing: Facing | None = None,
 ) -> np.ndarray:
-    """`moved_m` (N, 3), positions of `Correspondence.vertices`, with the two sides of a slit out of each other.
+    """`moved_m` (N, 3), positions of `Registration.vertices`, with the two sides of a slit out of each other.
 
     Points and middles of triangles that are deeper in the other side than they were at rest give way vertically, each
     side by half: a soft contact that leaves `apart_m` between them. What crosses at rest may stay as deep unless

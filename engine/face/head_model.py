@@ -1,7 +1,7 @@
 """The shipped head model: ICT-FaceKit's mesh in the canonical UV layout, and the shapes that people are drawn from.
 
 Vertices are the first `MESH_VERTICES` of ICT-FaceKit's, in its order: face, head and neck, mouth bag, sockets, gums,
-teeth, eyeballs, the wet rim of the lids. `engine/build.py` writes the file.
+teeth, eyeballs, the wet rim of the lids. `scripts/build_faces.py` writes the file.
 """
 
 from __future__ import annotations

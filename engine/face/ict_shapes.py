@@ -1,8 +1,8 @@
 """ICT-FaceKit's own expressions on its vertices: what a map of 128 texels cannot hold of lips, lids and the mouth.
 
 Where the corners of a mouth part, a texel sees both lips; walls of the mouth, gums and teeth are on no map at all. On a
-head with ICT-FaceKit's skin (built-in people, heads of its own) the shapes say how they move. `engine/build.py` writes
-the file.
+head with ICT-FaceKit's skin (built-in people, heads of its own) the shapes say how they move.
+`scripts/build_faces.py` writes the file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.derived import derived
 from engine.face.head_model import SKIN_VERTICES
 from engine.mesh import Part, Topology
 
@@ -64,13 +65,12 @@ def ict_mix(arkit: Mapping[str, float]) -> dict[str, float]:
     return mix
 
 
+@derived
 def has_shapes(topology: Topology) -> bool:
     """Whether the skin of `topology` is ICT-FaceKit's, vertex by vertex."""
-    if topology.hash not in _KNOWN:
-        skin = topology.faces[topology.faces_of(Part.SKIN)]
-        fits = len(skin) > 0 and topology.head_vertex_count > SKIN_VERTICES and int(skin.max()) < SKIN_VERTICES
-        _KNOWN[topology.hash] = fits and skin_digest(skin) == _shipped()[1]
-    return _KNOWN[topology.hash]
+    skin = topology.faces[topology.faces_of(Part.SKIN)]
+    fits = len(skin) > 0 and topology.head_vertex_count > SKIN_VERTICES and int(skin.max()) < SKIN_VERTICES
+    return fits and skin_digest(skin) == _shipped()[1]
 
 
 def skin_digest(faces: np.ndarray) -> str:
@@ -89,9 +89,6 @@ def on_jaw(topology: Topology) -> np.ndarray:
     inner = topology.vertices_of(Part.TEETH, Part.MOUTH)
     jaw = np.linalg.norm(shapes().dense_m("jawOpen", topology.vertex_count)[inner], axis=1)
     return inner[jaw > _JAW_M]
-
-
-_KNOWN: dict[str, bool] = {}
 
 
 @lru_cache(maxsize=1)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.spatial import KDTree
 
+from engine.derived import derived
 from engine.face import layout
 from engine.face.contact import Sides, lining, part_sides, sides, skin_m, surround
-from engine.face.correspondence import correspond
 from engine.face.ict_shapes import shapes
+from engine.face.registration import registered
 from engine.face.spread import spread
 from engine.identity import Identity
 from engine.mesh import Part, Topology
@@ -48,7 +48,7 @@ def eye_slit(side: str) -> layout.Slit:
 def settle_lids(
     identity: Identity, moved_m: np.ndarray, ball_offset_m: np.ndarray, side: str, closed: bool
 ) -> np.ndarray:
-    """`moved_m` (N, 3), positions of `Correspondence.vertices`, with the lids of the eye on `side` ('Left' or 'Right')
+    """`moved_m` (N, 3), positions of `Registration.vertices`, with the lids of the eye on `side` ('Left' or 'Right')
     settled on its eyeball and on each other. `ball_offset_m` (M, 3) is how the eyeball's own vertices moved.
 
     Where `closed`, the rims are brought together, the skin around them following smoothly. Lid points under the
@@ -73,7 +73,7 @@ def settle_lids(
 def to_shut_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndarray:
     """(V, 3) metres by which more of a blink, or less, brings the lids together best in the mean of their length, of a
     head that has shapes: what squeezes an eye shut adds up to more than a blink. `positions_m` is (V, 3)."""
-    blink, skin = shapes().dense_m(f"eyeBlink_{side[0]}", len(positions_m)), correspond(topology).vertices
+    blink, skin = shapes().dense_m(f"eyeBlink_{side[0]}", len(positions_m)), registered(topology).vertices
     gap = lid_gap_m(topology, positions_m[skin], side)
     closes = lid_gap_m(topology, positions_m[skin] + blink[skin], side) - gap
     return -float(gap @ closes / max(closes @ closes, 1e-12)) * blink
@@ -82,7 +82,7 @@ def to_shut_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndar
 def lid_gap_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndarray:
     """(64,) signed height in metres of the upper rim over the lower one along the slit of the eye on `side`.
 
-    `positions_m` is (N, 3) for `Correspondence.vertices`. Zero is closed, below zero the rims cross.
+    `positions_m` is (N, 3) for `Registration.vertices`. Zero is closed, below zero the rims cross.
     """
     return rim_gap_m(sides(topology, eye_slit(side)), positions_m)
 
@@ -101,7 +101,7 @@ def _closing(topology: Topology, slit: layout.Slit, moved_m: np.ndarray, rims_on
     result = np.zeros_like(moved_m)
     if min(len(side.rim) for side in pair) < 4:
         return result
-    uv = correspond(topology).opened_uv
+    uv = registered(topology).opened_uv
     for side, other in (pair, pair[::-1]):
         along = slit.along(uv[side.rim, 0])
         corner = 1 - np.clip(np.minimum(along, 1 - along) / _CORNER, 0, 1)
@@ -156,7 +156,7 @@ class Eyeball:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Lids:
-    """The skin around an eye, and the eyeball at rest. Rows count `Correspondence.vertices`."""
+    """The skin around an eye, and the eyeball at rest. Rows count `Registration.vertices`."""
 
     rows: np.ndarray
     """(N,) int64."""
@@ -173,18 +173,6 @@ class _Lids:
     at_rest_m: np.ndarray
     """(K + 4 F,) `lack_m` at rest, at least 0."""
 
-    @staticmethod
-    def of(identity: Identity, side: str, vertices: np.ndarray) -> _Lids:
-        """Of the eye on `side`, whose eyeball has `vertices`."""
-        skin = surround(identity.topology, eye_slit(side))
-        hidden = np.isin(skin.rows, lining(identity.topology, eye_slit(side)))
-        faces, outer = skin.faces[~hidden[skin.faces].any(axis=1)], np.flatnonzero(~hidden)
-        ball_m = identity.positions_m[vertices].astype(np.float64)
-        centre_m, _ = sphere(ball_m)
-        ball = Eyeball(ball_m, centre_m)
-        lids = _Lids(skin.rows, outer, faces, skin.mean, centre_m, ball_m, ball, np.zeros(0))
-        return replace(lids, at_rest_m=np.maximum(lids.lack_m(ball, skin_m(identity)), 0.0))
-
     def lack_m(self, ball: Eyeball, skin_m: np.ndarray) -> np.ndarray:
         """(K + 4 F,) how deep lid points lie, then the middles of the lid's triangles and of their edges; -inf of what
         is well out."""
@@ -194,7 +182,17 @@ class _Lids:
         return ball.depth_m(points, -_CLEARANCE_M) + _CLEARANCE_M
 
 
-_LIDS: WeakKeyDictionary[Identity, dict[str, _Lids]] = WeakKeyDictionary()
+@derived
+def _lids(identity: Identity, side: str) -> _Lids:
+    skin = surround(identity.topology, eye_slit(side))
+    hidden = np.isin(skin.rows, lining(identity.topology, eye_slit(side)))
+    faces, outer = skin.faces[~hidden[skin.faces].any(axis=1)], np.flatnonzero(~hidden)
+    vertices = identity.topology.vertices_of(Part.EYE_LEFT if side == "Left" else Part.EYE_RIGHT)
+    ball_m = identity.positions_m[vertices].astype(np.float64)
+    centre_m, _ = sphere(ball_m)
+    ball = Eyeball(ball_m, centre_m)
+    lids = _Lids(skin.rows, outer, faces, skin.mean, centre_m, ball_m, ball, np.zeros(0))
+    return replace(lids, at_rest_m=np.maximum(lids.lack_m(ball, skin_m(identity)), 0.0))
 
 
 def _on_ball(identity: Identity, side: str, moved_m: np.ndarray, ball_offset_m: np.ndarray, closed: bool) -> np.ndarray:
@@ -202,11 +200,7 @@ def _on_ball(identity: Identity, side: str, moved_m: np.ndarray, ball_offset_m: 
     deep as at rest: a triangle of a coarse lid would cut the cornea."""
     if len(ball_offset_m) < 8:
         return moved_m
-    by_side = _LIDS.setdefault(identity, {})
-    if side not in by_side:
-        part = Part.EYE_LEFT if side == "Left" else Part.EYE_RIGHT
-        by_side[side] = _Lids.of(identity, side, identity.topology.vertices_of(part))
-    lids = by_side[side]
+    lids = _lids(identity, side)
     ball = Eyeball(lids.ball_m + ball_offset_m, lids.centre_m) if ball_offset_m.any() else lids.ball
     at_rest_m = 0.0 if closed else lids.at_rest_m
     result = moved_m.copy()

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.face import layout
 from engine.face.contact import STATIONS, Facing, column_gap_m, gap_at_rest_m, part_sides, sides, skin_m
-from engine.face.correspondence import correspond
+from engine.face.registration import registered
 from engine.identity import Identity
 from engine.mesh import Part
 
@@ -47,7 +47,7 @@ def parting_share(arkit: Mapping[str, float]) -> float:
 def settle_lips(
     identity: Identity, moved_m: np.ndarray, arkit: Mapping[str, float], own_m: np.ndarray | None = None
 ) -> np.ndarray:
-    """`moved_m` (N, 3), positions of `Correspondence.vertices`, with the lips settled on each other.
+    """`moved_m` (N, 3), positions of `Registration.vertices`, with the lips settled on each other.
 
     Lips that the expression does not part stand no further apart than at rest, and where it presses them together they
     meet: both go half the way, fading out over `_REACH`, and stay before the teeth. Then what crosses gives way
@@ -72,7 +72,7 @@ def settle_lips(
 def lips_touching(identity: Identity) -> np.ndarray:
     """(V, 3) metres: `identity` at rest, its lips on each other instead of in each other or apart."""
     result = identity.positions_m.astype(np.float64)
-    skin = correspond(identity.topology).vertices
+    skin = registered(identity.topology).vertices
     result[skin] = _met(identity, result[skin], np.zeros(STATIONS), as_at_rest=False)
     return result
 
@@ -130,7 +130,7 @@ class _Lift:
 
     def __init__(self, identity: Identity) -> None:
         mouth = layout.SLITS[0]
-        uv = correspond(identity.topology).opened_uv.astype(np.float64)
+        uv = registered(identity.topology).opened_uv.astype(np.float64)
         self._along = mouth.along(uv[:, 0])
         away = uv[:, 1] - mouth.v_at(uv[:, 0])
         corner = np.clip(np.minimum(self._along, 1 - self._along) / 0.05, 0, 1)

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from engine.derived import derived
 from engine.expression import Expression
 from engine.face import layout
 from engine.face.contact import clearance_m, column_gap_m, depths_at_rest_m, depths_m, lining, sides, skin_m
-from engine.face.correspondence import correspond
 from engine.face.intersect import intersecting_pairs
 from engine.face.lids import Eyeball, eye_slit, lid_gap_m, sphere
+from engine.face.registration import registered
 from engine.face.transfer import lower_parts
 from engine.identity import Identity
 from engine.mesh import Part
@@ -105,7 +105,7 @@ LIMITS = Limits()
 
 def measure(identity: Identity, offsets_m: np.ndarray, facs: Mapping[str, float]) -> Quality:
     """Figures of `identity` moved by `offsets_m` (V, 3); `facs` says what the expression means to close."""
-    skin = correspond(identity.topology).vertices
+    skin = registered(identity.topology).vertices
     posed = skin_m(identity) + offsets_m[skin]
     shut = [_strength(facs, _LIDS_CLOSED, side) >= 0.99 for side, _ in _EYES]
     gaps = [
@@ -190,7 +190,12 @@ def _depth_mm(identity: Identity, slit: layout.Slit, posed_m: np.ndarray) -> flo
     return 1000 * deepest
 
 
-_CROSSING_AT_REST: WeakKeyDictionary[Identity, np.ndarray] = WeakKeyDictionary()
+@derived
+def _crossing_at_rest(identity: Identity) -> np.ndarray:
+    """(K,) one number for each pair of skin triangles that cross."""
+    faces = identity.topology.faces[identity.topology.faces_of(Part.SKIN)]
+    pairs = intersecting_pairs(identity.positions_m.astype(np.float64), faces)
+    return pairs[:, 0] * len(faces) + pairs[:, 1]
 
 
 def _crossings(identity: Identity, offsets_m: np.ndarray) -> tuple[int, float]:
@@ -198,15 +203,12 @@ def _crossings(identity: Identity, offsets_m: np.ndarray) -> tuple[int, float]:
     where their lining lies in folds, nobody looks."""
     faces = identity.topology.faces[identity.topology.faces_of(Part.SKIN)]
     rest = identity.positions_m.astype(np.float64)
-    if identity not in _CROSSING_AT_REST:
-        at_rest = intersecting_pairs(rest, faces)
-        _CROSSING_AT_REST[identity] = at_rest[:, 0] * len(faces) + at_rest[:, 1]
     moves = np.abs(offsets_m).max(axis=1) > TOUCH_M
     moved = np.flatnonzero(moves[faces].any(axis=1))
     pairs = moved[intersecting_pairs(rest + offsets_m, faces[moved], TOUCH_M)]
-    pairs = pairs[~np.isin(pairs[:, 0] * len(faces) + pairs[:, 1], _CROSSING_AT_REST[identity])]
+    pairs = pairs[~np.isin(pairs[:, 0] * len(faces) + pairs[:, 1], _crossing_at_rest(identity))]
     rows = np.concatenate([lining(identity.topology, slit) for slit in layout.SLITS])
-    inner = np.asarray(np.isin(faces, correspond(identity.topology).vertices[rows]).any(axis=1))
+    inner = np.asarray(np.isin(faces, registered(identity.topology).vertices[rows]).any(axis=1))
     pairs = pairs[~inner[pairs].all(axis=1)]
     corners = rest[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
@@ -218,7 +220,7 @@ def _in_eye_mm(identity: Identity, offsets_m: np.ndarray, side: str, part: Part)
     ball = identity.topology.vertices_of(part)
     if len(ball) < 8:
         return 0.0
-    place = correspond(identity.topology)
+    place = registered(identity.topology)
     slit, uv = eye_slit(side), place.opened_uv
     along = slit.along(uv[:, 0])
     lids = np.flatnonzero((along > -0.1) & (along < 1.1) & (np.abs(uv[:, 1] - slit.v_at(uv[:, 0])) < 0.04))
@@ -235,7 +237,7 @@ def _teeth_through_mm(identity: Identity, offsets_m: np.ndarray) -> float:
     if not len(teeth):
         return 0.0
     lips = np.concatenate([side.faces for side in sides(identity.topology, layout.SLITS[0])])
-    lips = correspond(identity.topology).vertices[lips]
+    lips = registered(identity.topology).vertices[lips]
     rest = identity.positions_m.astype(np.float64)
     out = []
     for pose in (rest, rest + offsets_m):

@@ -1,81 +1,91 @@
-"""Non-rigid registration of the canonical template to a foreign head, and what its surfaces tell about each other."""
+"""Where each vertex of a head lies in the canonical UV square.
+
+Read off directly where the head's UVs follow the canonical layout (FFHQ-UV heads, built-in people); looked up where the
+topology was registered before (`scripts/build_faces.py` ships ICT-FaceKit's).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
-import trimesh
-from trimesh.proximity import closest_point
-from trimesh.registration import nricp_amberg, procrustes
-from trimesh.triangles import points_to_barycentric
 
-_LANDMARK_STEPS = ((0.02, 10, 0.5, 8), (0.02, 5, 0.5, 8), (0.01, 3, 0.3, 8), (0.005, 2, 0.1, 8), (0.002, 1, 0.0, 8))
-_PULL_STEPS = (((0.02, 4, 0.2, 4), (0.008, 4, 0.0, 4)), ((0.008, 4, 0.1, 4), (0.003, 4, 0.0, 4)))
-"""Smoothness, landmark weight, normal weight and iterations of each step (Amberg et al. 2007)."""
+from engine.derived import derived
+from engine.errors import TopologyError
+from engine.face import layout
+from engine.mesh import PARTS, Part, Registration, Topology
 
-
-@dataclass(frozen=True, eq=False, slots=True)
-class SurfacePoints:
-    """Points on a triangle mesh."""
-
-    faces: np.ndarray
-    """(N,) int64 triangle of each point."""
-    weights: np.ndarray
-    """(N, 3) float64 barycentric weights."""
-    distance: np.ndarray
-    """(N,) float64 how far the query was, in the mesh's unit."""
+REGISTERED = Path(__file__).parent / "registered"
+"""Shipped registrations, one .npz per skin connectivity."""
 
 
-def register(
-    template: trimesh.Trimesh,
-    target: trimesh.Trimesh,
-    template_landmarks: np.ndarray,
-    target_landmarks: np.ndarray,
-    pull: np.ndarray,
-) -> np.ndarray:
-    """(V, 3) positions of `template`'s vertices on `target`, in the target's unit and frame.
+@derived
+def registered(topology: Topology) -> Registration:
+    """Where `topology` lies: as it says itself, by its UVs, or as shipped; TopologyError where nothing tells."""
+    return topology.registration or _read_off(topology) or _shipped_for(topology)
 
-    Similarity by landmarks, then optimal-step non-rigid ICP (Amberg et al. 2007, trimesh's), then two rounds in which
-    the `pull` points of the target, (N, 3), that lie off the result draw its surface to them: nearest-point search
-    alone never reaches hollows such as nostrils.
-    """
-    unique, first = np.unique(template_landmarks, return_index=True)
-    matrix, _, _ = procrustes(template.vertices[unique], target_landmarks[first], reflection=False)
-    moved = template.copy()
-    moved.apply_transform(matrix)
-    moved.vertices = nricp_amberg(
-        moved,
-        target,
-        source_landmarks=unique,
-        target_positions=target_landmarks[first],
-        distance_threshold=0.1,
-        steps=_LANDMARK_STEPS,
-    )
-    for steps in _PULL_STEPS:
-        points = nearest(moved, pull)
-        limit = np.quantile(points.distance, 0.8)
-        order = np.random.default_rng(0).permutation(len(pull))
-        far = order[points.distance[order] > limit][:1500]
-        near = order[points.distance[order] <= limit][:1500]
-        chosen = np.concatenate([far, near])
-        moved.vertices = nricp_amberg(
-            moved,
-            target,
-            source_landmarks=(points.faces[chosen], points.weights[chosen]),
-            target_positions=pull[chosen],
-            distance_threshold=0.1,
-            steps=steps,
+
+def skin_key(topology: Topology) -> str:
+    """Hex digest of the skin's connectivity in the head's own vertex order; UVs and other parts do not enter."""
+    skin = topology.faces[topology.face_parts == PARTS.index(Part.SKIN)]
+    ordered = np.sort(np.sort(skin, axis=1).view([("", skin.dtype)] * 3).ravel())
+    return hashlib.sha256(f"{topology.head_vertex_count}".encode() + ordered.tobytes()).hexdigest()[:32]
+
+
+def _read_off(topology: Topology) -> Registration | None:
+    """From UVs that follow the canonical layout; None where they do not."""
+    head = (topology.faces < topology.head_vertex_count).all(axis=1)
+    parts = layout.canonical_parts(topology.uvs, topology.uv_faces[head])
+    if parts is None:
+        return None
+    skin = head & (topology.face_parts == PARTS.index(Part.SKIN))
+    vertex_uv = np.full((topology.vertex_count, 2), np.nan, np.float32)
+    # a vertex at the back's seam may have a second place, beyond the chart's other edge: the first one is its own
+    numbers, first = np.unique(topology.uv_faces[skin], return_index=True)
+    vertex_uv[topology.faces[skin].ravel()[first[::-1]]] = topology.uvs[numbers[::-1]]
+    vertices = np.flatnonzero(np.isfinite(vertex_uv[:, 0]))
+    return Registration(vertices, layout.open_uv(vertex_uv[vertices]), same_layout=True)
+
+
+def _shipped_for(topology: Topology) -> Registration:
+    path = REGISTERED / f"{skin_key(topology)}.npz"
+    if not path.is_file():
+        raise TopologyError(
+            "expected a head in the FFHQ-UV layout or on a registered topology (ICT-FaceKit), found another mesh of "
+            f"{topology.vertex_count} vertices; bring the head onto one of these first"
         )
-    return np.asarray(moved.vertices)
+    with np.load(path, allow_pickle=False) as stored:
+        vertices, opened = stored["vertices"].astype(np.int64), stored["opened_uv"].astype(np.float32)
+    return Registration(vertices, opened)
 
 
-def nearest(mesh: trimesh.Trimesh, points: np.ndarray, allowed: np.ndarray | None = None) -> SurfacePoints:
-    """Closest points of `mesh` to (N, 3) `points`, on the faces that the (F,) mask `allowed` leaves."""
-    searched = mesh if allowed is None else mesh.submesh([np.flatnonzero(allowed)], append=True, repair=False)
-    assert isinstance(searched, trimesh.Trimesh)
-    on_surface, distance, face = closest_point(searched, points)
-    weights = np.nan_to_num(points_to_barycentric(searched.triangles[face], on_surface), nan=1 / 3).clip(0, 1)
-    weights /= weights.sum(axis=1, keepdims=True)
-    number = face if allowed is None else np.flatnonzero(allowed)[face]
-    return SurfacePoints(number, weights, distance)
+@derived
+def canonical_uv(topology: Topology) -> np.ndarray:
+    """(U, 2) float32 canonical place of each texture coordinate of a registered topology; NaN where it has none."""
+    place = registered(topology)
+    if place.same_layout:
+        return topology.uvs
+    skin = topology.faces_of(Part.SKIN)
+    vertex_canonical = np.full((topology.vertex_count, 2), np.nan, np.float32)
+    vertex_canonical[place.vertices] = layout.close_uv(place.opened_uv)
+    canonical = np.full((len(topology.uvs), 2), np.nan, np.float32)
+    canonical[topology.uv_faces[skin].ravel()] = vertex_canonical[topology.faces[skin].ravel()]
+    return canonical
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> dict[str, np.ndarray]:
+    with np.load(Path(__file__).parent / "canonical.npz", allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def valid_mask() -> np.ndarray:
+    """(512, 512) bool: texels of the canonical layout that lie on skin."""
+    return np.unpackbits(_shipped()["valid_bits"])[: 512 * 512].reshape(512, 512).astype(bool)
+
+
+def mean_position_m() -> np.ndarray:
+    """(128, 128, 3) float32 metres, opened layout: the average head, in the canonical head frame."""
+    return _shipped()["mean_position_mm"].astype(np.float32) / 1000

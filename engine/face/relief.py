@@ -1,7 +1,7 @@
 """The skin's relief: pores and the fine net of furrows between them, creases of the lips, lines of age at rest.
 
-Pores and furrows come from a tile that `engine/build.py` makes: plateaus of about a millimetre between furrows 0.3 mm
-wide, pores 1.3 mm apart (Hashimoto 1974, "New methods for surface ultrastructure"; sizes plausible, not measured).
+Pores and furrows come from a tile that `scripts/build_faces.py` makes: plateaus of about a millimetre between furrows
+0.3 mm wide, pores 1.3 mm apart (Hashimoto 1974, "New methods for surface ultrastructure"; plausible, not measured).
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.linalg import splu
 
+from engine.derived import derived
 from engine.face import layout
 from engine.face.contact import sides, skin_faces
-from engine.face.correspondence import correspond, mean_position_m
+from engine.face.registration import mean_position_m, registered
 from engine.mesh import Topology
 
 _ALONG, _AWAY = 0.35, 0.06
@@ -22,7 +23,7 @@ class Spread:
     """Harmonic extension from the rims of a slit to the skin around it, which is held further out."""
 
     rim: np.ndarray
-    """(K,) int64 rows of `Correspondence.vertices` whose motion is given."""
+    """(K,) int64 rows of `Registration.vertices` whose motion is given."""
     free: np.ndarray
     """(N,) int64 rows that follow."""
     coupling: csr_matrix
@@ -33,20 +34,11 @@ class Spread:
         return self.factor.solve(self.coupling @ motion_m)  # type: ignore[attr-defined]
 
 
-_SPREADS: dict[tuple[str, str], Spread] = {}
-
-
+@derived
 def spread(topology: Topology, slit: layout.Slit) -> Spread:
-    """The extension for a slit of `topology`, kept; weights are inverse edge lengths on the mean head, so that it does
-    not depend on whose head came first."""
-    key = (topology.hash, slit.name)
-    if key not in _SPREADS:
-        _SPREADS[key] = _spread(topology, slit)
-    return _SPREADS[key]
-
-
-def _spread(topology: Topology, slit: layout.Slit) -> Spread:
-    place = correspond(topology)
+    """The extension for a slit of `topology`; weights are inverse edge lengths on the mean head, so that it does not
+    depend on whose head it is."""
+    place = registered(topology)
     count, faces = len(place.vertices), skin_faces(topology)
     uv = place.opened_uv.astype(np.float64)
     rim = np.unique(np.concatenate([side.rim for side in sides(topology, slit)]))

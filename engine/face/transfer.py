@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
@@ -13,19 +12,20 @@ from scipy.sparse.linalg import SuperLU, splu
 from scipy.spatial import KDTree
 
 from engine.channels import MODEL_CHANNELS
+from engine.derived import derived
 from engine.expression import ReflectanceChange
 from engine.face import eyes, layout
 from engine.face.contact import sides, skin_faces, skin_m, surround
-from engine.face.correspondence import Correspondence, correspond, mean_position_m
 from engine.face.ict_shapes import has_shapes, ict_mix, on_jaw, shapes
 from engine.face.lids import rim_gap_m, settle_lids, sphere, to_shut_m
 from engine.face.lips import settle_lips
+from engine.face.registration import canonical_uv, mean_position_m, registered
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.face.strands import HairRig
 from engine.face.untangle import untangle
 from engine.identity import Identity
 from engine.image import resize_bilinear
-from engine.mesh import Part, Topology, vertex_normals
+from engine.mesh import Part, Registration, Topology, vertex_normals
 from engine.raster import fill_nearest, rasterize
 
 ArkitWeights = Mapping[str, float]
@@ -50,8 +50,9 @@ class CanonicalNeutral:
     """(512, 512, 3) float32 0..1, canonical layout, display-encoded."""
 
 
+@derived
 def encode_neutral(identity: Identity) -> CanonicalNeutral:
-    """Bring a person's neutral into the canonical space; TopologyError where it has no correspondence."""
+    """Bring a person's neutral into the canonical space; TopologyError where it is not registered."""
     rotation, origin = head_frame(identity)
     position = _map_of(identity.topology, skin_m(identity) - origin, rotation)
     encoded = identity.maps.diffuse_srgb.astype(np.float32) / 255
@@ -62,7 +63,7 @@ def encode_offsets(identity: Identity, offsets_m: np.ndarray) -> np.ndarray:
     """Offsets (V, 3) metres of an expression -> (128, 128, 3) float32 map in the canonical frame; see
     `decode_offsets`."""
     rotation, _ = head_frame(identity)
-    return _map_of(identity.topology, offsets_m[correspond(identity.topology).vertices], rotation)
+    return _map_of(identity.topology, offsets_m[registered(identity.topology).vertices], rotation)
 
 
 def encode_change(identity: Identity, change: ReflectanceChange) -> np.ndarray:
@@ -80,7 +81,7 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     rigidly, mouth bag and sockets follow their rims smoothly (harmonic), lash cards and wet rims follow the nearest
     skin, hairs turn with the skin around their roots.
     """
-    place = correspond(identity.topology)
+    place = registered(identity.topology)
     rotation, _ = head_frame(identity)
     own, own_map = _own_motion(identity, offset_m, arkit)
     offsets = own.copy()
@@ -148,7 +149,7 @@ def _own_motion(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights) -
 
 
 def _evened(topology: Topology, values: np.ndarray) -> np.ndarray:
-    """(N, 3) `values` of `Correspondence.vertices` as a map has them, at lips and lids as the skin around these has
+    """(N, 3) `values` of `Registration.vertices` as a map has them, at lips and lids as the skin around these has
     them: there texels see both sides of a slit, and training turns what a jaw moves far by how lips stand."""
     result = values.astype(np.float64)
     for slit, width in zip(layout.SLITS, _MIXED, strict=True):
@@ -157,24 +158,22 @@ def _evened(topology: Topology, values: np.ndarray) -> np.ndarray:
     return result
 
 
+@derived
 def _mixed(topology: Topology, slit: layout.Slit, width: float) -> tuple[np.ndarray, np.ndarray, csr_matrix, SuperLU]:
     """Rows around a slit, (N,) bool which of them lie within `width` of it, and what gives these the values that are
-    the mean of their neighbours' (harmonic): coupling to the others, and a factor to solve with. Kept per topology."""
-    key = (topology.hash, slit.name)
-    if key not in _MIXING:
-        around = surround(topology, slit)
-        u, v = correspond(topology).opened_uv[around.rows].astype(np.float64).T
-        away = np.maximum(np.abs(v - slit.v_at(u)) - slit.gap_at(u), 0)
-        beyond = np.maximum(np.maximum(slit.u_left - u, u - slit.u_right), 0)
-        mixed = np.hypot(beyond, away) < width
-        mean = around.mean[mixed]
-        system = identity_matrix(int(mixed.sum())) - mean[:, mixed]
-        _MIXING[key] = around.rows, mixed, csr_matrix(mean[:, ~mixed]), splu(system.tocsc())
-    return _MIXING[key]
+    the mean of their neighbours' (harmonic): coupling to the others, and a factor to solve with."""
+    around = surround(topology, slit)
+    u, v = registered(topology).opened_uv[around.rows].astype(np.float64).T
+    away = np.maximum(np.abs(v - slit.v_at(u)) - slit.gap_at(u), 0)
+    beyond = np.maximum(np.maximum(slit.u_left - u, u - slit.u_right), 0)
+    mixed = np.hypot(beyond, away) < width
+    mean = around.mean[mixed]
+    system = identity_matrix(int(mixed.sum())) - mean[:, mixed]
+    return around.rows, mixed, csr_matrix(mean[:, ~mixed]), splu(system.tocsc())
 
 
 def _settled(identity: Identity, posed_m: np.ndarray, own_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
-    """(N, 3) positions of `Correspondence.vertices`: those of (V, 3) `posed_m` with lids on the posed eyeballs, lips on
+    """(N, 3) positions of `Registration.vertices`: those of (V, 3) `posed_m` with lids on the posed eyeballs, lips on
     each other and no new crossings. `own_m` (V, 3) is the pose by the head's own shapes."""
     balls = [identity.topology.vertices_of(part) for part, _ in _EYES]
 
@@ -183,7 +182,7 @@ def _settled(identity: Identity, posed_m: np.ndarray, own_m: np.ndarray, arkit: 
             skin_m = settle_lids(identity, skin_m, posed_m[ball] - identity.positions_m[ball], side, _shut(arkit, side))
         return skin_m
 
-    skin = correspond(identity.topology).vertices
+    skin = registered(identity.topology).vertices
     own = own_m[skin] if has_shapes(identity.topology) else None
     wide = arkit.get("jawOpen", 0.0) > 0  # what one lip does the other must not
     untangled = untangle(identity, lids(posed_m[skin]), own if wide else None)
@@ -201,34 +200,28 @@ def decode_change(identity: Identity, change: np.ndarray) -> ReflectanceChange:
 
 def maps_to_canonical(topology: Topology, own: np.ndarray) -> np.ndarray:
     """(H, W, C) image on `topology`'s own UV layout -> (512, 512, C) on the canonical one, float32."""
-    place = correspond(topology)
-    if place.same_layout:
+    if registered(topology).same_layout:
         return resize_area(own, TEXTURE_SIZE)
-    found = layout.sample_bilinear(own, _own_uv(topology, place).reshape(-1, 2))
-    return found.reshape(TEXTURE_SIZE, TEXTURE_SIZE, -1)
+    return layout.sample_bilinear(own, _own_uv(topology).reshape(-1, 2)).reshape(TEXTURE_SIZE, TEXTURE_SIZE, -1)
 
 
 def maps_to_own(topology: Topology, canonical: np.ndarray) -> np.ndarray:
     """(512, 512, C) canonical-layout image -> the same image on `topology`'s own UV layout, float32."""
-    place = correspond(topology)
-    return canonical if place.same_layout else _resampled_to_own(topology, place, canonical)
+    return canonical if registered(topology).same_layout else _resampled_to_own(topology, canonical)
 
 
+@derived
 def head_frame(identity: Identity) -> tuple[np.ndarray, np.ndarray]:
     """(3, 3) rotation R and (3,) origin o so that R (p - o) lies on the canonical mean head (rigid, no scale).
 
     Kabsch 1976 on the inner face, which moves little between people.
     """
-    found = _FRAMES.get(identity)
-    if found is None:
-        place = correspond(identity.topology)
-        mean = layout.sample_bilinear(mean_position_m(), place.opened_uv).astype(np.float64)
-        own = identity.positions_m[place.vertices].astype(np.float64)
-        weight = np.exp(-(((place.opened_uv - (0.5, 0.42)) / (0.16, 0.14)) ** 2).sum(axis=1))[:, None]
-        turn, shift = rigid_fit(own, mean, weight)
-        found = (turn, -turn.T @ shift)
-        _FRAMES[identity] = found
-    return found
+    place = registered(identity.topology)
+    mean = layout.sample_bilinear(mean_position_m(), place.opened_uv).astype(np.float64)
+    own = identity.positions_m[place.vertices].astype(np.float64)
+    weight = np.exp(-(((place.opened_uv - (0.5, 0.42)) / (0.16, 0.14)) ** 2).sum(axis=1))[:, None]
+    turn, shift = rigid_fit(own, mean, weight)
+    return turn, -turn.T @ shift
 
 
 def rigid_fit(source: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -250,40 +243,33 @@ def resize_area(image: np.ndarray, size: int) -> np.ndarray:
     return resize_bilinear(image, (size, size))
 
 
-_FRAMES: WeakKeyDictionary[Identity, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
-_MIXING: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, csr_matrix, SuperLU]] = {}
-_OPERATORS: dict[str, csr_matrix] = {}
-_RIGS: WeakKeyDictionary[Identity, _Rig] = WeakKeyDictionary()
-
-
+@derived
 def geometry_operator(topology: Topology) -> csr_matrix:
-    """(128 * 128, N) float64 weights: values at `Correspondence.vertices` -> the opened layout, gaps from the nearest
-    texel. Triangles over the seam at the back of the head are left out. Kept per topology."""
-    if topology.hash not in _OPERATORS:
-        place = correspond(topology)
-        faces = skin_faces(topology)
-        corners = place.opened_uv[faces]
-        faces = faces[np.ptp(corners[..., 0], axis=1) < 0.2]
-        index, weights = rasterize(place.opened_uv[faces].astype(np.float64), GEOMETRY_SIZE)
-        covered = index >= 0
-        columns, data = faces[index[covered]].ravel(), weights[covered].ravel().astype(np.float64)
-        rows, texels = np.repeat(np.flatnonzero(covered), 3), GEOMETRY_SIZE * GEOMETRY_SIZE
-        operator = coo_matrix((data, (rows, columns)), shape=(texels, len(place.vertices))).tocsr()
-        numbers = np.arange(texels).reshape(GEOMETRY_SIZE, GEOMETRY_SIZE, 1)
-        _OPERATORS[topology.hash] = operator[fill_nearest(numbers, covered).ravel()]
-    return _OPERATORS[topology.hash]
+    """(128 * 128, N) float64 weights: values at `Registration.vertices` -> the opened layout, gaps from the nearest
+    texel. Triangles over the seam at the back of the head are left out."""
+    place = registered(topology)
+    faces = skin_faces(topology)
+    corners = place.opened_uv[faces]
+    faces = faces[np.ptp(corners[..., 0], axis=1) < 0.2]
+    index, weights = rasterize(place.opened_uv[faces].astype(np.float64), GEOMETRY_SIZE)
+    covered = index >= 0
+    columns, data = faces[index[covered]].ravel(), weights[covered].ravel().astype(np.float64)
+    rows, texels = np.repeat(np.flatnonzero(covered), 3), GEOMETRY_SIZE * GEOMETRY_SIZE
+    operator = coo_matrix((data, (rows, columns)), shape=(texels, len(place.vertices))).tocsr()
+    numbers = np.arange(texels).reshape(GEOMETRY_SIZE, GEOMETRY_SIZE, 1)
+    return operator[fill_nearest(numbers, covered).ravel()]
 
 
 def _map_of(topology: Topology, values: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """(128, 128, 3) float32 of (N, 3) values at `Correspondence.vertices`, turned."""
+    """(128, 128, 3) float32 of (N, 3) values at `Registration.vertices`, turned."""
     seen = geometry_operator(topology) @ values.astype(np.float64)
     return (seen @ rotation.T).reshape(GEOMETRY_SIZE, GEOMETRY_SIZE, 3).astype(np.float32)
 
 
-def _own_uv(topology: Topology, place: Correspondence) -> np.ndarray:
+def _own_uv(topology: Topology) -> np.ndarray:
     """(512, 512, 2) own UV of each canonical texel, gaps filled from the nearest."""
     skin = topology.faces_of(Part.SKIN)
-    canonical = place.canonical_uv[topology.uv_faces[skin]]
+    canonical = canonical_uv(topology)[topology.uv_faces[skin]]
     usable = np.isfinite(canonical).all(axis=(1, 2)) & (np.ptp(canonical[..., 0], axis=1) < 0.2)
     index, weights = rasterize(canonical[usable], TEXTURE_SIZE)
     own = topology.uvs[topology.uv_faces[skin[usable]]]
@@ -291,19 +277,24 @@ def _own_uv(topology: Topology, place: Correspondence) -> np.ndarray:
     return fill_nearest(values, index >= 0)
 
 
-def _resampled_to_own(topology: Topology, place: Correspondence, canonical: np.ndarray) -> np.ndarray:
+def _resampled_to_own(topology: Topology, canonical: np.ndarray) -> np.ndarray:
     """A canonical-layout image on the head's own layout, same size; slopes are carried without turning them."""
     size = canonical.shape[0]
+    uv, covered = _canonical_uv_at(topology, size)
+    return fill_nearest(layout.sample_bilinear(canonical, uv).reshape(size, size, -1), covered)
+
+
+@derived
+def _canonical_uv_at(topology: Topology, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(size * size, 2) canonical UV of each texel of the head's own layout, and (size, size) where there is one."""
     skin = topology.faces_of(Part.SKIN)
-    target = place.canonical_uv[topology.uv_faces[skin]]
+    target = canonical_uv(topology)[topology.uv_faces[skin]]
     usable = np.isfinite(target).all(axis=(1, 2)) & (np.ptp(target[..., 0], axis=1) < 0.2)
     index, weights = rasterize(topology.uvs[topology.uv_faces[skin[usable]]], size)
-    uv = (target[usable][index] * weights[..., None]).sum(axis=2)
-    values = layout.sample_bilinear(canonical, uv.reshape(-1, 2)).reshape(size, size, -1)
-    return fill_nearest(values, index >= 0)
+    return (target[usable][index] * weights[..., None]).sum(axis=2).reshape(-1, 2), index >= 0
 
 
-def _room_for_teeth(identity: Identity, posed_m: np.ndarray, place: Correspondence) -> np.ndarray:
+def _room_for_teeth(identity: Identity, posed_m: np.ndarray, place: Registration) -> np.ndarray:
     """(V, 3) metres that move the walls of the head's own mouth bag out of the posed teeth.
 
     The bag of a scanned head is flat: opened, its walls would stand between lips and teeth. Behind the lips each wall
@@ -335,7 +326,7 @@ def _behind_cheeks(identity: Identity, posed_m: np.ndarray, bag: np.ndarray) -> 
 
     An open mouth draws the cheeks in, over walls that hang between lips and throat.
     """
-    place, mouth = correspond(identity.topology), layout.SLITS[0]
+    place, mouth = registered(identity.topology), layout.SLITS[0]
     along, away = mouth.along(place.opened_uv[:, 0]), np.abs(place.opened_uv[:, 1] - mouth.v_at(place.opened_uv[:, 0]))
     outer = place.vertices[(along > -0.6) & (along < 1.6) & (away > 0.045) & (away < 0.15)]
     skin = identity.topology.faces[identity.topology.faces_of(Part.SKIN)]
@@ -358,7 +349,7 @@ def _uses_jaw(arkit: ArkitWeights) -> bool:
     return any(name.startswith("jaw") and weight for name, weight in arkit.items())
 
 
-def _jaw_motion(place: Correspondence, from_m: np.ndarray, to_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _jaw_motion(place: Registration, from_m: np.ndarray, to_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rigid motion of the jaw between two poses (V, 3), as seen at chin and jaw line: rotation (3, 3), shift (3,)."""
     uv = place.opened_uv
     weight = np.exp(-(((uv - (0.5, 0.675)) / (0.07, 0.035)) ** 2).sum(axis=1))
@@ -369,7 +360,7 @@ def _jaw_motion(place: Correspondence, from_m: np.ndarray, to_m: np.ndarray) -> 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Rig:
-    """How what is not skin follows: computed once per identity."""
+    """How what is not skin follows."""
 
     lower: np.ndarray
     """Vertices that move rigidly with the jaw."""
@@ -400,10 +391,9 @@ def lower_parts(identity: Identity) -> np.ndarray:
     return _rig(identity).lower
 
 
+@derived
 def _rig(identity: Identity) -> _Rig:
-    if identity in _RIGS:
-        return _RIGS[identity]
-    topology, positions_m, place = identity.topology, identity.positions_m, correspond(identity.topology)
+    topology, positions_m, place = identity.topology, identity.positions_m, registered(identity.topology)
     count = topology.vertex_count
     placed = np.zeros(count, bool)
     placed[place.vertices] = True
@@ -421,9 +411,7 @@ def _rig(identity: Identity) -> _Rig:
     )
     inner = np.setdiff1d(topology.vertices_of(Part.SKIN, Part.MOUTH, Part.SOCKET), loose)
     soft = inner[~placed[inner] & anchored[component[inner]]]
-    rig = _soft_rig(topology.faces[soft_faces], positions_m, soft, np.flatnonzero(placed), lower, place, topology)
-    _RIGS[identity] = rig
-    return rig
+    return _soft_rig(topology.faces[soft_faces], positions_m, soft, np.flatnonzero(placed), lower, place, topology)
 
 
 def _soft_rig(
@@ -432,7 +420,7 @@ def _soft_rig(
     soft: np.ndarray,
     pinned: np.ndarray,
     lower: np.ndarray,
-    place: Correspondence,
+    place: Registration,
     topology: Topology,
 ) -> _Rig:
     """Laplace with inverse edge length weights on `soft`, held at `pinned`, and weakly at rest far from the rims."""
@@ -466,7 +454,7 @@ def _soft_rig(
     return _Rig(lower, soft, pinned, can_move, coupling, factor, bag, overlay, near, share, hair)
 
 
-def _mouth_height(positions_m: np.ndarray, place: Correspondence) -> float:
+def _mouth_height(positions_m: np.ndarray, place: Registration) -> float:
     """Height in metres of the line where the lips meet."""
     mouth = layout.SLITS[0]
     uv = place.opened_uv

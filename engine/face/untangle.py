@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 from scipy.spatial import KDTree
 
+from engine.derived import derived
 from engine.face import layout
 from engine.face.contact import skin_faces, skin_m
-from engine.face.correspondence import correspond
 from engine.face.intersect import intersecting_pairs
+from engine.face.registration import registered
 from engine.identity import Identity
 
 _WINDOW = (0.30, 0.70, 0.30, 0.66)
@@ -27,7 +27,7 @@ _ROUNDS = 6
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Zone:
-    """The skin that is looked at. Rows count `Correspondence.vertices`."""
+    """The skin that is looked at. Rows count `Registration.vertices`."""
 
     faces: np.ndarray
     """(F, 3) int64, in rows."""
@@ -37,11 +37,8 @@ class _Zone:
     """(K,) int64 codes of the pairs that cross at rest."""
 
 
-_ZONES: WeakKeyDictionary[Identity, _Zone] = WeakKeyDictionary()
-
-
 def untangle(identity: Identity, moved_m: np.ndarray, own_m: np.ndarray | None = None) -> np.ndarray:
-    """`moved_m` (N, 3), positions of `Correspondence.vertices`, with fewer crossings of folds than it came with.
+    """`moved_m` (N, 3), positions of `Registration.vertices`, with fewer crossings of folds than it came with.
 
     Around pairs of triangles that cross now and not at rest, offsets are averaged over what is near at rest, again
     until nothing crosses or `_ROUNDS` are over. Equal offsets cannot cross, so each round helps. The middles of the
@@ -85,22 +82,21 @@ def _averaged(rest_m: np.ndarray, values: np.ndarray) -> np.ndarray:
     return diags(1 / total) @ (weight @ values)
 
 
+@derived
 def _zone(identity: Identity) -> _Zone:
-    if identity not in _ZONES:
-        uv = correspond(identity.topology).opened_uv.astype(np.float64)
-        low_u, high_u, low_v, high_v = _WINDOW
-        inside = (uv[:, 0] > low_u) & (uv[:, 0] < high_u) & (uv[:, 1] > low_v) & (uv[:, 1] < high_v)
-        faces = skin_faces(identity.topology)
-        faces = faces[inside[faces].all(axis=1)]
-        centre = layout.close_uv(uv[faces].mean(axis=1))
-        meeting = np.zeros(len(faces), np.int8)
-        for number, slit in enumerate(layout.SLITS, start=1):
-            along = slit.along(centre[:, 0])
-            near = (along > 0.1) & (along < 0.9) & (np.abs(centre[:, 1] - slit.v_at(centre[:, 0])) < 0.03)
-            meeting[near] = number
-        zone = _Zone(faces, meeting, np.zeros(0, np.int64))
-        _ZONES[identity] = _Zone(faces, meeting, _code(zone, intersecting_pairs(skin_m(identity), faces)))
-    return _ZONES[identity]
+    uv = registered(identity.topology).opened_uv.astype(np.float64)
+    low_u, high_u, low_v, high_v = _WINDOW
+    inside = (uv[:, 0] > low_u) & (uv[:, 0] < high_u) & (uv[:, 1] > low_v) & (uv[:, 1] < high_v)
+    faces = skin_faces(identity.topology)
+    faces = faces[inside[faces].all(axis=1)]
+    centre = layout.close_uv(uv[faces].mean(axis=1))
+    meeting = np.zeros(len(faces), np.int8)
+    for number, slit in enumerate(layout.SLITS, start=1):
+        along = slit.along(centre[:, 0])
+        near = (along > 0.1) & (along < 0.9) & (np.abs(centre[:, 1] - slit.v_at(centre[:, 0])) < 0.03)
+        meeting[near] = number
+    zone = _Zone(faces, meeting, np.zeros(0, np.int64))
+    return _Zone(faces, meeting, _code(zone, intersecting_pairs(skin_m(identity), faces)))
 
 
 def _code(zone: _Zone, pairs: np.ndarray) -> np.ndarray:

@@ -3,20 +3,18 @@ centimetres."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from engine.errors import FileFormatError, check_array, check_magnitude
-from engine.face import skin
-from engine.face.assemble import Piece, assemble
-from engine.face.eyes import frontal_uv, paint_eye
-from engine.face.transfer import maps_to_own
-from engine.identity import Identity, Provenance, ReflectanceMaps
+from engine.identity import Provenance
 from engine.io.archive import reading
 from engine.io.border import border, reads
 from engine.io.files import read_json
-from engine.io.obj import ObjMesh, read_obj
+from engine.io.obj import read_obj
+from engine.io.source import SourceHead, seed_from
 from engine.mesh import PARTS, Part
 
 VERTEX_COUNT = 26719
@@ -52,14 +50,43 @@ def model_folder(folder: Path) -> Path | None:
     return None
 
 
+def can_read(path: str) -> int:
+    """How surely `path` is an ICT-FaceKit folder, its people by ?seed=N or by a JSON file in it, 0 for not at all."""
+    place = Path(path).expanduser()
+    if place.is_dir():
+        return 4 if model_folder(place) is not None else 0
+    if place.suffix == ".json" and place.is_file():
+        return 4 if _folder_of(place) is not None else 0
+    return 1 if "?" in path and not Path(path).exists() else 0
+
+
+def read_named(path: str) -> SourceHead:
+    """What `can_read` takes; FileFormatError for another question than ?seed=N, and as `read`."""
+    place, question, query = path.partition("?") if not Path(path).exists() else (path, "", "")
+    folder = Path(place).expanduser()
+    if question:
+        key, _, value = query.partition("=")
+        if key != "seed":
+            raise FileFormatError(f"{path}: expected ?seed=N after an ICT-FaceKit folder, found '?{query}'")
+        if model_folder(folder) is None:
+            raise FileFormatError(f"{folder}: expected FaceXModel/generic_neutral_mesh.obj (ICT-FaceKit), found none")
+        return read(folder, seed_from(path, value))
+    if folder.is_dir():
+        return read(folder)
+    return read(_folder_of(folder) or folder, coefficients=read_coefficients(folder))
+
+
+def _folder_of(coefficients: Path) -> Path | None:
+    """The ICT-FaceKit folder that a file of coefficients lies in, None where there is none."""
+    folders = (coefficients.parent, coefficients.parent.parent)
+    return next((folder for folder in folders if model_folder(folder) is not None), None)
+
+
 @reads("an ICT-FaceKit folder")
-def read(
-    folder: Path, seed: int | None = None, coefficients: np.ndarray | None = None, *, registered: bool = True
-) -> Identity:
+def read(folder: Path, seed: int | None = None, coefficients: np.ndarray | None = None) -> SourceHead:
     """The head of `folder` with (<= 100,) identity `coefficients`, or ones drawn from `seed`, or generic.
 
-    Skin is painted by `skin.paint` (the model has no textures), which needs the shipped registration; without it
-    (`registered` False, to build it) the skin stays flat. FileFormatError where a file is missing or another.
+    It has no maps. FileFormatError where a file is missing or another.
     """
     model = model_folder(folder)
     if model is None:
@@ -77,8 +104,16 @@ def read(
     positions = mesh.positions.astype(np.float64)
     if coefficients is not None:
         positions = positions + np.tensordot(coefficients, identity_modes(folder, len(coefficients)), axes=1)
-    name = "ICT generic" if coefficients is None else f"ICT {seed if seed is not None else 'fitted'}"
-    return _identity(mesh, positions * METRES_PER_UNIT, name, seed or 0, registered)
+    return SourceHead(
+        path=folder,
+        kind="an ICT-FaceKit folder",
+        name="ICT generic" if coefficients is None else f"ICT {seed if seed is not None else 'fitted'}",
+        mesh=replace(mesh, positions=positions, uvs=_in_one_square(mesh.uvs)),
+        metres_per_unit=METRES_PER_UNIT,
+        provenance=Provenance("ICT-FaceKit", LICENCE, "skin painted by the program; 1 unit = 10 mm"),
+        parts=face_parts(mesh.faces),
+        seed=seed or 0,
+    )
 
 
 def face_parts(faces: np.ndarray) -> np.ndarray:
@@ -136,50 +171,11 @@ def _offsets(stored: np.ndarray, path: Path) -> np.ndarray:
     return offsets
 
 
-def _identity(mesh: ObjMesh, positions_m: np.ndarray, name: str, seed: int, registered: bool) -> Identity:
-    piece = _piece(mesh, positions_m)
-    canonical = skin.paint(skin.sample_traits(seed), 1024 if registered else 8)
-    provenance = Provenance("ICT-FaceKit", LICENCE, "skin painted by the program; 1 unit = 10 mm")
-
-    def build(maps: ReflectanceMaps) -> Identity:
-        return assemble(name, [piece], maps, paint_eye(seed), frozenset(), provenance)
-
-    if not registered:
-        return build(canonical)
-    topology = build(canonical).topology
-    stacked = np.concatenate(
-        [
-            canonical.diffuse_srgb,
-            canonical.specular_data,
-            canonical.roughness_data[..., None],
-            canonical.slope.astype(np.float32) * 255,
-        ],
-        axis=2,
-        dtype=np.float32,
-    )
-    own = maps_to_own(topology, stacked)
-    rounded = np.rint(own).clip(0, 255).astype(np.uint8)
-    return build(ReflectanceMaps(rounded[..., :3], rounded[..., 3:6], rounded[..., 6], own[..., 7:9] / 255))
-
-
-def _piece(mesh: ObjMesh, positions_m: np.ndarray) -> Piece:
-    """The mesh with its texture tiles packed into one square, and parts by vertex range."""
-    parts = face_parts(mesh.faces)
-    tile = np.floor(mesh.uvs[:, 0]).clip(0, 6)
-    local = np.stack([mesh.uvs[:, 0] - tile, mesh.uvs[:, 1]], axis=1)
-    # face tile left and large, back of the head beside it, everything else in a strip that skin maps do not use
+def _in_one_square(uvs: np.ndarray) -> np.ndarray:
+    """(U, 2) texture coordinates over seven tiles packed into one: the face's large on the left, the back of the head's
+    beside it, everything else in a strip that skin maps do not use."""
+    tile = np.floor(uvs[:, 0]).clip(0, 6)
+    local = np.stack([uvs[:, 0] - tile, uvs[:, 1]], axis=1)
     scale = np.where(tile[:, None] == 0, (0.70, 1.0), np.where(tile[:, None] == 1, (0.26, 1.0), (0.03, 0.1)))
     start = np.where(tile[:, None] == 0, (0.0, 0.0), np.where(tile[:, None] == 1, (0.705, 0.0), (0.968, 0.0)))
-    uvs = local * scale + start
-    uv_faces = mesh.uv_faces.astype(np.int64)
-    for part in (Part.EYE_LEFT, Part.EYE_RIGHT):
-        chosen = parts == PARTS.index(part)
-        vertices = np.unique(mesh.faces[chosen])
-        ball = positions_m[vertices]
-        direction = ball - (ball.min(axis=0) + ball.max(axis=0)) / 2
-        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-        lookup = np.full(len(positions_m), -1, np.int64)
-        lookup[vertices] = len(uvs) + np.arange(len(vertices))
-        uvs = np.concatenate([uvs, frontal_uv(direction)])
-        uv_faces[chosen] = lookup[mesh.faces[chosen]]
-    return Piece(positions_m, mesh.faces, uvs, uv_faces, parts)
+    return local * scale + start

@@ -35,8 +35,9 @@ from engine.io.border import border, name_from, reads, unpacking
 from engine.io.files import check_vertices, read_json, read_npy, write_json
 from engine.io.images import read_grey, read_rgb
 from engine.io.map_conventions import PUBLISHED, MapConventions, f0_scale, maps_from_files, with_note
-from engine.io.obj import ObjMesh, read_textured_obj
+from engine.io.obj import read_textured_obj
 from engine.io.plain import from_plain
+from engine.io.source import SourceMesh
 from engine.io.temporary import finished
 from engine.io.units import metres_per_unit
 from engine.mesh import Topology
@@ -59,6 +60,11 @@ _FOLDER = re.compile(r"exp([1-9][0-9]{0,4})")
 def is_person_folder(folder: Path) -> bool:
     """Whether `folder` holds expN folders."""
     return bool(_numbers(folder))
+
+
+def can_read(path: str) -> int:
+    """How surely `path` is a person folder, 0 for not at all."""
+    return 6 if is_person_folder(Path(path).expanduser()) else 0
 
 
 def persons_of(folder: Path) -> tuple[str, ...]:
@@ -119,6 +125,14 @@ def write_split(dataset: Path, train: tuple[str, ...], test: tuple[str, ...]) ->
     for path, names in ((dataset / "train.json", train), (dataset / "test.json", test)):
         if not path.exists() or _names(path) != names:
             write_json(path, list(names))
+
+
+def list_person(folder: Path, split: str) -> None:
+    """Put the person folder on its data set's list `split`, "train" or "test", off the other."""
+    person = folder.resolve()
+    train, test = ([name for name in names if name != person.name] for names in read_split(person.parent))
+    (train if split == "train" else test).append(person.name)
+    write_split(person.parent, tuple(train), tuple(test))
 
 
 def check_split(dataset: Path) -> None:
@@ -262,7 +276,12 @@ def _scale(person: dict[str, Any], head: np.ndarray, folder: Path) -> float:
 
 
 def _identity(
-    folder: Path, person: dict[str, Any], mesh: ObjMesh, positions_m: np.ndarray, head: int, conventions: MapConventions
+    folder: Path,
+    person: dict[str, Any],
+    mesh: SourceMesh,
+    positions_m: np.ndarray,
+    head: int,
+    conventions: MapConventions,
 ) -> Identity:
     topology = Topology(mesh.faces, mesh.uvs, mesh.uv_faces, mesh.parts, len(positions_m), head)
     maps, extra = _read_maps(folder / "exp1", conventions), {}

@@ -30,8 +30,9 @@ from engine.io.jreflectance import (
     numbered,
     read_person,
 )
-from engine.io.obj import ObjMesh, write_obj
+from engine.io.obj import write_obj
 from engine.io.plain import about
+from engine.io.source import SourceMesh
 from engine.io.temporary import sweep
 from engine.jobs import Step
 from engine.mesh import PARTS
@@ -147,7 +148,7 @@ def _number_all(names: Sequence[str], written: dict[str, int], taken: set[int], 
 
 def _write_head(identity: Identity, folder: Path) -> None:
     topology = identity.topology
-    mesh = ObjMesh(
+    mesh = SourceMesh.of_triangles(
         identity.positions_m,
         topology.uvs,
         topology.faces,

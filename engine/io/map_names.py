@@ -77,6 +77,11 @@ def map_name(path: Path) -> MapName:
     return MapName("")
 
 
+def packed_in_green(path: Path) -> bool:
+    """Whether the name of `path` says that its green channel is the roughness."""
+    return map_name(path).form == PACKED
+
+
 def _is_other(words: list[str]) -> bool:
     return not set(_OTHERS.split()).isdisjoint(words)
 

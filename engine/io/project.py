@@ -22,6 +22,12 @@ FORMAT, VERSION = "expdiff project", 2
 CONTENT = "project.json"
 
 
+def can_read(path: str) -> int:
+    """How surely `path` is a saved project, 0 for not at all."""
+    place = Path(path).expanduser()
+    return 6 if place.suffix == SUFFIX and place.is_file() else 0
+
+
 def save_project(project: Project, path: str | Path) -> None:
     """Write `project` to `path`, whole or not at all. ExportError when the place cannot be written."""
     with writing(Path(path)) as archive:

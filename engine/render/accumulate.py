@@ -7,13 +7,11 @@ import numpy as np
 
 from engine.project import Project
 from engine.render.camera import Part4
-from engine.render.context import drawing_into
-from engine.render.passes import LIT
 from engine.render.renderer import Renderer
 from engine.render.sampling import frame_sample
 from engine.render.scatter import Quality
-from engine.render.shaders import program, set_uniforms
 from engine.render.sources import lamps_around
+from engine.render.targets import LIT
 from engine.scene import Scene
 
 
@@ -38,8 +36,6 @@ class Accumulator:
         self._depth = context.depth_renderbuffer(size)
         self._frame_target = context.framebuffer([self._frame], self._depth)
         self._sum_target = context.framebuffer([self._sum])
-        self._copy = program(context, "fullscreen.vert", "copy.frag")
-        self._array = context.vertex_array(self._copy, [])
         self.clear()
 
     def clear(self) -> None:
@@ -61,14 +57,7 @@ class Accumulator:
         around = lamps_around(project.identity)
         sample = frame_sample(project.scene, self.renderer.sampler(project.scene), self.count, around)
         self.renderer.draw(project, self._frame_target, picture, part=part, quality=quality, sample=sample)
-        context = self.renderer.context
-        context.enable(moderngl.BLEND)
-        context.blend_func = moderngl.ONE, moderngl.ONE
-        with drawing_into(self._sum_target):
-            self._frame.use(0)
-            set_uniforms(self._copy, t_source=0)
-            self._array.render(moderngl.TRIANGLES, 3)
-        context.disable(moderngl.BLEND)
+        self.renderer.mean.add(self._frame, self._sum_target, 1.0)
         self.count += 1
 
     @property
@@ -83,7 +72,7 @@ class Accumulator:
 
     def release(self) -> None:
         """Give everything back to the driver."""
-        for made in (self._array, self._copy, self._frame_target, self._sum_target, self._depth):
+        for made in (self._frame_target, self._sum_target, self._depth):
             made.release()
         for texture in (self._frame, self._sum):
             texture.release()

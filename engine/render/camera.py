@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from pyrr import matrix44
 
 from engine.scene import Camera
 
 Part4 = tuple[int, int, int, int]
 """Left, bottom, width and height in pixels of a picture whose lower-left corner is (0, 0)."""
+_CUBE_FROM_CLIP = np.array([[0.5, 0, 0, 0.5], [0, 0.5, 0, 0.5], [0, 0, 0.5, 0.5], [0, 0, 0, 1.0]])
 
 
 def eye_position(camera: Camera) -> np.ndarray:
@@ -26,14 +28,8 @@ def direction(yaw_rad: float, pitch_rad: float) -> np.ndarray:
 
 def look_along(position: np.ndarray, backward: np.ndarray) -> np.ndarray:
     """(4, 4) float64 view_from_world of an eye at `position` whose view axis is -`backward`; +Y stays up."""
-    up = np.array([0.0, 1.0, 0.0]) if abs(backward[1]) < 0.9999 else np.array([0.0, 0.0, -np.sign(backward[1])])
-    right = np.cross(up, backward)
-    right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(backward, right), backward])
-    matrix = np.eye(4)
-    matrix[:3, :3] = rotation
-    matrix[:3, 3] = -rotation @ position
-    return matrix
+    up = (0.0, 1.0, 0.0) if abs(backward[1]) < 0.9999 else (0.0, 0.0, -np.sign(backward[1]))
+    return matrix44.create_look_at(position, position - backward, up, dtype=np.float64).T  # pyrr's vectors are rows
 
 
 def clip_from_world(camera: Camera, size: tuple[int, int], centre: np.ndarray, radius: float) -> np.ndarray:
@@ -46,13 +42,12 @@ def clip_from_world(camera: Camera, size: tuple[int, int], centre: np.ndarray, r
     depth = float((eye - centre) @ backward)
     far = max(depth + radius, 0.02)
     near = max(depth - radius, far * 1e-3)
-    scale = 1.0 / math.tan(camera.vertical_fov_rad / 2)
-    projection = np.zeros((4, 4))
-    projection[0, 0] = scale * size[1] / size[0]
-    projection[1, 1] = scale
-    projection[2, 2:] = -(far + near) / (far - near), -2 * far * near / (far - near)
-    projection[3, 2] = -1.0
-    return projection @ look_along(eye, backward)
+    return _perspective(camera.vertical_fov_rad, size[0] / size[1], near, far) @ look_along(eye, backward)
+
+
+def _perspective(vertical_fov_rad: float, aspect: float, near: float, far: float) -> np.ndarray:
+    fov_deg = math.degrees(vertical_fov_rad)
+    return matrix44.create_perspective_projection(fov_deg, aspect, near, far, dtype=np.float64).T
 
 
 def clip_from_uv(camera: Camera, size: tuple[int, int]) -> np.ndarray:
@@ -82,6 +77,15 @@ def grown(part: Part4, margin: int, size: tuple[int, int]) -> Part4:
     return left, bottom, right - left, top - bottom
 
 
+def common_part(one: Part4, other: Part4) -> Part4:
+    """What two rectangles share; empty where that is nothing."""
+    low = max(one[0], other[0]), max(one[1], other[1])
+    width, height = (
+        max(min(one[axis] + one[axis + 2], other[axis] + other[axis + 2]) - low[axis], 0) for axis in (0, 1)
+    )
+    return *low, width, height
+
+
 def screen_box(clip: np.ndarray, box_m: np.ndarray, size: tuple[int, int]) -> Part4:
     """The pixels of a target of `size` that hold the box between the rows of `box_m` (2, 3), seen by `clip` (4, 4)."""
     corners = np.array([(*corner, 1.0) for corner in np.stack(np.meshgrid(*box_m.T), -1).reshape(-1, 3)]) @ clip.T
@@ -96,10 +100,9 @@ def screen_box(clip: np.ndarray, box_m: np.ndarray, size: tuple[int, int]) -> Pa
 def shadow_from_world(towards: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
     """(4, 4) float64, world to the unit cube of the shadow map of the light that lies `towards` (3,), unit; it just
     holds the ball given in metres."""
-    view = look_along(centre + towards * radius, towards)
-    to_cube = np.diag([0.5 / radius, 0.5 / radius, -0.5 / radius, 1.0])
-    to_cube[:2, 3] = 0.5
-    return to_cube @ view
+    sides = -radius, radius, -radius, radius, 0.0, 2 * radius
+    clip_from_view = matrix44.create_orthogonal_projection(*sides, dtype=np.float64).T
+    return _CUBE_FROM_CLIP @ clip_from_view @ look_along(centre + towards * radius, towards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +123,9 @@ def shadow_frustum(position: np.ndarray, centre: np.ndarray, radius: float) -> S
     distance = max(float(np.linalg.norm(backward)), 1e-6)
     near, far = max(distance - radius, 0.1 * radius), distance + radius
     tangent = radius / math.sqrt(max(distance**2 - radius**2, 0.01 * radius**2))
-    to_cube = np.zeros((4, 4))
-    to_cube[0, 0] = to_cube[1, 1] = 0.5 / tangent
-    to_cube[:2, 2] = -0.5
-    to_cube[2, 2:] = -far / (far - near), -far * near / (far - near)
-    to_cube[3, 2] = -1.0
-    return ShadowFrustum(near, far, tangent, to_cube @ look_along(position, backward / distance))
+    clip_from_view = _perspective(2 * math.atan(tangent), 1.0, near, far)
+    matrix = _CUBE_FROM_CLIP @ clip_from_view @ look_along(position, backward / distance)
+    return ShadowFrustum(near, far, tangent, matrix)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ hence which way is taken when: docs/shading.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import moderngl
@@ -21,8 +21,10 @@ import numpy as np
 from engine.channels import CHANGE_TILES
 from engine.expression import ExpressionSet, ReflectanceChange
 from engine.identity import ReflectanceMaps
+from engine.render.camera import Part4
 from engine.render.context import drawing_into, is_software
 from engine.render.shaders import program, set_array, set_uniforms
+from engine.render.targets import Pace, Piece, Target, strips
 from engine.render.upload import ChangeTexture, MapTextures, share_texture
 from engine.sides import Sides, Weight, both, is_on
 
@@ -128,12 +130,24 @@ class MapComposer:
         `moving`: another picture follows soon, so the time until this one counts.
         """
         active = self._take(maps, expressions, weights, left)
-        large = self._software and max(maps.size) > SOFTWARE_LARGEST_FULL
-        if not active or not (moving or large) or _same(active, self._composed_of):
+        layers = self._direct(active, moving)
+        if layers is None:
             return self._full(active)
-        layers = self._layers(active, moving)
         assert self._neutral is not None
-        return Blend(self._neutral, layers) if len(layers) <= DIRECT_LAYERS else self._full(active)
+        return Blend(self._neutral, layers)
+
+    def compose_in_pieces(
+        self,
+        maps: ReflectanceMaps,
+        expressions: ExpressionSet,
+        weights: Mapping[str, Weight],
+        left: np.ndarray | None,
+        pace: Pace,
+    ) -> Iterator[Piece]:
+        """Do beforehand, a piece each time it is asked for the next, what `blend` does for what does not move."""
+        active = self._take(maps, expressions, weights, left)
+        if self._direct(active, moving=False) is None:
+            yield from self._compose(active, pace)
 
     @property
     def neutral(self) -> MapTextures:
@@ -169,22 +183,45 @@ class MapComposer:
         self._neutral.write(maps)
         self._maps = maps
 
+    def _direct(self, active: Active, moving: bool) -> Layers | None:
+        """What the head's shader is to apply itself; None for maps composed in full."""
+        assert self._neutral is not None
+        large = self._software and max(self._neutral.size) > SOFTWARE_LARGEST_FULL
+        if not active or not (moving or large) or _same(active, self._composed_of):
+            return None
+        layers = self._layers(active, moving)
+        return layers if len(layers) <= DIRECT_LAYERS else None
+
     # Full
 
     def _full(self, active: Active) -> Blend:
         assert self._neutral is not None
-        if not active:
-            return Blend(self._neutral)
+        for _ in self._compose(active, None):
+            pass
+        return Blend(self._composed if active and self._composed is not None else self._neutral)
+
+    def _compose(self, active: Active, pace: Pace | None) -> Iterator[Piece]:
+        """Make full maps under the changes that are `active`, unless they are there."""
+        assert self._neutral is not None
+        if not active or _same(active, self._composed_of):
+            return
         if self._composed is None:
             self._composed = MapTextures(self._context, self._neutral.size)
             self._composed_target = self._context.framebuffer(self._composed.textures)
-        if not _same(active, self._composed_of):
-            self._apply(self._layers(active, moving=False))
-            self._composed.build_mipmaps()
-            self._composed_of = active
-        return Blend(self._composed)
+        composed, (height, width) = self._composed, self._composed.size
+        self._composed_of = ()  # until the last piece they are nobody's
+        layers = self._layers(active, moving=False)
+        yield Piece(Target.MAPS, 0)
+        whole = 0, 0, width, height
+        for strip in (whole,) if pace is None else strips(whole, lambda: pace.pixels(Target.MAPS)):
+            self._apply(layers, strip)
+            yield Piece(Target.MAPS, strip[2] * strip[3])
+        for texture in composed.textures:
+            composed.build_mipmaps_of(texture)
+            yield Piece(Target.MAPS, 0)
+        self._composed_of = active
 
-    def _apply(self, layers: Layers) -> None:
+    def _apply(self, layers: Layers, strip: Part4 | None = None) -> None:
         assert self._neutral is not None
         assert self._composed_target is not None
         made, array = self._program("compose_maps.frag", f"CHANGES {len(layers)}")
@@ -195,6 +232,7 @@ class MapComposer:
         self._neutral.use(0)
         for unit, (texture, _) in enumerate(layers, start=3):
             texture.use(unit)
+        self._composed_target.scissor = strip  # pyright: ignore[reportAttributeAccessIssue]  (None means off)
         with drawing_into(self._composed_target):
             array.render(moderngl.TRIANGLES, 3)
 

@@ -14,8 +14,9 @@ from engine.identity import Identity
 from engine.render.context import drawing_into
 from engine.render.environment import equirect_directions
 from engine.render.frame import FRAME, pack_frame
-from engine.render.passes import UNIT_SHADOW, HeadPass, ShadowMap, linked
+from engine.render.passes import UNIT_SHADOW, HeadPass, linked
 from engine.render.shaders import set_uniforms
+from engine.render.shadows import ShadowMap
 from engine.render.sources import MOST_LIGHTS, LightSource
 from engine.scene import Scene
 

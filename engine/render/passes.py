@@ -9,9 +9,10 @@ import moderngl
 import numpy as np
 
 from engine.mesh import Part
-from engine.render.context import drawing_into, is_software
+from engine.render.context import is_software
 from engine.render.shaders import program, set_array, set_uniforms
 from engine.render.sources import LightSource
+from engine.render.targets import LIT
 from engine.render.triangles import TriangleNumbers
 from engine.render.upload import MOVING, STILL, MeshBuffers
 from engine.scene import LampKind, Scene, ViewChannel
@@ -66,8 +67,6 @@ it. Brows and lashes come first, then strands from all over the head."""
 CLAY = Tissue((0.42, 0.42, 0.42), 0.6, 0.04, 0.0)
 """Every part in the geometry channel."""
 _KINDS = {Part.SKIN: "SKIN", Part.EYE_LEFT: "EYE", Part.EYE_RIGHT: "EYE", Part.HAIR: "HAIR"}
-LIT = (ViewChannel.SHADED, ViewChannel.GEOMETRY, ViewChannel.DIFFUSE_LIGHT, ViewChannel.SPECULAR_LIGHT)
-"""Channels that need light; the others show a map as it is."""
 ON_MAPS = (
     ViewChannel.DIFFUSE,
     ViewChannel.SPECULAR,
@@ -91,10 +90,6 @@ PART_SRGB: dict[Part, tuple[float, float, float]] = {
     Part.HAIR: (0.80, 0.47, 0.65),
 }
 """Okabe and Ito 2008, "Color Universal Design": told apart with any colour vision."""
-LIGHT_COUNT, LAYER_COUNT = 3, 7
-"""Targets that head.frag writes with PASSES, and with LAYERS too."""
-SPREAD = (ViewChannel.SHADED, ViewChannel.DIFFUSE_LIGHT)
-"""Channels in which light is spread inside the skin."""
 
 
 def linked(context: moderngl.Context, vertex: str, fragment: str, defines: tuple[str, ...] = ()) -> moderngl.Program:
@@ -197,7 +192,7 @@ class HeadPass:
         assert self._numbered_array is not None
         target = context.fbo
         assert target is not None
-        numbers.draw(self._numbered_array, first, count, target.viewport[2:])
+        numbers.draw(self._numbered_array, first, count, target)
         numbers.texture.use(UNIT_TRIANGLES)
         mesh.tables.use(UNIT_TRIANGLES + 1)
         context.depth_func = ">"  # the array lies at the far end: pixels that something stands before
@@ -354,69 +349,3 @@ class ConvergedPass:
         """Give everything back to the driver."""
         self._array.release()
         self._program.release()
-
-
-class ShadowMap:
-    """Depth of the head as a light sees it, compared on look-up, or with `compared` False read as it is."""
-
-    def __init__(self, context: moderngl.Context, size: int, compared: bool = True) -> None:
-        self.size = size
-        self.texture = context.depth_texture((size, size))
-        filtering = moderngl.LINEAR if compared else moderngl.NEAREST
-        self.texture.filter = filtering, filtering
-        self.texture.compare_func = "<=" if compared else ""
-        self.texture.repeat_x = self.texture.repeat_y = False
-        self._target = context.framebuffer(depth_attachment=self.texture)
-
-    def draw(self, head: HeadPass | None, light: int) -> None:
-        """Draw the map again, for light number `light` of the frame; without a head nothing is in shadow."""
-        with drawing_into(self._target):
-            self._target.clear(depth=1.0)
-            if head is not None:
-                head.draw_depth(light)
-
-    def release(self) -> None:
-        """Give everything back to the driver."""
-        self._target.release()
-        self.texture.release()
-
-
-class ThicknessMaps:
-    """Where each light enters the head, as depth to be read as it is: an atlas, since texture units are few."""
-
-    SIDE, TILES = 1024, (3, 2)
-    """Texels of a light's square; squares across and up, as THICKNESS_TILES of shaders/lighting/transmission.glsl."""
-
-    def __init__(self, context: moderngl.Context) -> None:
-        self.texture = context.depth_texture((self.SIDE * self.TILES[0], self.SIDE * self.TILES[1]))
-        self.texture.filter = moderngl.NEAREST, moderngl.NEAREST  # between a rim and the void nothing is to be had
-        self.texture.compare_func = ""
-        self.texture.repeat_x = self.texture.repeat_y = False
-        self._target = context.framebuffer(depth_attachment=self.texture)
-
-    def draw(self, head: HeadPass | None, light: int) -> None:
-        """Draw the square of light number `light` of the frame again; without a head no light enters."""
-        square = (light % self.TILES[0] * self.SIDE, light // self.TILES[0] * self.SIDE, self.SIDE, self.SIDE)
-        with drawing_into(self._target):
-            self._target.clear(depth=1.0, viewport=square)
-            self._target.viewport = square
-            if head is None:
-                return
-            self._target.ctx.enable(moderngl.CULL_FACE)  # what is seen from inside lets no light in
-            self._target.ctx.cull_face = "back"
-            head.draw_depth(light)
-            self._target.ctx.disable(moderngl.CULL_FACE)
-
-    def release(self) -> None:
-        """Give everything back to the driver."""
-        self._target.release()
-        self.texture.release()
-
-
-def shadow_map_size(softness_m: float, radius_m: float) -> int:
-    """Side in texels whose 3 x 3 tent is about `softness_m` wide over a ball of `radius_m`: 64 to 2048, power of 2."""
-    wanted = 2 * radius_m / max(softness_m / 2, 1e-6)
-    size = 64
-    while size < min(wanted, 2048) * 0.7071:
-        size *= 2
-    return size

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
-from scipy.stats import qmc
 
 from engine.color import luminance
 from engine.render.sources import (
@@ -117,10 +117,23 @@ def _jittered(lamp: LightSource, point: np.ndarray) -> LightSource:
 _COUNT = 4096
 
 
+_SQUARES = 2 + MOST_LIGHTS
+_POINTS = Path(__file__).parent / "sobol.npy"
+_BITS = 30
+"""Of the numbers in that file, (_COUNT, 2 * _SQUARES) uint32: drawn anew, they would ask for all of `scipy.stats`, a
+second of a start."""
+
+
 @lru_cache(maxsize=1)
 def _points() -> np.ndarray:
     """(_COUNT, 2 + MOST_LIGHTS, 2) float64: for each sample points of unit squares, for pixel, lamps and environment.
     One sequence of many dimensions: with one for each square a part of the pixel would see a part of the light."""
-    squares = 2 + MOST_LIGHTS
-    points = qmc.Sobol(2 * squares, scramble=True, rng=np.random.default_rng(0)).random(_COUNT)
-    return points.reshape(_COUNT, squares, 2)
+    return np.load(_POINTS, allow_pickle=False).reshape(_COUNT, _SQUARES, 2) / 2.0**_BITS
+
+
+def draw_points() -> np.ndarray:
+    """What the shipped file holds: `np.save("engine/render/sobol.npy", draw_points())` writes it."""
+    from scipy.stats import qmc
+
+    sobol = qmc.Sobol(2 * _SQUARES, scramble=True, bits=_BITS, rng=np.random.default_rng(0))
+    return (sobol.random(_COUNT) * 2.0**_BITS).astype(np.uint32)

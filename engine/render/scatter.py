@@ -31,10 +31,20 @@ class Quality(IntEnum):
 class LightTargets:
     """Float targets of one size for what head.frag writes with PASSES, as textures in `textures` and `depth`.
 
-    With `samples` above 0 what is drawn is multisampled, and the textures hold its means after `resolve`.
+    With `samples` above 0 what is drawn is multisampled, and the textures hold its means after `resolve`. With
+    `jittered` it is one sample of each pixel, to be added up as `sums` says.
     """
 
-    def __init__(self, context: moderngl.Context, size: tuple[int, int], samples: int, count: int, dtype: str) -> None:
+    def __init__(
+        self,
+        context: moderngl.Context,
+        size: tuple[int, int],
+        samples: int,
+        count: int,
+        dtype: str,
+        *,
+        jittered: bool = False,
+    ) -> None:
         self.size = size
         self.textures = [context.texture(size, 4, dtype=dtype) for _ in range(count)]
         self.across = context.texture(size, 4, dtype=dtype)
@@ -51,7 +61,15 @@ class LightTargets:
         self._owned: list[moderngl.Texture | moderngl.Renderbuffer] = [*self.textures, self.across, self.depth]
         self.drawn = self.whole
         """What to draw into."""
-        if samples:
+        self.sums: list[tuple[moderngl.Texture, moderngl.Framebuffer]] = []
+        """Each texture that is drawn into, and the target of the sum of its samples."""
+        if jittered:
+            drawn = [context.texture(size, 4, dtype=dtype) for _ in range(count)]
+            self.drawn = context.framebuffer(drawn, self.depth)
+            rest = [context.framebuffer([texture]) for texture in self.textures[1:]]
+            self.sums = list(zip(drawn, (self.blurred[1], *rest), strict=True))
+            self._owned += drawn
+        elif samples:
             buffers = [context.renderbuffer(size, 4, samples=samples, dtype=dtype) for _ in range(count)]
             depth = context.depth_renderbuffer(size, samples=samples)
             self.drawn = context.framebuffer(buffers, depth)
@@ -59,12 +77,12 @@ class LightTargets:
 
     def resolve(self) -> None:
         """Mean over the samples of each pixel; depth of one of them."""
-        if self.drawn is not self.whole:
+        if self.drawn.samples:
             self.whole.ctx.copy_framebuffer(self.whole, self.drawn)
 
     def release(self) -> None:
         """Give everything back to the driver."""
-        for made in {self.drawn, self.whole, *self.blurred}:
+        for made in {self.drawn, self.whole, *self.blurred, *(target for _, target in self.sums)}:
             made.release()
         for made in self._owned:
             made.release()
@@ -98,25 +116,27 @@ class ScatterPass:
 
         `pixels_per_m` is how large a metre is drawn at a depth of 1 m (`pixels_per_metre`).
         """
+        targets.blurred[0].clear()
+        for axis, target in enumerate(targets.blurred):
+            with drawing_into(target):
+                target.scissor = box
+                self.blur(targets, axis, pixels_per_m, quality)
+                target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]
+
+    def blur(self, targets: LightTargets, axis: int, pixels_per_m: float, quality: Quality) -> None:
+        """One of the two steps of `spread`, across (0) or up (1), into that target of `blurred`, which is bound."""
         self._context.disable(moderngl.DEPTH_TEST | moderngl.BLEND | moderngl.CULL_FACE)
         if self._taps != quality:
             kernel = scatter_kernel(quality)
             rows = [tuple(map(float, row)) for row in kernel] + [(0.0,) * 4] * (_MOST_TAPS - quality)
             set_uniforms(self._blur, u_taps=rows, u_count=int(quality))  # type: ignore[arg-type]
             self._taps = quality
-        set_uniforms(self._blur, u_pixels_per_m=pixels_per_m, u_most_pixels_per_m=MOST_REACH_PX / SCATTER_REACH_M)
+        step = (1 / targets.size[0], 0.0) if axis == 0 else (0.0, 1 / targets.size[1])
+        most = MOST_REACH_PX / SCATTER_REACH_M
+        set_uniforms(self._blur, u_step=step, u_pixels_per_m=pixels_per_m, u_most_pixels_per_m=most)
         targets.depth.use(_LIGHT.index("t_depth"))
-        sources = targets.textures[0], targets.across
-        steps = (1 / targets.size[0], 0.0), (0.0, 1 / targets.size[1])
-        for source, target, step in zip(sources, targets.blurred, steps, strict=True):
-            with drawing_into(target):
-                if target is targets.blurred[0]:
-                    target.clear()
-                target.scissor = box
-                source.use(0)
-                set_uniforms(self._blur, u_step=step)
-                self._blur_array.render(moderngl.TRIANGLES, 3)
-                target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]
+        (targets.textures[0], targets.across)[axis].use(0)
+        self._blur_array.render(moderngl.TRIANGLES, 3)
 
     def combine(
         self,

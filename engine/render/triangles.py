@@ -22,12 +22,12 @@ class TriangleNumbers:
         self.texture.filter = moderngl.NEAREST, moderngl.NEAREST
         self._target = context.framebuffer([self.texture], depth)
 
-    def draw(self, array: moderngl.VertexArray, first: int, count: int, size: tuple[int, int]) -> None:
-        """Draw `count` indices from `first` of `array`, a vertex array of triangles.vert and .frag, into the lower-left
-        `size` pixels; 0 where there is none. Depth begins anew."""
-        self._target.viewport = (0, 0, *size)
+    def draw(self, array: moderngl.VertexArray, first: int, count: int, bound: moderngl.Framebuffer) -> None:
+        """Draw `count` indices from `first` of `array`, a vertex array of triangles.vert and .frag, into what `bound`
+        shows of its viewport; 0 where there is none. Depth begins anew."""
+        self._target.viewport, self._target.scissor = bound.viewport, bound.scissor
         with drawing_into(self._target):
-            self._target.clear(depth=1.0, viewport=self._target.viewport)
+            self._target.clear(depth=1.0)
             array.render(moderngl.TRIANGLES, count, first=first)
 
     def release(self) -> None:

@@ -245,8 +245,12 @@ class MapTextures:
     def build_mipmaps(self) -> None:
         """Average level 0 into the others and sample all of them."""
         for texture in self.textures:
-            texture.build_mipmaps()
-            texture.filter = self._filter, moderngl.LINEAR
+            self.build_mipmaps_of(texture)
+
+    def build_mipmaps_of(self, texture: moderngl.Texture) -> None:
+        """The same for one of `textures`."""
+        texture.build_mipmaps()
+        texture.filter = self._filter, moderngl.LINEAR
 
 
 def fitted(maps: ReflectanceMaps, largest_side: int, memory_bytes: int = MAP_MEMORY_BYTES) -> ReflectanceMaps:

@@ -12,11 +12,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
 from engine.channels import MODEL_MAPS
 from engine.checks import check_count
@@ -34,15 +32,18 @@ from engine.io.jreflectance import is_complete, write_split
 from engine.io.jreflectance_writer import write
 from engine.io.temporary import finished, sweep
 from engine.reproducible import code_digest, usable_cores
-from engine.synth.batch import Batch
-from engine.synth.generator import MOST_IDENTITIES, MOST_SEED, Generator
+from engine.synth import MOST_IDENTITIES, MOST_SEED
 from engine.vocabulary import EXPRESSIONS
+
+if TYPE_CHECKING:  # they bring torch, which takes seconds to load
+    from engine.synth.batch import Batch
+    from engine.synth.generator import Population
 
 MANIFEST, FORMAT = "dataset.json", "expdiff data set"
 _AT_ONCE = 4
 
 
-def synthetic_identity(source: Generator, number: int) -> tuple[Identity, ExpressionSet]:
+def synthetic_identity(source: Population, number: int) -> tuple[Identity, ExpressionSet]:
     """Person `number` of `source` as a whole head on the built-in mesh, with all 31 expressions."""
     rows = list(range(1, len(EXPRESSIONS)))
     identity: Identity | None = None
@@ -61,7 +62,7 @@ def synthetic_identity(source: Generator, number: int) -> tuple[Identity, Expres
     return identity, ExpressionSet(identity.hash, tuple(made))
 
 
-def _identity(source: Generator, number: int, batch: Batch) -> Identity:
+def _identity(source: Population, number: int, batch: Batch) -> Identity:
     maps = _image(batch, "neutral", 0)
     provenance = Provenance(f"synthetic:{number}", builtin.LICENCE, "shape sampled, skin painted, folds drawn")
     painted = ReflectanceMaps(*(each.encoded(each.of(maps)) for each in MODEL_MAPS))
@@ -94,9 +95,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    import torch
+    from tqdm import tqdm
+
+    from engine.synth.generator import Population
+
     begun = _begin(args)
     torch.set_num_threads(begun["threads"])
-    source = Generator(args.data, args.identities, args.seed)
+    source = Population(args.data, args.identities, args.seed)
     write_json(args.out / MANIFEST, begun)  # only now: what cannot be begun leaves no folder behind
     names = {number: f"p{number:03d}" for number in (*source.train_identities, *source.test_identities)}
     for number, name in tqdm(names.items(), desc="people", disable=None):

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 
 from engine.face import layout, regions
-from engine.face.correspondence import mean_position_m
+from engine.face.registration import mean_position_m
 from engine.synth.fold_atlas import COUNTED, DRAWN, FAMILIES, places
 
 SPACING_MM = 0.35

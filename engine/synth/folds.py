@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.channels import MODEL_MAPS
-from engine.face.correspondence import valid_mask
+from engine.face.registration import valid_mask
 from engine.face.skin import HAEMOGLOBIN_RGB, TEXEL_MM
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.synth.fold_atlas import COUNTED, FAMILIES, LOOK_AGES, atlas

@@ -19,10 +19,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.face import layout, regions
-from engine.face.correspondence import correspond, mean_position_m
 from engine.face.ict_shapes import ict_mix
+from engine.face.registration import mean_position_m, registered
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.face.transfer import geometry_operator
+from engine.head import topology_of
 from engine.io import ict
 from engine.synth import folds, photograph, skin
 from engine.synth.batch import Batch
@@ -36,8 +37,6 @@ MIX_SHARE, HALF_SHARE, SIDE_SHARE, NEUTRAL_SHARE = 0.14, 0.12, 0.12, 0.02
 RUN = 2
 """Pairs of one person in a row: painting a face costs more than moving it."""
 TEST_SHARE = 0.1
-MOST_IDENTITIES, MOST_SEED = 10**6, 2**62
-"""People of one population, a kilobyte each before they are painted, and what it may be numbered."""
 _SKINS_KEPT = {"cpu": 48, "cuda": 400}
 _AT_ONCE = {"cpu": 2, "cuda": 64}
 """Pairs whose maps are made together: few stay within a CPU's caches."""
@@ -55,7 +54,7 @@ class _Skin:
     lines: FoldLines
 
 
-class Generator:
+class Population:
     """A fixed population of synthetic people, and pairs drawn from it."""
 
     def __init__(
@@ -74,8 +73,8 @@ class Generator:
         """
         self.device = torch.device(device)
         self._geometry_size, self._texture_size = sizes
-        topology = ict.read(folder, registered=False).topology
-        operator, skin_rows = geometry_operator(topology), correspond(topology).vertices
+        topology = topology_of(ict.read(folder))
+        operator, skin_rows = geometry_operator(topology), registered(topology).vertices
         generic = ict.generic_positions_m(folder)
         mean = mean_position_m().reshape(-1, 3)
         shift = (mean - operator @ generic[skin_rows]).mean(axis=0)

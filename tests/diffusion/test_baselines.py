@@ -7,7 +7,7 @@ import torch
 from engine.diffusion.evaluation.baselines import Baselines, Components, centred_gram, read_neutrals, ridge
 from engine.diffusion.evaluation.deformation_transfer import DeformationTransfer
 from engine.diffusion.evaluation.measures import canonical_masks
-from engine.face.correspondence import mean_position_m
+from engine.face.registration import mean_position_m
 from tests.diffusion.source import WaveSource
 
 SOURCE = WaveSource(people=30)

@@ -18,7 +18,7 @@ from engine.diffusion.evaluation.run import Evaluation, Plan, evaluate
 from engine.diffusion.inference import Maps
 from engine.errors import EngineError, WeightsError
 from engine.face.builtin import builtin_identity
-from engine.io.open import open_project
+from engine.open import open_project
 from tests.data import FFHQ_UV, needs_data
 from tests.diffusion.oracle import Face, Oracle
 from tests.diffusion.source import WaveSource

@@ -21,7 +21,8 @@ import torch
 from engine.diffusion.config import read_config
 from engine.diffusion.processes import launched
 from engine.diffusion.recipe import make_stage
-from engine.diffusion.train import Plan, train, use_device
+from engine.diffusion.device import use_device
+from engine.diffusion.train import Plan, train
 from tests.diffusion.source import WaveSource
 
 out = Path(sys.argv[1])

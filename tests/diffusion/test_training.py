@@ -17,6 +17,7 @@ from engine.diffusion.budget import Budget
 from engine.diffusion.card import model_card
 from engine.diffusion.checkpoint import load_model, save_tensors, write_release
 from engine.diffusion.config import read_config
+from engine.diffusion.device import use_device
 from engine.diffusion.evaluation.entrants import Entrant
 from engine.diffusion.evaluation.run import Plan as EvaluationPlan
 from engine.diffusion.evaluation.run import evaluate
@@ -28,7 +29,6 @@ from engine.diffusion.train import (
     stage_plans,
     train,
     train_stages,
-    use_device,
     uses_bfloat16,
 )
 from engine.diffusion.weights_folder import MANIFEST, STAGES
@@ -216,7 +216,7 @@ def test_resuming_with_another_configuration_is_refused(finished):
 def test_a_step_that_is_not_finite_is_left_out(finished, tmp_path):
     stage = make_stage("denoiser", CONFIG, SOURCE, torch.device("cpu"), finished)
     stage.prepare(Budget("denoiser", pool_seconds=0.0), None)
-    stage.clean[:8] = float("nan")  # one pair in forty
+    stage.latents.clean[:8] = float("nan")  # one pair in forty
     stage.prepare = lambda budget, count: 320
     progress = train(stage, CONFIG, Plan(images=800), tmp_path)
     assert 0 < progress.skipped < progress.steps
@@ -227,7 +227,7 @@ def test_losses_that_stay_infinite_end_the_run_and_leave_the_checkpoint_whole(fi
     out = copied(finished, tmp_path)
     stage = make_stage("denoiser", CONFIG, SOURCE, torch.device("cpu"), out)
     stage.prepare(Budget("denoiser", pool_seconds=0.0), None)
-    stage.clean[:] = float("nan")
+    stage.latents.clean[:] = float("nan")
     stage.prepare = lambda budget, count: 320
     with pytest.raises(TrainingError, match=f"found {MOST_BAD_STEPS} in a row"):
         train(stage, CONFIG, Plan(images=8000), out)

@@ -8,9 +8,9 @@ import pytest
 from engine.face import layout
 from engine.face.builtin import builtin_identity
 from engine.face.contact import column_gap_m, sides, skin_m
-from engine.face.correspondence import correspond
 from engine.face.head_model import SKIN_VERTICES
 from engine.face.lids import sphere
+from engine.face.registration import registered
 from engine.face.skin import inner_charts
 from engine.face.transfer import lower_parts
 from engine.identity import Identity
@@ -50,7 +50,7 @@ def test_skin_is_one_piece_without_long_triangles(person: Identity) -> None:
 
 
 def test_eyeballs_lie_behind_their_lids(person: Identity) -> None:
-    place = correspond(person.topology)
+    place = registered(person.topology)
     for part, slit in ((Part.EYE_LEFT, layout.SLITS[2]), (Part.EYE_RIGHT, layout.SLITS[1])):
         centre, radius = sphere(person.positions_m[person.topology.vertices_of(part)].astype(float))
         assert 0.009 < radius < 0.018
@@ -64,7 +64,7 @@ def test_eyeballs_lie_behind_their_lids(person: Identity) -> None:
 def test_teeth_are_behind_the_lips(person: Identity) -> None:
     teeth = person.positions_m[person.topology.vertices_of(Part.TEETH)]
     lips = layout.SLITS[0]
-    place = correspond(person.topology)
+    place = registered(person.topology)
     near = (np.abs(place.opened_uv[:, 0] - 0.5) < 0.03) & (
         np.abs(place.opened_uv[:, 1] - lips.v_at(place.opened_uv[:, 0])) < 0.03
     )
@@ -113,7 +113,7 @@ def test_skin_at_the_back_lies_in_the_chart_whole(person: Identity) -> None:
 
 
 def test_each_vertex_of_the_skin_has_one_place(person: Identity) -> None:
-    place = correspond(person.topology)
+    place = registered(person.topology)
     np.testing.assert_array_equal(place.vertices, np.arange(SKIN_VERTICES))
     np.testing.assert_array_equal(place.opened_uv, layout.open_uv(person.topology.uvs[:SKIN_VERTICES]))
 

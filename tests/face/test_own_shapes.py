@@ -23,11 +23,12 @@ from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.face import layout
 from engine.face.builtin import builtin_identity
 from engine.face.contact import lining, sides, skin_m
-from engine.face.correspondence import correspond
 from engine.face.ict_shapes import has_shapes, on_jaw, packed_shapes, shapes
 from engine.face.lids import lid_gap_m, to_shut_m
 from engine.face.quality import measure
+from engine.face.registration import registered
 from engine.face.transfer import decode_offsets, encode_offsets, lower_parts
+from engine.head import identity_of
 from engine.identity import Identity, Provenance
 from engine.io import ict
 from engine.mesh import Part
@@ -91,7 +92,7 @@ def test_own_shapes_are_carried_through(person: Identity, name: str) -> None:
 @pytest.mark.parametrize("by", [0.6, 1.2])
 def test_how_far_is_read_off_the_map(person: Identity, by: float) -> None:
     away = np.linalg.norm(_moved(person, JAW, by) - by * own_shape_m(person, JAW), axis=1)
-    assert away[correspond(person.topology).vertices].max() < 0.002
+    assert away[registered(person.topology).vertices].max() < 0.002
 
 
 def test_an_open_mouth_has_no_cracks_and_teeth_in_place(person: Identity) -> None:
@@ -113,7 +114,7 @@ def test_an_uneven_map_does_not_tear_the_corners_of_an_open_mouth(person: Identi
     moved = decode_offsets(person, offset_m, find(JAW).arkit)
     assert measure(person, moved, find(JAW).facs).crossing_pairs < 10
     lips = np.unique(np.concatenate([side.rim for side in sides(person.topology, layout.SLITS[0])]))
-    away = np.linalg.norm(moved - own, axis=1)[correspond(person.topology).vertices[lips]]
+    away = np.linalg.norm(moved - own, axis=1)[registered(person.topology).vertices[lips]]
     assert away.max() < 0.004
 
 
@@ -125,7 +126,7 @@ def test_lips_lie_on_each_other_at_rest_and_in_a_closed_smile(person: Identity) 
 @pytest.mark.parametrize("by", [0.8, 1.3])
 def test_more_or_less_of_a_blink_shuts_the_eye(person: Identity, by: float) -> None:
     posed = person.positions_m + by * own_shape_m(person, BLINK)
-    skin = correspond(person.topology).vertices
+    skin = registered(person.topology).vertices
     before = np.abs(lid_gap_m(person.topology, posed[skin], "Left")).mean()
     shut = posed + to_shut_m(person.topology, posed, "Left")
     assert np.abs(lid_gap_m(person.topology, shut[skin], "Left")).mean() < 0.5 * before
@@ -161,7 +162,7 @@ def test_goals_that_do_not_hold_are_told() -> None:
 @needs_data[1]
 @pytest.mark.parametrize("seed", [0, 3])
 def test_ict_heads_hold_together(seed: int, renderer: Renderer) -> None:
-    head = ict.read(ICT, seed=seed)
+    head = identity_of(ict.read(ICT, seed=seed))
     moved = _moved(head, JAW)
     assert upper_gums_mm(head, moved) < 1
     assert lost_share(head, JAW) <= 0.01

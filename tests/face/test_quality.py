@@ -12,11 +12,11 @@ from engine.cli import main
 from engine.face import layout
 from engine.face.builtin import builtin_identity
 from engine.face.contact import clearance_m, column_gap_m, part_sides, sides, skin_m
-from engine.face.correspondence import correspond
 from engine.face.intersect import intersecting_pairs
 from engine.face.lid_skin import repair_lids
 from engine.face.lips import seal_share, settle_lips
 from engine.face.quality import measure, report
+from engine.face.registration import registered
 from engine.face.space import GEOMETRY_SIZE
 from engine.face.transfer import decode_offsets, lower_parts
 from engine.face.untangle import untangle
@@ -141,12 +141,12 @@ def test_one_sided_press_seals_one_side() -> None:
 def test_folds_that_cross_are_untangled(person: Identity) -> None:
     """A cheek pushed sideways through the wing of the nose."""
     moved = skin_m(person)
-    uv = correspond(person.topology).opened_uv
+    uv = registered(person.topology).opened_uv
     near = np.exp(-(((uv - (0.62, 0.475)) / (0.035, 0.03)) ** 2).sum(axis=1))
     moved[:, 0] -= 0.012 * near
     moved[:, 2] += 0.006 * near
     offsets = np.zeros((person.topology.vertex_count, 3))
-    skin = correspond(person.topology).vertices
+    skin = registered(person.topology).vertices
     offsets[skin] = moved - skin_m(person)
     before = measure(person, offsets, {}).crossing_pairs
     offsets[skin] = untangle(person, moved) - skin_m(person)
@@ -192,7 +192,7 @@ def test_eyes_and_teeth_that_move_are_told(person: Identity) -> None:
 
 
 def test_lids_in_the_eye_and_in_each_other_are_told(person: Identity) -> None:
-    place = correspond(person.topology)
+    place = registered(person.topology)
     offsets = np.zeros((person.topology.vertex_count, 3))
     for slit in layout.SLITS[1:]:
         upper, _ = sides(person.topology, slit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,10 +11,18 @@ from engine.channels import MODEL_CHANNELS
 from engine.errors import TopologyError
 from engine.face import layout
 from engine.face.builtin import builtin_identity
-from engine.face.correspondence import correspond, mean_position_m
 from engine.face.lids import lid_gap_m, sphere
+from engine.face.registration import mean_position_m, registered
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
-from engine.face.transfer import decode_change, decode_offsets, encode_neutral, head_frame, rigid_fit
+from engine.face.transfer import (
+    decode_change,
+    decode_offsets,
+    encode_neutral,
+    head_frame,
+    maps_to_canonical,
+    maps_to_own,
+    rigid_fit,
+)
 from engine.identity import Identity
 from engine.mesh import Part
 from tests.heads import make_head
@@ -28,7 +38,7 @@ def _shift_map(shift: tuple[float, float, float]) -> np.ndarray:
 
 
 def test_positions_survive_the_canonical_space(person: Identity) -> None:
-    place = correspond(person.topology)
+    place = registered(person.topology)
     rotation, origin = head_frame(person)
     position = encode_neutral(person).position_m
     back = layout.sample_bilinear(position, place.opened_uv) @ rotation + origin
@@ -53,7 +63,7 @@ def test_no_offset_moves_nothing(person: Identity) -> None:
 def test_skin_follows_and_upper_teeth_stay(person: Identity) -> None:
     rotation, _ = head_frame(person)
     moved = decode_offsets(person, _shift_map((0, 0.004, 0)))
-    place = correspond(person.topology)
+    place = registered(person.topology)
     away_from_eyes = np.abs(place.opened_uv[:, 1] - 0.373) > 0.08
     wanted = np.array([0, 0.004, 0]) @ rotation
     assert np.abs(moved[place.vertices[away_from_eyes]] - wanted).max() < 1e-5
@@ -91,7 +101,7 @@ def test_eyes_turn_about_their_centres(person: Identity) -> None:
 
 @pytest.mark.parametrize("side", ["Left", "Right"])
 def test_lids_meet_at_a_full_blink_even_from_a_half_one(person: Identity, side: str) -> None:
-    place = correspond(person.topology)
+    place = registered(person.topology)
     rest = person.positions_m[place.vertices].astype(float)
     open_gap = lid_gap_m(person.topology, rest, side)
     assert open_gap[16:48].mean() > 0.003
@@ -116,6 +126,23 @@ def test_wrong_sizes_and_foreign_heads_are_refused(person: Identity) -> None:
         decode_change(person, np.zeros((256, 256, 9), np.float32))
     with pytest.raises(TopologyError, match="expected a head in the FFHQ-UV layout"):
         encode_neutral(make_head())
+
+
+def test_a_registration_that_is_given_carries_expressions_to_a_foreign_layout(person: Identity) -> None:
+    topology = person.topology
+    mirrored = topology.uvs * (-1, 1) + (1, 0)
+    foreign = replace(topology, uvs=mirrored.astype(np.float32)[:, ::-1])
+    with pytest.raises(TopologyError, match="expected a head in the FFHQ-UV layout"):
+        registered(foreign)
+    place = replace(registered(topology), same_layout=False)
+    head = replace(person, topology=replace(foreign, registration=place))
+    bare = np.setdiff1d(np.arange(topology.vertex_count), topology.vertices_of(Part.HAIR))  # hair follows its UVs
+    offset_m, arkit = _shift_map((0, -0.004, 0.001)), {"jawOpen": 1.0}
+    assert (decode_offsets(head, offset_m, arkit)[bare] == decode_offsets(person, offset_m, arkit)[bare]).all()
+    rows = np.broadcast_to(np.linspace(0, 1, TEXTURE_SIZE, dtype=np.float32)[:, None, None], (TEXTURE_SIZE,) * 2 + (1,))
+    carried = maps_to_canonical(head.topology, maps_to_own(head.topology, rows))
+    middle = slice(200, 340)
+    assert np.abs(carried - rows)[middle, middle].mean() < 0.01
 
 
 def test_rigid_fit_finds_a_known_motion() -> None:

@@ -213,7 +213,7 @@ def test_polygons_become_fans_and_one_of_thousands_of_corners_is_refused(tmp_pat
     mesh = read_obj(path)
     assert mesh.faces.tolist() == [[0, 1, 2], [0, 2, 4], [0, 4, 5], [3, 4, 5]]
     assert mesh.uv_faces.tolist() == [[0, 1, 2], [0, 2, 5], [0, 5, 4], [0, 1, 2]]
-    assert [mesh.materials[index] for index in mesh.face_materials] == ["teeth"] * 3 + ["skin"]
+    assert [mesh.materials[index] for index in mesh.polygon_materials] == ["teeth", "skin"]
     for corners, triangles in ((MOST_CORNERS, MOST_CORNERS - 2), (MOST_CORNERS + 1, None)):
         path.write_text(f"{vertices}f {'1/1 ' * corners}\n")
         if triangles is None:

@@ -25,8 +25,8 @@ from engine.io.map_conventions import (
     maps_from_files,
     parse_conventions,
 )
-from engine.io.open import open_project
 from engine.io.project import load_project, save_project
+from engine.open import open_project
 from engine.project import Project, new_project
 from tests.heads import make_expressions, make_head
 from tests.render.test_tables import integrated

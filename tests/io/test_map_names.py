@@ -16,8 +16,8 @@ from engine.image import normal_bytes_from_slope
 from engine.io.images import read_rgb, write_png
 from engine.io.map_conventions import Finish, MapConventions, Normal, parse_conventions
 from engine.io.map_names import NONE, PACKED, candidates, map_files, map_name
-from engine.io.open import open_project
 from engine.mesh import Part
+from engine.open import open_project
 from tests.heads import make_head, write_mesh
 
 RNG = np.random.default_rng(5)

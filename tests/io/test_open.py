@@ -10,10 +10,10 @@ import pytest
 from engine.errors import FileFormatError
 from engine.export import export_jreflectance, save_screenshot
 from engine.io.images import read_rgb
-from engine.io.open import open_project
 from engine.io.project import save_project
+from engine.open import READERS, open_project
 from engine.project import Project, framed, new_project
-from tests.heads import make_expressions, make_head
+from tests.heads import make_expressions, make_head, write_mesh
 
 
 def test_folder_and_project_open_to_the_same_head(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_folder_and_project_open_to_the_same_head(tmp_path: Path) -> None:
 
 
 def test_a_real_head_keeps_its_topology_through_the_folder(tmp_path: Path) -> None:
-    """Its correspondence with the canonical space is found by that hash."""
+    """So has all that is kept by that hash."""
     head = open_project("builtin:3").identity
     export_jreflectance(new_project(head), tmp_path / "p")
     found = open_project(str(tmp_path / "p")).identity
@@ -38,6 +38,19 @@ def test_a_real_head_keeps_its_topology_through_the_folder(tmp_path: Path) -> No
     np.testing.assert_array_equal(found.positions_m, head.positions_m)
     assert found.name == head.name
     assert found.provenance == head.provenance
+
+
+def test_one_reader_is_surer_than_all_others(tmp_path: Path) -> None:
+    """So that no order of them decides."""
+    export_jreflectance(new_project(make_head(16)), tmp_path / "set" / "p1")
+    save_project(new_project(make_head(16)), tmp_path / "a.expdiff")
+    write_mesh(tmp_path / "mesh" / "head.obj")
+    inputs = ["builtin", "builtin:3", "builtin:?seed=1", "none?seed=3", str(tmp_path / "set" / "p1")]
+    inputs += [str(tmp_path / name) for name in ("a.expdiff", "mesh", "mesh/head.obj")]
+    for path in inputs:
+        scores = sorted(reader.can_read(path) for reader in READERS)
+        assert scores[-1] > scores[-2], path
+    assert all(reader.can_read(str(tmp_path)) == 0 for reader in READERS)
 
 
 @pytest.mark.parametrize("path", ["builtin:-1", "builtin:1.5", "builtin:99999999999"])

@@ -17,6 +17,7 @@ from engine.expression import Expression, ExpressionSet, ReflectanceChange, Requ
 from engine.identity import Provenance, ReflectanceMaps
 from engine.io.files import npy_bytes, npy_from_bytes
 from engine.io.project import load_project, save_project
+from engine.mesh import Registration
 from engine.project import Project, new_project
 from engine.scene import Camera, Environment, Lamp, LampKind, LightStage, StageMode, ToneCurve, View, ViewChannel
 from engine.sides import Sides
@@ -225,3 +226,22 @@ def test_no_project_at_all(tmp_path: Path) -> None:
     (tmp_path / "text.expdiff").write_text("hello")
     with pytest.raises(FileFormatError, match="not a zip"):
         load_project(tmp_path / "text.expdiff")
+
+
+def test_a_given_registration_is_saved(tmp_path: Path) -> None:
+    head = make_head(16)
+    place = Registration(np.arange(4), np.linspace(0, 1, 8).reshape(4, 2))
+    topology = replace(head.topology, registration=place)
+    assert topology.hash != head.topology.hash
+    save_project(new_project(replace(head, topology=topology)), tmp_path / "a.expdiff")
+    stored = load_project(tmp_path / "a.expdiff").identity.topology
+    assert stored.hash == topology.hash
+    assert stored.registration is not None
+    np.testing.assert_array_equal(stored.registration.vertices, place.vertices)
+    np.testing.assert_array_equal(stored.registration.opened_uv, place.opened_uv)
+
+
+def test_a_registration_of_another_mesh_is_refused() -> None:
+    topology = make_head(16).topology
+    with pytest.raises(ValueError, match=r"Topology\.registration: expected vertices below"):
+        replace(topology, registration=Registration(np.array([topology.vertex_count]), np.zeros((1, 2))))

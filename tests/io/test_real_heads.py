@@ -7,8 +7,9 @@ import pytest
 
 from engine.errors import FileFormatError
 from engine.face import layout
-from engine.face.correspondence import correspond
+from engine.face.registration import registered
 from engine.face.transfer import encode_neutral, head_frame
+from engine.head import identity_of
 from engine.identity import Identity
 from engine.io import ffhq_uv, ict
 from engine.io.obj import read_obj
@@ -20,12 +21,12 @@ pytestmark = needs_data
 
 @pytest.fixture(scope="module")
 def real() -> Identity:
-    return ffhq_uv.read(FFHQ_UV / "teaser_1")
+    return identity_of(ffhq_uv.read(FFHQ_UV / "teaser_1"))
 
 
 @pytest.fixture(scope="module")
 def synthetic() -> Identity:
-    return ict.read(ICT, seed=3)
+    return identity_of(ict.read(ICT, seed=3))
 
 
 def test_ffhq_head_keeps_its_vertices_in_metres(real: Identity) -> None:
@@ -44,14 +45,14 @@ def test_ict_head_keeps_its_vertices_in_metres(synthetic: Identity) -> None:
     uvs = synthetic.topology.uvs
     assert uvs.min() >= 0
     assert uvs.max() <= 1
-    generic = ict.read(ICT).positions_m
+    generic = ict.read(ICT).mesh.positions * ict.METRES_PER_UNIT
     assert np.abs(generic - synthetic.positions_m).max() > 0.002
 
 
 def test_ict_coefficients_are_a_linear_model() -> None:
-    zero = ict.read(ICT, coefficients=np.zeros(4)).positions_m
-    one = ict.read(ICT, coefficients=np.array([0.0, 1.0, 0.0, 0.0])).positions_m
-    mode = ict.identity_modes(ICT, 2)[1] * 0.01
+    zero = ict.read(ICT, coefficients=np.zeros(4)).mesh.positions
+    one = ict.read(ICT, coefficients=np.array([0.0, 1.0, 0.0, 0.0])).mesh.positions
+    mode = ict.identity_modes(ICT, 2)[1]
     assert np.abs((one - zero) - mode).max() < 1e-6
 
 
@@ -62,7 +63,7 @@ def test_positions_survive_the_canonical_space(name: str, request: pytest.Fixtur
     Half a millimetre in the middle; ICT's folded insides (nostrils, lips) share texels and raise its mean.
     """
     head: Identity = request.getfixturevalue(name)
-    place = correspond(head.topology)
+    place = registered(head.topology)
     rotation, origin = head_frame(head)
     back = layout.sample_bilinear(encode_neutral(head).position_m, place.opened_uv) @ rotation + origin
     uv = place.opened_uv

@@ -20,11 +20,12 @@ from engine.errors import ExportError
 from engine.io.files import filling, replacing, write_bytes, write_json
 from engine.io.images import png_bytes, read_rgb, write_exr, write_png
 from engine.io.map_names import images_of
-from engine.io.obj import ObjMesh, write_obj
-from engine.io.open import mesh_with_maps
+from engine.io.obj import write_obj
 from engine.io.project import save_project
+from engine.io.source import SourceMesh
 from engine.io.temporary import is_temporary, sweep, temporary_beside
 from engine.io.video import writing_video
+from engine.open import mesh_with_maps
 from engine.project import new_project
 from tests.heads import make_head, write_mesh
 
@@ -254,10 +255,10 @@ WRITERS = {
 }
 
 
-def _mesh() -> ObjMesh:
+def _mesh() -> SourceMesh:
     head = make_head(8)
     topology = head.topology
-    return ObjMesh(
+    return SourceMesh.of_triangles(
         head.positions_m,
         topology.uvs,
         topology.faces,

@@ -253,7 +253,7 @@ def test_pictures_are_the_same_in_every_way(renderer: Renderer, channel: str, si
     project = replace(start, expressions=made, weights=weights, scene=scene)
     drawn(renderer, replace(project, weights=weights | {"Dimpler": 0.2}), moving=True)
     direct = drawn(renderer, project, moving=True)
-    assert renderer._composer._composed_of == ()
+    assert renderer.head.composer._composed_of == ()
     full = drawn(renderer, project)
     assert_same_picture(direct, full)
     if channel != "NORMAL_CHANGE":  # a head that is composed already has changed nothing
@@ -291,13 +291,13 @@ def test_no_drag_compiles_what_could_have_been_compiled_before(context: moderngl
     project = replace(new_project(head), expressions=make_expressions(head, NAMES))
     drawn(renderer, project, quality=quality)
     renderer.warm(project, quality)
-    known = set(renderer._head._programs)
+    known = set(renderer.head.parts._programs)
     assert any("CHANGES 2" in kind for kind in known)
     for weight in (0.1, 0.2):
         weights = {"Jaw Open": 0.5, "Brows Up": weight}
         drawn(renderer, replace(project, weights=weights), moving=True, quality=quality)
         drawn(renderer, replace(project, weights={"Dimpler": weight}), moving=True, quality=quality)
-    assert set(renderer._head._programs) == known
+    assert set(renderer.head.parts._programs) == known
     context.extra.use()  # the renderer's own target goes, and must not be the one that is bound
     renderer.release()
 

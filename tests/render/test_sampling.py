@@ -12,7 +12,7 @@ import pytest
 from engine.color import linear_from_srgb
 from engine.identity import Identity
 from engine.project import new_project
-from engine.render import offscreen
+from engine.render import offscreen, sampling
 from engine.render.environment import BUILT_IN, equirect_directions, equirect_radiance
 from engine.render.offscreen import render_image, render_layers, render_light
 from engine.render.renderer import Renderer
@@ -155,3 +155,7 @@ def test_what_light_does_not_make_is_drawn_at_once(renderer: Renderer, head: Ide
     lit = scened(project, channel=ViewChannel.SHADED, uv_view=False, wireframe=False)
     at_once, asked = (render_image(lit, 48, 48, samples=count, renderer=renderer) for count in (0, 4))
     assert (asked != at_once).mean() > 0.1
+
+
+def test_shipped_points_are_those_that_are_drawn() -> None:
+    assert np.array_equal(np.load(sampling._POINTS), sampling.draw_points())

@@ -167,7 +167,7 @@ def test_depth_position_and_visibility_of_a_head(renderer: Renderer, head: Ident
         scale = color_scale(wanted)
         if scale is None:
             low, high = head.positions_m.min(0), head.positions_m.max(0)
-            centre, radius = (low + high) / 2, renderer._ball[1]
+            centre, radius = (low + high) / 2, renderer.head.ball[1]
             np.testing.assert_allclose(found, (values[inside] - centre) / radius / 2 + 0.5, atol=0.006)
         else:
             assert scale.low <= values[inside].min() < values[inside].max() <= scale.high

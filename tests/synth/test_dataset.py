@@ -10,7 +10,7 @@ from engine.cli import main
 from engine.io.files import alone_in
 from engine.io.jreflectance import read
 from engine.mesh import Part
-from engine.synth import dataset
+from engine.synth import dataset, generator
 from engine.vocabulary import NAMES
 from scripts.kill_writers import People, files_of, person_of
 from tests.data import ICT, needs_data
@@ -61,7 +61,7 @@ def test_what_cannot_be_begun_is_one_line_and_leaves_no_folder(tmp_path, capsys,
 @pytest.fixture
 def synth(tmp_path, monkeypatch):
     """The command on an instant source of people, into tmp_path / "set" unless told otherwise."""
-    monkeypatch.setattr(dataset, "Generator", People)
+    monkeypatch.setattr(generator, "Population", People)
     monkeypatch.setattr(dataset, "synthetic_identity", person_of)
 
     def run(*arguments, out="set"):

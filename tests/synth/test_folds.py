@@ -8,7 +8,7 @@ import torch
 
 from benchmarks import fold_strength as measure
 from engine.face.builtin import builtin_identity
-from engine.face.correspondence import mean_position_m
+from engine.face.registration import mean_position_m
 from engine.synth.fold_atlas import COUNTED, FAMILIES, LOOK_AGES, atlas
 from engine.synth.fold_lines import FoldLines, draw_lines
 from engine.synth.folds import (

@@ -8,7 +8,7 @@ import torch
 
 from engine.diffusion.unified import guides
 from engine.synth.frames import local_frames
-from engine.synth.generator import Generator, ict_mix, random_strengths
+from engine.synth.generator import Population, ict_mix, random_strengths
 from engine.synth.people import sample_people
 from engine.synth.strain import stretch
 from engine.vocabulary import EXPRESSIONS, NAMES, ONE_SIDED
@@ -46,50 +46,50 @@ def test_local_frames_turn_with_the_surface() -> None:
 
 
 @pytest.fixture(scope="module")
-def people() -> Generator:
-    return Generator(ICT, 12, 5)
+def people() -> Population:
+    return Population(ICT, 12, 5)
 
 
 @pytest.mark.data
 class TestOnIct:
     pytestmark = needs_data
 
-    def test_splits_share_no_one(self, people: Generator) -> None:
+    def test_splits_share_no_one(self, people: Population) -> None:
         assert not set(people.train_identities) & set(people.test_identities)
         batch = people.batch(6, torch.Generator().manual_seed(0))
         assert set(batch.identity.tolist()) <= set(people.train_identities)
 
-    def test_same_draw_same_pairs(self, people: Generator) -> None:
+    def test_same_draw_same_pairs(self, people: Population) -> None:
         first, again = (people.batch(2, torch.Generator().manual_seed(3)) for _ in range(2))
         assert torch.equal(first.change, again.change)
         assert torch.equal(first.offset_m, again.offset_m)
 
-    def test_neutral_changes_nothing(self, people: Generator) -> None:
+    def test_neutral_changes_nothing(self, people: Population) -> None:
         batch = people.pairs([0], [0])
         assert batch.offset_m.abs().max() == 0
         assert batch.change.abs().max() < 1e-6
 
-    def test_jaw_opens_downwards_and_brows_wrinkle_the_forehead(self, people: Generator) -> None:
+    def test_jaw_opens_downwards_and_brows_wrinkle_the_forehead(self, people: Population) -> None:
         rows = [NAMES.index("Jaw Open"), NAMES.index("Brows Up")]
         batch = people.pairs([1, 1], rows)
         assert batch.offset_m[0, 1].min() < -0.02
         forehead, chin = batch.change[1, :, 80:140, 200:312], batch.change[1, :, 340:370, 230:280]
         assert forehead[7:].std() > 5 * chin[7:].std()
 
-    def test_everyone_differs(self, people: Generator) -> None:
+    def test_everyone_differs(self, people: Population) -> None:
         row = NAMES.index("Lip Corner Puller")
         batch = people.pairs([0, 1, 2], [row] * 3)
         spread = batch.offset_m.std(dim=0).norm(dim=0).max()
         assert 0.0005 < spread < 0.01
 
-    def test_all_rows_make_finite_pairs(self, people: Generator) -> None:
+    def test_all_rows_make_finite_pairs(self, people: Population) -> None:
         batch = people.pairs([3] * len(EXPRESSIONS), list(range(len(EXPRESSIONS))))
         for value in (batch.offset_m, batch.change, batch.texture_srgb, batch.neutral):
             assert torch.isfinite(value).all()
         assert batch.offset_m.norm(dim=1).max() < 0.08
         assert np.isclose(batch.expression.sum(), 2 * len(EXPRESSIONS))
 
-    def test_what_nothing_tells_is_small_and_can_be_left_out(self, people: Generator) -> None:
+    def test_what_nothing_tells_is_small_and_can_be_left_out(self, people: Population) -> None:
         rows = [NAMES.index("Jaw Open"), NAMES.index("Brows Up")]
         truth, told = (people.pairs([2, 2], rows, explained=explained) for explained in (False, True))
         assert torch.equal(truth.texture_srgb, told.texture_srgb)
@@ -98,7 +98,7 @@ class TestOnIct:
         assert (rest < 0.15).all()
         assert not torch.equal(truth.change, told.change)
 
-    def test_one_side_moves_alone(self, people: Generator) -> None:
+    def test_one_side_moves_alone(self, people: Population) -> None:
         strengths = torch.zeros(1, 2, len(EXPRESSIONS))
         strengths[0, 0, NAMES.index("Lip Corner Puller")] = 1
         batch = people.render([4], strengths)
@@ -108,7 +108,7 @@ class TestOnIct:
         assert right.norm(dim=1).max() < 1e-4
         assert batch.neutral_position_m[0, 0, 60, -30] > 0 > batch.neutral_position_m[0, 0, 60, 30]
 
-    def test_folds_run_where_lines_lie_at_rest(self, people: Generator) -> None:
+    def test_folds_run_where_lines_lie_at_rest(self, people: Population) -> None:
         """The neutral's texture foretells an expression's wrinkles: their fine bands correlate."""
         oldest = int(people.people.traits.age_years.argmax())
         batch = people.pairs([oldest], [NAMES.index("Brows Up")])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.color import srgb_from_linear
 from engine.face import regions
-from engine.face.correspondence import mean_position_m
+from engine.face.registration import mean_position_m
 from engine.face.skin import SPECULAR_MEAN
 from engine.synth.photograph import photograph
 from engine.synth.skin import Traits, paint, sample_traits

@@ -32,9 +32,9 @@ from PySide6.QtWidgets import QApplication, QComboBox, QWidget
 
 from engine.errors import EngineError
 from engine.io.drafts import new_draft
-from engine.io.open import open_project
 from engine.io.project import save_project
 from engine.jobs import Job, Lane, State
+from engine.open import open_project
 from engine.project import Project, new_project
 from engine.render.motion import Motion
 from engine.vocabulary import NEUTRAL

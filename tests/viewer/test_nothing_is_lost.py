@@ -15,9 +15,9 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from engine.diffusion.request import GenerateRequest
 from engine.errors import VocabularyError
 from engine.expression import Request
-from engine.io.open import open_project
 from engine.io.project import load_project, save_project
 from engine.jobs import Lane, State, Step
+from engine.open import open_project
 from engine.project import Project, new_project
 from tests.heads import make_expressions, make_head
 from tests.viewer import hand

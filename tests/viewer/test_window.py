@@ -35,7 +35,7 @@ from viewer.window import FILL, MainWindow
 def _seen(qtbot, window: MainWindow) -> np.ndarray:
     """(H, W, 3) int16: what the viewport shows once it is at rest."""
     view = window.viewport
-    qtbot.waitUntil(lambda: not view.moving, timeout=10000)
+    qtbot.waitUntil(lambda: not view.moving, timeout=30000)
     image = view.grabFramebuffer().convertToFormat(QImage.Format.Format_RGB888)
     rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
     return rows[:, : image.width() * 3].reshape(image.height(), image.width(), 3).astype(np.int16)

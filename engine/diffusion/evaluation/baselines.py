@@ -16,7 +16,7 @@ from torch import Tensor
 from engine.diffusion.evaluation.deformation_transfer import DeformationTransfer
 from engine.diffusion.evaluation.measures import MAPS
 from engine.diffusion.inference import Maps
-from engine.diffusion.stages import PairSource
+from engine.diffusion.pairs import PairSource
 from engine.diffusion.unified import log_albedo
 from engine.errors import EngineError
 from engine.synth.batch import Batch

@@ -17,8 +17,8 @@ from engine.channels import DIFFUSE, MODEL_MAPS, ROUGHNESS
 from engine.diffusion.inference import Maps
 from engine.diffusion.unified import log_albedo
 from engine.face import regions
-from engine.face.correspondence import valid_mask
 from engine.face.layout import close_uv, open_uv, sample_bilinear
+from engine.face.registration import valid_mask
 from engine.face.space import TEXTURE_SIZE
 from engine.synth.batch import Batch
 from engine.synth.frames import to_canonical

@@ -17,8 +17,8 @@ from engine.diffusion.evaluation.report import Scores, finished_table
 from engine.diffusion.evaluation.run import Evaluation
 from engine.diffusion.inference import Maps
 from engine.diffusion.unified import log_albedo
-from engine.face.correspondence import correspond
 from engine.face.layout import open_uv, sample_bilinear
+from engine.face.registration import canonical_uv
 from engine.face.transfer import encode_neutral
 from engine.identity import Identity
 from engine.mesh import Part
@@ -113,7 +113,7 @@ def _measure(
 def seam_uv(head: Identity) -> tuple[np.ndarray, np.ndarray]:
     """(N, 2) twice: canonical places of the skin's vertices that lie on both sides of a seam; N may be 0."""
     topology, skin = head.topology, head.topology.faces_of(Part.SKIN)
-    return both_sides(topology.faces[skin], topology.uv_faces[skin], correspond(topology).canonical_uv)
+    return both_sides(topology.faces[skin], topology.uv_faces[skin], canonical_uv(topology))
 
 
 def both_sides(faces: np.ndarray, uv_faces: np.ndarray, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from engine.diffusion.evaluation.probes import ExpressionProbe, identity_measure
 from engine.diffusion.evaluation.rendered import RenderedTruth
 from engine.diffusion.evaluation.report import FLOOR, FORESEEABLE, Scores
 from engine.diffusion.inference import Face, Maps
-from engine.diffusion.stages import PairSource
+from engine.diffusion.pairs import PairSource
 from engine.diffusion.unified import log_albedo
 from engine.errors import EngineError
 from engine.synth.batch import Batch

@@ -1,6 +1,6 @@
 """Builds the files that `engine.face` ships, from the third-party heads in a data folder.
 
-    python -m engine.build --data DIR [--out FOLDER]      DIR holds ict-facekit/ and ffhq-uv/
+    python -m scripts.build_faces --data DIR [--out FOLDER]      DIR holds ict-facekit/ and ffhq-uv/
 
 Writes canonical.npz (valid mask, mean head), registered/*.npz (ICT-FaceKit's place in the canonical square),
 head_model.npz (the built-in people), shapes.npz (ICT-FaceKit's expressions) and relief.npz (pores) into FOLDER,
@@ -21,22 +21,24 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.spatial import KDTree
 
 from engine.face import layout
-from engine.face.correspondence import REGISTERED, skin_key
 from engine.face.eyes import frontal_uv
 from engine.face.head_model import LASH_COLUMNS, LASH_ROWS, MEAN_STEP_MM, MESH_VERTICES, packed
 from engine.face.ict_shapes import ict_mix, packed_shapes
 from engine.face.landmarks import ICT_VERTICES, canonical_landmarks_uv
-from engine.face.registration import nearest, register
+from engine.face.nonrigid import nearest, register
+from engine.face.registration import REGISTERED, skin_key
 from engine.face.relief import TEXEL_MM, TILE_SIDE, TILES
 from engine.face.skin import INNER_UV
 from engine.face.space import GEOMETRY_SIZE
+from engine.head import topology_of
 from engine.io import ict
-from engine.io.obj import ObjMesh, read_obj
+from engine.io.obj import read_obj
+from engine.io.source import SourceMesh
 from engine.mesh import PARTS, Part
-from engine.raster import barycentric, fill_nearest, rasterize
+from engine.raster import fill_nearest, rasterize
 from engine.vocabulary import EXPRESSIONS
 
-FACE = Path(__file__).parent / "face"
+FACE = REGISTERED.parent
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -85,10 +87,10 @@ def surface_operator(points: np.ndarray, uvs: np.ndarray, target: trimesh.Trimes
     for label in np.unique(group):
         chosen = np.flatnonzero(group == label)
         allowed = np.ones(len(target.faces), bool) if label == 0 else face_side != -label
-        found = nearest(target, points[chosen], allowed)
+        points_on = nearest(target, points[chosen], allowed)
         rows.append(np.repeat(chosen, 3))
-        columns.append(target.faces[found.faces].ravel())
-        values.append(found.weights.ravel())
+        columns.append(target.faces[points_on.faces].ravel())
+        values.append(points_on.weights.ravel())
     joined = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
     return csr_matrix(coo_matrix(joined, shape=(len(points), ict.VERTEX_COUNT)))
 
@@ -119,7 +121,7 @@ def _face_sides(sides: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return np.where(mean > 0.3, 1, np.where(mean < -0.3, -1, 0))
 
 
-def _registered_template(path: Path, target: trimesh.Trimesh, kept: Path | None) -> Template:
+def _registered_template(path: Path, target: trimesh.Trimesh, cache: Path | None) -> Template:
     mesh = read_obj(path)
     parts = layout.canonical_parts(mesh.uvs, mesh.uv_faces)
     assert parts is not None
@@ -132,34 +134,15 @@ def _registered_template(path: Path, target: trimesh.Trimesh, kept: Path | None)
     source = trimesh.Trimesh(mesh.positions[used] * 10, faces, process=False)  # decimetres to centimetres
     goal = np.asarray(target.vertices)[list(ICT_VERTICES)]
     pull = np.asarray(target.vertices)[: ict.SKIN_VERTICES]
-    if kept is not None and kept.is_file():
-        positions = np.load(kept, allow_pickle=False)
+    if cache is not None and cache.is_file():
+        positions = np.load(cache, allow_pickle=False)
     else:
         positions = register(source, target, np.asarray(landmarks), goal, pull)
-        if kept is not None:
-            np.save(kept, positions)
+        if cache is not None:
+            np.save(cache, positions)
     # the chart's two edges meet at the back of the head: triangles over that seam span the whole square
     narrow = np.ptp(uvs[faces][..., 0], axis=1) < 0.2
     return Template(uvs, faces[narrow], positions)
-
-
-def _locate(template: Template, uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 3) cm on the registered template at canonical `uvs`, and (N,) whether the chart holds the point."""
-    flat = template.uvs[template.faces]
-    near = 24
-    points, inside = np.zeros((len(uvs), 3)), np.zeros(len(uvs), bool)
-    tree = KDTree(flat.mean(axis=1))
-    for block in np.array_split(np.arange(len(uvs)), max(1, len(uvs) // 2000)):
-        candidates = np.asarray(tree.query(uvs[block], k=near)[1])
-        queries = np.repeat(uvs[block], near, axis=0)[:, None]
-        weights = barycentric(flat[candidates].reshape(-1, 3, 2), queries)[:, 0].reshape(-1, near, 3)
-        best = weights.min(axis=2).argmax(axis=1)
-        rows = np.arange(len(block))
-        inside[block] = weights[rows, best].min(axis=1) > -1e-3
-        weight = weights[rows, best].clip(0, 1)
-        weight /= weight.sum(axis=1, keepdims=True)
-        points[block] = (template.positions_cm[template.faces[candidates[rows, best]]] * weight[..., None]).sum(axis=1)
-    return points, inside
 
 
 def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, folder: Path, out: Path) -> np.ndarray:
@@ -175,16 +158,16 @@ def _write_ict(template: Template, positions_cm: np.ndarray, sides: np.ndarray, 
     distance = np.zeros(ict.SKIN_VERTICES)
     for label in (-1, 0, 1):
         chosen = np.flatnonzero(lips == label)
-        found = nearest(surface, points[chosen], None if label == 0 else side != -label)
-        uv[chosen] = (template.uvs[template.faces[found.faces]] * found.weights[..., None]).sum(axis=1)
-        distance[chosen] = found.distance * 10
+        points_on = nearest(surface, points[chosen], None if label == 0 else side != -label)
+        uv[chosen] = (template.uvs[template.faces[points_on.faces]] * points_on.weights[..., None]).sum(axis=1)
+        distance[chosen] = points_on.distance * 10
     face = distance[:9409]
     print(
         f"ICT face vertices to the registered surface: mean {face.mean():.2f} mm, 95th percentile "
         f"{np.percentile(face, 95):.2f} mm; all skin: {distance.mean():.2f}, {np.percentile(distance, 95):.2f}"
     )
     out.mkdir(exist_ok=True)
-    topology = ict.read(folder / "ict-facekit", registered=False).topology
+    topology = topology_of(ict.read(folder / "ict-facekit"))
     vertices = np.arange(ict.SKIN_VERTICES, dtype=np.uint16)
     opened = layout.open_uv(uv).astype(np.float32)
     np.savez_compressed(out / f"{skin_key(topology)}.npz", vertices=vertices, opened_uv=opened)
@@ -221,7 +204,7 @@ def geometry_operator(template: Template, target: trimesh.Trimesh, sides: np.nda
 
 
 def _write_head_model(
-    generic: ObjMesh, modes: np.ndarray, jaw: np.ndarray, blink: np.ndarray, opened_uv: np.ndarray, out: Path
+    generic: SourceMesh, modes: np.ndarray, jaw: np.ndarray, blink: np.ndarray, opened_uv: np.ndarray, out: Path
 ) -> None:
     """Linear model of head shape on ICT-FaceKit's own vertices, in the canonical layout.
 
@@ -232,9 +215,9 @@ def _write_head_model(
     with np.load(FACE / path.name, allow_pickle=False) as stored:
         mixing = stored["mixing"].astype(np.float64)
     cards = _lash_cards(generic)
-    kept = np.concatenate([np.arange(MESH_VERTICES), cards.ravel()])
-    shapes = np.tensordot(mixing, modes[:, kept], axes=1) * 10
-    mean = generic.positions[kept] * 10.0 + shapes[-1]
+    used = np.concatenate([np.arange(MESH_VERTICES), cards.ravel()])
+    shapes = np.tensordot(mixing, modes[:, used], axes=1) * 10
+    mean = generic.positions[used] * 10.0 + shapes[-1]
     step = np.abs(shapes[:-1]).max(axis=(1, 2)) / 127
     jaw_step = np.float32(np.abs(jaw).max() * 10 / 32000)
     faces, uvs, uv_faces, parts = _canonical_mesh(generic, mean[:MESH_VERTICES], jaw, layout.close_uv(opened_uv))
@@ -243,14 +226,14 @@ def _write_head_model(
         mean=packed(np.rint(mean / MEAN_STEP_MM).astype(np.int16)),
         components=packed(np.rint(shapes[:-1] / step[:, None, None]).astype(np.int8)),
         step_mm=step.astype(np.float32),
-        jaw=packed(np.rint(jaw[kept] * 10 / jaw_step).astype(np.int16)),
-        blink=packed(np.rint(blink[kept] * 10 / jaw_step).astype(np.int16)),
+        jaw=packed(np.rint(jaw[used] * 10 / jaw_step).astype(np.int16)),
+        blink=packed(np.rint(blink[used] * 10 / jaw_step).astype(np.int16)),
         jaw_step_mm=jaw_step,
         faces=packed(faces.astype(np.uint16)),
         uvs=uvs.astype(np.float32),
         uv_faces=packed(uv_faces.astype(np.uint16)),
         parts=parts,
-        ict_vertices=kept.astype(np.uint16),
+        ict_vertices=used.astype(np.uint16),
         mixing=mixing.astype(np.float32),
     )
     print(f"{path.name}: {len(step)} components, {path.stat().st_size / 1e6:.2f} MB")
@@ -298,7 +281,7 @@ def _groove(away: np.ndarray, width: float) -> np.ndarray:
     return 1 - share * share * (3 - 2 * share)
 
 
-def _lash_cards(generic: ObjMesh) -> np.ndarray:
+def _lash_cards(generic: SourceMesh) -> np.ndarray:
     """(12, 6, 19) vertices of the lash cards, from the root to the tip and along the lid."""
     cards = []
     for card in range(12):
@@ -312,7 +295,7 @@ def _lash_cards(generic: ObjMesh) -> np.ndarray:
 
 
 def _canonical_mesh(
-    generic: ObjMesh, mean_mm: np.ndarray, jaw: np.ndarray, skin_uv: np.ndarray
+    generic: SourceMesh, mean_mm: np.ndarray, jaw: np.ndarray, skin_uv: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Faces (F, 3), canonical UVs (U, 2), faces in them (F, 3) and parts (F,) of the head model's mesh.
 
@@ -323,8 +306,8 @@ def _canonical_mesh(
     last, moved = generic.faces.max(axis=1), np.linalg.norm(jaw, axis=1) > 0.05 * np.linalg.norm(jaw, axis=1).max()
     gums = (last >= ict.GUMS) & (last < ict.TEETH)
     ties = gums & moved[generic.faces].any(axis=1) & ~moved[generic.faces].all(axis=1)
-    kept = (last < MESH_VERTICES) & ~ties & ~_inner_balls(generic)
-    faces, parts = generic.faces[kept].astype(np.int64), parts[kept]
+    drawn = (last < MESH_VERTICES) & ~ties & ~_inner_balls(generic)
+    faces, parts = generic.faces[drawn].astype(np.int64), parts[drawn]
     parts[faces.max(axis=1) >= ict.WET_RIM] = PARTS.index(Part.SOCKET)
     uvs, uv_faces = [skin_uv.astype(np.float64)], faces.copy()
     inner = np.isin(parts, [PARTS.index(part) for part in (Part.MOUTH, Part.SOCKET, Part.TEETH)])
@@ -354,7 +337,7 @@ def _canonical_mesh(
     return faces, np.concatenate(uvs).clip(0, 1), uv_faces, parts
 
 
-def _inner_balls(generic: ObjMesh) -> np.ndarray:
+def _inner_balls(generic: SourceMesh) -> np.ndarray:
     """(F,) bool: faces of the smaller of the two pieces of each eyeball, which the one with the cornea hides."""
     piece = layout.charts(generic.faces, len(generic.positions))[generic.faces[:, 0]]
     hidden = np.zeros(len(generic.faces), bool)

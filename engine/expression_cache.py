@@ -1,52 +1,30 @@
 """Generated expressions kept on disk, so that the second render of a head does not wait for the model.
 
-One file per expression, named by a digest of everything that decides it: the head, the request, the weights, the code
-and the machine that made it. A file that is damaged, or another's under its name, is made again; a disk that cannot be
-written costs time, never the result.
+One file per expression (`engine.io.cache`), named by a digest of everything that decides it: the head, the request, the
+weights, the code and the machine that made it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import logging
-import os
-import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
-import platformdirs
-
 from engine.diffusion.generate import generate
 from engine.diffusion.request import GenerateRequest
-from engine.errors import EngineError, FileFormatError
 from engine.expression import Expression, ExpressionSet
 from engine.identity import Identity
-from engine.io.archive import THREADS, reading, writing
+from engine.io import cache
+from engine.io.archive import THREADS
 from engine.jobs import Step
 from engine.reproducible import code_digest, machine_text
 from engine.vocabulary import find
 
-LOG = logging.getLogger(__name__)
-
-VARIABLE = "EXPDIFF_CACHE"
-"""Environment variable that names another folder."""
-LARGEST_BYTES = 4 * 2**30
-"""Oldest files go when the folder grows beyond this."""
 AT_ONCE = 4
 """Expressions made, stored or looked for together."""
-_SUFFIX, _CONTENT = ".expression", "set.json"
 _MAKERS = ("diffusion", "face", "synth")
-_OURS = re.compile(r"[0-9a-f]{40}\.expression")
-
-
-def cache_folder() -> Path:
-    """Where files are kept: $EXPDIFF_CACHE, or the user's cache folder."""
-    named = os.environ.get(VARIABLE)
-    return Path(named).expanduser() if named else platformdirs.user_cache_path("expdiff", appauthor=False)
 
 
 def generate_cached(request: GenerateRequest, *, fresh: bool = False) -> Iterator[Step]:
@@ -128,51 +106,26 @@ def _only(request: GenerateRequest, wanted: list[str]) -> GenerateRequest:
 def load(request: GenerateRequest, name: str) -> Expression | None:
     """The expression `name` of `request` from disk; None where it is not there or damaged, which is thrown away."""
     path = _path(request, name)
-    if not path.exists():
+    stored = cache.load(path, ExpressionSet)
+    if stored is None:
         return None
-    try:
-        with reading(path) as archive:
-            content = archive.get_json(_CONTENT)
-            stored = archive.value(ExpressionSet, content, "expressions as stored")
-        if content.get("made_for") != path.stem:
-            raise FileFormatError(f"{path}: expected what it is named for, found another request's")
-        if stored.names != (name,) or stored.identity_hash != request.identity.hash:
-            raise FileFormatError(f"{path}: expected '{name}' of this head, found {stored.names}")
-        if len(stored[name].offsets_m) != request.identity.topology.vertex_count:
-            raise FileFormatError(
-                f"{path}: expected offsets for this head's vertices, found {len(stored[name].offsets_m)}"
-            )
-        os.utime(path)
-    except (FileFormatError, OSError) as error:
-        LOG.info("cache: %s; it is made again", error)
-        if isinstance(error, FileFormatError):
-            _discard(path)
-        return None
+    vertices = request.identity.topology.vertex_count
+    if stored.names != (name,) or stored.identity_hash != request.identity.hash:
+        return cache.discard(path, f"{path}: expected '{name}' of this head, found {stored.names}")
+    if len(stored[name].offsets_m) != vertices:
+        return cache.discard(path, f"{path}: expected {vertices} offsets, found {len(stored[name].offsets_m)}")
     return stored[name]
-
-
-def _discard(path: Path) -> None:
-    with contextlib.suppress(OSError):  # a folder that may only be read
-        path.unlink()
 
 
 def store(request: GenerateRequest, expression: Expression) -> None:
     """Keep `expression` of `request`; a place that cannot be written is said in the log and otherwise ignored."""
-    path = _path(request, expression.name)
-    try:
-        with writing(path) as archive:
-            single = ExpressionSet(request.identity.hash, (expression,))
-            archive.put_value(_CONTENT, single, made_for=path.stem)
-        _prune(path.parent)
-    except (EngineError, OSError) as error:
-        LOG.info("cache: %s; nothing is kept", error)
+    cache.store(_path(request, expression.name), ExpressionSet(request.identity.hash, (expression,)))
 
 
 def _path(request: GenerateRequest, name: str) -> Path:
     single = _singles(request)[name]
     decides = [f"{field.name}={_text(getattr(single, field.name))}" for field in fields(single)]
-    digest = hashlib.sha256("\n".join([*decides, code_digest(*_MAKERS), machine_text()]).encode())
-    return cache_folder() / (digest.hexdigest()[:40] + _SUFFIX)
+    return cache.cache_path("expression", [*decides, code_digest(*_MAKERS), machine_text()])
 
 
 def _text(value: object) -> str:
@@ -186,14 +139,3 @@ def _text(value: object) -> str:
     raise TypeError(
         f"expression_cache: expected plain values in a request, found {type(value).__name__}; add its digest"
     )
-
-
-def _prune(folder: Path) -> None:
-    """Remove the files of ours used longest ago until the rest fits."""
-    files = [(path.stat(), path) for path in folder.iterdir() if _OURS.fullmatch(path.name) and path.is_file()]
-    total = sum(status.st_size for status, _ in files)
-    for status, path in sorted(files, key=lambda item: item[0].st_mtime):
-        if total <= LARGEST_BYTES:
-            break
-        path.unlink(missing_ok=True)
-        total -= status.st_size

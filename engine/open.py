@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import FileFormatError
-from engine.io import ffhq_uv, ict, jreflectance, project, scan
+from engine.identity import Identity
+from engine.io import cache, ffhq_uv, ict, jreflectance, project, scan
 from engine.io.border import reads, unpacking
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.source import SourceHead, seed_from
 from engine.project import Project, new_project
+from engine.reproducible import code_digest, machine_text
 
 KINDS = (
     "builtin[:SEED], a person folder (exp1/shape.npy), an FFHQ-UV head folder (mesh_head.obj), an ICT-FaceKit folder "
@@ -105,9 +107,16 @@ def _read_scan(path: str, conventions: MapConventions, maps: Maps) -> SourceHead
 
 
 def _read_builtin(path: str) -> Project:
-    from engine.face.builtin import builtin_identity
+    """Painted once, then kept: a start waits for it."""
+    seed = seed_from(path, path[8:] or "0")
+    kept_at = cache.cache_path("head", [f"builtin:{seed}", code_digest("face"), machine_text()])
+    identity = cache.load(kept_at, Identity)
+    if identity is None:
+        from engine.face.builtin import builtin_identity
 
-    return new_project(builtin_identity(seed_from(path, path[8:] or "0")))
+        identity = builtin_identity(seed)
+        cache.store(kept_at, identity)
+    return new_project(identity)
 
 
 _PERSON = Reader(jreflectance.can_read, lambda path, how, _: _read_person(path, how), has_map_files=True)

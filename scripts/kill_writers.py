@@ -28,7 +28,7 @@ from engine.errors import EngineError
 from engine.export import export_glb, export_jreflectance
 from engine.expression import ExpressionSet
 from engine.face import quality
-from engine.io import jreflectance
+from engine.io import cache, jreflectance
 from engine.io.archive import reading
 from engine.io.project import load_project, save_project
 from engine.io.temporary import is_temporary
@@ -108,7 +108,7 @@ def quick_model(request: GenerateRequest):
 
 
 def write_generate(folder: Path) -> int:
-    os.environ[expression_cache.VARIABLE] = str(folder / "cache")
+    os.environ[cache.VARIABLE] = str(folder / "cache")
     expression_cache.generate = quick_model
     quality.report = lambda identity, expressions: []  # measures heads that a model knows
     names = ["--expressions", ",".join(NAMES[:4]), "--prompt", "a sly grin", "--split", "train", "--seed", "7"]

@@ -13,9 +13,10 @@ import OpenImageIO as oiio
 
 from engine.composer import compose
 from engine.diffusion.request import GenerateRequest
-from engine.expression_cache import cache_folder, load, store
+from engine.expression_cache import load, store
 from engine.identity import Identity
 from engine.io import ict, jreflectance, jreflectance_writer
+from engine.io.cache import cache_folder
 from engine.io.files import read_npy, write_json
 from engine.io.images import read_grey, read_radiance, read_rgb, write_exr, write_png
 from engine.io.obj import read_textured_obj

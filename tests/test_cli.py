@@ -23,6 +23,7 @@ from engine.errors import VocabularyError
 from engine.export import export_jreflectance
 from engine.identity import Identity
 from engine.io import jreflectance
+from engine.io.cache import VARIABLE
 from engine.io.images import png_bytes, read_rgb, write_png
 from engine.io.jreflectance import list_person
 from engine.io.project import load_project, save_project
@@ -43,7 +44,7 @@ def head() -> Identity:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Never the user's own cache."""
-    monkeypatch.setenv(expression_cache.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -356,7 +357,7 @@ def test_a_cache_that_cannot_be_written_loses_nothing(
     head: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("x")
-    monkeypatch.setenv(expression_cache.VARIABLE, str(tmp_path / "file" / "cache"))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "file" / "cache"))
     with caplog.at_level("INFO", logger="engine"):
         expression_cache.store(GenerateRequest(head, ("Brows Up",)), make_expressions(head)["Brows Up"])
     assert "nothing is kept" in caplog.text
@@ -368,7 +369,7 @@ def test_the_cache_forgets_what_was_used_longest_ago(
     made = make_expressions(head)["Brows Up"]
     expression_cache.store(GenerateRequest(head, ("Brows Up",), seed=0), made)
     (path,) = cache.iterdir()
-    monkeypatch.setattr(expression_cache, "LARGEST_BYTES", 2 * path.stat().st_size + 100)
+    monkeypatch.setattr("engine.io.cache.LARGEST_BYTES", 2 * path.stat().st_size + 100)
     for seed in range(1, 4):
         expression_cache.store(GenerateRequest(head, ("Brows Up",), seed=seed), made)
     assert expression_cache.load(GenerateRequest(head, ("Brows Up",), seed=0), "Brows Up") is None

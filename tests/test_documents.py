@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import expression_cache
 from engine.cli import main
 from engine.diffusion.config import TileConfig
 from engine.diffusion.weights_folder import SHIPPED
 from engine.face import nonrigid
+from engine.io import cache
 from engine.io.files import alone_in
 from scripts import build_faces
 from tests.data import DATA, ICT, needs_data
@@ -283,7 +283,7 @@ def desk(tmp_path_factory) -> Path:
     configuration at the smallest sizes."""
     folder = tmp_path_factory.mktemp("desk")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(expression_cache.VARIABLE, str(folder / "cache"))
+        patch.setenv(cache.VARIABLE, str(folder / "cache"))
         patch.chdir(folder)
         assert main(["generate", "builtin:3", "--out", "out/mine", "--expressions", "Jaw Open"]) == 0
     shutil.copytree(SHIPPED, folder / "path" / "to" / "weights")
@@ -303,7 +303,7 @@ def desk(tmp_path_factory) -> Path:
     "command", [pytest.param(each, marks=needs_data if "ICT_FACEKIT" in each else ()) for each in RUNS]
 )
 def test_commands_do_what_they_say(command, desk, monkeypatch, capfd):
-    monkeypatch.setenv(expression_cache.VARIABLE, str(desk / "cache"))
+    monkeypatch.setenv(cache.VARIABLE, str(desk / "cache"))
     monkeypatch.chdir(desk)
     words = [word.replace("ICT_FACEKIT", str(ICT)) for word in shlex.split(command)]
     before = {path for path in desk.rglob("*") if path.is_file()}
@@ -339,7 +339,7 @@ def _run(words: list[str], folder: Path) -> int:
 
 def test_a_model_of_ones_own_makes_the_expressions(desk, monkeypatch, capfd):
     """Under its own name, and not what the cache has of the program's."""
-    monkeypatch.setenv(expression_cache.VARIABLE, str(desk / "other cache"))
+    monkeypatch.setenv(cache.VARIABLE, str(desk / "other cache"))
     monkeypatch.chdir(desk)
     sources = []
     for model in ([], ["--model", "path/to/weights"]):

@@ -10,6 +10,7 @@ import pytest
 
 from engine import expression_cache
 from engine.cli import main
+from engine.io import cache
 from engine.io.project import save_project
 from engine.jobs import Step
 from engine.project import Project, new_project
@@ -84,8 +85,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         made = make_expressions(request.identity, (*request.names, *filter(None, [request.prompt])), request.seed)
         yield Step(1, 1, "done", result=made)
 
-    monkeypatch.setenv(expression_cache.VARIABLE, str(user))  # the cache, too, is put into it
-    monkeypatch.setattr(expression_cache, "LARGEST_BYTES", 1)  # and has to make room at once
+    monkeypatch.setenv(cache.VARIABLE, str(user))  # the cache, too, is put into it
+    monkeypatch.setattr(cache, "LARGEST_BYTES", 1)  # and has to make room at once
     monkeypatch.setattr(expression_cache, "generate", quick_model)
     monkeypatch.setattr("engine.face.quality.report", lambda *_: [])
     monkeypatch.setattr(generator, "Population", People)

@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QApplication
 
 from engine.diffusion.request import GenerateRequest
 from engine.diffusion.weights_folder import weights_digest
-from engine.expression_cache import cache_folder, generate_cached, recall
+from engine.expression_cache import generate_cached, recall
+from engine.io.cache import cache_folder
 from engine.io.drafts import left_over, new_draft
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.temporary import sweep

@@ -13,7 +13,7 @@ from typing import Any
 from engine.checks import printable
 from engine.errors import EngineError, ExportError
 from engine.export import jreflectance_steps, only, video_steps
-from engine.expression_cache import cache_folder
+from engine.io.cache import cache_folder
 from engine.io.drafts import Draft
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.project import SUFFIX as PROJECT_SUFFIX

@@ -14,6 +14,7 @@ from engine.diffusion.request import GenerateRequest
 from engine.diffusion.weights_folder import SHIPPED
 from engine.expression_cache import AT_ONCE, generate_all, generate_cached, joined, load, recall, store
 from engine.identity import Identity
+from engine.io.cache import VARIABLE
 from engine.jobs import Step
 from engine.vocabulary import NAMES
 from tests.heads import make_expressions, make_head
@@ -23,7 +24,7 @@ SIX = NAMES[1:7]
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(expression_cache.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
     return tmp_path
 
 
@@ -170,7 +171,7 @@ def test_what_was_made_for_another_request_is_thrown_away(head, cache) -> None:
 
 
 def test_only_files_of_ours_make_room(head, cache, monkeypatch) -> None:
-    monkeypatch.setattr(expression_cache, "LARGEST_BYTES", 1)
+    monkeypatch.setattr("engine.io.cache.LARGEST_BYTES", 1)
     for name in ("smile.expression", "0" * 40 + ".expression.bak", "notes.txt"):
         (cache / name).write_text("mine")
     (cache / ("1" * 40 + ".expression")).mkdir()

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import expression_cache
 from engine.cli import main
 from engine.face import layout
 from engine.face.builtin import builtin_identity
@@ -21,6 +20,7 @@ from engine.face.space import GEOMETRY_SIZE
 from engine.face.transfer import decode_offsets, lower_parts
 from engine.face.untangle import untangle
 from engine.identity import Identity
+from engine.io import cache
 from engine.io.project import load_project
 from engine.mesh import Part
 from tests.data import FFHQ_UV, needs_data
@@ -252,7 +252,7 @@ def test_real_heads_hold_together(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Through the command, with the shipped weights: lids shut, lips meet, nothing crosses or stands out."""
-    monkeypatch.setenv(expression_cache.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
     out = tmp_path / "head.expdiff"
     assert main(["generate", str(FFHQ_UV / name), "--out", str(out), "--expressions", CHECKED, "--device", "cpu"]) == 0
     said = capsys.readouterr().out

@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import FileFormatError
 from engine.export import export_jreflectance, save_screenshot
+from engine.face.builtin import builtin_identity
 from engine.io.images import read_rgb
 from engine.io.project import save_project
 from engine.open import READERS, open_project
@@ -51,6 +52,24 @@ def test_one_reader_is_surer_than_all_others(tmp_path: Path) -> None:
         scores = sorted(reader.can_read(path) for reader in READERS)
         assert scores[-1] > scores[-2], path
     assert all(reader.can_read(str(tmp_path)) == 0 for reader in READERS)
+
+
+def test_a_built_in_head_is_painted_once_and_anew_where_what_was_kept_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPDIFF_CACHE", str(tmp_path))
+    painted = builtin_identity(4)
+    calls: list[int] = []
+    monkeypatch.setattr("engine.face.builtin.builtin_identity", lambda seed: calls.append(seed) or painted)
+    for wanted in ([4], [4], [4, 4]):
+        head = open_project("builtin:4").identity
+        assert calls == wanted
+        assert head.hash == painted.hash
+        assert (head.name, head.provenance, head.known_maps) == (painted.name, painted.provenance, painted.known_maps)
+        np.testing.assert_array_equal(head.occlusion, painted.occlusion)
+        if len(calls) == 1 and head is not painted:
+            (kept,) = tmp_path.glob("*.head")
+            kept.write_bytes(kept.read_bytes()[:-100])
 
 
 @pytest.mark.parametrize("path", ["builtin:-1", "builtin:1.5", "builtin:99999999999"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,7 +109,7 @@ def olat_steps(
 def only(project: Project, names: tuple[str, ...]) -> Project:
     """`project` with just the expressions `names`, in that order; VocabularyError where one is missing."""
     chosen = tuple(project.expressions[name] for name in names)
-    return Project(project.identity, ExpressionSet(project.identity.hash, chosen), project.weights, project.scene)
+    return replace(project, expressions=ExpressionSet(project.identity.hash, chosen))
 
 
 def named(path: str | Path, suffix: str) -> Path:

@@ -103,13 +103,13 @@ def reach(widget: QWidget, at: QPoint | QPointF | None = None) -> None:
         click(section.header)
     patience = 60  # a layout takes its place when events are next delivered
     while patience:
-        if not widget.isVisible():
-            raise Unreachable(f"{named(widget)} is not on the screen")
-        if _on_top(widget, at):
+        if widget.isVisible() and _on_top(widget, at):
             return
-        if not any(_scroll_to(area, widget, at) for area in _scroll_areas(widget)):
+        if not widget.isVisible() or not any(_scroll_to(area, widget, at) for area in _scroll_areas(widget)):
             patience -= 1
             QTest.qWait(5)
+    if not widget.isVisible():
+        raise Unreachable(f"{named(widget)} is not on the screen")
     top = widget.window().childAt(_point(widget, at))
     raise Unreachable(f"{named(widget)} cannot be reached: {named(top) if top else 'nothing'} is at its place")
 
@@ -284,12 +284,12 @@ def pick(box: QComboBox, entry: str | int, mouse: bool = False) -> None:
     popup = view.window()  # held: see `_send`
     for _ in range(3):  # on a slow machine the end of the click may close what its beginning opened
         click(box)
-        QTest.qWait(1)
+        # before the interval is over, Qt takes a release of the mouse as the end of the click
+        QTest.qWait(QApplication.doubleClickInterval() + 20 if mouse else 1)
         if view.isVisible():
             break
     _until(view.isVisible, f"{named(box)} does not open")
     if mouse:
-        QTest.qWait(QApplication.doubleClickInterval() + 20)  # sooner, Qt takes a release as the end of the click
         view.scrollTo(view.model().index(at, 0))
         spot = view.visualRect(view.model().index(at, 0)).center()
         click(view.viewport(), spot)

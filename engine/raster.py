@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 ROWS_AT_ONCE, TEXELS_AT_ONCE = 250_000, 500_000
 """Bound the memory of one step."""
@@ -93,6 +92,8 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def fill_nearest(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """`image` (H, W, C) with texels that are not `valid` taken from the nearest valid one."""
+    from scipy.ndimage import distance_transform_edt  # late: a quarter of what a start imports of scipy
+
     nearest = distance_transform_edt(~valid, return_distances=False, return_indices=True)
     assert nearest is not None
     return image[nearest[0], nearest[1]]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 _ROOT = Path(__file__).parent
-_SUFFIXES = {".py", ".json", ".npz", ".toml"}
+_SUFFIXES = {".py", ".json", ".npz", ".toml", ".glsl", ".vert", ".frag"}
 """Weights themselves are left out: their list carries their digests."""
 _LIBRARIES = ("torch", "numpy", "scipy")
 _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
@@ -25,11 +25,12 @@ def usable_cores() -> int:
 
 @lru_cache(maxsize=4)
 def code_digest(*folders: str) -> str:
-    """Digest of the modules and data in `folders` of the engine and beside them, its own values and vocabulary."""
+    """Digest of the modules and data in `folders` of the engine or beside it, and of its own values and vocabulary."""
     digest = hashlib.sha256()
-    files = [path for name in folders for path in (_ROOT / name).rglob("*") if path.suffix in _SUFFIXES]
+    places = [next(place / name for place in (_ROOT, _ROOT.parent) if (place / name).is_dir()) for name in folders]
+    files = [path for place in places for path in place.rglob("*") if path.suffix in _SUFFIXES]
     for path in sorted([*files, *_ROOT.glob("*.py")]):
-        digest.update(str(path.relative_to(_ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+        digest.update(str(path.relative_to(_ROOT.parent)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

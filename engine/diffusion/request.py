@@ -10,7 +10,6 @@ from engine.checks import check_text
 from engine.diffusion.weights_folder import weights_digest
 from engine.errors import EngineError, VocabularyError
 from engine.expression import ExpressionSet
-from engine.face.builtin import builtin_age_years
 from engine.identity import LONGEST_NAME, Identity
 from engine.io.border import border
 
@@ -98,4 +97,6 @@ class GenerateRequest:
 
 def usual_age_years(identity: Identity) -> float:
     """How old folds take a person to be when nobody says: a built-in one's own age, or `DEFAULT_AGE_YEARS`."""
+    from engine.face.builtin import builtin_age_years  # late: growing hair takes a part of scipy that no start needs
+
     return builtin_age_years(identity) or DEFAULT_AGE_YEARS

@@ -1,16 +1,18 @@
 """How much of the sky each vertex of the neutral head sees, and where: nostrils, ears and the throat are dark.
 
-One shadow map per direction, on the GPU; done once per identity.
+One shadow map per direction, on the GPU; done once per identity, and kept on disk for the next start.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import moderngl
 import numpy as np
 
 from engine.identity import Identity
+from engine.io import cache
 from engine.render.context import drawing_into
 from engine.render.environment import equirect_directions
 from engine.render.frame import FRAME, pack_frame
@@ -18,14 +20,25 @@ from engine.render.passes import UNIT_SHADOW, HeadPass, linked
 from engine.render.shaders import set_uniforms
 from engine.render.shadows import ShadowMap
 from engine.render.sources import MOST_LIGHTS, LightSource
+from engine.reproducible import code_digest
 from engine.scene import Scene
 
 _MAP_SIZE = 256
 _DIRECTIONS = 40
+_WORTH_KEEPING = 5_000
+"""Points that take longer to look at than to read."""
 
 
 _SHARPNESS = 24.0
 """How quickly a direction's part in the light around it fades: exp(-x) at 1 - cos = x / _SHARPNESS."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Hidden:
+    """What is kept on disk."""
+
+    shares: np.ndarray
+    """(N, D) float32 0..1, how much of each direction each point does not see."""
 
 
 class Visibility:
@@ -74,7 +87,26 @@ def bake_visibility(
     points: tuple[np.ndarray, np.ndarray],
     ball: tuple[np.ndarray, float],
 ) -> Visibility:
-    """Visibility at `points`, (N, 3) positions in metres and (N, 3) normals, past what `head` draws inside `ball`."""
+    """Visibility at `points`, (N, 3) positions in metres and (N, 3) normals, past what `head` draws inside `ball`: all
+    of them follow from `identity`."""
+    drawn_by = (context.info["GL_RENDERER"], context.info["GL_VERSION"], code_digest("render", "shaders"))
+    kept_at = cache.cache_path("visibility", [identity.hash, str(len(points[0])), *drawn_by])
+    hidden = cache.load(kept_at, Hidden)
+    if hidden is None or hidden.shares.shape != (len(points[0]), _DIRECTIONS):
+        hidden = Hidden(_bake(context, head, identity, points, ball))
+        if len(points[0]) >= _WORTH_KEEPING:
+            cache.store(kept_at, hidden)
+    return Visibility(hidden.shares, points[1])
+
+
+def _bake(
+    context: moderngl.Context,
+    head: HeadPass,
+    identity: Identity,
+    points: tuple[np.ndarray, np.ndarray],
+    ball: tuple[np.ndarray, float],
+) -> np.ndarray:
+    """(N, D) float32 shares that are hidden."""
     count = len(points[0])
     side = math.isqrt(count - 1) + 1
     inputs = [_texture_of(context, rows, side) for rows in points]
@@ -100,9 +132,9 @@ def bake_visibility(
         with drawing_into(target):
             array.render(moderngl.TRIANGLES, 3)
         hidden[:, number] = np.frombuffer(output.read(), np.float32)[:count]
-    for made in (array, shader, target, output, *inputs, frame, shadow):
-        made.release()
-    return Visibility(hidden, points[1])
+    for owned in (array, shader, target, output, *inputs, frame, shadow):
+        owned.release()
+    return hidden
 
 
 def _texture_of(context: moderngl.Context, rows: np.ndarray, side: int) -> moderngl.Texture:

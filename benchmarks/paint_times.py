@@ -3,10 +3,11 @@
 python -m benchmarks.paint_times [HEAD] [--size 1280x800]
 
 It needs a display; xvfb-run -s "-screen 0 1600x1000x24" before it gives one. HEAD is anything the program opens
-(default: builtin); it wears four expressions of noise. Open, drag a slider, let go, turn the camera: after each the picture comes to rest. A paint is what the event loop of the window does at a time:
-a repaint (the renderer, what Qt lays over it, and the copy to the screen), or a piece of a fine frame. "wall" is what
-the hand feels, "CPU" what all threads of the process worked meanwhile: of two processors that are free it is up to
-twice as much. Shaders are compiled once in a process, so the first fine frame and the first drag stand apart.
+(default: builtin); it wears four expressions of noise. Open, drag a slider, let go, turn the camera: after each the
+picture comes to rest. A paint is what the event loop of the window does at a time: a repaint (the renderer, what Qt
+lays over it, and the copy to the screen), or a piece of a fine frame. "wall" is what the hand feels, "CPU" what all
+threads of the process worked meanwhile: of two processors that are free it is up to twice as much. Shaders are compiled
+once in a process, so the first fine frame and the first drag stand apart.
 """
 
 from __future__ import annotations

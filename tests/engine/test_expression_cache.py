@@ -180,3 +180,58 @@ def test_only_files_of_ours_make_room(head, cache, monkeypatch) -> None:
     assert sorted(path.name for path in cache.iterdir()) == sorted(
         ["smile.expression", "0" * 40 + ".expression.bak", "notes.txt", "1" * 40 + ".expression"]
     )
+
+
+def test_the_cache_gives_back_what_it_got(head: Identity, cache: Path) -> None:
+    original = make_expressions(head)["Brows Up"]
+    request = GenerateRequest(head, ("Brows Up",), steps=3, seed=5)
+    assert load(request, "Brows Up") is None
+    store(request, original)
+    again = load(request, "Brows Up")
+    assert again is not None
+    np.testing.assert_array_equal(again.offsets_m, original.offsets_m)
+    np.testing.assert_array_equal(again.change.slope, original.change.slope)
+    for other in (
+        GenerateRequest(head, ("Brows Up",), steps=4, seed=5),
+        GenerateRequest(head, ("Brows Up",), steps=3, seed=6),
+        GenerateRequest(make_head(32, seed=1), ("Brows Up",), steps=3, seed=5),
+    ):
+        assert load(other, "Brows Up") is None
+    (step,) = generate_cached(request)
+    assert step.result is not None
+    assert step.result.names == ("Brows Up",)
+
+
+def test_a_damaged_cache_file_is_a_note_and_no_more(
+    head: Identity, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = GenerateRequest(head, ("Brows Up",))
+    store(request, make_expressions(head)["Brows Up"])
+    (path,) = cache.iterdir()
+    path.write_bytes(path.read_bytes()[:500])
+    with caplog.at_level("INFO", logger="engine"):
+        assert load(request, "Brows Up") is None
+    assert "made again" in caplog.text
+
+
+def test_a_cache_that_cannot_be_written_loses_nothing(
+    head: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "file" / "cache"))
+    with caplog.at_level("INFO", logger="engine"):
+        store(GenerateRequest(head, ("Brows Up",)), make_expressions(head)["Brows Up"])
+    assert "nothing is kept" in caplog.text
+
+
+def test_the_cache_forgets_what_was_used_longest_ago(
+    head: Identity, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = make_expressions(head)["Brows Up"]
+    store(GenerateRequest(head, ("Brows Up",), seed=0), original)
+    (path,) = cache.iterdir()
+    monkeypatch.setattr("engine.io.cache.LARGEST_BYTES", 2 * path.stat().st_size + 100)
+    for seed in range(1, 4):
+        store(GenerateRequest(head, ("Brows Up",), seed=seed), original)
+    assert load(GenerateRequest(head, ("Brows Up",), seed=0), "Brows Up") is None
+    assert load(GenerateRequest(head, ("Brows Up",), seed=3), "Brows Up") is not None

@@ -237,6 +237,7 @@ def type_text(text: str) -> None:
 
 def _type(event: Callable[[QWindow], object]) -> None:
     global events
+    _until(_keyboard_is_seen, "a list that has closed keeps the keyboard")
     if QGuiApplication.focusWindow() is None:  # a dialog has gone: what was below it is active again
         tops = [each for each in QApplication.topLevelWidgets() if each.isVisible() and each.isWindow()]
         for each in tops[:1] if QApplication.activeModalWidget() is None else [QApplication.activeModalWidget()]:
@@ -246,6 +247,12 @@ def _type(event: Callable[[QWindow], object]) -> None:
         raise Unreachable("no window has the keyboard")
     events += 1
     event(window)
+
+
+def _keyboard_is_seen() -> bool:
+    """Can the window that has the keyboard be seen? On a slow machine one that closed has it for a while."""
+    window = QGuiApplication.focusWindow()
+    return window is None or window.isVisible()
 
 
 # Controls

@@ -10,7 +10,8 @@ run: .venv/installed ## open the window on the built-in person
 test: .venv/tested ## every test; brings EGL, Mesa and Xvfb or says how
 	@scripts/system-packages
 	@scripts/node-packages
-	$(MAKE) --jobs=2 --output-sync test-engine test-window # each keeps little more than one core busy
+	$(MAKE) test-engine
+	$(MAKE) test-window
 
 test-engine:
 	$(BIN)/python -m pytest --ignore=tests/viewer

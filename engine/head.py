@@ -99,11 +99,19 @@ def _with_frontal_eyes(head: Piece) -> Piece:
 def _painted(seed: int, topology: Topology) -> ReflectanceMaps:
     """The skin of person `seed` on the UVs of a registered topology."""
     canonical = skin.paint(skin.sample_traits(seed), _PAINTED_SIDE)
-    layers = (canonical.diffuse_srgb, canonical.specular_data, canonical.roughness_data[..., None])
-    slope = canonical.slope.astype(np.float32) * 255
-    own = maps_to_own(topology, np.concatenate([*layers, slope], axis=2, dtype=np.float32))
-    rounded = np.rint(own).clip(0, 255).astype(np.uint8)
-    return ReflectanceMaps(rounded[..., :3], rounded[..., 3:6], rounded[..., 6], own[..., 7:9] / 255)
+
+    def own(layer: np.ndarray) -> np.ndarray:  # one after the other: all at once take a gigabyte
+        return maps_to_own(topology, layer.astype(np.float32))
+
+    def in_bytes(layer: np.ndarray) -> np.ndarray:
+        return np.rint(own(layer)).clip(0, 255).astype(np.uint8)
+
+    return ReflectanceMaps(
+        in_bytes(canonical.diffuse_srgb),
+        in_bytes(canonical.specular_data),
+        in_bytes(canonical.roughness_data[..., None])[..., 0],
+        own(canonical.slope.astype(np.float32) * 255) / 255,
+    )
 
 
 def _read_maps(source: SourceHead, is_canonical: bool) -> tuple[ReflectanceMaps, str]:

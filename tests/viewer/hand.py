@@ -289,6 +289,23 @@ def pick(box: QComboBox, entry: str | int, mouse: bool = False) -> None:
         raise Unreachable(f"{box.itemText(at)!r} is greyed out")
     view = box.view()
     popup = view.window()  # held: see `_send`
+    for _ in range(3):  # on a slow machine a list may close by itself: keys would then go to what is below it
+        _open_list(box, mouse)
+        if mouse:
+            view.scrollTo(view.model().index(at, 0))
+            click(view.viewport(), view.visualRect(view.model().index(at, 0)).center())
+            break
+        step = Qt.Key.Key_Down if at > view.currentIndex().row() else Qt.Key.Key_Up
+        while view.isVisible() and view.currentIndex().row() != at:
+            keys(step)
+        if view.isVisible():
+            keys(Qt.Key.Key_Return)
+            break
+    _until(lambda: not popup.isVisible(), f"{named(box)} does not close")
+
+
+def _open_list(box: QComboBox, mouse: bool) -> None:
+    view = box.view()
     for _ in range(3):  # on a slow machine the end of the click may close what its beginning opened
         click(box)
         # before the interval is over, Qt takes a release of the mouse as the end of the click
@@ -296,15 +313,6 @@ def pick(box: QComboBox, entry: str | int, mouse: bool = False) -> None:
         if view.isVisible():
             break
     _until(view.isVisible, f"{named(box)} does not open")
-    if mouse:
-        view.scrollTo(view.model().index(at, 0))
-        spot = view.visualRect(view.model().index(at, 0)).center()
-        click(view.viewport(), spot)
-    else:
-        row = view.currentIndex().row()
-        keys(*[Qt.Key.Key_Down if at > row else Qt.Key.Key_Up] * abs(at - row))
-        keys(Qt.Key.Key_Return)
-    _until(lambda: not popup.isVisible(), f"{named(box)} does not close")
 
 
 def is_enabled(box: QComboBox, at: int) -> bool:

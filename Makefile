@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-engine test-window check install lock format clean
+.PHONY: run test check install lock format clean
 
 run: .venv/installed ## open the window on the built-in person
 	$(BIN)/expdiff demo
@@ -10,14 +10,8 @@ run: .venv/installed ## open the window on the built-in person
 test: .venv/tested ## every test; brings EGL, Mesa and Xvfb or says how
 	@scripts/system-packages
 	@scripts/node-packages
-	$(MAKE) test-engine
-	$(MAKE) test-window
-
-test-engine:
 	$(BIN)/python -m pytest --ignore=tests/viewer
-
-test-window: # a process of its own: see tests/conftest.py
-	$(BIN)/python -m pytest tests/viewer
+	$(BIN)/python -m pytest tests/viewer # a process of its own: see tests/conftest.py
 
 check: .venv/tested ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

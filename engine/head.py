@@ -110,7 +110,7 @@ def _painted(seed: int, topology: Topology) -> ReflectanceMaps:
         in_bytes(canonical.diffuse_srgb),
         in_bytes(canonical.specular_data),
         in_bytes(canonical.roughness_data[..., None])[..., 0],
-        own(canonical.slope.astype(np.float32) * 255) / 255,
+        own(canonical.slope),
     )
 
 

@@ -89,13 +89,14 @@ def bake_visibility(
 ) -> Visibility:
     """Visibility at `points`, (N, 3) positions in metres and (N, 3) normals, past what `head` draws inside `ball`: all
     of them follow from `identity`."""
+    if len(points[0]) < _WORTH_KEEPING:
+        return Visibility(_bake(context, head, identity, points, ball), points[1])
     drawn_by = (context.info["GL_RENDERER"], context.info["GL_VERSION"], code_digest("render", "shaders"))
     kept_at = cache.cache_path("visibility", [identity.hash, str(len(points[0])), *drawn_by])
     hidden = cache.load(kept_at, Hidden)
     if hidden is None or hidden.shares.shape != (len(points[0]), _DIRECTIONS):
         hidden = Hidden(_bake(context, head, identity, points, ball))
-        if len(points[0]) >= _WORTH_KEEPING:
-            cache.store(kept_at, hidden)
+        cache.store(kept_at, hidden)
     return Visibility(hidden.shares, points[1])
 
 

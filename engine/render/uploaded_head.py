@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import moderngl
 import numpy as np
 
 from engine.composer import compose_positions, left_texels
+from engine.expression import ExpressionSet
 from engine.identity import Identity, ReflectanceMaps
 from engine.mesh import Part
 from engine.project import Project
@@ -67,17 +68,19 @@ class UploadedHead:
 
     def blend(self, project: Project, moving: bool) -> Blend:
         """Its maps under the weights of `project`."""
-        assert self._maps is not None
-        active = project.active()
-        left = left_texels(project.identity, active)
-        return self.composer.blend(self._maps, project.expressions, active, left, moving=moving)
+        return self.composer.blend(*self._to_compose(project), moving=moving)
 
     def compose_in_pieces(self, project: Project, pace: Pace) -> Iterator[Piece]:
         """Do beforehand, in pieces, what `blend` does for a picture at rest."""
+        return self.composer.compose_in_pieces(*self._to_compose(project), pace)
+
+    def _to_compose(
+        self, project: Project
+    ) -> tuple[ReflectanceMaps, ExpressionSet, Mapping[str, Weight], np.ndarray | None]:
+        """What the composer makes maps of."""
         assert self._maps is not None
         active = project.active()
-        left = left_texels(project.identity, active)
-        return self.composer.compose_in_pieces(self._maps, project.expressions, active, left, pace)
+        return self._maps, project.expressions, active, left_texels(project.identity, active)
 
     def bind(self, blend: Blend) -> None:
         """Put its maps on their texture units."""

@@ -339,6 +339,9 @@ class Renderer:
         assert self._blend is not None
         assert target is not None
         uses = {"PASSES": shot.in_floats, "LAYERS": shot.layers, "SAMPLE": shot.sample is not None}
+        tone = (
+            () if shot.in_floats else (f"TONE TONE_{scene.tone_curve.name}",)
+        )  # floats are brought to the display later
         by_pixel = self.by_pixel and scene.view.channel in LIT and not scene.view.uv_view
         manner = passes.Manner(
             scene,
@@ -346,7 +349,7 @@ class Renderer:
             passes.lamp_defines(shot.lights, self._shadows.penumbra),
             [weight for _, weight in self._blend.layers],
             frame.numbers_for(target) if by_pixel else None,
-            (f"TONE TONE_{scene.tone_curve.name}", f"LIGHTS ivec3{light_ends(shot.lights)}"),
+            (f"LIGHTS ivec3{light_ends(shot.lights)}", *tone),
         )
         with self._depth_test():
             (self.head.parts.draw_flat if scene.view.uv_view else self.head.parts.draw)(manner)

@@ -2,8 +2,8 @@
 that are kept, and what a window writes down while a person works.
 
 An array is called after its packed bytes: equal ones are stored once, one that is there is not written again, and one
-that is not what it is called is told as damaged. Members have names this program gives them; nothing is ever extracted to
-disk, and nothing is unpickled.
+that is not what it is called is told as damaged. Members have names this program gives them; nothing is ever extracted
+to disk, and nothing is unpickled.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import torch
 from engine.errors import EngineError
 from engine.reproducible import usable_cores
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
 def use_device(name: str, threads: int = 0) -> torch.device:
@@ -37,12 +37,10 @@ def use_device(name: str, threads: int = 0) -> torch.device:
 
 @lru_cache(maxsize=1)
 def keep_freed_memory() -> None:
-    """Tell glibc to keep large freed blocks: returning each to the system makes big tensors 3 to 10 times slower; and
-    to keep those of new threads with the others, not apart."""
+    """Tell glibc to keep large freed blocks: returning each to the system makes big tensors 3 to 10 times slower."""
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):  # another C library: it is only a matter of speed
         return
-    kept = (_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 64 * 2**20), (_M_ARENA_MAX, 1)
-    for option, value in kept:
+    for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 64 * 2**20)):
         mallopt(option, value)

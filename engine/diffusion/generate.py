@@ -78,14 +78,19 @@ def generate(request: GenerateRequest) -> Iterator[Step]:
             for number, (state, clean) in enumerate(_sampled(model, request, neutral, noise, batch), start=1):
                 latent, preview = state, None
                 if number == 1 < request.steps:
-                    coarse = _decoded(model, request, batch, clean, neutral, True, pool)
-                    preview = ExpressionSet(request.identity.hash, tuple(each.result() for each in coarse))
+                    preview = _set(request, _decoded(model, request, batch, clean, neutral, True, pool))
                 yield Step(done + number, total, f"{names}: step {number} of {request.steps}", preview)
             before, under_way = under_way, _decoded(model, request, batch, latent, neutral, False, pool)
-            made += [each.result() for each in before]
+            made += _set(request, before).expressions
+            give_back()
             done += request.steps + 1
-        made += [each.result() for each in under_way]
+        made += _set(request, under_way).expressions
     yield Step(total, total, "done", result=ExpressionSet(request.identity.hash, tuple(made)))
+
+
+def _set(request: GenerateRequest, under_way: Sequence[Future[Expression]]) -> ExpressionSet:
+    """What is `under_way`, waited for; what it raised."""
+    return ExpressionSet(request.identity.hash, tuple(each.result() for each in under_way))
 
 
 @contextmanager
@@ -219,6 +224,7 @@ def _decoded(
         offset_m, change = (part[0].permute(1, 2, 0).contiguous().cpu().numpy() for part in (maps.offset_m, seen))
         if change.dtype != np.float16:
             change = resize_bilinear(change, (TEXTURE_SIZE, TEXTURE_SIZE))
+        change.flags.writeable = False  # it goes into the expression as it is
         made.append(pool.submit(_made, model, request, order, offset_m, change))
     return made
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from engine.channels import MAPS
+from engine.derived import derived
 from engine.expression import ExpressionSet, ReflectanceChange
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_axis, resize_bilinear, strips
+from engine.mesh import Part, sphere
 from engine.sides import Sides, Weight, weight_at
 
 THREADS = 2
 """numpy lets go of the interpreter, so strips of one map keep two cores busy."""
+_TURN_M = 0.0002
+"""An eyeball whose vertices stay as far from its centre, within this, turns."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,9 +37,9 @@ class Surface:
 def compose(identity: Identity, expressions: ExpressionSet, weights: Mapping[str, Weight]) -> Surface:
     """Blend `expressions` by `weights` onto `identity`; zero weights give the neutral exactly.
 
-    Positions and slopes are linear in the weights; albedo and specular multiply (`engine.channels.Blend`). Changes are
-    sampled bilinearly at the neutral's texel centres. Clamped once, after the sum. Names without an expression raise
-    VocabularyError.
+    Positions follow `compose_positions`; slopes are linear in the weights; albedo and specular multiply
+    (`engine.channels.Blend`). Changes are sampled bilinearly at the neutral's texel centres. Clamped once, after the
+    sum. Names without an expression raise VocabularyError.
     """
     active = {name: weight for name, weight in weights.items() if weight != 0.0}
     positions = compose_positions(identity, expressions, active)
@@ -54,12 +58,69 @@ def _sided(weights: Mapping[str, Weight]) -> bool:
 
 
 def compose_positions(identity: Identity, expressions: ExpressionSet, weights: Mapping[str, Weight]) -> np.ndarray:
-    """(V, 3) float32 metres: neutral plus weighted offsets."""
-    positions = identity.positions_m
+    """(V, 3) float32 metres: the neutral moved by the weighted offsets.
+
+    They add up, as blend shapes do, while the weights do not come to more than 1. Two full expressions, however, do not
+    move skin twice as far: what one has gathered, the next cannot gather again. From 1 to 2 in all, the sum along each
+    axis gives way to the fourth root of the sum of fourth powers, for each way apart: hardly more than the strongest
+    does alone. Eyeballs that expressions only turn keep their size.
+    """
+    if not weights:
+        return identity.positions_m
     left = identity.left_share.vertices[:, None] if _sided(weights) else None
-    for name, weight in weights.items():
-        positions = positions + weight_at(weight, left) * expressions[name].offsets_m
+    shares = [weight_at(weight, left) for weight in weights.values()]
+    offsets_m = [expressions[name].offsets_m for name in weights]
+    moves_m = [share * each for share, each in zip(shares, offsets_m, strict=True)]
+    moved_m, over = sum(moves_m[1:], start=moves_m[0]), np.clip(sum(map(np.abs, shares)) - np.float32(1), 0, 1)
+    if len(moves_m) > 1 and np.any(over):
+        moved_m += over * (_saturated_m(moves_m) - moved_m)
+    positions = identity.positions_m + moved_m
+    for ball in _eyeballs(identity):
+        if all(ball.turns(identity.positions_m[ball.rows] + each[ball.rows]) for each in offsets_m):
+            positions[ball.rows] = ball.kept_round_m(positions[ball.rows])
     return positions
+
+
+def _saturated_m(moves_m: Sequence[np.ndarray]) -> np.ndarray:
+    """(V, 3) fourth root of the sum of fourth powers of what goes up an axis, less that of what goes down."""
+    ways = []
+    for way in (np.float32(1), np.float32(-1)):
+        powers = sum(np.square(np.square(np.maximum(way * move, 0))) for move in moves_m)
+        ways.append(np.sqrt(np.sqrt(powers)))
+    return ways[0] - ways[1]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Eyeball:
+    rows: np.ndarray
+    """(N,) its vertices."""
+    centre_m: np.ndarray
+    """(3,) metres."""
+    reach_m: np.ndarray
+    """(N, 1) how far from the centre each vertex is at rest."""
+
+    def turns(self, posed_m: np.ndarray) -> bool:
+        """Does the ball only turn about its centre when its vertices go to (N, 3) `posed_m`?"""
+        return bool(np.abs(self._reach_m(posed_m) - self.reach_m).max() < _TURN_M)
+
+    def kept_round_m(self, posed_m: np.ndarray) -> np.ndarray:
+        """(N, 3) `posed_m` as far from the centre as at rest: sums of turns, and parts of one, lead off the sphere."""
+        return self.centre_m + (posed_m - self.centre_m) * (self.reach_m / self._reach_m(posed_m))
+
+    def _reach_m(self, posed_m: np.ndarray) -> np.ndarray:
+        return np.maximum(np.linalg.norm(posed_m - self.centre_m, axis=1, keepdims=True), _TURN_M)
+
+
+@derived
+def _eyeballs(identity: Identity) -> list[_Eyeball]:
+    balls = []
+    for part in (Part.EYE_LEFT, Part.EYE_RIGHT):
+        rows = identity.topology.vertices_of(part)
+        if len(rows):
+            centre_m = sphere(identity.positions_m[rows].astype(np.float64))[0].astype(np.float32)
+            reach_m = np.linalg.norm(identity.positions_m[rows] - centre_m, axis=1, keepdims=True)
+            balls.append(_Eyeball(rows, centre_m, reach_m))
+    return balls
 
 
 def compose_maps(

@@ -159,3 +159,10 @@ class _Normals:
         sums /= np.where(flat, 1.0, lengths)
         sums[:, flat] = np.array([[0.0], [0.0], [1.0]])
         return np.ascontiguousarray(sums.T, np.float32)
+
+
+def sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
+    """Centre (3,) and radius of the sphere that fits (N, 3) points best (algebraic least squares)."""
+    design = np.concatenate([2 * points, np.ones((len(points), 1))], axis=1)
+    solution = np.linalg.lstsq(design, (points**2).sum(axis=1), rcond=None)[0]
+    return solution[:3], float(np.sqrt(max(solution[3] + (solution[:3] ** 2).sum(), 0.0)))

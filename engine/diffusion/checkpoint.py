@@ -2,7 +2,7 @@
 
 A *training folder* holds `autoencoder.safetensors`, `denoiser.safetensors` and perhaps `refine.safetensors` (float32,
 averaged weights; the last counts only while it was made from that denoiser) and the state to resume from. A *release*
-holds `weights-N.safetensors` (networks in half floats, statistics in full, at most `SHARD_BYTES` each) and
+holds `weights-N.safetensors` (networks in 8 bits, small statistics in full, at most `SHARD_BYTES` each) and
 `weights.json` with the SHA-256 of each; what differs from it is refused.
 """
 
@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ PARTS = ("unified", "reader", "autoencoder", "pivot", "person", "denoiser")
 FORMAT = "expdiff-4"
 _SPARE_NUMBERS = 2**26
 """Numbers beyond those of a file that may be made room for."""
-_HALF_BUFFERS = (
+_LARGE_BUFFERS = (
     "pivot.offset_m",
     "pivot.change",
     "pivot.lean",
@@ -50,7 +51,11 @@ _HALF_BUFFERS = (
     "person.texture.basis",
     "autoencoder.templates",
 )
-"""Buffers large enough to be stored in half floats all the same."""
+"""Buffers large enough to be stored in 8 bits all the same."""
+_RUN = 64
+"""Numbers of a tensor, in the order of its memory, that share one step of their 8 bits."""
+_STEPS = ":steps"
+"""Ends the name of a tensor's steps in a release."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -101,7 +106,7 @@ def load_model(folder: Path | None = None, device: torch.device | str = "cpu") -
     folder = SHIPPED if folder is None else folder
     device = torch.device(device)
     with weights_border(folder, "weights of this program"):
-        tensors, config, digest = _read_release(folder) if (folder / MANIFEST).exists() else _read_training(folder)
+        tensors, config, digest = _read(folder)
         if folder != SHIPPED:  # torch takes seconds to get ready for tensors without memory
             _check_sizes(tensors, config, folder)
     model_id = f"{config.name}-{digest[:8]}"
@@ -151,6 +156,36 @@ def _digests(manifest: Path) -> tuple[bytes, dict[str, str]]:
     return data, files
 
 
+def _read(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
+    """Tensors, configuration and digest of a release or a training folder."""
+    return _read_release(folder) if (folder / MANIFEST).exists() else _read_training(folder)
+
+
+def _in_8_bits(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """`tensor` as whole numbers within 127 of its shape, and the float32 step of each `_RUN` of them."""
+    runs = _runs(tensor.float())
+    steps = runs.abs().amax(dim=1) / 127
+    whole = (runs / steps.clamp_min(torch.finfo(torch.float32).tiny)[:, None]).round().to(torch.int8)
+    return {name: whole.flatten()[: tensor.numel()].reshape(tensor.shape), name + _STEPS: steps}
+
+
+def _runs(tensor: Tensor) -> Tensor:
+    """(runs, `_RUN`), the last with zeros at its end."""
+    return F.pad(tensor.flatten(), (0, -tensor.numel() % _RUN)).reshape(-1, _RUN)
+
+
+def _from_8_bits(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """What `_in_8_bits` made smaller in float32, other tensors as they are; WeightsError where steps do not fit."""
+    full = {name: tensor for name, tensor in tensors.items() if not name.endswith(_STEPS)}
+    for name in tensors.keys() - full.keys():
+        whole, steps = full.get(name.removesuffix(_STEPS)), tensors[name]
+        if whole is None or whole.dtype != torch.int8 or len(steps) != -(-whole.numel() // _RUN):
+            raise WeightsError(f"{path}: expected 8-bit numbers for {name}, found others; restore the file")
+        runs = _runs(whole) * steps.float()[:, None]
+        full[name.removesuffix(_STEPS)] = runs.flatten()[: whole.numel()].reshape(whole.shape)
+    return full
+
+
 def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
     manifest = folder / MANIFEST
     data, files = _digests(manifest)
@@ -165,7 +200,7 @@ def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
             raise WeightsError(f"{path}: expected SHA-256 {wanted[:16]}..., found {found[:16]}...; restore the file")
         part, metadata = load_tensors(path)
         tensors |= part
-    return tensors, config_of(metadata, folder), hashlib.sha256(data).hexdigest()
+    return _from_8_bits(tensors, folder), config_of(metadata, folder), hashlib.sha256(data).hexdigest()
 
 
 def _read_training(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
@@ -197,8 +232,8 @@ def _training_files(folder: Path) -> list[Path]:
     return paths if made_from_these else paths[:-1]
 
 
-def write_release(training: Path, folder: Path) -> Path:
-    """Turn a training folder into a release in `folder`; returns the manifest's path.
+def write_release(source: Path, folder: Path) -> Path:
+    """Turn a training folder, or a release, into a release in `folder`; returns the manifest's path.
 
     The shards of a release that is there stay whole until the new manifest is; ExportError where `folder` holds other
     files and no release.
@@ -206,16 +241,18 @@ def write_release(training: Path, folder: Path) -> Path:
     manifest = folder / MANIFEST
     if not manifest.exists():
         check_fillable(folder, "files, but no release of weights")
-    tensors, config, _ = _read_training(training)
-    model = load_model(training)
+    tensors, config, _ = _read(source)
+    model = load_model(source)
     named = model.parts.ours() if isinstance(model, TileModel) else {part: getattr(model, part) for part in PARTS}
     full = {f"{name}.{key}" for name, part in named.items() for key, _ in part.named_buffers()}.difference(
-        _HALF_BUFFERS
+        _LARGE_BUFFERS
     )
-    small = {name: tensor if name in full else tensor.half() for name, tensor in tensors.items()}
+    small: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        small |= {name: tensor} if name in full else _in_8_bits(name, tensor)
     before = _listed(manifest)
     digests: dict[str, str] = {}
-    history = {path.stem: _counts(path) for path in _training_files(training)}
+    history = _history(source)
     unused = (path for number in count(1) if not (path := folder / f"weights-{number}.safetensors").exists())
     for shard, path in zip(_shards(small), unused, strict=False):
         save_tensors(path, shard, {"config": config.to_json()})
@@ -233,6 +270,14 @@ def _listed(manifest: Path) -> set[str]:
         return set()
     listed = {Path(name).name for name in _digests(manifest)[1]}
     return {name for name in listed if name.endswith(".safetensors")}
+
+
+def _history(source: Path) -> dict[str, dict[str, float]]:
+    """By stage, what the training loop counted."""
+    if (source / MANIFEST).exists():
+        with weights_border(source / MANIFEST, "a record of the training"):
+            return dict(json_from_bytes(_digests(source / MANIFEST)[0], str(source / MANIFEST))["training"])
+    return {path.stem: _counts(path) for path in _training_files(source)}
 
 
 def _counts(path: Path) -> dict[str, float]:

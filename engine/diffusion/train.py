@@ -328,7 +328,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=int, help="budget in training samples")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, state and log")
-    parser.add_argument("--run", type=Path, help="release: the training folder to pack")
+    parser.add_argument("--run", type=Path, help="release: the training folder, or release, to pack")
     parser.add_argument("--seed", type=int, help="replaces the configuration's")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --out")
 

@@ -15,7 +15,7 @@ from engine.face.ict_shapes import shapes
 from engine.face.registration import registered
 from engine.face.spread import spread
 from engine.identity import Identity
-from engine.mesh import Part, Topology
+from engine.mesh import Part, Topology, sphere
 
 _CLEARANCE_M = 0.0003
 """Between lids and eyeball."""
@@ -31,13 +31,6 @@ _ROUNDS = 5
 """Of parting crossed lids and joining their rims again; few would do for fine meshes."""
 _CORNER = 0.2
 """Near its corners, over this share of its length, an eye is closed by both lids alike; in the middle by the upper."""
-
-
-def sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
-    """Centre (3,) and radius of the sphere that fits (N, 3) points best (algebraic least squares)."""
-    design = np.concatenate([2 * points, np.ones((len(points), 1))], axis=1)
-    solution = np.linalg.lstsq(design, (points**2).sum(axis=1), rcond=None)[0]
-    return solution[:3], float(np.sqrt(max(solution[3] + (solution[:3] ** 2).sum(), 0.0)))
 
 
 def eye_slit(side: str) -> layout.Slit:

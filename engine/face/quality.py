@@ -15,11 +15,11 @@ from engine.expression import Expression
 from engine.face import layout
 from engine.face.contact import clearance_m, column_gap_m, depths_at_rest_m, depths_m, lining, sides, skin_m
 from engine.face.intersect import intersecting_pairs
-from engine.face.lids import Eyeball, eye_slit, lid_gap_m, sphere
+from engine.face.lids import Eyeball, eye_slit, lid_gap_m
 from engine.face.registration import registered
 from engine.face.transfer import lower_parts
 from engine.identity import Identity
-from engine.mesh import Part
+from engine.mesh import Part, sphere
 
 TOUCH_M = 0.00005
 """Triangles that reach no further through each other's plane touch; they do not cross."""

@@ -17,7 +17,7 @@ from engine.expression import ReflectanceChange
 from engine.face import eyes, layout
 from engine.face.contact import sides, skin_faces, skin_m, surround
 from engine.face.ict_shapes import has_shapes, ict_mix, on_jaw, shapes
-from engine.face.lids import rim_gap_m, settle_lids, sphere, to_shut_m
+from engine.face.lids import rim_gap_m, settle_lids, to_shut_m
 from engine.face.lips import settle_lips
 from engine.face.registration import canonical_uv, mean_position_m, registered
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
@@ -25,7 +25,7 @@ from engine.face.strands import HairRig
 from engine.face.untangle import untangle
 from engine.identity import Identity
 from engine.image import resize_bilinear
-from engine.mesh import Part, Registration, Topology, vertex_normals
+from engine.mesh import Part, Registration, Topology, sphere, vertex_normals
 from engine.raster import fill_nearest, rasterize
 
 ArkitWeights = Mapping[str, float]

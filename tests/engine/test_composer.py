@@ -15,6 +15,7 @@ from engine.errors import VocabularyError
 from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.face.noise import gaussian_blur
 from engine.identity import ReflectanceMaps
+from engine.mesh import Part
 from tests.heads import make_expressions, make_head
 
 NAMES = ("Jaw Open", "Brows Up", "Cheek Puff")
@@ -59,7 +60,12 @@ def test_zero_weights_give_the_neutral_itself(weights):
     assert surface.maps is HEAD.maps
 
 
-@given(WEIGHTS)
+def within_one(weights):
+    """`weights` made smaller, so that they do not come to more than 1."""
+    return {name: weight / max(sum(map(abs, weights.values())), 1) for name, weight in weights.items()}
+
+
+@given(st.one_of(WEIGHTS.map(within_one), WEIGHTS.map(lambda weights: dict([*weights.items()][:1]))))
 def test_positions_are_the_neutral_and_the_weighted_offsets(weights):
     expected = HEAD.positions_m.astype(np.float64)
     for name, weight in weights.items():
@@ -69,6 +75,61 @@ def test_positions_are_the_neutral_and_the_weighted_offsets(weights):
     np.testing.assert_allclose(positions, expected, atol=1e-7)
     backwards = dict(reversed(weights.items()))
     np.testing.assert_allclose(compose_positions(HEAD, SET, backwards), positions, atol=1e-7)
+
+
+def moving(*offsets_m):
+    """A set of one expression for each (V, 3)."""
+    made = zip(NAMES, SET.expressions, offsets_m, strict=False)
+    return ExpressionSet(HEAD.hash, tuple(Expression(name, each, like.change) for name, like, each in made))
+
+
+def test_expressions_beyond_one_hardly_go_further_than_the_strongest():
+    rng = np.random.default_rng(0)
+    skin = HEAD.topology.vertices_of(Part.SKIN)
+    offsets_m = [rng.normal(0, 0.005, HEAD.positions_m.shape) for _ in NAMES]
+    posed = compose_positions(HEAD, moving(*offsets_m), dict.fromkeys(NAMES, 1.0))
+    moved = (posed - HEAD.positions_m)[skin]
+    up, down = (np.max([np.maximum(way * each[skin], 0) for each in offsets_m], axis=0) for way in (1, -1))
+    assert (moved <= 3**0.25 * up - down + 1e-6).all()
+    assert (moved >= up - 3**0.25 * down - 1e-6).all()
+
+
+@given(st.lists(st.floats(0, 1), min_size=3, max_size=3), st.integers(0, 2))
+def test_a_slider_moves_the_sum_without_a_leap(weights, moved):
+    nudged = [weight + 0.001 * (index == moved) for index, weight in enumerate(weights)]
+    before, after = (compose_positions(HEAD, SET, dict(zip(NAMES, each, strict=True))) for each in (weights, nudged))
+    reach = sum(np.abs(SET[name].offsets_m).max() for name in NAMES)
+    assert np.abs(after - before).max() <= 0.003 * reach + 1e-7
+
+
+def turned(degrees, axis, rows, centre):
+    """(V, 3) offsets that turn the vertices `rows` of the head about `centre`."""
+    offsets = np.zeros_like(HEAD.positions_m)
+    angle, (a, b) = np.radians(degrees), [other for other in range(3) if other != axis]
+    arms = HEAD.positions_m[rows] - centre
+    offsets[rows, a] = np.cos(angle) * arms[:, a] - np.sin(angle) * arms[:, b] - arms[:, a]
+    offsets[rows, b] = np.sin(angle) * arms[:, a] + np.cos(angle) * arms[:, b] - arms[:, b]
+    return offsets
+
+
+@pytest.mark.parametrize("weights", [(1, 1), (0.5, 0), (1, 0.3)])
+def test_eyeballs_that_turn_keep_their_size(weights):
+    rows, centre = HEAD.topology.vertices_of(Part.EYE_LEFT), np.array([0.032, 0.02, 0.088])
+    gazes = moving(turned(30, 0, rows, centre), turned(30, 1, rows, centre))
+    posed = compose_positions(HEAD, gazes, dict(zip(NAMES, weights, strict=False)))
+    reach = [np.linalg.norm(each[rows] - centre, axis=1) for each in (HEAD.positions_m, posed)]
+    np.testing.assert_allclose(reach[1], reach[0], atol=1e-6)
+    assert np.abs(posed[rows] - HEAD.positions_m[rows]).max() > 0.002
+
+
+def test_eyeballs_that_are_moved_away_go_there():
+    rows = HEAD.topology.vertices_of(Part.EYE_LEFT)
+    away = np.zeros_like(HEAD.positions_m)
+    away[rows] = (0.0, 0.004, 0.0)
+    posed = compose_positions(HEAD, moving(away), {"Jaw Open": 0.5})
+    np.testing.assert_allclose(
+        (posed - HEAD.positions_m)[rows], np.broadcast_to([0, 0.002, 0], (len(rows), 3)), atol=1e-7
+    )
 
 
 @given(WEIGHTS)

@@ -9,12 +9,11 @@ from engine.face import layout
 from engine.face.builtin import builtin_identity
 from engine.face.contact import column_gap_m, sides, skin_m
 from engine.face.head_model import SKIN_VERTICES
-from engine.face.lids import sphere
 from engine.face.registration import registered
 from engine.face.skin import inner_charts
 from engine.face.transfer import lower_parts
 from engine.identity import Identity
-from engine.mesh import PARTS, Part
+from engine.mesh import PARTS, Part, sphere
 
 
 @pytest.fixture(scope="module", params=[0, 7, 23])

@@ -11,7 +11,7 @@ from engine.channels import MODEL_CHANNELS
 from engine.errors import TopologyError
 from engine.face import layout
 from engine.face.builtin import builtin_identity
-from engine.face.lids import lid_gap_m, sphere
+from engine.face.lids import lid_gap_m
 from engine.face.registration import mean_position_m, registered
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.face.transfer import (
@@ -24,7 +24,7 @@ from engine.face.transfer import (
     rigid_fit,
 )
 from engine.identity import Identity
-from engine.mesh import Part
+from engine.mesh import Part, sphere
 from tests.heads import make_head
 
 

@@ -290,7 +290,7 @@ def test_no_drag_compiles_what_could_have_been_compiled_before(context: moderngl
     head = make_head(size=64, rings=12, segments=16)
     project = replace(new_project(head), expressions=make_expressions(head, NAMES))
     drawn(renderer, project, quality=quality)
-    renderer.warm(project, quality)
+    assert len(list(renderer.warm(project, quality))) == 4
     known = set(renderer.head.parts._programs)
     assert any("CHANGES 2" in kind for kind in known)
     for weight in (0.1, 0.2):

@@ -291,13 +291,13 @@ def test_no_drag_compiles_what_could_have_been_compiled_before(context: moderngl
     project = replace(new_project(head), expressions=make_expressions(head, NAMES))
     drawn(renderer, project, quality=quality)
     assert len(list(renderer.warm(project, quality))) == 4
-    known = set(renderer.head.parts._programs)
+    known = set(renderer.head.parts.programs)
     assert any("CHANGES 2" in kind for kind in known)
     for weight in (0.1, 0.2):
         weights = {"Jaw Open": 0.5, "Brows Up": weight}
         drawn(renderer, replace(project, weights=weights), moving=True, quality=quality)
         drawn(renderer, replace(project, weights={"Dimpler": weight}), moving=True, quality=quality)
-    assert set(renderer.head.parts._programs) == known
+    assert set(renderer.head.parts.programs) == known
     context.extra.use()  # the renderer's own target goes, and must not be the one that is bound
     renderer.release()
 

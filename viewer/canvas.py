@@ -20,7 +20,7 @@ from engine.render.targets import Frame, Pace, Piece
 from engine.scene import scene_with
 
 MULTISAMPLES = 4
-COARSE = 2.0
+COARSE = 1.75
 """While something moves, a software driver draws a picture so many times smaller in each direction."""
 
 FAINT = 8, 64

@@ -37,12 +37,13 @@ def builtin_identity(seed: int = 0, texture_size: int = 1024) -> Identity:
 def grown(shape: HeadShape, person: Person, seed: int) -> list[Piece]:
     """The hair of `person`, whose head is `shape`."""
     brow, lash, scalp = np.random.default_rng([seed, 0x4A12]).spawn(3)
-    density = 0.75 + 0.4 * person.skin.brow_density
+    skin, density = groom.model_scalp(shape), 0.75 + 0.4 * person.skin.brow_density
     strands = [
-        groom.brows(shape, person.brows, brow, density),
-        groom.lashes(shape, lash, 0.8 if person.man else 1.1),
-        groom.knot(shape, scalp) if person.hair is groom.HairStyle.TIED else None,
-        groom.scalp(shape, person.hair, scalp, person.part_left),
+        # by vertex as ever: it puts 4 % of the points on the back of the head, but pictures and caches rest on it
+        groom.brows(groom.model_scalp(shape, by_vertex=True), person.brows, brow, density),
+        groom.lashes(shape.lash_cards_m, lash, 0.8 if person.man else 1.1),
+        groom.knot(skin, scalp) if person.hair is groom.HairStyle.TIED else None,
+        groom.scalp(skin, person.hair, scalp, person.part_left),
     ]
     return [ribbons(each) for each in strands if each is not None]
 

@@ -96,7 +96,7 @@ def scalp_of(topology: Topology, positions_m: np.ndarray) -> Scalp:
 
 
 def model_scalp(shape: HeadShape, by_vertex: bool = False) -> Scalp:
-    """The skin of a head of the shipped model; each vertex at one place, even on faces over the seam, if `by_vertex`."""
+    """The skin of a head of the shipped model; even on faces over the seam each vertex at one place if `by_vertex`."""
     model = head_model()
     skin = (model.faces < SKIN_VERTICES).all(axis=1)
     corners = model.uvs[(model.faces if by_vertex else model.uv_faces)[skin]].astype(np.float64)
@@ -132,7 +132,7 @@ class Chart:
 
 
 Roots = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""(N,) u and v of roots in the brow on the image's right, how far along it from the nose, 0..1, and how high in it, from
+"""(N,) u and v of roots in the brow on the image's right, how far along it from the nose, 0 to 1, and how high in it,
 -1 below to 1 above."""
 
 
@@ -159,12 +159,13 @@ def brows(skin: Scalp, style: BrowStyle, rng: np.random.Generator, fullness: flo
 
 
 def brow_strands(
-    chart: Chart, roots: Roots, style: BrowStyle, rng: np.random.Generator, mirrored: bool
+    chart: Chart, roots: Roots, style: BrowStyle, rng: np.random.Generator, mirrored: bool, before: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points (N, K, 3), widths (N,) and normals (N, 3) of one brow's hairs, on the image's left if `mirrored`.
+    """Points (N, K, 3), widths (N,) and normals (N, 3) of one brow's hairs, on the image's left if `mirrored`. Each
+    starts a share of its length `before` its root.
 
-    Inner hairs stand up, those above lean down and those below up, so that the brow closes to a line outwards; hairs lie
-    on the skin and lift at the tip.
+    Inner hairs stand up, those above lean down and those below up, so that the brow closes to a line outwards; hairs
+    lie on the skin and lift at the tip.
     """
     us, middle, _ = brow_axis()
     axis = np.polynomial.Polynomial.fit(us, middle, 3)
@@ -181,8 +182,8 @@ def brow_strands(
     tilt = np.arctan2(-axis.deriv()(u0), 1.0)[:, None]
     du, dv = np.cos(angle + tilt), -np.sin(angle + tilt)
     stride = (length / UV_MM / points)[:, None]
-    u = u0[:, None] + (np.cumsum(du, 1) - du[:, :1]) * stride
-    v = v0[:, None] + (np.cumsum(dv, 1) - dv[:, :1]) * stride
+    u = u0[:, None] + (np.cumsum(du, 1) - du[:, :1] - before * points * du) * stride
+    v = v0[:, None] + (np.cumsum(dv, 1) - dv[:, :1] - before * points * dv) * stride
     u = 1 - u if mirrored else u
     place, normal = chart(np.stack([u, v], -1).reshape(-1, 2))
     place, normal = place.reshape(count, points, 3), normal.reshape(count, points, 3)
@@ -300,9 +301,7 @@ def hair_distance(uv: np.ndarray, hairline: float = 0.0) -> np.ndarray:
     return distance - hairline * np.clip(middle * 2.2, 0, 1) * (receded > -0.05) if hairline else distance
 
 
-def _roots(
-    skin: Scalp, cut: _Cut, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _roots(skin: Scalp, cut: _Cut, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Places (S, 3), normals (S, 3), how far inside of the hairline 0..1 (S,), and 1 on top of the head (S,)."""
     positions, uv = skin.positions_m, skin.corner_uv
     hairy = hair_distance(uv.mean(axis=1), cut.hairline) > -0.03

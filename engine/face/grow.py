@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter, grey_closing, grey_opening
 
 from engine.color import bytes_from_unit, linear_from_srgb, luminance, srgb_from_linear
 from engine.errors import TopologyError
@@ -36,6 +37,8 @@ _ABOVE = 0.085
 """How far above a brow, in v, lies the forehead whose fine detail the skin below the brow gets."""
 _TINT, _STRAND = 0.45, 1.4
 """How much of a brow's colour is left on the skin below; colour of a hair over that of the scalp painted with many."""
+_STYLE = groom.HairStyle.BUZZED
+"""Longer hair ends like a comb on the forehead of a head whose hair was painted there."""
 NOTE = "hair grown"
 
 
@@ -64,7 +67,7 @@ def _as_drawn(identity: Identity, seed: int) -> Identity:
     own = identity.positions_m[head_model().ict_vertices].astype(np.float64)
     cards = own[MESH_VERTICES:].reshape(12, LASH_ROWS, LASH_COLUMNS, 3)
     shape = HeadShape(own[:MESH_VERTICES], cards)
-    person = replace(sample_person(seed, shape), skin=skin.sample_traits(seed), hair=groom.HairStyle.CROPPED)
+    person = replace(sample_person(seed, shape), skin=skin.sample_traits(seed), hair=_STYLE)
     maps = own_maps(identity.topology, with_hair(skin.paint(person.skin, identity.maps.size[0], hair=False), person))
     colours = palette(np.array(person.hair_rgb), person.grey, rng)
     return _grown(identity, with_palette(maps, colours, place), strands_of(shape, person, seed), place)
@@ -77,7 +80,7 @@ def _as_painted(identity: Identity) -> Identity:
     strands = [
         _brows(on, painted, rng),
         groom.lashes(lash_cards(identity), rng, 0.9),
-        groom.scalp(on, groom.HairStyle.CROPPED, rng),
+        groom.scalp(on, _STYLE, rng),
     ]
     colours = palette(_STRAND * painted.hair_rgb, 0.0, rng, painted.brow_rgb)
     maps = with_palette(painted_out(identity.maps, painted), colours, place)
@@ -164,7 +167,7 @@ def painted_out(maps: ReflectanceMaps, painted: PaintedHair) -> ReflectanceMaps:
         image = image.astype(np.float32).reshape(*size, -1)
         return image + share * (np.roll(image, shift, axis=0) - image)
 
-    linear = linear_from_srgb(maps.diffuse_srgb)
+    linear = _without_lashes(linear_from_srgb(maps.diffuse_srgb))
     local = np.stack([gaussian_blur(linear[..., channel], 4 * size[0] / 1024) for channel in range(3)], axis=-1)
     detail = np.roll(linear / np.maximum(local, 1e-3), shift, axis=0).clip(0.8, 1.25)
     filled = linear + share * (resize_bilinear(painted.bare, size) * detail - linear)
@@ -174,6 +177,23 @@ def painted_out(maps: ReflectanceMaps, painted: PaintedHair) -> ReflectanceMaps:
         np.rint(covered(maps.roughness_data)[..., 0]).astype(np.uint8),
         covered(maps.slope).astype(np.float16),
     )
+
+
+def _without_lashes(linear: np.ndarray) -> np.ndarray:
+    """(H, W, 3) without thin strokes, dark or bright, across the upper lids: closed and opened along u, so that the
+    crease stays."""
+    height, width = linear.shape[:2]
+    lids = resize_bilinear(np.clip(1 - regions.distance("upper_lid", _SIDE) / 0.014, 0, 1), (height, width))
+    rows, columns = (np.flatnonzero(lids.any(axis=axis)) for axis in (1, 0))
+    near = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    line = (1, 2 * round(width / _SIDE * 1.5) + 1, 1)
+    closed = grey_opening(grey_closing(linear[near], size=line), size=line)
+    closed = gaussian_filter(closed, (0.5 * width / _SIDE, 0.5 * width / _SIDE, 0))
+    stroke = np.abs(np.log(np.maximum(luminance(closed), 1e-3) / np.maximum(luminance(linear[near]), 1e-3)))
+    share = (lids[near] * np.clip((stroke - 0.03) / 0.06, 0, 1))[..., None]
+    result = linear.copy()
+    result[near] += share * (closed - linear[near])
+    return result
 
 
 def _brows(on: groom.Scalp, painted: PaintedHair, rng: np.random.Generator) -> Strands:

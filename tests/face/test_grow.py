@@ -17,7 +17,7 @@ from engine.export import export_jreflectance
 from engine.face import regions, skin
 from engine.face.builtin import builtin_identity, grow_identity
 from engine.face.eyes import paint_eye
-from engine.face.grow import NOTE, palette_place, painted_out, read_painted, with_grown_hair
+from engine.face.grow import NOTE, painted_out, palette_place, read_painted, with_grown_hair
 from engine.face.head_model import sample_shape
 from engine.face.strands import BROWS, COLUMNS
 from engine.identity import UNKNOWN, Identity

@@ -10,7 +10,7 @@ run: .venv/installed ## open the window on the built-in person
 test: .venv/tested ## every test; brings EGL, Mesa and Xvfb or says how
 	@scripts/system-packages
 	@scripts/node-packages
-	$(BIN)/python -m pytest --ignore=tests/viewer
+	$(BIN)/python -m pytest --ignore=tests/viewer --numprocesses auto --maxprocesses 4 --dist loadfile
 	$(BIN)/python -m pytest tests/viewer # a process of its own: see tests/conftest.py
 
 check: .venv/tested ## format, lint, types, import contracts

@@ -27,6 +27,7 @@ NOT_IMPORTED = {
     "rtree": "trimesh.proximity needs it",
     "pytest-timeout": "a plug-in of pytest",
     "pytest-qt": "a plug-in of pytest",
+    "pytest-xdist": "a plug-in of pytest",
     "pytest-xvfb": "a plug-in of pytest",
     "ruff": "run by make check",
     "pyright": "run by make check",

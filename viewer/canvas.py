@@ -20,7 +20,7 @@ from engine.render.targets import Frame, Pace, Piece
 from engine.scene import scene_with
 
 MULTISAMPLES = 4
-COARSE = 1.5
+COARSE = 1.75
 """While something moves, a software driver draws a picture so many times smaller in each direction."""
 
 FAINT = 8, 64
@@ -108,7 +108,7 @@ class Canvas:
         target = self._target(False, size)
         for renderer, side, clip in self._sides(project, size, left, line):
             yield from renderer.draw_in_pieces(side, target, size, self._frame, self._pace, clip=clip)
-        self._warm_up(project)
+        yield from self._warm_up(project)
 
     def show(self, framebuffer: int, size: tuple[int, int]) -> bool:
         """Show what has been drawn last of a size again, the fine picture or the coarse one; is there any?"""
@@ -146,8 +146,9 @@ class Canvas:
             renderer.draw(side, target, drawn, quality=quality, clip=clip, moving=moving or self.software)
         self._blit(target.glo, drawn, framebuffer, size)
         self.finished = not self.software
-        if not moving:
-            self._warm_up(project)
+        if not moving and not self.software:
+            for _ in self._warm_up(project):
+                pass
 
     def _sides(
         self, project: Project, size: tuple[int, int], left: Project | None, line: float
@@ -163,11 +164,11 @@ class Canvas:
         if edge < size[0]:
             yield self.renderer, project, (edge, 0, size[0] - edge, size[1])
 
-    def _warm_up(self, project: Project) -> None:
+    def _warm_up(self, project: Project) -> Iterator[Piece]:
         """After the first picture at rest, before the first drag."""
-        if not self._warm and project.expressions.names:
+        if not self._warm:
+            yield from self.renderer.warm(project, Quality.MOVING if self.software else Quality.FULL)
             self._warm = True
-            self.renderer.warm(project, Quality.MOVING if self.software else Quality.FULL)
 
     def _renderer_of(self, left: Project, right: Project) -> Renderer:
         if _stand_alike(left, right):

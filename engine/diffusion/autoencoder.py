@@ -201,8 +201,8 @@ class Autoencoder(nn.Module):
     def draw(self, latent: Tensor, look: Tensor, lines: Tensor) -> Tensor:
         """As `decode`, of the `look` at the neutral."""
         hidden = self.decoder(self.decode_join(self.decode_stem(latent), look))
-        fine = self.pixels(hidden) + deepened(self.guided(hidden), lines)
-        return self.skeleton.decode(latent) + fine
+        fine = deepened(self.guided(hidden), lines)
+        return fine.add_(self.pixels(hidden)).add_(self.skeleton.decode(latent))
 
     def decode_preview(self, latent: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 9, h * scale, w * scale) scaled change, in a few milliseconds."""
@@ -219,8 +219,9 @@ def deepened(coefficients: Tensor, lines: Tensor) -> Tensor:
     total = lines.new_zeros(len(coarse), 5, *lines.shape[2:])
     for number in range(lines.shape[1]):  # line by line: all at once are 50 planes that no cache holds
         large, line = F.interpolate(coarse[:, :, number], size, mode="bilinear"), lines[:, number, None]
-        guide = torch.cat([line.expand(-1, 3, -1, -1), _central(line, -1), _central(line, -2)], 1)
-        total = total.addcmul(large, guide)
+        total[:, :3].addcmul_(large[:, :3], line)
+        total[:, 3:4].addcmul_(large[:, 3:4], _central(line, -1))
+        total[:, 4:].addcmul_(large[:, 4:], _central(line, -2))
     flat, across, along = total.split((3, 1, 1), 1)
     parts = (flat[:, :1].expand(-1, 3, -1, -1), flat[:, 1:2].expand(-1, 3, -1, -1), flat[:, 2:], -across, along)
     return torch.cat(parts, 1)
@@ -228,7 +229,7 @@ def deepened(coefficients: Tensor, lines: Tensor) -> Tensor:
 
 def _central(values: Tensor, axis: int) -> Tensor:
     """Twice the central difference over two texels, edges repeated from the other side."""
-    return 2 * (torch.roll(values, -1, axis) - torch.roll(values, 1, axis))
+    return (torch.roll(values, -1, axis) - torch.roll(values, 1, axis)).mul_(2)
 
 
 def smooth(latent: Tensor) -> Tensor:

@@ -29,8 +29,7 @@ def folded(maps: Maps, position_m: Tensor, strengths: Tensor, lines: Lines, amou
     """
     driven, pull = drive(lines, position_m, maps.offset_m, unit_strengths(strengths))
     depth_mm = deepened(lines, driven, pull, torch.full_like(lines.age_years, amount)).maximum(lines.rest_mm)
-    broad = _broad(maps.change)
-    change = broad + fold_change(lines, depth_mm, maps.change.shape[-1])
+    change = fold_change(lines, depth_mm, maps.change.shape[-1]).add_(_broad(maps.change))
     offset_m = maps.offset_m + shape_change(lines, depth_mm, position_m, maps.offset_m)
     return Maps(offset_m, change)
 

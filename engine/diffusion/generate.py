@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -67,18 +69,38 @@ def generate(request: GenerateRequest) -> Iterator[Step]:
     model = model_for(request.model, request.device, request.model_digest)
     yield Step(1, total, "reading the neutral face")
     neutral, noise = read_neutral(model, request.identity), model.noise(f"{request.seed} {request.identity.hash}")
-    done, made = 2, []
-    for batch in batches:
-        names = ", ".join(order.name for order in batch)
-        yield Step(done, total, names)
-        latent = noise
-        for number, (state, clean) in enumerate(_sampled(model, request, neutral, noise, batch), start=1):
-            latent = state
-            preview = _decoded(model, request, batch, clean, neutral, True) if number == 1 < request.steps else None
-            yield Step(done + number, total, f"{names}: step {number} of {request.steps}", preview)
-        made.extend(_decoded(model, request, batch, latent, neutral, False).expressions)
-        done += request.steps + 1
+    done, made, under_way = 2, [], []
+    with _beside() as pool:  # vertices are settled while the network goes on with the next maps
+        for batch in batches:
+            names = ", ".join(order.name for order in batch)
+            yield Step(done, total, names)
+            latent = noise
+            for number, (state, clean) in enumerate(_sampled(model, request, neutral, noise, batch), start=1):
+                latent, preview = state, None
+                if number == 1 < request.steps:
+                    preview = _set(request, _decoded(model, request, batch, clean, neutral, True, pool))
+                yield Step(done + number, total, f"{names}: step {number} of {request.steps}", preview)
+            before, under_way = under_way, _decoded(model, request, batch, latent, neutral, False, pool)
+            made += _set(request, before).expressions
+            give_back()
+            done += request.steps + 1
+        made += _set(request, under_way).expressions
     yield Step(total, total, "done", result=ExpressionSet(request.identity.hash, tuple(made)))
+
+
+def _set(request: GenerateRequest, under_way: Sequence[Future[Expression]]) -> ExpressionSet:
+    """What is `under_way`, waited for; what it raised."""
+    return ExpressionSet(request.identity.hash, tuple(each.result() for each in under_way))
+
+
+@contextmanager
+def _beside() -> Iterator[ThreadPoolExecutor]:
+    """A thread beside this one; when the block ends, however it does, it has ended too."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _orders(request: GenerateRequest) -> list[_Order]:
@@ -183,8 +205,9 @@ def _decoded(
     latent: torch.Tensor,
     neutral: Face,
     preview: bool,
-) -> ExpressionSet:
-    """Latents -> expressions on the identity's own vertices and UVs."""
+    pool: ThreadPoolExecutor,
+) -> list[Future[Expression]]:
+    """Latents -> expressions on the identity's own vertices and UVs; the last of it is done in `pool`."""
     from torch.nn.functional import hardshrink
 
     from engine.face.registration import registered
@@ -201,10 +224,9 @@ def _decoded(
         offset_m, change = (part[0].permute(1, 2, 0).contiguous().cpu().numpy() for part in (maps.offset_m, seen))
         if change.dtype != np.float16:
             change = resize_bilinear(change, (TEXTURE_SIZE, TEXTURE_SIZE))
-        made.append(
-            _nothing(model, request, order) if order.is_neutral else _made(model, request, order, offset_m, change)
-        )
-    return ExpressionSet(request.identity.hash, tuple(made))
+        change.flags.writeable = False  # it goes into the expression as it is
+        made.append(pool.submit(_made, model, request, order, offset_m, change))
+    return made
 
 
 def _folded(model: ExpressionModel, request: GenerateRequest, order: _Order, maps: Maps) -> Maps:
@@ -234,6 +256,10 @@ def _made(
 ) -> Expression:
     from engine.face.transfer import decode_change, decode_offsets
 
+    if order.is_neutral:  # exactly no change, whatever the model says
+        change = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE, CHANNELS), np.float16)
+        offsets_m = np.zeros_like(request.identity.positions_m)
+        return _expression(model, request, order, offsets_m, ReflectanceChange(change))
     kept = request.made[order.name] if request.made is not None and request.lock else None
     offsets_m = (
         kept.offsets_m
@@ -242,12 +268,6 @@ def _made(
     )
     skin = kept.change if kept is not None and request.lock == "skin" else decode_change(request.identity, change)
     return _expression(model, request, order, offsets_m, skin)
-
-
-def _nothing(model: ExpressionModel, request: GenerateRequest, order: _Order) -> Expression:
-    """Neutral: exactly no change, whatever the model says."""
-    change = ReflectanceChange(np.zeros((TEXTURE_SIZE, TEXTURE_SIZE, CHANNELS), np.float16))
-    return _expression(model, request, order, np.zeros_like(request.identity.positions_m), change)
 
 
 def _expression(

@@ -153,7 +153,7 @@ class Unified(nn.Module):
     def unscale_change(self, scaled: Tensor) -> Tensor:
         """The inverse of `scale_change`, at any size that divides the texture's."""
         mask = F.adaptive_avg_pool2d(self.change_mask[None], scaled.shape[-1])[0]
-        return scaled * self.change_scale * mask
+        return (scaled * self.change_scale).mul_(mask)
 
     def texture_input(self, texture_srgb: Tensor) -> Tensor:
         """(B, 3, H, W) sRGB 0..1 -> log albedo minus the mean texture's: what the networks read of a texture."""

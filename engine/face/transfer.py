@@ -117,7 +117,9 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     if len(rig.overlay):
         offsets[rig.overlay] = (offsets[rig.overlay_near] * rig.overlay_share[..., None]).sum(axis=1)
     offsets[rig.hair.vertices] = rig.hair(rest + offsets)
-    return offsets.astype(np.float32)
+    result = offsets.astype(np.float32)
+    result.flags.writeable = False
+    return result
 
 
 def _own_motion(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights) -> tuple[np.ndarray, np.ndarray | None]:

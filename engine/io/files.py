@@ -215,11 +215,16 @@ def _refused(constant: str) -> Any:
 
 def npy_bytes(array: np.ndarray) -> bytes:
     """`array` in NumPy's .npy format, never pickled."""
+    return b"".join(npy_parts(array))  # in one copy: arrays are large
+
+
+def npy_parts(array: np.ndarray) -> tuple[bytes, memoryview]:
+    """Header and content of `npy_bytes`, the second not copied where `array` is contiguous."""
     array, header = np.ascontiguousarray(array), io.BytesIO()
     if array.dtype.hasobject:
         raise ValueError(f"npy_bytes: expected plain numbers, found dtype {array.dtype}")
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
-    return b"".join((header.getvalue(), array.reshape(-1).view(np.uint8).data))  # in one copy: arrays are large
+    return header.getvalue(), array.reshape(-1).view(np.uint8).data
 
 
 def write_npy(path: Path, array: np.ndarray) -> None:

@@ -91,6 +91,10 @@ PART_SRGB: dict[Part, tuple[float, float, float]] = {
 }
 """Okabe and Ito 2008, "Color Universal Design": told apart with any colour vision."""
 
+PROGRAMS_KEPT = 24
+"""Of the head's programs, those used last: a software driver needs 3 to 6 MB for each, and there is one for every
+choice of lamps, channel and tone curve. One picture, coarse, fine and with a moving slider, takes about ten."""
+
 
 def linked(context: moderngl.Context, vertex: str, fragment: str, defines: tuple[str, ...] = ()) -> moderngl.Program:
     """A program with the frame block and its samplers on the agreed binding points."""
@@ -146,7 +150,8 @@ class HeadPass:
     def __init__(self, context: moderngl.Context) -> None:
         self._context = context
         self._slow = is_software(context)
-        self._programs: dict[tuple[str, ...], moderngl.Program] = {}
+        self.programs: dict[tuple[str, ...], moderngl.Program] = {}
+        """Made so far; those used last."""
         self._arrays: dict[tuple[str, ...], moderngl.VertexArray] = {}
         self._mesh: MeshBuffers | None = None
         self._depth = linked(context, "shadow.vert", "shadow.frag")
@@ -249,13 +254,19 @@ class HeadPass:
         """A program of head.vert with the head, or the square of its maps, as its input; both made on first use."""
         key = (fragment, *defines)
         whole_target = "BY_TRIANGLE" in defines
-        if key not in self._programs:
+        if key not in self.programs:
             vertex = "fullscreen.vert" if whole_target else "head.vert"
-            self._programs[key] = linked(self._context, vertex, fragment, defines)
+            self.programs[key] = linked(self._context, vertex, fragment, defines)
+        self.programs[key] = self.programs.pop(key)  # last used comes last
+        while len(self.programs) > PROGRAMS_KEPT:
+            oldest = next(iter(self.programs))
+            for owned in (self._arrays.pop(oldest, None), self.programs.pop(oldest)):
+                if owned is not None:
+                    owned.release()
         if key not in self._arrays:
-            made = self._programs[key]
+            made = self.programs[key]
             self._arrays[key] = self._context.vertex_array(made, []) if whole_target else self._lay_out(made, square)
-        return self._arrays[key], self._programs[key]
+        return self._arrays[key], self.programs[key]
 
     def _lay_out(self, shader: moderngl.Program, square: bool) -> moderngl.VertexArray:
         """Attributes of the head, or of the square of its maps, for `shader`; those it does not read are skipped."""
@@ -303,7 +314,7 @@ class HeadPass:
     def release(self) -> None:
         """Give everything back to the driver."""
         self._release_arrays()
-        for made in (*self._programs.values(), self._depth, self._numbered, *self._square):
+        for made in (*self.programs.values(), self._depth, self._numbered, *self._square):
             made.release()
 
 

@@ -14,6 +14,8 @@ from itertools import groupby
 import moderngl
 import numpy as np
 
+from engine.channels import CHANNELS
+from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.project import Project
 from engine.render import passes
 from engine.render.camera import (
@@ -52,8 +54,9 @@ class Renderer:
         Maps that would take more than `map_memory_bytes`, or a side more than the driver allows, are shown smaller.
         """
         self.context = context
-        self.idle = context.simple_framebuffer((1, 1))
-        """Bound while nothing is drawn, because the caller's target may be gone by the next call."""
+        self.idle = context.simple_framebuffer((3, 3))
+        """Bound while nothing is drawn, because the caller's target may be gone by the next call. No power of two a
+        side: Mesa compiles for such textures anew, and `warm` is to have compiled what pictures need."""
         self.idle.use()
         context.disable(moderngl.BLEND | moderngl.CULL_FACE | moderngl.DEPTH_TEST)  # as tables are drawn
         context.wireframe = False
@@ -182,13 +185,17 @@ class Renderer:
             pixels.append(np.frombuffer(read, np.float32).reshape(part[3], part[2], 4)[::-1])
         return pixels
 
-    def warm(self, project: Project, quality: Quality = Quality.MOVING) -> None:
-        """Compile what dragging a slider of `project` in `quality` needs and upload its first two changes, so that no
-        drag waits."""
-        names = project.expressions.names[:2]
-        for weight in (0.5, 0.6) if names else ():
-            weights = dict.fromkeys(names, 0.5) | {names[0]: weight}
-            self.draw(replace(project, weights=weights), self.idle, (1, 1), quality=quality, moving=True)
+    def warm(self, project: Project, quality: Quality = Quality.MOVING) -> Iterator[Piece]:
+        """Compile, a piece at a time, what turning `project` and dragging its sliders in `quality` need, so that no
+        hand waits: a Mesa driver compiles a program once for each kind of texture it reads."""
+        offsets_m, change = np.zeros_like(project.identity.positions_m), np.zeros((4, 4, CHANNELS), np.float16)
+        pair = tuple(Expression(name, offsets_m, ReflectanceChange(change)) for name in "ab")
+        two = ExpressionSet(project.expressions.identity_hash, pair)
+        # maps at rest, a change, a change beside the sum of others, a sum
+        for weights in ({}, {"a": 0.5}, {"a": 0.5, "b": 0.5}, {"a": 0.6, "b": 0.6}):
+            shown = replace(project, expressions=two, weights=weights)
+            self.draw(shown, self.idle, self.idle.size, quality=quality, moving=True)
+            yield Piece(Target.PICTURE, 0)
 
     def sampler(self, scene: Scene) -> EnvironmentSampler:
         """What `frame_sample` draws the environment of `scene` from; FileFormatError for a broken light."""
@@ -339,6 +346,9 @@ class Renderer:
         assert self._blend is not None
         assert target is not None
         uses = {"PASSES": shot.in_floats, "LAYERS": shot.layers, "SAMPLE": shot.sample is not None}
+        tone = (
+            () if shot.in_floats else (f"TONE TONE_{scene.tone_curve.name}",)
+        )  # floats are brought to the display later
         by_pixel = self.by_pixel and scene.view.channel in LIT and not scene.view.uv_view
         manner = passes.Manner(
             scene,
@@ -346,7 +356,7 @@ class Renderer:
             passes.lamp_defines(shot.lights, self._shadows.penumbra),
             [weight for _, weight in self._blend.layers],
             frame.numbers_for(target) if by_pixel else None,
-            (f"TONE TONE_{scene.tone_curve.name}", f"LIGHTS ivec3{light_ends(shot.lights)}"),
+            (f"LIGHTS ivec3{light_ends(shot.lights)}", *tone),
         )
         with self._depth_test():
             (self.head.parts.draw_flat if scene.view.uv_view else self.head.parts.draw)(manner)

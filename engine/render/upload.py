@@ -92,7 +92,7 @@ class VertexTable:
         """Take `data`, whose bytes are float32, four to a row."""
         values = data.view(np.float32).ravel()
         self._rows.ravel()[: len(values)] = values
-        self.texture.write(self._rows.tobytes())
+        self.texture.write(self._rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,9 @@ class MeshBuffers:
             self.tables.still.write(still)
             self.tables.reach.write(self._reach_data)
         self.moving = context.buffer(reserve=count * MOVING.itemsize, dynamic=True)
+        # Kept from pose to pose: fresh memory costs more than what is written to it.
+        self._rows = np.empty((len(identity.positions_m), MOVING.itemsize // 4), np.float32)
+        self._moving_rows = np.empty((count, MOVING.itemsize // 4), np.float32)
         self.elements = context.buffer(split.elements.tobytes())
         self.pose(identity.positions_m, normals)
 
@@ -168,17 +171,16 @@ class MeshBuffers:
 
     def pose(self, positions_m: np.ndarray, normals: np.ndarray) -> None:
         """Upload (V, 3) positions in metres and (V, 3) unit normals."""
-        moved = positions_m - self._neutral
-        rows = np.empty((len(positions_m), MOVING.itemsize // 4), np.float32)
+        moved, rows = positions_m - self._neutral, self._rows
         rows[:, :3] = positions_m
         rows[:, 3:6] = normals
         rows[:, 6] = np.sqrt(np.einsum("ij,ij->i", moved, moved))
         rows[:, 7] = np.einsum("ij,ij->i", moved, self._neutral_normals)
-        moving = rows.take(self.split.vertex, axis=0).view(MOVING)[:, 0]
+        rows.take(self.split.vertex, axis=0, out=self._moving_rows, mode="clip")  # "raise" would take a copy
         self.moving.orphan()
-        self.moving.write(moving)
+        self.moving.write(self._moving_rows)
         if self.tables:
-            self.tables.moving.write(moving)
+            self.tables.moving.write(self._moving_rows)
 
     def release(self) -> None:
         """Give the buffers back."""

@@ -140,7 +140,7 @@ class UploadedHead:
         self._visibility = outside, visibility
 
     def _measure(self, positions_m: np.ndarray) -> None:
-        around = bounds(positions_m[self._mesh.split.vertex])
+        around = bounds(positions_m, self._mesh.split.vertex)
         self.ball, self.box_m = (around.centre, around.radius), around.box
         self.poses += 1
 

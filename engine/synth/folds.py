@@ -28,7 +28,7 @@ from engine.face.skin import HAEMOGLOBIN_RGB, TEXEL_MM
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.synth.fold_atlas import COUNTED, FAMILIES, LOOK_AGES, atlas
 from engine.synth.fold_curves import FoldLines
-from engine.synth.frames import local_frames
+from engine.synth.frames import normals
 from engine.synth.noise import blur, enlarge
 from engine.synth.strain import across, metric, stretch
 from engine.vocabulary import EXPRESSIONS
@@ -198,8 +198,7 @@ def shape_change(lines: Lines, depth_mm: Tensor, neutral_m: Tensor, offset_m: Te
     canvas = _Canvases(lines, GEOMETRY_SIZE, 1, opened=True)
     canvas.add(0, -0.9 * depth, width * 0.45)
     canvas.add(0, 1.8 * depth, width * 0.95, out * 1.35)
-    normal = local_frames(neutral_m + offset_m)[..., 2].permute(0, 3, 1, 2)
-    return normal * canvas.finished() * 1e-3
+    return normals(neutral_m + offset_m)[0] * canvas.finished() * 1e-3
 
 
 def _bounded(slope: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,6 +91,25 @@ def test_the_same_request_gives_the_same_bytes_and_another_seed_does_not(identit
     assert all(a.tobytes() == b.tobytes() for a, b in zip(one, two, strict=True))
     other = content(last(replace_seed(request, 5), weights)["Jaw Open"])
     assert one[0].tobytes() != other[0].tobytes()
+
+
+def test_no_thread_is_left_and_what_it_raised_arrives(identity, weights, monkeypatch):
+    request = GenerateRequest(identity, ("Jaw Open", "Brows Up", "Eye Blink", "Cheek Puff", "Lip Pressor"), steps=1)
+    before = threading.active_count()
+    steps = generate(replace(request, device="cpu", model=weights))
+    while "Lip Pressor" not in next(steps).label:
+        pass
+    assert threading.active_count() == before + 1
+    steps.close()
+    assert threading.active_count() == before
+
+    def fails(*args):
+        raise EngineError("no such vertices")
+
+    monkeypatch.setattr("engine.face.transfer.decode_offsets", fails)
+    with pytest.raises(EngineError, match="no such vertices"):
+        last(replace(request, device="cpu"), weights)
+    assert threading.active_count() == before
 
 
 def test_neutral_is_exactly_nothing(identity, weights):

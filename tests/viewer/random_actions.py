@@ -87,7 +87,7 @@ class Person:
         self.writings: dict[int, Writing] = {}
         self.by_person: set[int] = set()
         self.orders: dict[int, Order] = {}
-        """What the window's jobs on the model's lane are for, those that are over too."""
+        """What the window's jobs on the model's lane are for since the head was opened, those that are over too."""
         self.undone = self.whole = self.absent = 0
         self.count = 0
         self.resident: dict[int, int] = {}
@@ -149,6 +149,7 @@ class Person:
     def _head_changed(self, old: Project, new: Project) -> None:
         if old.identity is not new.identity:
             self.start = new
+            self.orders.clear()  # nor does this keep the head before alive
 
     def _changed(self, job: Job) -> None:
         if isinstance(job.request, Order):
@@ -172,6 +173,8 @@ class Person:
     def _may_stand_aside(self, number: int) -> bool:
         """May the model leave this unmade? Nobody waits for it, it is for the head before, a newer wish took its place,
         or what it makes came in another way."""
+        if number not in self.orders:
+            return True
         order, project = self.orders[number], self.window.document.project
         newer = any(later > number and other.names == order.names for later, other in self.orders.items())
         there = order.kind is Kind.WANTED and all(name in project.expressions for name in order.names)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QApplication
@@ -50,12 +49,20 @@ class WatchedApplication(QApplication):
             if kind not in _PAINTING:
                 self._account(own, receiver, kind)
 
-    def _account(self, own: float, receiver: Any, kind: QEvent.Type) -> None:
+    def _account(self, own: float, receiver: QObject, kind: QEvent.Type) -> None:
         for limit in self.over:
             self.over[limit] += own > limit
         if own > 0.01 and (len(self.longest) < 10 or own > self.longest[-1].seconds):
-            what = f"{kind.name} of {type(receiver).__name__}"
+            what = f"{kind.name} of {_named(receiver)}"
             self.longest = sorted([*self.longest, Stall(own, what)], key=lambda each: -each.seconds)[:10]
+
+
+def _named(receiver: QObject) -> str:
+    """Its class, and where it is an attribute of its parent, as a timer, which one."""
+    parent = receiver.parent()
+    names = (name for name, value in getattr(parent, "__dict__", {}).items() if value is receiver)
+    holder = f" ({type(parent).__name__}.{name})" if (name := next(names, "")) else ""
+    return type(receiver).__name__ + holder
 
 
 def resident_bytes() -> int:

@@ -61,7 +61,8 @@ def test_painted_brows_become_skin(bare: Identity) -> None:
     assert brow.sum() > 200
     assert before[brow].mean() < 0.6 * before[around].mean()
     assert after[brow].mean() > 1.5 * before[brow].mean()
-    np.testing.assert_array_equal(before[painted.cover == 0], after[painted.cover == 0])
+    apart = (painted.cover == 0) & (regions.distance("upper_lid", 512) > 0.016)
+    np.testing.assert_array_equal(before[apart], after[apart])
 
 
 def test_brows_grow_where_they_were_painted_in_their_colour(bare: Identity, grown: Identity) -> None:

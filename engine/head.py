@@ -14,7 +14,7 @@ from engine.face.assemble import Piece, constant_parts, inner_occlusion, joined
 from engine.face.eyes import frontal_uv, paint_eye
 from engine.face.lid_skin import repair_lids
 from engine.face.teeth import dental_arches
-from engine.face.transfer import maps_to_own
+from engine.face.transfer import own_maps
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_bilinear
 from engine.io.border import border
@@ -98,20 +98,7 @@ def _with_frontal_eyes(head: Piece) -> Piece:
 
 def _painted(seed: int, topology: Topology) -> ReflectanceMaps:
     """The skin of person `seed` on the UVs of a registered topology."""
-    canonical = skin.paint(skin.sample_traits(seed), _PAINTED_SIDE)
-
-    def own(layer: np.ndarray) -> np.ndarray:  # one after the other: all at once take a gigabyte
-        return maps_to_own(topology, layer.astype(np.float32))
-
-    def in_bytes(layer: np.ndarray) -> np.ndarray:
-        return np.rint(own(layer)).clip(0, 255).astype(np.uint8)
-
-    return ReflectanceMaps(
-        in_bytes(canonical.diffuse_srgb),
-        in_bytes(canonical.specular_data),
-        in_bytes(canonical.roughness_data[..., None])[..., 0],
-        own(canonical.slope),
-    )
+    return own_maps(topology, skin.paint(skin.sample_traits(seed), _PAINTED_SIDE))
 
 
 def _read_maps(source: SourceHead, is_canonical: bool) -> tuple[ReflectanceMaps, str]:

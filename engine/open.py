@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import FileFormatError
@@ -42,15 +42,18 @@ class Reader:
 
 
 @reads("a head or a project")
-def open_project(path: str, conventions: MapConventions = PUBLISHED, maps: Maps | None = None) -> Project:
+def open_project(
+    path: str, conventions: MapConventions = PUBLISHED, maps: Maps | None = None, grow_hair: bool = False
+) -> Project:
     """The project at `path`, which is one of `KINDS`; weights are zero and the head is framed unless it was saved so.
 
     `conventions` say how map files of others are read, `maps` which file is which map where names do not say it
-    (`engine.io.map_names.map_files`). FileFormatError says what was looked for, or that there are no map files to be
-    read in another way.
+    (`engine.io.map_names.map_files`). With `grow_hair` strands take the place of painted brows, lashes and hair
+    (`engine.face.grow`). FileFormatError says what was looked for, or that there are no map files to be read in another
+    way; TopologyError that hair does not grow on such a head.
     """
     with unpacking():
-        return _open(str(path), conventions, maps or {})
+        return _open(str(path), conventions, maps or {}, grow_hair)
 
 
 def mesh_with_maps(path: Path) -> Path | None:
@@ -58,7 +61,7 @@ def mesh_with_maps(path: Path) -> Path | None:
     return scan.mesh_of(path) if _reader_of(str(path)) is _SCAN else None
 
 
-def _open(path: str, conventions: MapConventions, maps: Maps) -> Project:
+def _open(path: str, conventions: MapConventions, maps: Maps, grow_hair: bool) -> Project:
     mesh = Path(path).expanduser()
     if mesh.name in _LAYOUT_MESHES and _reader_of(str(mesh.parent)) in (_PERSON, _FFHQ_UV):
         path = str(mesh.parent)
@@ -84,10 +87,26 @@ def _open(path: str, conventions: MapConventions, maps: Maps) -> Project:
         )
     result = reader.read(path, conventions, maps)
     if isinstance(result, Project):
-        return result
+        return _with_hair(result) if grow_hair else result
     from engine.head import identity_of  # late, as below: nobody needs all kinds of heads
 
-    return new_project(identity_of(result))
+    project = new_project(identity_of(result))
+    return _with_hair(project, result.seed) if grow_hair else project
+
+
+def _with_hair(project: Project, seed: int | None = None) -> Project:
+    """`project` whose head has grown hair; its expressions, which know only the head without, must be none."""
+    from engine.face.grow import with_grown_hair
+
+    identity = with_grown_hair(project.identity, seed)
+    if identity is project.identity:
+        return project
+    if project.expressions.expressions:
+        raise FileFormatError(
+            f"{identity.name}: expected a head alone to grow hair on, found one with "
+            f"{len(project.expressions.expressions)} expressions; grow hair on the head they were made of"
+        )
+    return replace(new_project(identity), scene=project.scene)
 
 
 def _reader_of(path: str) -> Reader | None:

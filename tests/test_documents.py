@@ -214,6 +214,7 @@ ELSEWHERE = {
     "expdiff demo": _WINDOW,
     "expdiff view": _WINDOW,
     "expdiff view path/to/head": _WINDOW,
+    "expdiff view path/to/head --hair grow": _WINDOW,
     "expdiff view FOLDER --maps specular=f0,normal=directx": _WINDOW,
     "expdiff view head.obj --map diffuse=face_01.png": _WINDOW,
     "expdiff dataset synth": "tests/synth/test_dataset.py::test_the_command_writes_people_that_read_back",

@@ -36,17 +36,18 @@ def run(
     conventions: MapConventions = PUBLISHED,
     maps: Mapping[str, str] | None = None,
     model: Path | None = None,
+    grow_hair: bool = False,
 ) -> int:
     """Open the window on `path` (the built-in head without one) and stay until it is closed; the exit code.
 
-    The first three are what `engine.open.open_project` takes, `model` is a folder of weights (the program's own
+    All but `model` are what `engine.open.open_project` takes; that is a folder of weights (the program's own
     without it). EngineErrors of both pass through, and GraphicsError where there is no display or no OpenGL on it,
     before any window is seen.
     """
     log = start_log()
     try:
         check_display()
-        project = open_project(path or DEFAULT, conventions, maps)
+        project = open_project(path or DEFAULT, conventions, maps, grow_hair)
         if model is not None:
             weights_digest(model)
         sweep(cache_folder())  # what a window that was killed left there

@@ -27,7 +27,7 @@ def say(text: object) -> None:
 
 
 def opened(options: argparse.Namespace) -> Project:
-    return open_project(options.path, parse_conventions(options.maps), dict(options.map))
+    return open_project(options.path, parse_conventions(options.maps), dict(options.map), options.hair == "grow")
 
 
 def with_expressions(project: Project, names: tuple[str, ...], options: argparse.Namespace) -> Project:

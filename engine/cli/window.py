@@ -14,12 +14,16 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def view(options: argparse.Namespace) -> int:
-    return _window(options.path, options.maps, dict(options.map), options.model)
+    return _window(options.path, options.maps, dict(options.map), options.model, options.hair == "grow")
 
 
 def _window(
-    path: str | None, conventions: str = "", maps: Mapping[str, str] | None = None, model: Path | None = None
+    path: str | None,
+    conventions: str = "",
+    maps: Mapping[str, str] | None = None,
+    model: Path | None = None,
+    grow_hair: bool = False,
 ) -> int:
     from viewer.app import run
 
-    return run(path, parse_conventions(conventions), maps, model)
+    return run(path, parse_conventions(conventions), maps, model, grow_hair)

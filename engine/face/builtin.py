@@ -12,7 +12,7 @@ from engine.face.assemble import Piece, inner_occlusion, joined
 from engine.face.eyes import paint_eye
 from engine.face.head_model import HeadShape, head_model, sample_shape
 from engine.face.lips import lips_touching
-from engine.face.strands import ribbons
+from engine.face.strands import Strands, ribbons
 from engine.face.traits import Person, sample_person
 from engine.identity import Identity, Provenance, ReflectanceMaps
 from engine.memory import give_back
@@ -35,16 +35,22 @@ def builtin_identity(seed: int = 0, texture_size: int = 1024) -> Identity:
 
 
 def grown(shape: HeadShape, person: Person, seed: int) -> list[Piece]:
+    """The hair of `person`, whose head is `shape`, with the palette where the layout has room for it."""
+    return [ribbons(each) for each in strands_of(shape, person, seed)]
+
+
+def strands_of(shape: HeadShape, person: Person, seed: int) -> list[Strands]:
     """The hair of `person`, whose head is `shape`."""
     brow, lash, scalp = np.random.default_rng([seed, 0x4A12]).spawn(3)
-    density = 0.75 + 0.4 * person.skin.brow_density
+    skin, density = groom.model_scalp(shape), 0.75 + 0.4 * person.skin.brow_density
     strands = [
-        groom.brows(shape, person.brows, brow, density),
-        groom.lashes(shape, lash, 0.8 if person.man else 1.1),
-        groom.knot(shape, scalp) if person.hair is groom.HairStyle.TIED else None,
-        groom.scalp(shape, person.hair, scalp, person.part_left),
+        # by vertex as ever: it puts 4 % of the points on the back of the head, but pictures and caches rest on it
+        groom.brows(groom.model_scalp(shape, by_vertex=True), person.brows, brow, density),
+        groom.lashes(shape.lash_cards_m, lash, 0.8 if person.man else 1.1),
+        groom.knot(skin, scalp) if person.hair is groom.HairStyle.TIED else None,
+        groom.scalp(skin, person.hair, scalp, person.part_left),
     ]
-    return [ribbons(each) for each in strands if each is not None]
+    return [each for each in strands if each is not None]
 
 
 def builtin_age_years(identity: Identity) -> float | None:

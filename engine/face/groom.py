@@ -1,4 +1,4 @@
-"""A person's hair: brows, lashes and what grows on the scalp, as strands on the head model's mesh.
+"""A person's hair: brows, lashes and what grows on the scalp, as strands on any skin that has canonical places.
 
 Shapes are plausible rather than measured. Lashes follow ICT-FaceKit's lash cards.
 """
@@ -13,14 +13,17 @@ from scipy.spatial import KDTree
 
 from engine.face import layout, regions
 from engine.face.head_model import SKIN_VERTICES, HeadShape, head_model
+from engine.face.registration import canonical_uv
 from engine.face.skin import TEXEL_MM, brow_axis
 from engine.face.strands import BROWS, LASHES, SCALP, Strands
 from engine.image import resize_bilinear
-from engine.mesh import vertex_normals
+from engine.mesh import Part, Topology, vertex_normals
 from engine.raster import barycentric
 
 UV_MM = TEXEL_MM * 512
 """Width of the layout on the front of the face."""
+BROWS_WINDOW = (0.28, 0.72, 0.22, 0.36)
+"""Of the canonical layout, in which brows lie: u from, to, v from, to."""
 
 
 class HairStyle(StrEnum):
@@ -70,20 +73,48 @@ BROW_STYLES: tuple[BrowStyle, ...] = (
 """Odd ones are rather men's; see `engine.face.traits`."""
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Scalp:
+    """Skin that hair grows on."""
+
+    positions_m: np.ndarray
+    """(N, 3) float64."""
+    faces: np.ndarray
+    """(F, 3) triangles."""
+    corner_uv: np.ndarray
+    """(F, 3, 2) float64 canonical places of their corners."""
+
+
+def scalp_of(topology: Topology, positions_m: np.ndarray) -> Scalp:
+    """The skin of a registered topology with (V, 3) positions, but triangles without a place; TopologyError."""
+    chosen = topology.faces_of(Part.SKIN)
+    corners = canonical_uv(topology)[topology.uv_faces[chosen]].astype(np.float64)
+    # seen from another layout a face over the seam at the back has corners on both sides of the chart
+    whole = np.isfinite(corners).all(axis=(1, 2)) & (np.ptp(corners[..., 0], axis=1) < 0.5)
+    vertices, faces = np.unique(topology.faces[chosen][whole], return_inverse=True)
+    return Scalp(positions_m[vertices].astype(np.float64), faces.reshape(-1, 3), corners[whole])
+
+
+def model_scalp(shape: HeadShape, by_vertex: bool = False) -> Scalp:
+    """The skin of a head of the shipped model; even on faces over the seam each vertex at one place if `by_vertex`."""
+    model = head_model()
+    skin = (model.faces < SKIN_VERTICES).all(axis=1)
+    corners = model.uvs[(model.faces if by_vertex else model.uv_faces)[skin]].astype(np.float64)
+    return Scalp(shape.mesh_m[:SKIN_VERTICES], model.faces[skin], corners)
+
+
 class Chart:
     """Places of the canonical layout on a head's skin."""
 
-    def __init__(self, shape: HeadShape, window: tuple[float, float, float, float]) -> None:
+    def __init__(self, skin: Scalp, window: tuple[float, float, float, float]) -> None:
         """Within `window`: u from, to, v from, to; for skin that no slit cuts there."""
-        faces = _skin_faces()
-        uv = head_model().uvs[:SKIN_VERTICES].astype(np.float64)
-        low, high = uv[faces].min(axis=1), uv[faces].max(axis=1)
+        low, high = skin.corner_uv.min(axis=1), skin.corner_uv.max(axis=1)
         near = (high[:, 0] > window[0]) & (low[:, 0] < window[1]) & (high[:, 1] > window[2]) & (low[:, 1] < window[3])
-        self._faces = faces[near]
-        self._corners = uv[self._faces]
+        self._faces = skin.faces[near]
+        self._corners = skin.corner_uv[near]
         self._tree = KDTree(self._corners.mean(axis=1))
-        self._positions = shape.mesh_m[:SKIN_VERTICES]
-        self._normals = vertex_normals(self._positions, faces)
+        self._positions = skin.positions_m
+        self._normals = vertex_normals(skin.positions_m, skin.faces)
 
     def __call__(self, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Positions and normals (N, 3) at (N, 2) places."""
@@ -100,54 +131,74 @@ class Chart:
         return position, normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
-def brows(shape: HeadShape, style: BrowStyle, rng: np.random.Generator, fullness: float = 1.0) -> Strands:
-    """Both brows. Inner hairs stand up, those above lean down and those below up, so that the brow closes to a line
-    outwards; hairs lie on the skin and lift at the tip."""
+Roots = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""(N,) u and v of roots in the brow on the image's right, how far along it from the nose, 0 to 1, and how high in it,
+-1 below to 1 above."""
+
+
+def brows(skin: Scalp, style: BrowStyle, rng: np.random.Generator, fullness: float = 1.0) -> Strands:
+    """Both brows as `style` has them."""
     us, middle, half = brow_axis()
     axis = np.polynomial.Polynomial.fit(us, middle, 3)
-    chart = Chart(shape, (0.28, 0.72, 0.22, 0.36))
-    per_side, points = int(style.hairs * fullness), 4
-    parts = []
-    for mirrored in (False, True):
-        count = per_side
+    count = int(style.hairs * fullness)
+
+    def roots() -> Roots:
         along = np.clip(rng.beta(1.1, 1.0, count), 0.0, 1.0)
-        across = np.clip(rng.normal(0, 0.5, count), -1, 1)  # -1 below, 1 above
+        across = np.clip(rng.normal(0, 0.5, count), -1, 1)
         profile = np.interp(along, [0, 0.08, 0.3, 0.6, 1], [0.60, 0.90, 1.0, 0.90, 0.55])
         thick = np.interp(along, np.linspace(0, 1, len(half)), np.maximum(half, half.max() * 0.5)) * style.thickness
         start = us[0] + (0.5 - style.inset_mm) / UV_MM
         u0 = start + along * (us[-1] - us[0] - 2.0 / UV_MM)
         rise = style.lift_mm + style.arch_mm * (np.sin(np.pi * np.clip(along / 1.3, 0, 1)) - 0.4)
-        v0 = axis(u0) - rise / UV_MM - across * thick * profile * 0.8
-        upper = np.interp(along, [0, 0.12, 0.35, 0.7, 1], [80, 48, 8, -16, -26])
-        lower = np.interp(along, [0, 0.12, 0.35, 0.7, 1], [88, 70, 40, 16, -8])
-        heading = np.radians(lower + (upper - lower) * (across + 1) / 2 + rng.normal(0, 16 - 11 * style.tidy, count))
-        length = style.length_mm * np.interp(along, [0, 0.15, 0.5, 1], [0.62, 0.85, 1.0, 0.65])
-        length = length * rng.uniform(0.6, 1.05, count)
-        bend = np.radians(rng.normal(-18, 10, count))
-        step = np.linspace(0, 1, points)
-        angle = heading[:, None] + bend[:, None] * step
-        tilt = np.arctan2(-axis.deriv()(u0), 1.0)[:, None]
-        du, dv = np.cos(angle + tilt), -np.sin(angle + tilt)
-        stride = (length / UV_MM / points)[:, None]
-        u = u0[:, None] + (np.cumsum(du, 1) - du[:, :1]) * stride
-        v = v0[:, None] + (np.cumsum(dv, 1) - dv[:, :1]) * stride
-        u = 1 - u if mirrored else u
-        place, normal = chart(np.stack([u, v], -1).reshape(-1, 2))
-        place, normal = place.reshape(count, points, 3), normal.reshape(count, points, 3)
-        lift = step**1.3 * rng.uniform(0.3, 0.9, count)[:, None] * 1e-3 * (0.4 + 0.6 * (1 - style.tidy))
-        curves = place + normal * (lift + 0.00006)[..., None]
-        width = 1e-4 * rng.uniform(0.6, 1.1, count) * np.interp(along, [0, 0.1, 0.7, 1], [0.75, 1, 1, 0.75])
-        parts.append((curves, width, normal.mean(axis=1)))
-    curves, width, facing = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return u0, axis(u0) - rise / UV_MM - across * thick * profile * 0.8, along, across
+
+    chart = Chart(skin, BROWS_WINDOW)
+    sides = [brow_strands(chart, roots(), style, rng, mirrored) for mirrored in (False, True)]
+    curves, width, facing = (np.concatenate(each) for each in zip(*sides, strict=True))
     return Strands(curves, width, facing, rng.choice(list(BROWS), len(curves)))
 
 
-def lashes(shape: HeadShape, rng: np.random.Generator, fullness: float = 1.0) -> Strands:
-    """Upper and lower lashes of both eyes, along ICT-FaceKit's cards, in clumps."""
+def brow_strands(
+    chart: Chart, roots: Roots, style: BrowStyle, rng: np.random.Generator, mirrored: bool, before: float = 0.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points (N, K, 3), widths (N,) and normals (N, 3) of one brow's hairs, on the image's left if `mirrored`. Each
+    starts a share of its length `before` its root.
+
+    Inner hairs stand up, those above lean down and those below up, so that the brow closes to a line outwards; hairs
+    lie on the skin and lift at the tip.
+    """
+    us, middle, _ = brow_axis()
+    axis = np.polynomial.Polynomial.fit(us, middle, 3)
+    u0, v0, along, across = roots
+    count, points = len(u0), 4
+    upper = np.interp(along, [0, 0.12, 0.35, 0.7, 1], [80, 48, 8, -16, -26])
+    lower = np.interp(along, [0, 0.12, 0.35, 0.7, 1], [88, 70, 40, 16, -8])
+    heading = np.radians(lower + (upper - lower) * (across + 1) / 2 + rng.normal(0, 16 - 11 * style.tidy, count))
+    length = style.length_mm * np.interp(along, [0, 0.15, 0.5, 1], [0.62, 0.85, 1.0, 0.65])
+    length = length * rng.uniform(0.6, 1.05, count)
+    bend = np.radians(rng.normal(-18, 10, count))
+    step = np.linspace(0, 1, points)
+    angle = heading[:, None] + bend[:, None] * step
+    tilt = np.arctan2(-axis.deriv()(u0), 1.0)[:, None]
+    du, dv = np.cos(angle + tilt), -np.sin(angle + tilt)
+    stride = (length / UV_MM / points)[:, None]
+    u = u0[:, None] + (np.cumsum(du, 1) - du[:, :1] - before * points * du) * stride
+    v = v0[:, None] + (np.cumsum(dv, 1) - dv[:, :1] - before * points * dv) * stride
+    u = 1 - u if mirrored else u
+    place, normal = chart(np.stack([u, v], -1).reshape(-1, 2))
+    place, normal = place.reshape(count, points, 3), normal.reshape(count, points, 3)
+    lift = step**1.3 * rng.uniform(0.3, 0.9, count)[:, None] * 1e-3 * (0.4 + 0.6 * (1 - style.tidy))
+    curves = place + normal * (lift + 0.00006)[..., None]
+    width = 1e-4 * rng.uniform(0.6, 1.1, count) * np.interp(along, [0, 0.1, 0.7, 1], [0.75, 1, 1, 0.75])
+    return curves, width, normal.mean(axis=1)
+
+
+def lashes(cards_m: np.ndarray, rng: np.random.Generator, fullness: float = 1.0) -> Strands:
+    """Upper and lower lashes of both eyes, in clumps, along (12, R, C, 3) cards as `HeadShape` has them."""
     points, parts = 4, []
     for card in range(12):
         upper = card % 6 < 3
-        grid = shape.lash_cards_m[card]
+        grid = cards_m[card]
         count = int((52 if upper else 22) * fullness)
         column = np.sort(rng.uniform(0.02, 0.98, count)) * (grid.shape[1] - 1)
         clumps = (grid.shape[1] - 1) / (12 if upper else 8)
@@ -201,20 +252,20 @@ _CUTS: dict[HairStyle, _Cut] = {
 }
 
 
-def scalp(shape: HeadShape, style: HairStyle, rng: np.random.Generator, part_left: bool = False) -> Strands | None:
+def scalp(skin: Scalp, style: HairStyle, rng: np.random.Generator, part_left: bool = False) -> Strands | None:
     """The hair of the head; None where there is none to see as strands."""
     if style is HairStyle.SHAVED:
         return None
     cut = _CUTS[style]
-    root, normal, share, height = _roots(shape, cut, rng)
+    root, normal, share, height = _roots(skin, cut, rng)
     count = len(root)
-    flow = _flow(shape, root, height, cut, style, rng, part_left)
+    flow = _flow(skin, root, height, cut, style, rng, part_left)
     flow -= normal * (flow * normal).sum(axis=1, keepdims=True)
     flow /= np.maximum(np.linalg.norm(flow, axis=1, keepdims=True), 1e-9)
     length = (cut.side + (cut.top - cut.side) * height) * (0.35 + 0.65 * share) * rng.uniform(0.75, 1.1, count)
     step = np.linspace(0, 1, cut.points)
     if style is HairStyle.TIED:
-        curves = _gathered(shape, root, normal, flow, share, step, rng)
+        curves = _gathered(skin, root, normal, flow, share, step, rng)
     else:
         angle = cut.lift * (1 - 0.35 * height) * rng.uniform(0.7, 1.3, count) * (0.5 + 0.5 * share)
         up, out = (np.sin(angle), np.cos(angle))
@@ -250,20 +301,17 @@ def hair_distance(uv: np.ndarray, hairline: float = 0.0) -> np.ndarray:
     return distance - hairline * np.clip(middle * 2.2, 0, 1) * (receded > -0.05) if hairline else distance
 
 
-def _roots(
-    shape: HeadShape, cut: _Cut, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _roots(skin: Scalp, cut: _Cut, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Places (S, 3), normals (S, 3), how far inside of the hairline 0..1 (S,), and 1 on top of the head (S,)."""
-    faces, positions, model = _skin_faces(), shape.mesh_m[:SKIN_VERTICES], head_model()
-    uv = model.uvs[model.uv_faces[(model.faces < SKIN_VERTICES).all(axis=1)]].astype(np.float64)
+    positions, uv = skin.positions_m, skin.corner_uv
     hairy = hair_distance(uv.mean(axis=1), cut.hairline) > -0.03
-    faces, uv = faces[hairy], uv[hairy]
+    faces, uv = skin.faces[hairy], uv[hairy]
     corners = positions[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     chosen = rng.choice(len(faces), cut.hairs, p=area / area.sum())
     weight = rng.dirichlet((1, 1, 1), cut.hairs)[..., None]
     root, place = (corners[chosen] * weight).sum(axis=1), (uv[chosen] * weight).sum(axis=1)
-    normal = (vertex_normals(positions, _skin_faces())[faces[chosen]] * weight).sum(axis=1)
+    normal = (vertex_normals(positions, skin.faces)[faces[chosen]] * weight).sum(axis=1)
     ragged = 0.004 * rng.standard_normal(cut.hairs)
     share = np.clip((hair_distance(place, cut.hairline) + 0.004 + ragged) / 0.024, 0, 1)
     kept = rng.random(cut.hairs) < np.clip(share * 1.8, 0, 1)
@@ -273,7 +321,7 @@ def _roots(
 
 
 def _flow(
-    shape: HeadShape,
+    skin: Scalp,
     root: np.ndarray,
     height: np.ndarray,
     cut: _Cut,
@@ -282,7 +330,7 @@ def _flow(
     part_left: bool,
 ) -> np.ndarray:
     """(S, 3) where hair wants to go: away from the whorl, down at the sides, forward or aside on top; in waves."""
-    top = shape.mesh_m[:SKIN_VERTICES, 1].max()
+    top = skin.positions_m[:, 1].max()
     back = root[:, 2].min()
     side = 1.0 if part_left else -1.0
     if style is HairStyle.TIED:
@@ -301,7 +349,7 @@ def _flow(
 
 
 def _gathered(
-    shape: HeadShape,
+    skin: Scalp,
     root: np.ndarray,
     normal: np.ndarray,
     flow: np.ndarray,
@@ -310,15 +358,15 @@ def _gathered(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """(S, K, 3) strands combed over the skull to a knot at its back."""
-    top = shape.mesh_m[:SKIN_VERTICES, 1].max()
+    top = skin.positions_m[:, 1].max()
     back = root[:, 2].min()
     knot = np.array([0.0, top - 0.085, back - 0.012])
-    tree = KDTree(shape.mesh_m[:SKIN_VERTICES])
-    normals = vertex_normals(shape.mesh_m[:SKIN_VERTICES], _skin_faces())
+    tree = KDTree(skin.positions_m)
+    normals = vertex_normals(skin.positions_m, skin.faces)
     reach = np.clip(rng.uniform(0.35, 0.75, len(root)), 0, 1)[:, None, None]
     line = root[:, None] + (knot - root)[:, None] * step[None, :, None] * reach
     _, near = tree.query(line.reshape(-1, 3))
-    surface, outward = shape.mesh_m[near].reshape(line.shape), normals[near].reshape(line.shape)
+    surface, outward = skin.positions_m[near].reshape(line.shape), normals[near].reshape(line.shape)
     depth = ((line - surface) * outward).sum(axis=-1)
     lift = 0.0006 + 0.0042 * np.minimum(step * 2.2, 1)[None] * rng.uniform(0.2, 1.0, (len(root), 1))
     pushed = line + outward * np.maximum(lift - depth, 0)[..., None]
@@ -326,11 +374,11 @@ def _gathered(
     return pushed
 
 
-def knot(shape: HeadShape, rng: np.random.Generator) -> Strands:
+def knot(skin: Scalp, rng: np.random.Generator) -> Strands:
     """A bun at the back of the head: strands wound around a ball."""
-    skin = shape.mesh_m[:SKIN_VERTICES]
-    top = skin[:, 1].max()
-    behind = skin[(np.abs(skin[:, 1] - (top - 0.085)) < 0.006) & (np.abs(skin[:, 0]) < 0.01)]
+    positions = skin.positions_m
+    top = positions[:, 1].max()
+    behind = positions[(np.abs(positions[:, 1] - (top - 0.085)) < 0.006) & (np.abs(positions[:, 0]) < 0.01)]
     centre = np.array([0.0, top - 0.085, behind[:, 2].min() - 0.016])
     count, points, radius = 420, 6, np.array([0.030, 0.027, 0.024])
     turn = rng.uniform(0, 2 * np.pi, count)
@@ -354,12 +402,6 @@ def _curls(
     across = np.cross(normal, flow)
     first, second = grown * (np.cos(phase + turns) - np.cos(phase)), grown * (np.sin(phase + turns) - np.sin(phase))
     return first[..., None] * across[:, None] + second[..., None] * flow[:, None]
-
-
-def _skin_faces() -> np.ndarray:
-    """(F, 3) triangles of the head model's skin."""
-    faces = head_model().faces
-    return faces[(faces < SKIN_VERTICES).all(axis=1)]
 
 
 def scalp_cover(style: HairStyle, size: int) -> np.ndarray:

@@ -41,7 +41,7 @@ def repair_lids(diffuse_srgb: np.ndarray) -> tuple[np.ndarray, bool]:
         filled = (away > -reach * (_HEIGHT + _LASHES)) & (away < reach * 3 * _BELOW) & (reach > 0)
         if not _is_dull(slit, smooth):
             continue
-        target[filled] = _harmonic(smooth, filled)[filled]
+        target[filled] = harmonic(smooth, filled)[filled]
         above = np.clip((away + reach * (_HEIGHT + _LASHES / 2)) / _LASHES, 0, 1)
         below = np.clip((reach * _BELOW - away) / 0.002, 0, 1)
         share = np.maximum(share, (above * below * filled)[..., None])
@@ -74,7 +74,7 @@ def _is_dull(slit: layout.Slit, smooth: np.ndarray) -> bool:
     return bool(lid < _DULL * min(around))
 
 
-def _harmonic(image: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+def harmonic(image: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """(S, S, 3) `image` with its `unknown` texels solving Laplace's equation between the known ones."""
     number = np.full(unknown.shape, -1)
     rows, columns = np.nonzero(unknown)

@@ -10,7 +10,7 @@ from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
 from engine.face import groom, regions
 from engine.face.noise import band_noise
 from engine.face.skin import meeting
-from engine.face.strands import BROWS, COLUMNS, LASHES, PALETTE, ROWS, SCALP
+from engine.face.strands import BROWS, COLUMNS, LASHES, PALETTE, ROWS, SCALP, Place
 from engine.face.traits import GREY_RGB, Person
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
@@ -38,27 +38,36 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     most *= 1 - 0.25 * person.grey  # grey hair lets the skin be seen
     share = meeting(most * np.clip(cover * (0.9 + 0.14 * grain), 0, 1))[..., None]
     albedo = albedo * (1 - share) + hair * (0.9 - 0.5 * person.grey) * share
-    diffuse, roughness = bytes_from_unit(srgb_from_linear(albedo.astype(np.float32))), maps.roughness_data.copy()
-    specular = maps.specular_data.copy()
-    specular[...] = np.rint(specular * (1 - 0.6 * share)).astype(np.uint8)
-    left, top, right, bottom = (round(edge * size) for edge in PALETTE)
-    colours = bytes_from_unit(srgb_from_linear(palette(person, rng)))
+    diffuse = bytes_from_unit(srgb_from_linear(albedo.astype(np.float32)))
+    specular = np.rint(maps.specular_data * (1 - 0.6 * share)).astype(np.uint8)
+    tinted = replace(maps, diffuse_srgb=diffuse, specular_data=specular)
+    return with_palette(tinted, palette(np.array(person.hair_rgb), person.grey, rng), PALETTE)
+
+
+def with_palette(maps: ReflectanceMaps, colours_linear: np.ndarray, place: Place) -> ReflectanceMaps:
+    """`maps` with (ROWS, COLUMNS, 3) linear colours at `place`."""
+    height, width = maps.size
+    left, top, right, bottom = (round(edge * side) for edge, side in zip(place, 2 * (width, height), strict=True))
+    diffuse, roughness = maps.diffuse_srgb.copy(), maps.roughness_data.copy()
+    colours = bytes_from_unit(srgb_from_linear(colours_linear))
     rows = np.clip(((np.arange(top, bottom) - top + 0.5) / (bottom - top) * ROWS).astype(int), 0, ROWS - 1)
     columns = np.clip(((np.arange(left, right) - left + 0.5) / (right - left) * COLUMNS).astype(int), 0, COLUMNS - 1)
     diffuse[top:bottom, left:right] = colours[rows][:, columns]
     roughness[top:bottom, left:right] = round(_ROUGHNESS * 255)
-    return replace(maps, diffuse_srgb=diffuse, specular_data=specular, roughness_data=roughness)
+    return replace(maps, diffuse_srgb=diffuse, roughness_data=roughness)
 
 
-def palette(person: Person, rng: np.random.Generator) -> np.ndarray:
-    """(ROWS, COLUMNS, 3) float32 linear colours: darker at the root, each strand its own, some grey."""
-    base = np.array(person.hair_rgb)
+def palette(base: np.ndarray, grey: float, rng: np.random.Generator, brow: np.ndarray | None = None) -> np.ndarray:
+    """(ROWS, COLUMNS, 3) float32 linear colours: darker at the root, each strand its own, a share of them `grey`.
+
+    `base` (3,) is that of the scalp's hairs; brows are a little darker, or of colour `brow` (3,).
+    """
     tone = np.exp(rng.normal(0, 0.28, (COLUMNS, 1)))
     tone[list(SCALP)] = np.exp(np.linspace(-0.45, 0.45, len(SCALP)))[:, None]
     colour = base * tone
-    is_grey = rng.random(COLUMNS) < person.grey
+    is_grey = rng.random(COLUMNS) < grey
     colour[is_grey] = GREY_RGB * np.exp(rng.normal(0, 0.12, (int(is_grey.sum()), 1)))
-    colour[list(BROWS)] = colour[list(BROWS)] * 0.8
+    colour[list(BROWS)] *= 0.8 if brow is None else brow / base
     colour[list(LASHES)] = np.minimum(base * 0.6, 0.03)
     along = np.linspace(0.75, 1.15, ROWS)[:, None, None]
     return np.clip(colour[None] * along, 0.004, 1).astype(np.float32)

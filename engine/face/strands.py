@@ -34,8 +34,12 @@ class Strands:
     """(S,) of the palette."""
 
 
-def ribbons(strands: Strands) -> Piece:
-    """2 (K - 1) + 1 vertices and 2 K - 3 triangles a strand, textured by the palette."""
+Place = tuple[float, float, float, float]
+"""A rectangle of a map: u from, v from, u to, v to."""
+
+
+def ribbons(strands: Strands, palette: Place = PALETTE) -> Piece:
+    """2 (K - 1) + 1 vertices and 2 K - 3 triangles a strand, textured by what lies at `palette`."""
     count, points, _ = strands.points_m.shape
     along = np.gradient(strands.points_m, axis=1)
     side = np.cross(along, strands.facing[:, None])
@@ -53,7 +57,7 @@ def ribbons(strands: Strands) -> Piece:
     faces = (one[None] + size * np.arange(count)[:, None, None]).reshape(-1, 3)
     place = np.concatenate([np.arange(points - 1), np.arange(points - 1), [points - 1]])
     uv_faces = (place[one][None] + points * strands.column[:, None, None]).reshape(-1, 3)
-    left_u, top, right_u, bottom = PALETTE
+    left_u, top, right_u, bottom = palette
     u = left_u + (np.arange(COLUMNS) + 0.5) / COLUMNS * (right_u - left_u)
     v = top + (0.5 + np.linspace(0, ROWS - 1, points)) / ROWS * (bottom - top)
     uvs = np.stack(np.broadcast_arrays(u[:, None], v[None]), -1).reshape(-1, 2)

@@ -23,7 +23,7 @@ from engine.face.registration import canonical_uv, mean_position_m, registered
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.face.strands import HairRig
 from engine.face.untangle import untangle
-from engine.identity import Identity
+from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_bilinear
 from engine.mesh import Part, Registration, Topology, sphere, vertex_normals
 from engine.raster import fill_nearest, rasterize
@@ -210,6 +210,23 @@ def maps_to_canonical(topology: Topology, own: np.ndarray) -> np.ndarray:
 def maps_to_own(topology: Topology, canonical: np.ndarray) -> np.ndarray:
     """(512, 512, C) canonical-layout image -> the same image on `topology`'s own UV layout, float32."""
     return canonical if registered(topology).same_layout else _resampled_to_own(topology, canonical)
+
+
+def own_maps(topology: Topology, canonical: ReflectanceMaps) -> ReflectanceMaps:
+    """`canonical` maps on `topology`'s own UV layout."""
+
+    def own(layer: np.ndarray) -> np.ndarray:  # one after the other: all at once take a gigabyte
+        return maps_to_own(topology, layer.astype(np.float32))
+
+    def in_bytes(layer: np.ndarray) -> np.ndarray:
+        return np.rint(own(layer)).clip(0, 255).astype(np.uint8)
+
+    return ReflectanceMaps(
+        in_bytes(canonical.diffuse_srgb),
+        in_bytes(canonical.specular_data),
+        in_bytes(canonical.roughness_data[..., None])[..., 0],
+        own(canonical.slope),
+    )
 
 
 @derived

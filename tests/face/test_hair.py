@@ -71,11 +71,11 @@ def test_strands_turn_with_the_skin(person: Identity) -> None:
 
 
 def test_styles_differ_and_each_makes_hair() -> None:
-    shape = sample_shape(7)
+    skin = groom.model_scalp(sample_shape(7))
     assert len(groom.BROW_STYLES) == 12
     lengths = {}
     for style in groom.HairStyle:
-        strands = groom.scalp(shape, style, np.random.default_rng(0))
+        strands = groom.scalp(skin, style, np.random.default_rng(0))
         if style is groom.HairStyle.SHAVED:
             assert strands is None
             continue

@@ -61,6 +61,7 @@ def desk(tmp_path: Path, qapp) -> Path:
         ("demo",),
         ("demo", "--seed", "7"),
         pytest.param(("view", str(FFHQ_UV / "teaser_1")), marks=needs_data),
+        pytest.param(("view", str(FFHQ_UV / "teaser_1"), "--hair", "grow"), marks=needs_data),
         ("view", "FOLDER"),
         ("view", "FOLDER", "--maps", "specular=f0,normal=directx"),
         ("view", "head.obj", "--map", "diffuse=face_01.png"),

@@ -1,6 +1,7 @@
 # Two commands for a fresh Debian/Ubuntu machine with Python 3.11 or newer: make run, make test.
 PYTHON ?= python3
 BIN := .venv/bin
+BESIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: run test check install lock format clean
 
@@ -10,8 +11,8 @@ run: .venv/installed ## open the window on the built-in person
 test: .venv/tested ## every test; brings EGL, Mesa and Xvfb or says how
 	@scripts/system-packages
 	@scripts/node-packages
-	$(BIN)/python -m pytest --ignore=tests/viewer --numprocesses auto --maxprocesses 4 --dist loadfile
-	$(BIN)/python -m pytest tests/viewer # a process of its own: see tests/conftest.py
+	$(BIN)/python -m pytest --ignore=tests/viewer $(BESIDE)
+	$(BIN)/python -m pytest tests/viewer $(BESIDE) # apart from the others: see tests/conftest.py
 
 check: .venv/tested ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

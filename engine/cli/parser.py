@@ -56,7 +56,13 @@ def _add_path(parser: argparse.ArgumentParser, nargs: str | None = None) -> None
         "encoding=linear|srgb (of specular), roughness=roughness|gloss|alpha, "
         "normal=opengl|directx; the first of each is what is assumed",
     )
-    _add_hair(parser)
+    parser.add_argument(
+        "--hair",
+        choices=("painted", "grow"),
+        default="painted",
+        help="grow: brows, lashes and cropped hair as strands in place of painted ones, on heads of FFHQ-UV and "
+        "ICT-FaceKit (default: as the head has it)",
+    )
     parser.add_argument(
         "--map",
         type=_map,
@@ -65,16 +71,6 @@ def _add_path(parser: argparse.ArgumentParser, nargs: str | None = None) -> None
         metavar="KIND=FILE",
         help=f"which file is the {', '.join(MAP_NAMES[:-1])} or {MAP_NAMES[-1]} map of an OBJ, where names do not say "
         f"it; again for each, KIND={NONE} for no such map",
-    )
-
-
-def _add_hair(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--hair",
-        choices=("painted", "grow"),
-        default="painted",
-        help="grow: brows, lashes and cropped hair as strands in place of painted ones, on heads of FFHQ-UV and "
-        "ICT-FaceKit (default: as the head has it)",
     )
 
 

@@ -178,9 +178,7 @@ class DenoiserStage:
                 here, there = part.to(self.device), rows.to(self.device)
                 size = self.pivot.jaw_size(self.unified, self.people.position_m[here])
                 turn, grid = self.people.turn[here], self.config.model.grid
-                reach[here[:, None], there] = reach_in(
-                    self.pivot, offset_m.to(self.device), size, turn, there, grid
-                )
+                reach[here[:, None], there] = reach_in(self.pivot, offset_m.to(self.device), size, turn, there, grid)
         return reach
 
     def _measured_answer(self, reach: Tensor, budget: Budget) -> Tensor:

@@ -1,11 +1,10 @@
 """What the average person does, as far as this person goes with it: the point around which the denoiser predicts.
 
 Geometry: the training people's mean offsets, kept in local frames of the surface and carried to the new head by its own
-frames (deformation transfer, Sumner and Popovic 2004); what the jaw carries with it as a whole is not turned, but scaled
-by the jaw's length. Reflectance: the mean latent. Both add up by strength, each side
-of the face by its own, and are multiplied by the factors of `person.Person`. The mean latent also *leans* along the
-directions in which people differ most (age above all: where skin folds, not only how deep). The network then only has
-to know the rest.
+frames (deformation transfer, Sumner and Popovic 2004); the jaw's part is not turned, but scaled by the jaw's length.
+Reflectance: the mean latent. Both add up by strength, each side of the face by its own, and are multiplied by the
+factors of `person.Person`. The mean latent also *leans* along the directions in which people differ most (age above
+all: where skin folds, not only how deep). The network then only has to know the rest.
 """
 
 from __future__ import annotations

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from engine.diffusion.checkpoint import Start, load_into, load_tensors, save_tensors
 from engine.diffusion.config import Config
@@ -66,10 +68,7 @@ def _tile_stage(
 
 def _begun(stage: Stage, start: Start | None) -> Stage:
     """`stage` with the weights of `start`; what it fits, it fits anew."""
-    if start is not None:
-        for name, part in stage.module.named_children():
-            load_into(part, start.tensors, name, start.folder)
-    return stage
+    return stage if start is None else _loaded(stage, start.tensors, start.folder)
 
 
 def _restore(stage: Stage, config: Config, out: Path, start: Start | None) -> None:
@@ -78,6 +77,10 @@ def _restore(stage: Stage, config: Config, out: Path, start: Start | None) -> No
         taken = _begun(stage, start).module.state_dict()
         save_tensors(path, taken, {"config": config.to_json(), "history": start.history})
     here.agree(0.0)  # the others read what the main process has written
-    tensors, _ = load_tensors(path)
+    _loaded(stage, load_tensors(path)[0], path)
+
+
+def _loaded(stage: Stage, tensors: Mapping[str, Tensor], path: Path) -> Stage:
     for name, part in stage.module.named_children():
         load_into(part, tensors, name, path)
+    return stage

@@ -1,9 +1,9 @@
 """Pairs of a neutral and an expression of synthetic people, made in batches from an ICT-FaceKit folder.
 
 Shape: ICT's identity modes; expressions: ICT's shapes combined by the vocabulary's ARKit weights, carried to each
-person by local frames and the size of what moves, the jaw's by its length alone, as strongly as `engine.synth.people`
-says. Reflectance: the painted skin of the person, and how it folds, flushes and stretches (`engine.synth.folds`). All in
-the canonical space, on the training device.
+person by local frames and the size of what moves (the jaw's by its length alone), as strongly as
+`engine.synth.people` says. Reflectance: the painted skin of the person, and how it folds, flushes and stretches
+(`engine.synth.folds`). All in the canonical space, on the training device.
 """
 
 from __future__ import annotations
@@ -135,9 +135,7 @@ class Population:
         return amount
 
     def _offsets(self, neutral_m: Tensor, amount: Tensor) -> Tensor:
-        soft, jaw = (
-            torch.einsum("bse,echw,shw->bchw", amount, part, self._sides) for part in (self._soft, self._jaw)
-        )
+        soft, jaw = (torch.einsum("bse,echw,shw->bchw", amount, part, self._sides) for part in (self._soft, self._jaw))
         length = jaw_length_m(neutral_m) / jaw_length_m(self._generic[None])
         return self._carried(neutral_m, soft, amount) + length * jaw
 
@@ -213,8 +211,9 @@ class Population:
     def _carried(self, neutral_m: Tensor, offset_m: Tensor, amount: Tensor) -> Tensor:
         """Offsets of the generic head's soft tissue turned into each person's local frames, scaled to what moves.
 
-        The jaw's are not: a bone moves all of its skin alike, however lips and chin stand. Frames: differential frame of the smoothed surface (Sumner and Popovic 2004 in spirit). Lids are scaled by the
-        ratio of eye openings, so that they close on every person. `amount` is (B, 2, 32).
+        The jaw's are not: a bone moves all of its skin alike, however lips and chin stand. Frames: differential frame
+        of the smoothed surface (Sumner and Popovic 2004 in spirit). Lids are scaled by the ratio of eye openings, so
+        that they close on every person. `amount` is (B, 2, 32).
         """
         turn = local_frames(neutral_m) @ local_frames(self._generic[None]).transpose(-1, -2)
         carried = torch.einsum("bhwij,bjhw->bihw", turn, offset_m)

@@ -148,6 +148,9 @@ ONE_SIDED: frozenset[str] = frozenset(
 ) - {"Face Compression", "Face Stretch"}
 """Rows that people can do with one side of the face."""
 
+JAW_SHAPES = ("jawOpen", "jawForward", "jawLeft", "jawRight")
+"""ARKit shapes that move the lower jaw with all that hangs on it."""
+
 _PART_WEIGHT = 0.25
 """Of a shared part of the face beside a shared unit or shape."""
 

@@ -109,6 +109,11 @@ RUNS: dict[str, tuple[str, ...]] = {
         "expdiff train release --run runs/gpu --out engine/diffusion/weights",
         "expdiff train release --out engine/diffusion/weights --run RUN",
     ),
+    "expdiff train denoiser --data ICT_FACEKIT --config smoke --from weights --images 8 --out runs/fine": (
+        "expdiff train denoiser --data ICT_FACEKIT --config finetune --from engine/diffusion/weights --minutes 30 "
+        "--out runs/fine",
+        "expdiff train denoiser --data HEADS --config finetune --from engine/diffusion/weights --minutes 30 --out RUN",
+    ),
     f"expdiff evaluate --data ICT_FACEKIT --card MODEL_CARD.md --model weights@1 {FEW}": (
         "expdiff evaluate --data ICT_FACEKIT --card MODEL_CARD.md",
         "expdiff evaluate --card",

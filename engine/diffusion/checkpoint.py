@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
@@ -43,6 +43,7 @@ _SPARE_NUMBERS = 2**26
 """Numbers beyond those of a file that may be made room for."""
 _LARGE_BUFFERS = (
     "pivot.offset_m",
+    "pivot.jaw_m",
     "pivot.change",
     "pivot.lean",
     "unified.mean_maps",
@@ -52,8 +53,12 @@ _LARGE_BUFFERS = (
     "autoencoder.templates",
 )
 """Buffers large enough to be stored in 8 bits all the same."""
+_LATER = {"pivot.jaw_m"}
+"""Buffers that weights of before lack; with zeros in them all is as it was."""
 _RUN = 64
 """Numbers of a tensor, in the order of its memory, that share one step of their 8 bits."""
+_COUNTS = ("images", "seconds", "skipped", "pool", "loss")
+"""What the training loop counts, for the model card."""
 _STEPS = ":steps"
 """Ends the name of a tensor's steps in a release."""
 
@@ -90,7 +95,8 @@ def config_of(metadata: Mapping[str, str], path: Path) -> Config:
 
 def load_into(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str, path: Path) -> None:
     """Fill `module` with the tensors named `prefix`.*; WeightsError names what is missing, extra or misshapen."""
-    mine = {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(prefix + ".")}
+    mine = {name: torch.zeros_like(part) for name, part in module.named_buffers() if f"{prefix}.{name}" in _LATER}
+    mine |= {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(prefix + ".")}
     bad = [name for name, tensor in mine.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if bad:
         raise WeightsError(f"{path}: expected finite weights, found NaN or infinite in {prefix}.{bad[0]}")
@@ -159,6 +165,29 @@ def _digests(manifest: Path) -> tuple[bytes, dict[str, str]]:
 def _read(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
     """Tensors, configuration and digest of a release or a training folder."""
     return _read_release(folder) if (folder / MANIFEST).exists() else _read_training(folder)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Start:
+    """Weights that a training begins with."""
+
+    folder: Path
+    tensors: Mapping[str, Tensor]
+    history: str
+    """JSON of what was counted when they were trained, for the checkpoints that come of them."""
+
+
+def read_start(folder: Path, config: Config) -> Start:
+    """The weights of the release or training folder `folder`; WeightsError where their sizes are not `config`'s."""
+    tensors, other, digest = _read(folder)
+    wanted, sizes = ({"layout": each.layout, **asdict(each.sizes)} for each in (config, other))
+    unlike = [name for name in wanted if sizes.get(name) != wanted[name]]
+    if unlike:
+        told = [", ".join(f"{name} {found.get(name)}" for name in unlike) for found in (wanted, sizes)]
+        raise WeightsError(f"{folder}: expected weights of the configuration's {told[0]}, found {told[1]}")
+    model = f"{other.name}-{digest[:8]}"
+    history = {name if " " in name else f"{model} {name}": counts for name, counts in _history(folder).items()}
+    return Start(folder, tensors, json.dumps(history))
 
 
 def _in_8_bits(name: str, tensor: Tensor) -> dict[str, Tensor]:
@@ -273,19 +302,18 @@ def _listed(manifest: Path) -> set[str]:
 
 
 def _history(source: Path) -> dict[str, dict[str, float]]:
-    """By stage, what the training loop counted."""
+    """By stage, what the training loop counted, what it began with first."""
     if (source / MANIFEST).exists():
         with weights_border(source / MANIFEST, "a record of the training"):
             return dict(json_from_bytes(_digests(source / MANIFEST)[0], str(source / MANIFEST))["training"])
-    return {path.stem: _counts(path) for path in _training_files(source)}
-
-
-def _counts(path: Path) -> dict[str, float]:
-    """What the training loop counted, for the model card."""
-    _, metadata = load_tensors(path)
-    return {
-        name: float(metadata[name]) for name in ("images", "seconds", "skipped", "pool", "loss") if name in metadata
-    }
+    history: dict[str, dict[str, float]] = {}
+    for path in _training_files(source):
+        _, metadata = load_tensors(path)
+        with weights_border(path, "a record of the training"):
+            history |= json_from_bytes(metadata.get("history", "{}").encode(), str(path))
+            counts = {name: float(metadata[name]) for name in _COUNTS if name in metadata}
+        history |= {path.stem: counts} if counts else {}  # none where it was taken over as it was
+    return history
 
 
 def _shards(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:

@@ -24,11 +24,14 @@ from engine.diffusion.stages import WEIGHT_TIME, AutoencoderStage, normal
 from engine.diffusion.text import tokenize
 from engine.diffusion.unified import Unified, energies_in, guides
 from engine.synth.batch import Batch
+from engine.vocabulary import EXPRESSIONS, JAW_SHAPES
 
 DROP_STRENGTHS, DROP_BOTH = 0.1, 0.1
 """Shares of training samples without strengths, and without strengths and prompt (classifier-free guidance)."""
 TOGETHER = 2
 """Expressions of one person in a row where they attend to each other."""
+JAW_PEOPLE = 64
+"""Training people whose mean is what the jaw does; how far each goes with it is told by `Person`."""
 REACH_MOVES = 3
 """Moves in which a person shows how far each expression goes, each of an equal share of them at once."""
 
@@ -94,6 +97,8 @@ class DenoiserStage:
     @torch.no_grad()
     def prepare(self, budget: Budget, count: int | None) -> int:
         """See `Stage`. Pairs are of other draws than the autoencoder's."""
+        if count is None:
+            self._fit_jaw(budget)
         sums, energies, matches = self._fill(budget, count)
         position_m = self.people.position_m
         if count is None:
@@ -111,6 +116,18 @@ class DenoiserStage:
         self._centre(budget, fitted=count is None)
         return len(self.latents.who)
 
+    def _fit_jaw(self, budget: Budget) -> None:
+        """Fit what the jaw does in each of its shapes, from the expression that is this shape alone."""
+        people = self.source.train_identities[:JAW_PEOPLE]
+        rng = torch.Generator().manual_seed(self.config.seed + 4)
+        for shape, target in zip(JAW_SHAPES, self.pivot.jaw_m, strict=True):
+            budget.check(f"the jaws of {len(people)} people")
+            row = next(row for row, entry in enumerate(EXPRESSIONS) if entry.arkit.keys() == {shape})
+            strengths = torch.zeros(len(people), 2, EXPRESSION_COUNT)
+            strengths[..., row] = 1.0 / EXPRESSIONS[row].arkit[shape]
+            target.copy_(self.source.moves(people, rng, strengths)[1].mean(0))
+        budget.share(self.pivot)
+
     def _fill(self, budget: Budget, count: int | None) -> tuple[PivotFit, Tensor, Tensor]:
         """Make people and pairs; the sums that the pivot is fitted on, and energies and matches of each person."""
         people, pairs = PeopleOnce(), list[tuple[Tensor, ...]]()
@@ -127,7 +144,7 @@ class DenoiserStage:
             latent = torch.cat([self.unified.encode_offset(batch.offset_m), change], 1)
             who = people.rows(batch, condition.half(), turn.half(), batch.neutral_position_m, matches)
             pairs.append((latent.half(), batch.expression, who.to(self.device)))
-            sums.add(batch.expression, batch.offset_m, turn, change)
+            sums.add(batch.expression, batch.offset_m, batch.neutral_position_m, turn, change)
         condition, turn, position_m, matches = people.columns()
         clean, strengths, who = (torch.cat(column) for column in zip(*pairs, strict=True))
         empty = torch.empty(0)
@@ -159,10 +176,9 @@ class DenoiserStage:
                 strengths[:, :, rows] = 1.0
                 _, offset_m = self.source.moves(self.people.numbers[part].tolist(), rng, strengths)
                 here, there = part.to(self.device), rows.to(self.device)
-                found = reach_in(
-                    self.pivot, offset_m.to(self.device), self.people.turn[here], there, self.config.model.grid
-                )
-                reach[here[:, None], there] = found
+                size = self.pivot.jaw_size(self.unified, self.people.position_m[here])
+                turn, grid = self.people.turn[here], self.config.model.grid
+                reach[here[:, None], there] = reach_in(self.pivot, offset_m.to(self.device), size, turn, there, grid)
         return reach
 
     def _measured_answer(self, reach: Tensor, budget: Budget) -> Tensor:
@@ -173,7 +189,8 @@ class DenoiserStage:
             budget.check(f"how the skin of {len(self.people.numbers)} people answers")
             who = self.latents.who[part]
             strengths = self.latents.strengths[part] * reach[who][:, None]
-            expected = self.pivot.expected(self.unified, strengths, self.people.turn[who].float())[:, -count:]
+            position_m, turn = self.people.position_m[who], self.people.turn[who]
+            expected = self.pivot.expected(self.unified, strengths, position_m, turn)[:, -count:]
             fit.add(who, self.latents.clean[part, -count:].float() - still, expected - still)
         return fit.solve()
 
@@ -258,7 +275,8 @@ class DenoiserStage:
 
     def _expected(self, strengths: Tensor, who: Tensor) -> Tensor:
         """(B, C, h, w) of `Pivot.expected` for people of the pool."""
-        return self.pivot.expected(self.unified, strengths, self.people.turn[who].float(), self.people.factors[who])
+        position_m, turn = self.people.position_m[who], self.people.turn[who]
+        return self.pivot.expected(self.unified, strengths, position_m, turn, self.people.factors[who])
 
     def _choose(self, rng: torch.Generator) -> Tensor:
         """Indices of a batch; where expressions attend to each other, `TOGETHER` of one person that came in a row."""

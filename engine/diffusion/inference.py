@@ -164,7 +164,7 @@ class ChangeModel:
         )
         known = torch.ones(count, dtype=torch.bool, device=self.device)
         neutral = neutral if len(neutral.condition) == count else neutral.expand(count)
-        expected = self.pivot.expected(self.unified, strengths, neutral.turn, neutral.person)
+        expected = self.pivot.expected(self.unified, strengths, neutral.position_m, neutral.turn, neutral.person)
         typical = self.pivot.typical(expected)
         first_of_group = torch.tensor([0, self.denoiser.splits[0]], device=self.device)
         locked = None if kept is None else ~kept.isnan()
@@ -220,7 +220,8 @@ class ChangeModel:
 
     def mean_change(self, neutral: Neutral, strengths: Tensor) -> Maps:
         """What the average training person does, carried to these heads: the pivot, decoded."""
-        return self.decode(self.pivot.expected(self.unified, strengths, neutral.turn), neutral)
+        expected = self.pivot.expected(self.unified, strengths, neutral.position_m, neutral.turn)
+        return self.decode(expected, neutral)
 
 
 def condition_of(unified: Unified, features: Tensor, position_m: Tensor, texture: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
 """What the average person does, as far as this person goes with it: the point around which the denoiser predicts.
 
 Geometry: the training people's mean offsets, kept in local frames of the surface and carried to the new head by its own
-frames (deformation transfer, Sumner and Popovic 2004). Reflectance: the mean latent. Both add up by strength, each side
-of the face by its own, and are multiplied by the factors of `person.Person`. The mean latent also *leans* along the
-directions in which people differ most (age above all: where skin folds, not only how deep). The network then only has
-to know the rest.
+frames (deformation transfer, Sumner and Popovic 2004); the jaw's part is not turned, but scaled by the jaw's length.
+Reflectance: the mean latent. Both add up by strength, each side of the face by its own, and are multiplied by the
+factors of `person.Person`. The mean latent also *leans* along the directions in which people differ most (age above
+all: where skin folds, not only how deep). The network then only has to know the rest.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from engine.diffusion.config import ModelConfig
 from engine.diffusion.person import EXPRESSION_COUNT
 from engine.diffusion.unified import OFFSET_UNIT_M, Unified
 from engine.face import regions
-from engine.synth.frames import local_frames
+from engine.synth.frames import jaw_length_m, local_frames
 from engine.synth.strain import stretch
+from engine.vocabulary import EXPRESSIONS, JAW_SHAPES
 
 _RIDGE = 0.1
 _HELD = 0.05
@@ -34,6 +35,8 @@ class Pivot(nn.Module):
     """Mean answers of the training people, and the deviation of the personal rest, per latent channel."""
 
     offset_m: Tensor
+    jaw_m: Tensor
+    jaw_share: Tensor
     change: Tensor
     lean: Tensor
     still: Tensor
@@ -43,8 +46,11 @@ class Pivot(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        grid, channels = config.grid, config.change_channels
-        self.register_buffer("offset_m", torch.zeros(EXPRESSION_COUNT, 3, config.geometry_size, config.geometry_size))
+        grid, channels, size = config.grid, config.change_channels, config.geometry_size
+        self.register_buffer("offset_m", torch.zeros(EXPRESSION_COUNT, 3, size, size))
+        self.register_buffer("jaw_m", torch.zeros(len(JAW_SHAPES), 3, size, size))
+        shares = [[entry.arkit.get(shape, 0.0) for shape in JAW_SHAPES] for entry in EXPRESSIONS]
+        self.register_buffer("jaw_share", torch.tensor(shares), persistent=False)
         self.register_buffer("change", torch.zeros(EXPRESSION_COUNT, channels, grid, grid))
         self.leanings = config.person_leanings
         self.register_buffer("lean", torch.zeros(EXPRESSION_COUNT * self.leanings, channels, grid, grid))
@@ -58,13 +64,26 @@ class Pivot(nn.Module):
         """Neutral positions (B, 3, H, W) -> (B, H, W, 3, 3): from the mean head's local frames to this head's."""
         return local_frames(position_m) @ local_frames(unified.mean_position[None]).transpose(-1, -2)
 
-    def expected(self, unified: Unified, strengths: Tensor, turn: Tensor, person: Tensor | None = None) -> Tensor:
-        """Strengths (B, 2, 32) and `turn` -> latent (B, C, h, w) of the average person, or of the one of whom
-        `person.Person` says `person` (B, 32 + C' + L): offset channels, then change channels."""
+    def jaw_size(self, unified: Unified, position_m: Tensor) -> Tensor:
+        """Neutral positions (B, 3, H, W) -> (B, 1, 1, 1) length of the jaw over the mean head's."""
+        return jaw_length_m(position_m) / jaw_length_m(unified.mean_position[None])
+
+    def jaw_offset_m(self, unified: Unified, strengths: Tensor, position_m: Tensor) -> Tensor:
+        """Strengths (B, 2, 32) and neutral positions (B, 3, H, W) -> (B, 3, H, W) m: what the jaw does."""
+        moved = torch.einsum("bsk,kchw,shw->bchw", strengths @ self.jaw_share, self.jaw_m, self.sides_geometry)
+        return self.jaw_size(unified, position_m) * moved
+
+    def expected(
+        self, unified: Unified, strengths: Tensor, position_m: Tensor, turn: Tensor, person: Tensor | None = None
+    ) -> Tensor:
+        """Strengths (B, 2, 32), neutral positions (B, 3, H, W) and their `turn` -> latent (B, C, h, w) of the average
+        person, or of the one of whom `person.Person` says `person` (B, 32 + C' + L): offset channels, then change
+        channels."""
         if person is not None:
             strengths = strengths * person[:, None, :EXPRESSION_COUNT].exp()
         offset = torch.einsum("bse,echw,shw->bchw", strengths, self.offset_m, self.sides_geometry)
         offset = torch.einsum("bhwij,bjhw->bihw", turn.float(), offset)
+        offset = offset + self.jaw_offset_m(unified, strengths, position_m)
         change = torch.einsum("bse,echw,shw->bchw", strengths, self.change, self.sides_grid)
         if person is not None:
             answer = person[:, EXPRESSION_COUNT : EXPRESSION_COUNT + change.shape[1]]
@@ -106,11 +125,13 @@ class PivotFit:
         self.offset = torch.zeros_like(pivot.offset_m, dtype=torch.float64).flatten(1)
         self.change = torch.zeros_like(pivot.change, dtype=torch.float64).flatten(1)
 
-    def add(self, strengths: Tensor, offset_m: Tensor, turn: Tensor, change: Tensor) -> None:
-        """Count pairs in: strengths (B, 2, 32), offsets (B, 3, H, W) m, turn, latent change (B, C, h, w)."""
+    def add(self, strengths: Tensor, offset_m: Tensor, position_m: Tensor, turn: Tensor, change: Tensor) -> None:
+        """Count pairs in: strengths (B, 2, 32), offsets and neutral positions (B, 3, H, W) m, turn, latent change
+        (B, C, h, w). What the jaw does must be in the pivot already."""
         even = (strengths[:, 0] - strengths[:, 1]).abs().amax(1) == 0  # both sides alike: a plain sum over rows
         rows = strengths[even, 0].double()
-        home = torch.einsum("bhwji,bjhw->bihw", turn[even].float(), offset_m[even])
+        soft = offset_m[even] - self.pivot.jaw_offset_m(self.unified, strengths[even], position_m[even])
+        home = torch.einsum("bhwji,bjhw->bihw", turn[even].float(), soft)
         self.moment += rows.T @ rows
         self.offset += rows.T @ home.flatten(1).double()
         self.change += rows.T @ (change[even].float() - self.pivot.still).flatten(1).double()
@@ -151,21 +172,22 @@ class LeanFit:
         self.pivot.lean[: self.pivot.leanings] = 0
 
 
-def reach_in(pivot: Pivot, offset_m: Tensor, turn: Tensor, rows: Tensor, grid: int) -> Tensor:
-    """(B, K) how far people go with each of `rows` (K,), over the average person, 0.4..2.5.
+def reach_in(pivot: Pivot, offset_m: Tensor, size: Tensor, turn: Tensor, rows: Tensor, grid: int) -> Tensor:
+    """(B, K) how far people of `jaw_size` and `turn` go with each of `rows` (K,), over the average person, 0.4..2.5.
 
     Read from offsets (B, 3, H, W) m that have all of them at full strength on both sides: offsets add up, so one move
     tells of many, as long as the rows move the skin in ways of their own. Looked at on `grid`.
     """
 
     def coarse(offsets_m: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(offsets_m, grid).flatten(1) / OFFSET_UNIT_M
+        return F.adaptive_avg_pool2d(offsets_m.flatten(0, -4), grid).reshape(*offsets_m.shape[:-3], -1) / OFFSET_UNIT_M
 
     home = coarse(torch.einsum("bhwji,bjhw->bihw", turn.float(), offset_m))
-    basis = coarse(pivot.offset_m[rows])
-    moment = basis @ basis.T
-    held = _HELD**2 * moment.diagonal().mean() * torch.eye(len(rows), device=moment.device)
-    found = 1 + torch.linalg.solve(moment + held, ((home - basis.sum(0)) @ basis.T).T).T
+    jaw = coarse(torch.einsum("bhwji,kjhw->bkihw", turn.float(), pivot.jaw_m) * size[..., None])
+    basis = coarse(pivot.offset_m[rows]) + pivot.jaw_share[rows] @ jaw
+    moment = basis @ basis.mT
+    held = _HELD**2 * moment.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] * torch.eye(len(rows), device=size.device)
+    found = 1 + torch.linalg.solve(moment + held, basis @ (home - basis.sum(1))[..., None])[..., 0]
     return found.clamp(_LEAST, _GREATEST)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from engine.diffusion.checkpoint import load_into, load_tensors
+from engine.diffusion.checkpoint import Start, load_into, load_tensors, save_tensors
 from engine.diffusion.config import Config
 from engine.diffusion.denoiser_stage import DenoiserStage
 from engine.diffusion.pairs import PairSource
+from engine.diffusion.processes import launched
 from engine.diffusion.refine_stage import RefineStage
 from engine.diffusion.stages import AutoencoderStage, Stage
 from engine.diffusion.tile_stages import TileAutoencoderStage, TileDenoiserStage
@@ -27,36 +30,57 @@ def pair_source(config: Config, data: Path, device: torch.device, keep: int = 0)
     return Population(data, config.identities, config.seed, device, keep, sizes)
 
 
-def make_stage(name: str, config: Config, source: PairSource, device: torch.device, out: Path) -> Stage:
-    """The stage called `name`; those after the autoencoder's need what came before, finished, in `out`."""
+def make_stage(
+    name: str, config: Config, source: PairSource, device: torch.device, out: Path, start: Start | None = None
+) -> Stage:
+    """The stage called `name`; those after the autoencoder's need what came before, finished, in `out`.
+
+    With `start` the stage begins with its weights, and what is not in `out` is taken over from it; `refine` goes on
+    with what came before in any case.
+    """
     torch.manual_seed(config.seed)
     if config.layout == "tiles":
-        return _tile_stage(name, config, source, device, out)
+        return _tile_stage(name, config, source, device, out, start)
     first = AutoencoderStage(config, source, device)
     if name == first.name:
-        return first
-    _restore(first, out)
+        return _begun(first, start)
+    _restore(first, config, out, start)
     second = DenoiserStage(config, first)
     if name == second.name:
-        return second
-    _restore(second, out)
+        return _begun(second, start)
+    _restore(second, config, out, start)
     return RefineStage(config, second)
 
 
-def _tile_stage(name: str, config: Config, source: PairSource, device: torch.device, out: Path) -> Stage:
+def _tile_stage(
+    name: str, config: Config, source: PairSource, device: torch.device, out: Path, start: Start | None
+) -> Stage:
     if name == STAGES[-1]:
         raise EngineError(f"train {name}: expected layout change, found tiles, which has no such stage")
     pretrained = bool(config.tiles.image_autoencoder) and name != TileAutoencoderStage.name
     first = None if pretrained else TileAutoencoderStage(config, source, device)
     if first is not None and name == first.name:
-        return first
+        return _begun(first, start)
     if first is not None:
-        _restore(first, out)
-    return TileDenoiserStage(config, source, device, first)
+        _restore(first, config, out, start)
+    return _begun(TileDenoiserStage(config, source, device, first), start)
 
 
-def _restore(stage: Stage, out: Path) -> None:
-    path = out / f"{stage.name}.safetensors"
-    tensors, _ = load_tensors(path)
+def _begun(stage: Stage, start: Start | None) -> Stage:
+    """`stage` with the weights of `start`; what it fits, it fits anew."""
+    return stage if start is None else _loaded(stage, start.tensors, start.folder)
+
+
+def _restore(stage: Stage, config: Config, out: Path, start: Start | None) -> None:
+    path, here = out / f"{stage.name}.safetensors", launched()
+    if start is not None and not path.exists() and here.is_main:
+        taken = _begun(stage, start).module.state_dict()
+        save_tensors(path, taken, {"config": config.to_json(), "history": start.history})
+    here.agree(0.0)  # the others read what the main process has written
+    _loaded(stage, load_tensors(path)[0], path)
+
+
+def _loaded(stage: Stage, tensors: Mapping[str, Tensor], path: Path) -> Stage:
     for name, part in stage.module.named_children():
         load_into(part, tensors, name, path)
+    return stage

@@ -72,7 +72,8 @@ class RefineStage:
         assert self.pool is not None
         who = self.pool.person[chosen].to(self.device)
         strengths = self.pool.expression[chosen].to(self.device)
-        return self.pivot.expected(self.unified, strengths, self.turn[who].float(), self.people[who])
+        position_m = self.pool.position_m[self.pool.person[chosen]].to(self.device)
+        return self.pivot.expected(self.unified, strengths, position_m, self.turn[who].float(), self.people[who])
 
     def loss(self, rng: torch.Generator) -> Tensor:
         """See `Stage`."""

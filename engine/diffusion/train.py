@@ -3,6 +3,7 @@
     expdiff train autoencoder --data HEADS --config small --minutes 15 --out RUN
     expdiff train denoiser    --data HEADS --config small --minutes 30 --out RUN
     expdiff train refine      --data HEADS --config small --minutes 10 --out RUN
+    expdiff train denoiser    --data HEADS --config finetune --from engine/diffusion/weights --minutes 30 --out RUN
     expdiff train release     --out engine/diffusion/weights --run RUN
 
 Everything random in a step comes from (seed, images seen), so a resumed run continues as if it had not stopped.
@@ -28,10 +29,12 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from engine.checks import check_count, check_range
 from engine.diffusion.budget import Budget
 from engine.diffusion.checkpoint import (
+    Start,
     config_of,
     load_into,
     load_model,
     load_tensors,
+    read_start,
     save_tensors,
     write_release,
 )
@@ -109,12 +112,17 @@ class Run:
     optimiser: torch.optim.Optimizer
     after: str = ""
     """Digest of the checkpoint that this stage builds on."""
+    history: str = "{}"
+    """Of `checkpoint.Start`."""
     processes: Processes = ALONE
 
 
-def train(stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = False) -> Progress:
+def train(
+    stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = False, start: Start | None = None
+) -> Progress:
     """Run `stage` to the end of `plan`, writing `NAME.safetensors`, its state and `NAME.jsonl` into `out`.
 
+    `start` is what `stage` was made with, for the record.
     TrainingError where memory runs out, losses stop being finite, or the plan's time is over before one step is done;
     the last checkpoint stays as it was written.
     """
@@ -142,7 +150,8 @@ def train(stage: Stage, config: Config, plan: Plan, out: Path, resume: bool = Fa
             _restore(optimiser, averages, trained, state)
         before = out / f"{STAGES[STAGES.index(stage.name) - 1]}.safetensors"
         after = file_digest(before) if stage.name == STAGES[-1] else ""
-        _loop(Run(stage, config, plan, out, progress, trained, averages, optimiser, after, here))
+        history = metadata.get("history", "{}") if start is None else start.history
+        _loop(Run(stage, config, plan, out, progress, trained, averages, optimiser, after, history, here))
     here.agree(0.0)  # nobody goes on to the next stage before the main process has written this one
     return progress
 
@@ -271,7 +280,8 @@ def _save(run: Run) -> None:
     """Averaged weights for use, and the raw state to resume from."""
     stage, progress = run.stage, run.progress
     counts = {name: str(getattr(progress, name)) for name in ("images", "steps", "seconds", "skipped", "pool", "loss")}
-    metadata = {"stage": stage.name, "config": run.config.to_json(), "after": run.after, **counts}
+    metadata = {"stage": stage.name, "config": run.config.to_json(), "after": run.after, "history": run.history}
+    metadata |= counts
     raw = stage.module.state_dict()
     save_tensors(run.out / f"{stage.name}.safetensors", {**raw, **run.averages}, metadata)
     state = {f"weight.{name}": tensor for name, tensor in raw.items()}
@@ -328,6 +338,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=int, help="budget in training samples")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, state and log")
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="start",
+        metavar="FOLDER",
+        help="release, or training folder, with whose weights a training begins; stages before it come from there",
+    )
     parser.add_argument("--run", type=Path, help="release: the training folder, or release, to pack")
     parser.add_argument("--seed", type=int, help="replaces the configuration's")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --out")
@@ -354,12 +371,13 @@ def run(args: argparse.Namespace) -> int:
             config = replace(config, seed=args.seed)
     plan = Plan(args.minutes or math.inf, args.images or 2**62)
     plans = stage_plans(plan, config) if args.stage == "all" else {args.stage: plan}
+    start = None if args.start is None else read_start(args.start, config)
     if not args.resume:
         _check_unused(args.out, plans)
     device, here = use_device(args.device, config.threads), launched()
     source = pair_source(config, args.data, device)
     with alone_in(args.out) if here.is_main else nullcontext():
-        train_stages(plans, config, source, device, args.out, args.resume, started)
+        train_stages(plans, config, source, device, args.out, args.resume, started, start)
     last = list(plans)[-1]
     if last != STAGES[0] and here.is_main:
         picture = args.out / f"{last}.png"
@@ -401,8 +419,9 @@ def train_stages(
     out: Path,
     resume: bool = False,
     started: float | None = None,
+    start: Start | None = None,
 ) -> None:
-    """Run stages one after the other; with `resume`, from the last that has begun.
+    """Run stages one after the other; with `resume`, from the last that has begun. `start` as in `make_stage`.
 
     Minutes count from `started` (time.monotonic; now by default): a stage that begins late gets so much less.
     """
@@ -410,9 +429,9 @@ def train_stages(
     due = time.monotonic() if started is None else started
     begun = [name for name in names if (out / f"{name}-state.safetensors").exists()] if resume else []
     for name in names[names.index(begun[-1]) :] if begun else names:
-        stage, again = make_stage(name, config, source, device, out), name in begun
+        stage, again = make_stage(name, config, source, device, out, start), name in begun
         plan = plans[name] if again else plans[name].later(time.monotonic() - due)
-        done = train(stage, config, plan, out, again)
+        done = train(stage, config, plan, out, again, start)
         due = time.monotonic() if again else due + plans[name].minutes * 60
         if launched().is_main:
             print(

@@ -29,6 +29,8 @@ _JAW_M = 0.001
 """What an open jaw moves by more hangs on it."""
 _BOTH_SIDES = ("browInnerUp", "cheekPuff")
 """ARKit shapes that ICT-FaceKit has a left and a right one of."""
+_REACH = {"jawForward": 0.75}
+"""Of shapes that go further than people do: ICT-FaceKit's jaw comes 11 mm forward, theirs 7 to 10."""
 _NO_SIDES = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
 
 
@@ -50,7 +52,8 @@ class Shapes:
 
 
 def ict_mix(arkit: Mapping[str, float]) -> dict[str, float]:
-    """ARKit weights -> ICT-FaceKit shape weights: Left/Right become _L/_R, shapes ICT splits get both sides."""
+    """ARKit weights -> ICT-FaceKit shape weights: Left/Right become _L/_R, shapes ICT splits get both sides, and
+    those that go too far less."""
     mix: dict[str, float] = {}
     for name, weight in arkit.items():
         if name in _BOTH_SIDES:
@@ -61,7 +64,7 @@ def ict_mix(arkit: Mapping[str, float]) -> dict[str, float]:
         else:
             targets = (name,)
         for target in targets:
-            mix[target] = mix.get(target, 0.0) + weight
+            mix[target] = mix.get(target, 0.0) + weight * _REACH.get(target, 1.0)
     return mix
 
 

@@ -11,6 +11,9 @@ from torch.nn import functional
 
 from engine.face import layout
 
+_JOINTS, _CHIN = ((0.2273, 0.4121), (0.7727, 0.4121)), (0.5, 0.7)
+"""Where the jaw turns, before the ears, and what it carries furthest, in the canonical UV square."""
+
 
 def local_frames(position_m: Tensor) -> Tensor:
     """(B, 3, H, W) -> (B, H, W, 3, 3) rotations: columns are the u tangent, its normal's cross product, the normal."""
@@ -26,6 +29,16 @@ def normals(position_m: Tensor) -> tuple[Tensor, Tensor]:
     along_u = functional.pad(smooth[..., :, 2:] - smooth[..., :, :-2], (1, 1, 0, 0), mode="replicate")
     along_v = functional.pad(smooth[..., 2:, :] - smooth[..., :-2, :], (0, 0, 1, 1), mode="replicate")
     return functional.normalize(torch.linalg.cross(along_v, along_u, dim=1), dim=1, eps=1e-12), along_u
+
+
+def jaw_length_m(position_m: Tensor) -> Tensor:
+    """(B, 3, H, W) m -> (B, 1, 1, 1) from between the joints of the jaw to the chin.
+
+    A jaw that turns by some angle moves all it carries as far as this says.
+    """
+    place = torch.tensor([*_JOINTS, _CHIN], device=position_m.device, dtype=position_m.dtype) * 2 - 1
+    seen = functional.grid_sample(position_m, place.expand(len(position_m), 1, -1, -1), align_corners=False)
+    return (seen[..., :2].mean(-1) - seen[..., 2]).norm(dim=1)[:, None, :, None]
 
 
 def to_canonical(maps: Tensor, size: int) -> Tensor:

@@ -1,9 +1,9 @@
 """Pairs of a neutral and an expression of synthetic people, made in batches from an ICT-FaceKit folder.
 
 Shape: ICT's identity modes; expressions: ICT's shapes combined by the vocabulary's ARKit weights, carried to each
-person by local frames and the size of what moves, as strongly as `engine.synth.people` says. Reflectance: the painted
-skin of the person, and how it folds, flushes and stretches (`engine.synth.folds`). All in the canonical space, on the
-training device.
+person by local frames and the size of what moves (the jaw's by its length alone), as strongly as
+`engine.synth.people` says. Reflectance: the painted skin of the person, and how it folds, flushes and stretches
+(`engine.synth.folds`). All in the canonical space, on the training device.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from engine.synth import folds, photograph, skin
 from engine.synth.batch import Batch
 from engine.synth.fold_curves import FoldLines
 from engine.synth.fold_lines import draw_lines
-from engine.synth.frames import local_frames
+from engine.synth.frames import jaw_length_m, local_frames
 from engine.synth.people import People, sample_people
-from engine.vocabulary import EXPRESSIONS, NAMES, ONE_SIDED
+from engine.vocabulary import EXPRESSIONS, JAW_SHAPES, NAMES, ONE_SIDED
 
 MIX_SHARE, HALF_SHARE, SIDE_SHARE, NEUTRAL_SHARE = 0.14, 0.12, 0.12, 0.02
 RUN = 2
@@ -84,13 +84,12 @@ class Population:
         self._modes = torch.from_numpy(spread.reshape(len(modes), -1)).to(self.device)
         self._folder, self._ict_generic_m = folder, generic + shift
         deltas = {name: delta * ict.METRES_PER_UNIT for name, delta in ict.expression_deltas(folder).items()}
-        rows = [
-            sum((weight * deltas[name] for name, weight in ict_mix(dict(entry.arkit)).items()), np.zeros_like(generic))
-            for entry in EXPRESSIONS
-        ]
-        self._expressions = torch.from_numpy(np.stack([_map(operator @ row[skin_rows]) for row in rows])).to(
-            self.device
-        )
+        self._soft, self._jaw = (torch.zeros(len(EXPRESSIONS), *self._generic.shape) for _ in range(2))
+        for row, entry in enumerate(EXPRESSIONS):
+            for name, weight in ict_mix(entry.arkit).items():
+                part = self._jaw if name in JAW_SHAPES else self._soft
+                part[row] += torch.from_numpy(_map(operator @ deltas[name][skin_rows])) * weight
+        self._soft, self._jaw = self._soft.to(self.device), self._jaw.to(self.device)
         self.people: People = sample_people(identities, len(modes), seed, self.device)
         self._skins: OrderedDict[int, _Skin] = OrderedDict()
         self._skins_kept = max(keep, _SKINS_KEPT[self.device.type])
@@ -136,8 +135,9 @@ class Population:
         return amount
 
     def _offsets(self, neutral_m: Tensor, amount: Tensor) -> Tensor:
-        generic_offset = torch.einsum("bse,echw,shw->bchw", amount, self._expressions, self._sides)
-        return self._carried(neutral_m, generic_offset, amount)
+        soft, jaw = (torch.einsum("bse,echw,shw->bchw", amount, part, self._sides) for part in (self._soft, self._jaw))
+        length = jaw_length_m(neutral_m) / jaw_length_m(self._generic[None])
+        return self._carried(neutral_m, soft, amount) + length * jaw
 
     def render(self, numbers: list[int], strengths: Tensor, explained: bool = False) -> Batch:
         """The expression of strengths (B, 2, 32) of each of the people `numbers`; `explained` as in `pairs`."""
@@ -209,10 +209,11 @@ class Population:
         return [_Skin(*one) for one in zip(neutral.half(), texture.half(), lines, strict=True)]
 
     def _carried(self, neutral_m: Tensor, offset_m: Tensor, amount: Tensor) -> Tensor:
-        """Offsets of the generic head turned into each person's local frames and scaled to the size of what moves.
+        """Offsets of the generic head's soft tissue turned into each person's local frames, scaled to what moves.
 
-        Frames: differential frame of the smoothed surface (Sumner and Popovic 2004 in spirit). Lids are scaled by the
-        ratio of eye openings, so that they close on every person. `amount` is (B, 2, 32).
+        The jaw's are not: a bone moves all of its skin alike, however lips and chin stand. Frames: differential frame
+        of the smoothed surface (Sumner and Popovic 2004 in spirit). Lids are scaled by the ratio of eye openings, so
+        that they close on every person. `amount` is (B, 2, 32).
         """
         turn = local_frames(neutral_m) @ local_frames(self._generic[None]).transpose(-1, -2)
         carried = torch.einsum("bhwij,bjhw->bihw", turn, offset_m)

@@ -264,8 +264,9 @@ def test_a_gain_scales_what_the_average_person_does():
     torch.testing.assert_close(made(*given), 0.25 * given[4])
 
 
-def test_the_pivot_finds_each_row_in_its_own_frames(batch, unified):
+def test_the_pivot_finds_each_row_in_its_own_frames_beside_the_jaw(batch, unified):
     source, pivot = WaveSource(dense=True), Pivot(SMALL)
+    pivot.jaw_m.normal_(std=0.01)
     pairs = source.batch(120, torch.Generator().manual_seed(1))
     turn = pivot.turn(unified, pairs.neutral_position_m)
     torch.testing.assert_close(turn @ turn.transpose(-1, -2), torch.eye(3).expand_as(turn), atol=1e-4, rtol=0)
@@ -274,8 +275,17 @@ def test_the_pivot_finds_each_row_in_its_own_frames(batch, unified):
     sums = PivotFit(pivot, unified)
     turned = torch.einsum("be,echw->bchw", pairs.expression[:, 0, 1:], truth[1:])
     turned = torch.einsum("bhwij,bjhw->bihw", turn, turned)
-    sums.add(pairs.expression, turned, turn, torch.einsum("be,echw->bchw", pairs.expression[:, 0, 1:], latents[1:]))
+    size = pivot.jaw_size(unified, pairs.neutral_position_m)
+    assert size.flatten().std() > 0.03
+    jaws = size * torch.einsum("be,echw->bchw", pairs.expression[:, 0] @ pivot.jaw_share, pivot.jaw_m)
+    change = torch.einsum("be,echw->bchw", pairs.expression[:, 0, 1:], latents[1:])
+    sums.add(pairs.expression, turned + jaws, pairs.neutral_position_m, turn, change)
     sums.solve()
+    first = slice(0, 4)
+    given = (pairs.expression[first], pairs.neutral_position_m[first], turn[first])
+    whole = unified.encode_offset((turned + jaws)[first])
+    expected = pivot.expected(unified, *given)[:, : SMALL.offset_channels]
+    assert (expected - whole).square().mean() < 1e-3 * whole.square().mean()
     torch.testing.assert_close(pivot.offset_m[1:], truth[1:], atol=1e-3, rtol=0)
     torch.testing.assert_close(pivot.change[1:], latents[1:], atol=0.1, rtol=0)
     assert pivot.offset_m[0].abs().max() == 0
@@ -288,13 +298,14 @@ def test_the_pivot_moves_the_side_that_is_asked_for(unified):
     strengths = torch.zeros(1, 2, 32)
     strengths[0, 0, 5] = 1.0  # the subject's left is on the image's right
     turn = torch.eye(3).expand(1, SMALL.geometry_size, SMALL.geometry_size, 3, 3)
-    code = pivot.expected(unified, strengths, turn)
+    code = pivot.expected(unified, strengths, unified.mean_position[None], turn)
     change = code[0, SMALL.offset_channels :]
     torch.testing.assert_close(change[..., -2:], torch.ones_like(change[..., -2:]))
     assert change[..., :2].abs().max() < 1e-6
     strengths[0, 1, 5] = 1.0
     torch.testing.assert_close(
-        pivot.expected(unified, strengths, turn)[0, SMALL.offset_channels :], torch.ones_like(change)
+        pivot.expected(unified, strengths, unified.mean_position[None], turn)[0, SMALL.offset_channels :],
+        torch.ones_like(change),
     )
 
 
@@ -344,10 +355,13 @@ def test_one_move_tells_how_far_someone_goes_with_many_expressions():
     pivot = Pivot(SMALL)
     pivot.offset_m.copy_(torch.randn(pivot.offset_m.shape, generator=rng) * 0.01)
     turn = torch.linalg.qr(torch.randn(3, SMALL.geometry_size, SMALL.geometry_size, 3, 3, generator=rng))[0]
-    rows, reach = torch.tensor([3, 5, 9]), torch.tensor([[0.7, 1.3, 1.0], [1.0, 0.5, 1.6], [9.0, 1.0, 1.0]])
+    pivot.jaw_m.copy_(torch.randn(pivot.jaw_m.shape, generator=rng) * 0.01)
+    size = torch.tensor([0.8, 1.0, 1.2]).view(3, 1, 1, 1)
+    rows, reach = torch.tensor([3, 10, 31]), torch.tensor([[0.7, 1.3, 1.0], [1.0, 0.5, 1.6], [9.0, 1.0, 1.0]])
     offset = torch.einsum("bk,kchw->bchw", reach, pivot.offset_m[rows])
     offset = torch.einsum("bhwij,bjhw->bihw", turn, offset)
-    found = reach_in(pivot, offset, turn, rows, SMALL.geometry_size)
+    offset = offset + size * torch.einsum("bk,kchw->bchw", reach @ pivot.jaw_share[rows], pivot.jaw_m)
+    found = reach_in(pivot, offset, size, turn, rows, SMALL.geometry_size)
     torch.testing.assert_close(found[:2], reach[:2], atol=0.02, rtol=0)
     assert found[2, 0] == 2.5  # nobody goes nine times as far
 
@@ -392,7 +406,7 @@ def test_the_pivot_leans_with_the_person(unified):
     one[0, -1] = 0.3
     wanted = torch.zeros(1, 2, 32)
     wanted[0, :, 7] = 1.0
-    change = pivot.expected(unified, wanted, turn, one)[:, SMALL.offset_channels :]
+    change = pivot.expected(unified, wanted, unified.mean_position[None], turn, one)[:, SMALL.offset_channels :]
     told = (change[0] - 0.3 * patterns[7]).square().mean() / (0.3 * patterns[7]).square().mean()
     assert told < 0.15
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from engine.diffusion import train as command
 from engine.diffusion.budget import Budget
 from engine.diffusion.card import model_card
-from engine.diffusion.checkpoint import load_model, load_tensors, save_tensors, write_release
+from engine.diffusion.checkpoint import load_model, load_tensors, read_start, save_tensors, write_release
 from engine.diffusion.config import read_config
 from engine.diffusion.device import use_device
 from engine.diffusion.evaluation.entrants import Entrant
@@ -31,8 +31,9 @@ from engine.diffusion.train import (
     train_stages,
     uses_bfloat16,
 )
-from engine.diffusion.weights_folder import MANIFEST, STAGES, file_digest
+from engine.diffusion.weights_folder import MANIFEST, SHIPPED, STAGES, file_digest
 from engine.errors import EngineError, ExportError, TrainingError, WeightsError
+from engine.vocabulary import JAW_SHAPES, NAMES
 from tests.diffusion.source import WaveSource
 
 SOURCE = WaveSource(people=26)
@@ -208,6 +209,58 @@ def test_a_release_of_a_release_is_the_same(released, tmp_path):
     assert all(torch.equal(again[name], before[name]) for name in before)
     records = [json.loads((folder / MANIFEST).read_text())["training"] for folder in (tmp_path, released)]
     assert records[0] == records[1]
+
+
+def test_weights_of_before_have_no_jaw_and_do_what_they_did(finished, tmp_path):
+    folder = copied(finished, tmp_path)
+    (folder / "refine.safetensors").unlink()
+    tensors, metadata = load_tensors(folder / "denoiser.safetensors")
+    assert tensors.pop("pivot.jaw_m").abs().max() > 0
+    save_tensors(folder / "denoiser.safetensors", tensors, metadata)
+    pivot, batch = load_model(folder).pivot, SOURCE.pairs([24], [NAMES.index("Jaw Open")])
+    assert pivot.jaw_m.abs().max() == 0
+    model = load_model(folder)
+    turn = pivot.turn(model.unified, batch.neutral_position_m)
+    turned = torch.einsum("bhwij,jhw->bihw", turn, pivot.offset_m[NAMES.index("Jaw Open")])
+    expected = pivot.expected(model.unified, batch.expression, batch.neutral_position_m, turn)
+    splits = model.denoiser.splits
+    torch.testing.assert_close(expected[:, : splits[0]], model.unified.encode_offset(turned))
+
+
+def test_the_jaw_is_fitted_apart_from_what_turns_with_the_skin(finished):
+    """In this source nothing turns: what the jaw's rows do is the jaw's alone."""
+    pivot = load_model(finished).pivot
+    row = NAMES.index("Jaw Left")
+    mean = SOURCE.pairs(SOURCE.train_identities, [row] * 24).offset_m.mean(0)
+    torch.testing.assert_close(pivot.jaw_m[JAW_SHAPES.index("jawLeft")], mean, atol=1e-6, rtol=0)
+    assert pivot.offset_m[row].norm() < 0.3 * mean.norm()
+    assert pivot.offset_m[NAMES.index("Lip Puckerer")].norm() > 0.5 * mean.norm()
+
+
+def test_a_stage_goes_on_from_a_release(finished, released, tmp_path):
+    start = read_start(released, CONFIG)
+    train_stages({"denoiser": Plan(images=400)}, CONFIG, SOURCE, use_device("cpu", 1), tmp_path, start=start)
+    before, after = load_model(released), load_model(tmp_path)
+    for part in ("unified", "reader", "autoencoder"):  # the refined decoder with them
+        for name, tensor in getattr(before, part).state_dict().items():
+            assert torch.equal(tensor, getattr(after, part).state_dict()[name]), name
+    one, other = (torch.cat([w.flatten() for w in m.denoiser.parameters()]) for m in (before, after))
+    assert 0 < (one - other).norm() < 0.1 * one.norm()
+    assert not torch.equal(before.pivot.deviation, after.pivot.deviation)
+    first = [json.loads((folder / "denoiser.jsonl").read_text().splitlines()[0]) for folder in (finished, tmp_path)]
+    assert first[1]["loss"] < 0.8 * first[0]["loss"]
+    write_release(tmp_path, tmp_path / "release")
+    told = json.loads((tmp_path / "release" / MANIFEST).read_text())["training"]
+    assert list(told) == [*(f"{before.model_id} {name}" for name in STAGES), "denoiser"]
+    assert told["denoiser"]["images"] == 400
+    assert told[f"{before.model_id} denoiser"]["images"] == 4800
+
+
+def test_weights_of_other_sizes_cannot_be_begun_with(released):
+    assert read_start(SHIPPED, read_config(Path("finetune"))).tensors
+    other = replace(CONFIG, model=replace(CONFIG.model, skin_width=24))
+    with pytest.raises(WeightsError, match=r"skin_width 24, found skin_width 16$"):
+        read_start(released, other)
 
 
 def test_foreign_training_folders_are_refused(finished, tmp_path):

@@ -50,6 +50,13 @@ def people() -> Population:
     return Population(ICT, 12, 5)
 
 
+def moved(people: Population, name: str) -> torch.Tensor:
+    """(12, 3, 128, 128) metres: everyone's expression `name`."""
+    strengths = torch.zeros(12, 2, len(EXPRESSIONS))
+    strengths[..., NAMES.index(name)] = 1.0
+    return people.moves(range(12), torch.Generator(), strengths)[1]
+
+
 @pytest.mark.data
 class TestOnIct:
     pytestmark = needs_data
@@ -63,6 +70,31 @@ class TestOnIct:
         first, again = (people.batch(2, torch.Generator().manual_seed(3)) for _ in range(2))
         assert torch.equal(first.change, again.change)
         assert torch.equal(first.offset_m, again.offset_m)
+
+    @pytest.mark.parametrize("name", ["Jaw Open", "Jaw Forward", "Jaw Left"])
+    def test_a_jaw_moves_its_skin_alike_however_lips_and_chin_stand(self, people: Population, name: str) -> None:
+        offset_m = moved(people, name)
+        far = offset_m.norm(dim=1, keepdim=True)
+        places = (far > 0.003).all(0)[0]
+        way = (offset_m / far)[:, :, places]
+        angle = torch.rad2deg((way * way[:1]).sum(1).clamp(-1, 1).arccos())
+        assert places.sum() > 400
+        assert angle.max() < 2  # of anyone, anywhere, from the first person's
+        share = (far / far[:1])[:, 0, places]
+        assert (share.std(1) < 0.05).all()  # one size, but for what one side goes further
+        assert share.mean(1).std() > 0.1
+
+    def test_jaws_go_as_far_forward_as_people_can(self, people: Population) -> None:
+        far_mm = moved(people, "Jaw Forward").norm(dim=1).amax((1, 2)) * 1000
+        assert 7 < far_mm.quantile(0.25) < far_mm.quantile(0.75) < 10
+
+    def test_what_jaw_and_tissue_do_together_is_the_sum(self, people: Population) -> None:
+        """A dropped jaw is the same in Face Stretch; brows and eyes above it turn with the skin."""
+        whole, jaw = (moved(people, name) for name in ("Face Stretch", "Jaw Open"))
+        share = (whole * jaw).sum((1, 2, 3)) / jaw.square().sum((1, 2, 3))
+        rest = (whole - share[:, None, None, None] * jaw).norm(dim=1)
+        assert 0.6 < share.min() < share.max() < 1.5
+        assert rest[:, 90:].max() < 1e-3 < rest[:, :50].max()
 
     def test_neutral_changes_nothing(self, people: Population) -> None:
         batch = people.pairs([0], [0])

@@ -307,8 +307,12 @@ class Renderer:
         self.idle.use()
         self.context.disable(moderngl.BLEND | moderngl.CULL_FACE)
         self.context.wireframe = False
-        self.head.take(shot.project)
+        self.head.take(shot.project, self._in_motion(shot))
         self._shadows.fit(shot.lights, self.head.ball[1])
+
+    def _in_motion(self, shot: Shot) -> bool:
+        """Is it to be shown with less hair? By a software driver, while the next picture waits."""
+        return self.by_pixel and shot.moving
 
     def _put_in_place(self, shot: Shot) -> None:
         """Bind uniforms and textures of `shot`, uploaded as far as they are new."""
@@ -334,7 +338,7 @@ class Renderer:
     # Passes
 
     def _draw_shadows(self, shot: Shot, frame: Frame) -> None:
-        self._shadows.draw(self.head.parts, shot.lights, self.head.poses)
+        self._shadows.draw(self.head.parts, shot.lights, self.head.poses, self._in_motion(shot))
 
     def _draw_thickness(self, shot: Shot, frame: Frame) -> None:
         self._shadows.draw_thickness(self.head.parts, shot.lights, self.head.poses)
@@ -356,6 +360,7 @@ class Renderer:
             passes.lamp_defines(shot.lights, self._shadows.penumbra),
             [weight for _, weight in self._blend.layers],
             frame.numbers_for(target) if by_pixel else None,
+            self._in_motion(shot),
             (f"LIGHTS ivec3{light_ends(shot.lights)}", *tone),
         )
         with self._depth_test():

@@ -1,0 +1,78 @@
+"""Pictures in motion on a software driver: less of the head is posed, shadowed and drawn, and none of that stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.mesh import Part
+from engine.open import open_project
+from engine.project import Project
+from engine.render.passes import PART_SRGB
+from engine.render.renderer import Renderer
+from engine.render.scatter import Quality
+from engine.render.upload import MOVING, MeshBuffers
+from engine.scene import ViewChannel, scene_with
+from tests.heads import make_expressions
+
+SIZE = (200, 240)
+
+
+@pytest.fixture(scope="module")
+def person() -> Project:
+    identity = open_project("builtin").identity
+    project = replace(open_project("builtin"), expressions=make_expressions(identity))
+    return replace(project, weights={"Jaw Open": 0.4, "Brows Up": 0.3})
+
+
+def draw(renderer: Renderer, project: Project, *, moving: bool, quality: Quality = Quality.MOVING) -> np.ndarray:
+    """(240, 200, 3) int."""
+    context = renderer.context
+    color, depth = context.renderbuffer(SIZE, 4), context.depth_renderbuffer(SIZE)
+    target = context.framebuffer([color], depth)
+    renderer.draw(project, target, SIZE, quality=quality, moving=moving)
+    pixels = np.frombuffer(target.read(components=3, alignment=1), np.uint8).reshape(*SIZE[::-1], 3).astype(int)
+    renderer.idle.use()
+    for each in (target, color, depth):
+        each.release()
+    return pixels
+
+
+def positions_m(mesh: MeshBuffers) -> np.ndarray:
+    """(N, 3) of the GL vertices."""
+    return np.frombuffer(mesh.moving.read(), MOVING)["position"]
+
+
+def test_at_rest_after_motion_is_as_if_nothing_had_moved(renderer: Renderer, person: Project) -> None:
+    expected = draw(renderer, person, moving=False, quality=Quality.STILL)
+    for weight in (0.0, 0.8):
+        draw(renderer, replace(person, weights={"Jaw Open": weight, "Brows Up": 0.3}), moving=True)
+    draw(renderer, person, moving=True)
+    np.testing.assert_array_equal(draw(renderer, person, moving=False, quality=Quality.STILL), expected)
+
+
+def test_in_motion_the_hair_that_is_not_shown_is_not_posed(renderer: Renderer, person: Project) -> None:
+    draw(renderer, person, moving=False)
+    mesh = renderer.head.mesh
+    assert mesh is not None
+    shown = mesh.shown(in_motion=True)
+    assert len(shown) < 0.7 * len(mesh.shown(in_motion=False))
+    fewest = len(person.identity.topology.vertices_of(*(part for part in Part if part is not Part.HAIR)))
+    assert len(np.unique(shown)) > fewest
+    before = positions_m(mesh)
+    draw(renderer, replace(person, weights={"Jaw Open": 0.8}), moving=True)
+    moved = (positions_m(mesh) != before).any(axis=1)
+    assert moved[: len(shown)].mean() > 0.9
+
+
+def test_only_motion_thins_hair_out(renderer: Renderer, person: Project) -> None:
+    """Channels that need no second pass were drawn with the hair of a picture in motion at rest, too."""
+    parts = replace(person, scene=scene_with(person.scene, channel=ViewChannel.PARTS))
+    hair = np.rint(255 * np.array(PART_SRGB[Part.HAIR]))
+
+    def share(moving: bool) -> float:
+        return float((np.abs(draw(renderer, parts, moving=moving) - hair).max(axis=2) < 3).mean())
+
+    assert share(moving=False) > 1.1 * share(moving=True) > 0

@@ -135,8 +135,8 @@ class Manner:
     """Of the changes that are bound from `UNIT_CHANGE` for the skin to apply."""
     numbers: TriangleNumbers | None = None
     """Of what is drawn into, where skin is to be shaded a pixel, not a triangle at a time; lit channels alone."""
-    in_motion: bool = False
-    """With the hair alone that such pictures show."""
+    coarse: bool = False
+    """With less hair."""
     fixed: tuple[str, ...] = ()
     """What else the skin is compiled with there, for this very frame: a software rasteriser walks through both sides
     of every branch, and a loop whose end it does not know costs it a tenth of a frame."""
@@ -183,7 +183,7 @@ class HeadPass:
                 self._array_for(part, manner).render(moderngl.TRIANGLES, count, first=first)
         self._context.disable(moderngl.CULL_FACE)
         if hair is not None:
-            first, count = self._mesh.hair_in_motion if manner.in_motion else hair
+            first, count = self._mesh.coarse_hair if manner.coarse else hair
             self._array_for(Part.HAIR, manner).render(moderngl.TRIANGLES, count, first=first)
 
     def _draw_pixels(self, manner: Manner, numbers: TriangleNumbers, first: int, count: int) -> None:
@@ -302,7 +302,7 @@ class HeadPass:
         if skin_alone:
             self._render_skin(self._depth_array)
         else:
-            self._depth_array.render(moderngl.TRIANGLES, self._mesh.hair_in_motion[0])
+            self._depth_array.render(moderngl.TRIANGLES, self._mesh.coarse_hair[0])
 
     def _release_arrays(self) -> None:
         for array in (self._depth_array, self._numbered_array, *self._arrays.values()):

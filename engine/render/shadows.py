@@ -41,18 +41,18 @@ class Shadows:
                 self.maps.append(fresh)
                 self._maps_of.append((None, False))
 
-    def draw(self, head: HeadPass, lights: Sequence[LightSource], pose: int, in_motion: bool = False) -> None:
+    def draw(self, head: HeadPass, lights: Sequence[LightSource], pose: int, coarse: bool = False) -> None:
         """Draw the maps for `lights` of the frame that do not show this light and pose (`UploadedHead.poses`) yet.
 
-        `in_motion`, the skin alone: half of the triangles, and what lies inside of it hardly shades it.
+        `coarse`, the skin alone: half of the triangles, and what lies inside of it hardly shades it.
         """
         self._context.enable(moderngl.DEPTH_TEST)
         self._context.depth_func = "<="
         for index, light in enumerate(lights):
             seen, skin_alone = self._maps_of[index]
-            if seen != _seen_by(light, pose) or (skin_alone and not in_motion):
-                self.maps[index].draw(head if light.shadow else None, index, in_motion)
-                self._maps_of[index] = _seen_by(light, pose), in_motion
+            if seen != _seen_by(light, pose) or (skin_alone and not coarse):
+                self.maps[index].draw(head if light.shadow else None, index, coarse)
+                self._maps_of[index] = _seen_by(light, pose), coarse
 
     def draw_thickness(self, head: HeadPass, lights: Sequence[LightSource], pose: int) -> None:
         """The same for the maps of where light enters."""

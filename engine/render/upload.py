@@ -29,9 +29,9 @@ HALF_FLOAT = 60000.0
 
 MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32, 2)])
 STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32), ("sky", np.float32, 4)])
-HAIR_IN_MOTION = 3 * 14_000
-"""Corners of hair triangles that a software rasteriser draws of a picture in motion: hair costs a fifth of it, and most
-of posing the head. Brows and lashes come first, then strands from all over the head."""
+COARSE_HAIR = 3 * 14_000
+"""Corners of hair triangles in a coarse picture, as a software rasteriser draws a head that moves: hair is a fifth of
+the drawing, and most of the posing. Brows and lashes come first, then strands from all over the head."""
 TABLE_WIDTH = 1024
 """Texels in a row of what shaders/common/triangle.glsl looks vertices up in."""
 
@@ -143,10 +143,10 @@ class MeshBuffers:
             self.tables.reach.write(self._reach_data)
         self.moving = context.buffer(reserve=count * MOVING.itemsize, dynamic=True)
         first, hair = split.ranges.get(Part.HAIR, (split.elements.size, 0))
-        self.hair_in_motion = first, min(hair, HAIR_IN_MOTION)
+        self.coarse_hair = first, min(hair, COARSE_HAIR)
         """First index and count, in `elements`."""
-        self._in_motion = int(split.elements.ravel()[: sum(self.hair_in_motion)].max(initial=-1)) + 1
-        """GL vertices that pictures in motion show: the first so many."""
+        self._coarse = int(split.elements.ravel()[: sum(self.coarse_hair)].max(initial=-1)) + 1
+        """GL vertices that coarse pictures show: the first so many."""
         # Kept from pose to pose: fresh memory costs more than what is written to it.
         self._rows = np.empty((len(identity.positions_m), MOVING.itemsize // 4), np.float32)
         self._moving_rows = np.empty((count, MOVING.itemsize // 4), np.float32)
@@ -178,13 +178,13 @@ class MeshBuffers:
         corners = self.split.elements.ravel()
         return np.unique(np.concatenate([corners[first : first + count] for first, count in spans]))
 
-    def shown(self, in_motion: bool) -> np.ndarray:
-        """(N,) the vertex of each GL vertex that is drawn, sorted; with `in_motion`, of a picture in motion."""
-        return self.split.vertex[: self._in_motion] if in_motion else self.split.vertex
+    def shown(self, coarse: bool) -> np.ndarray:
+        """(N,) the vertex of each GL vertex that is drawn, sorted; with `coarse`, of a coarse picture."""
+        return self.split.vertex[: self._coarse] if coarse else self.split.vertex
 
     def pose(self, positions_m: np.ndarray, normals: np.ndarray) -> None:
         """Upload (V, 3) positions in metres and (V, 3) unit normals; those of the first that
-        are `shown` in motion for a picture in motion."""
+        are `shown` for a coarse picture."""
         count = len(positions_m)
         moved, rows = positions_m - self._neutral[:count], self._rows[:count]
         rows[:, :3] = positions_m

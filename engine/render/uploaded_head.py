@@ -43,8 +43,8 @@ class UploadedHead:
         """How often it has been another head or in another pose."""
         self._worn: tuple[tuple[object, Weight], ...] = ()
         """Expressions that it wears, with their weights."""
-        self._in_motion = False
-        """Has only what pictures in motion show been posed so?"""
+        self._coarse = False
+        """Has only what coarse pictures show been posed so?"""
         self.mesh: MeshBuffers | None = None
         self._identity: Identity | None = None
         self._maps: ReflectanceMaps | None = None
@@ -54,23 +54,22 @@ class UploadedHead:
         self._lit_by: tuple[np.ndarray, float] | None = None
         """Environment and rotation that the vertices are lit by."""
 
-    def take(self, project: Project, in_motion: bool = False) -> None:
-        """Upload the head of `project` and pose it, as far as it is another one; with `in_motion`, what is shown of it
-        then."""
+    def take(self, project: Project, coarse: bool = False) -> None:
+        """Upload the head of `project` and pose it, as far as it is another one; `coarse`, what is shown of it so."""
         if project.identity is not self._identity:
             self._take_identity(project.identity)
         worn = tuple((project.expressions[name], weight) for name, weight in project.active().items())
         same = len(worn) == len(self._worn) and all(
             one[0] is other[0] and one[1] == other[1] for one, other in zip(worn, self._worn, strict=True)
         )
-        if same and (in_motion or not self._in_motion):
+        if same and (coarse or not self._coarse):
             return
-        shown = self._mesh.shown(in_motion)
-        count = shown[-1] + 1 if in_motion and len(shown) else None
+        shown = self._mesh.shown(coarse)
+        count = shown[-1] + 1 if coarse and len(shown) else None
         positions = compose_positions(project.identity, project.expressions, project.active(), count)
         self._mesh.pose(positions, project.identity.topology.vertex_normals(positions))
         self._measure(positions, shown)
-        self._worn, self._in_motion = worn, len(positions) < len(project.identity.positions_m)
+        self._worn, self._coarse = worn, len(positions) < len(project.identity.positions_m)
 
     def blend(self, project: Project, moving: bool) -> Blend:
         """Its maps under the weights of `project`."""
@@ -120,7 +119,7 @@ class UploadedHead:
         self._eye = byte_texture(self._context, identity.eye_srgb)
         self.parts.take(self.mesh)
         self._take_maps(identity.maps)
-        self._identity, self._worn, self._in_motion = identity, (), False
+        self._identity, self._worn, self._coarse = identity, (), False
         self._measure(identity.positions_m, self.mesh.shown(False))
         self._see_sky(identity, self.mesh)
 

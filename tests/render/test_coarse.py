@@ -1,4 +1,4 @@
-"""Pictures in motion on a software driver: less of the head is posed, shadowed and drawn, and none of that stays."""
+"""Coarse pictures, as a software driver draws a head that moves: less of it is posed and shadowed, and none of it stays."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def person() -> Project:
     return replace(project, weights={"Jaw Open": 0.4, "Brows Up": 0.3})
 
 
-def draw(renderer: Renderer, project: Project, *, moving: bool, quality: Quality = Quality.MOVING) -> np.ndarray:
+def draw(renderer: Renderer, project: Project, *, coarse: bool, quality: Quality = Quality.MOVING) -> np.ndarray:
     """(240, 200, 3) int."""
     context = renderer.context
     color, depth = context.renderbuffer(SIZE, 4), context.depth_renderbuffer(SIZE)
     target = context.framebuffer([color], depth)
-    renderer.draw(project, target, SIZE, quality=quality, moving=moving)
+    renderer.draw(project, target, SIZE, quality=quality, moving=coarse, coarse=coarse)
     pixels = np.frombuffer(target.read(components=3, alignment=1), np.uint8).reshape(*SIZE[::-1], 3).astype(int)
     renderer.idle.use()
     for each in (target, color, depth):
@@ -46,33 +46,33 @@ def positions_m(mesh: MeshBuffers) -> np.ndarray:
 
 
 def test_at_rest_after_motion_is_as_if_nothing_had_moved(renderer: Renderer, person: Project) -> None:
-    expected = draw(renderer, person, moving=False, quality=Quality.STILL)
+    expected = draw(renderer, person, coarse=False, quality=Quality.STILL)
     for weight in (0.0, 0.8):
-        draw(renderer, replace(person, weights={"Jaw Open": weight, "Brows Up": 0.3}), moving=True)
-    draw(renderer, person, moving=True)
-    np.testing.assert_array_equal(draw(renderer, person, moving=False, quality=Quality.STILL), expected)
+        draw(renderer, replace(person, weights={"Jaw Open": weight, "Brows Up": 0.3}), coarse=True)
+    draw(renderer, person, coarse=True)
+    np.testing.assert_array_equal(draw(renderer, person, coarse=False, quality=Quality.STILL), expected)
 
 
-def test_in_motion_the_hair_that_is_not_shown_is_not_posed(renderer: Renderer, person: Project) -> None:
-    draw(renderer, person, moving=False)
+def test_in_coarse_pictures_the_hair_that_is_not_shown_is_not_posed(renderer: Renderer, person: Project) -> None:
+    draw(renderer, person, coarse=False)
     mesh = renderer.head.mesh
     assert mesh is not None
-    shown = mesh.shown(in_motion=True)
-    assert len(shown) < 0.7 * len(mesh.shown(in_motion=False))
+    shown = mesh.shown(coarse=True)
+    assert len(shown) < 0.7 * len(mesh.shown(coarse=False))
     fewest = len(person.identity.topology.vertices_of(*(part for part in Part if part is not Part.HAIR)))
     assert len(np.unique(shown)) > fewest
     before = positions_m(mesh)
-    draw(renderer, replace(person, weights={"Jaw Open": 0.8}), moving=True)
+    draw(renderer, replace(person, weights={"Jaw Open": 0.8}), coarse=True)
     moved = (positions_m(mesh) != before).any(axis=1)
     assert moved[: len(shown)].mean() > 0.9
 
 
-def test_only_motion_thins_hair_out(renderer: Renderer, person: Project) -> None:
+def test_only_coarse_pictures_thin_hair_out(renderer: Renderer, person: Project) -> None:
     """Channels that need no second pass were drawn with the hair of a picture in motion at rest, too."""
     parts = replace(person, scene=scene_with(person.scene, channel=ViewChannel.PARTS))
     hair = np.rint(255 * np.array(PART_SRGB[Part.HAIR]))
 
-    def share(moving: bool) -> float:
-        return float((np.abs(draw(renderer, parts, moving=moving) - hair).max(axis=2) < 3).mean())
+    def share(coarse: bool) -> float:
+        return float((np.abs(draw(renderer, parts, coarse=coarse) - hair).max(axis=2) < 3).mean())
 
-    assert share(moving=False) > 1.1 * share(moving=True) > 0
+    assert share(coarse=False) > 1.1 * share(coarse=True) > 0

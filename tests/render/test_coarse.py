@@ -1,4 +1,4 @@
-"""Coarse pictures of a head that moves, for software drivers: less of it is posed and shadowed, and none of it stays."""
+"""Coarse pictures of a head that moves: less of it is posed and shadowed, and none of it stays."""
 
 from __future__ import annotations
 

@@ -134,8 +134,8 @@ class Renderer:
         each pixel is brought to the display after their mean. With `sample`, linear light of one frame of a picture
         that converges, alpha associated, into a float target over nothing.
         With `clip`, a rectangle of the target, pixels outside of it stay as they are. `moving`: another picture follows
-        soon, so maps are blended in the way that is quickest for one. `coarse`: with less hair, and shadows of the skin
-        alone, as a software driver draws the head while it moves.
+        soon, so maps are blended in the way that is quickest for one. `coarse`: with fewer, wider strands of hair,
+        and shadows of the skin alone, for a software driver and a head that moves.
         The backdrop has alpha 1, or with `transparent` alpha 0 and no colour; the head has alpha 1. Sets all GL state
         it needs and leaves depth test, culling, blending and scissor off. FileFormatError for a broken light.
         """

@@ -75,7 +75,7 @@ class Shot:
     moving: bool = False
     """Another picture follows soon."""
     coarse: bool = False
-    """With less hair, and shadows of the skin alone."""
+    """With fewer, wider strands of hair, and shadows of the skin alone."""
     layers: bool = False
     clip: Part4 | None = None
     """Of the part, what is drawn; None for all."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.channels import CHANGE_TILES
 from engine.expression import ReflectanceChange
+from engine.face.strands import stand_ins
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_bilinear
 from engine.mesh import Part, Topology
@@ -29,8 +30,8 @@ HALF_FLOAT = 60000.0
 
 MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32, 2)])
 STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32), ("sky", np.float32, 4)])
-COARSE_HAIR = 3 * 14_000
-"""Corners of hair triangles in a coarse picture, as a software rasteriser draws a head that moves: hair is a fifth of
+COARSE_HAIR = 14_000
+"""Triangles of hair in a coarse picture, as a software rasteriser draws a head that moves: hair is a fifth of
 the drawing, and most of the posing. Brows and lashes come first, then strands from all over the head."""
 TABLE_WIDTH = 1024
 """Texels in a row of what shaders/common/triangle.glsl looks vertices up in."""
@@ -142,8 +143,10 @@ class MeshBuffers:
             self.tables.still.write(still)
             self.tables.reach.write(self._reach_data)
         self.moving = context.buffer(reserve=count * MOVING.itemsize, dynamic=True)
-        first, hair = split.ranges.get(Part.HAIR, (split.elements.size, 0))
-        self.coarse_hair = first, min(hair, COARSE_HAIR)
+        hair = identity.topology.faces[identity.topology.faces_of(Part.HAIR)]
+        strands, self._wider_m = stand_ins(hair, identity.positions_m, COARSE_HAIR)
+        """Where hair goes in coarse pictures, (V, 3) metres from where it is."""
+        self.coarse_hair = split.ranges.get(Part.HAIR, (split.elements.size, 0))[0], 3 * strands
         """First index and count, in `elements`."""
         self._coarse = int(split.elements.ravel()[: sum(self.coarse_hair)].max(initial=-1)) + 1
         """GL vertices that coarse pictures show: the first so many."""
@@ -178,20 +181,28 @@ class MeshBuffers:
         corners = self.split.elements.ravel()
         return np.unique(np.concatenate([corners[first : first + count] for first, count in spans]))
 
+    @property
+    def thins_hair(self) -> bool:
+        """Do coarse pictures show less hair?"""
+        return self._coarse < len(self.split.vertex)
+
     def shown(self, coarse: bool) -> np.ndarray:
         """(N,) the vertex of each GL vertex that is drawn, sorted; with `coarse`, of a coarse picture."""
         return self.split.vertex[: self._coarse] if coarse else self.split.vertex
 
     def pose(self, positions_m: np.ndarray, normals: np.ndarray) -> None:
-        """Upload (V, 3) positions in metres and (V, 3) unit normals; those of the first that
-        are `shown` for a coarse picture."""
+        """Upload (V, 3) positions in metres and (V, 3) unit normals, or for a coarse picture those of the first
+        vertices, up to the last one `shown`."""
         count = len(positions_m)
         moved, rows = positions_m - self._neutral[:count], self._rows[:count]
         rows[:, :3] = positions_m
         rows[:, 3:6] = normals
         rows[:, 6] = np.sqrt(np.einsum("ij,ij->i", moved, moved))
         rows[:, 7] = np.einsum("ij,ij->i", moved, self._neutral_normals[:count])
-        vertices = self.shown(count < len(self._rows))
+        coarse = count < len(self._rows)
+        if coarse:
+            rows[:, :3] += self._wider_m[:count]
+        vertices = self.shown(coarse)
         moving = self._moving_rows[: len(vertices)]
         rows.take(vertices, axis=0, out=moving, mode="clip")  # "raise" would take a copy
         self.moving.orphan()

@@ -57,26 +57,30 @@ def _sided(weights: Mapping[str, Weight]) -> bool:
     return any(isinstance(weight, Sides) for weight in weights.values())
 
 
-def compose_positions(identity: Identity, expressions: ExpressionSet, weights: Mapping[str, Weight]) -> np.ndarray:
-    """(V, 3) float32 metres: the neutral moved by the weighted offsets.
+def compose_positions(
+    identity: Identity, expressions: ExpressionSet, weights: Mapping[str, Weight], count: int | None = None
+) -> np.ndarray:
+    """(V, 3) float32 metres: the neutral moved by the weighted offsets; with `count`, of the first so many vertices.
 
     They add up, as blend shapes do, while the weights do not come to more than 1. Two full expressions, however, do not
     move skin twice as far: what one has gathered, the next cannot gather again. From 1 to 2 in all, the sum along each
     axis gives way to the fourth root of the sum of fourth powers, for each way apart: hardly more than the strongest
     does alone. Eyeballs that expressions only turn keep their size.
     """
+    neutral_m = identity.positions_m[:count]
     if not weights:
-        return identity.positions_m
-    left = identity.left_share.vertices[:, None] if _sided(weights) else None
+        return neutral_m
+    left = identity.left_share.vertices[:count, None] if _sided(weights) else None
     shares = [weight_at(weight, left) for weight in weights.values()]
-    offsets_m = [expressions[name].offsets_m for name in weights]
+    offsets_m = [expressions[name].offsets_m[:count] for name in weights]
     moves_m = [share * each for share, each in zip(shares, offsets_m, strict=True)]
     moved_m, over = sum(moves_m[1:], start=moves_m[0]), np.clip(sum(map(np.abs, shares)) - np.float32(1), 0, 1)
     if len(moves_m) > 1 and np.any(over):
         moved_m += over * (_saturated_m(moves_m) - moved_m)
-    positions = identity.positions_m + moved_m
+    positions = neutral_m + moved_m
     for ball in _eyeballs(identity):
-        if all(ball.turns(identity.positions_m[ball.rows] + each[ball.rows]) for each in offsets_m):
+        whole = ball.rows[-1] < len(positions)
+        if whole and all(ball.turns(neutral_m[ball.rows] + each[ball.rows]) for each in offsets_m):
             positions[ball.rows] = ball.kept_round_m(positions[ball.rows])
     return positions
 

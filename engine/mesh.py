@@ -15,6 +15,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from engine.checks import check_count
+from engine.derived import derived
 from engine.errors import check_array, check_magnitude
 
 
@@ -121,12 +122,13 @@ class Topology:
         return np.flatnonzero(used)
 
     def vertex_normals(self, positions_m: np.ndarray) -> np.ndarray:
-        """`vertex_normals` of (V, 3) positions in metres."""
-        return self._normals(positions_m)
+        """`vertex_normals` of (V, 3) positions in metres; of the first N vertices for (N, 3), by the faces between
+        those."""
+        return self._normals(len(positions_m))(positions_m)
 
-    @cached_property
-    def _normals(self) -> _Normals:
-        return _Normals(self.faces, self.vertex_count)
+    @derived
+    def _normals(self, count: int) -> _Normals:
+        return _Normals(self.faces[(self.faces < count).all(axis=1)], count)
 
 
 def vertex_normals(positions_m: np.ndarray, faces: np.ndarray) -> np.ndarray:

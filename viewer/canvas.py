@@ -143,7 +143,8 @@ class Canvas:
         drawn = _coarse(size) if self.software else size
         target, quality = self._target(self.software, drawn), Quality.MOVING if self.software else Quality.FULL
         for renderer, side, clip in self._sides(project, drawn, left, line):
-            renderer.draw(side, target, drawn, quality=quality, clip=clip, moving=moving or self.software)
+            moves = moving or self.software
+            renderer.draw(side, target, drawn, quality=quality, clip=clip, moving=moves, coarse=self.software)
         self._blit(target.glo, drawn, framebuffer, size)
         self.finished = not self.software
         if not moving and not self.software:

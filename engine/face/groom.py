@@ -246,7 +246,7 @@ _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(20000, 2, 2.4e-4, 0.0045, 0.0035, 0.75, (0.1, 0, 0.5)),
     HairStyle.CROPPED: _Cut(20000, 3, 2.8e-4, 0.013, 0.006, 0.40, (0.15, 0, 0.6)),
     HairStyle.SWEPT: _Cut(15000, 4, 3.4e-4, 0.042, 0.014, 0.48, (0.75, 0.1, 0.45)),
-    HairStyle.CURLED: _Cut(9000, 6, 3.6e-4, 0.018, 0.012, 1.2, (0, 0, 0), curl=0.0022),
+    HairStyle.CURLED: _Cut(9000, 6, 6.5e-4, 0.018, 0.012, 1.2, (0, 0, 0), curl=0.0022),
     HairStyle.TIED: _Cut(12000, 4, 5.0e-4, 0.11, 0.09, 0.10, (0, 0, 0)),
     HairStyle.RECEDING: _Cut(11000, 3, 2.6e-4, 0.012, 0.009, 0.5, (0.1, 0, -0.2), hairline=0.16),
 }

@@ -16,6 +16,8 @@ from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
 
 _ROUGHNESS = 0.42
+_UNDER_HAIR = 0.6
+"""Most of the skin's own light that is seen between hairs."""
 
 
 def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
@@ -25,7 +27,7 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     albedo = linear_from_srgb(maps.diffuse_srgb)
     hair = np.array(person.hair_rgb) * (1 - person.grey) + GREY_RGB * person.grey
     brow = 0.30 * regions.mask("brow", size, 0.010)[..., None]
-    albedo = albedo * (1 - brow) + hair * 1.4 * brow
+    albedo = _shaded(albedo, hair * 1.4, brow)
     cover = groom.scalp_cover(person.hair, size)
     if person.hair is groom.HairStyle.SHAVED:
         most = 0.45
@@ -37,11 +39,16 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     grain = resize_bilinear(band_noise(rng, small, small / 5, 0.3), (size, size))
     most *= 1 - 0.25 * person.grey  # grey hair lets the skin be seen
     share = meeting(most * np.clip(cover * (0.9 + 0.14 * grain), 0, 1))[..., None]
-    albedo = albedo * (1 - share) + hair * (0.9 - 0.5 * person.grey) * share
+    albedo = _shaded(albedo, hair * (0.9 - 0.5 * person.grey), share)
     diffuse = bytes_from_unit(srgb_from_linear(albedo.astype(np.float32)))
     specular = np.rint(maps.specular_data * (1 - 0.6 * share)).astype(np.uint8)
     tinted = replace(maps, diffuse_srgb=diffuse, specular_data=specular)
     return with_palette(tinted, palette(np.array(person.hair_rgb), person.grey, rng), PALETTE)
+
+
+def _shaded(albedo: np.ndarray, hair: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(H, W, 3) linear skin under a (H, W, 1) share of hair of a colour: fair hair, too, shades what is below it."""
+    return albedo * (1 - share) + np.minimum(hair, _UNDER_HAIR * albedo) * share
 
 
 def with_palette(maps: ReflectanceMaps, colours_linear: np.ndarray, place: Place) -> ReflectanceMaps:

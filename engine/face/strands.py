@@ -64,6 +64,30 @@ def ribbons(strands: Strands, palette: Place = PALETTE) -> Piece:
     return Piece(vertices.reshape(-1, 3), faces, uvs, uv_faces, constant_parts(len(faces), Part.HAIR))
 
 
+def stand_ins(faces: np.ndarray, positions_m: np.ndarray, count: int) -> tuple[int, np.ndarray]:
+    """The first strands of `ribbons` within `count` of (F, 3) `faces`, as wide as all that they stand for.
+
+    Every other strand is stood for by the nearest of them. How many triangles they have, and (V, 3) metres from
+    `positions_m` to where their vertices go.
+    """
+    wider_m = np.zeros_like(positions_m)
+    lowest, so_far = faces.min(axis=1), np.maximum.accumulate(faces.max(axis=1))
+    starts = np.flatnonzero(np.r_[True, lowest[1:] > so_far[:-1]][: len(faces)])
+    ends = np.append(starts[1:], len(faces))
+    shown = int(np.searchsorted(ends, count, side="right"))
+    if not 0 < shown < len(starts):
+        return len(faces) if shown else 0, wider_m
+    root, tip = lowest[starts], so_far[ends - 1]
+    nearest = KDTree(positions_m[root[:shown]]).query(positions_m[root[shown:]])[1]
+    more = np.bincount(nearest, minlength=shown)
+    half = (tip - root)[:shown] // 2
+    left = np.repeat(root[:shown], half) + np.arange(half.sum()) - np.repeat(np.cumsum(half) - half, half)
+    right = left + np.repeat(half, half)
+    wider_m[left] = 0.5 * np.repeat(more, half)[:, None] * (positions_m[left] - positions_m[right])
+    wider_m[right] = -wider_m[left]
+    return int(ends[shown - 1]), wider_m
+
+
 class HairRig:
     """How strands follow: each turns with the skin around its root as a whole."""
 

@@ -9,7 +9,6 @@ import moderngl
 import numpy as np
 
 from engine.mesh import Part
-from engine.render.context import is_software
 from engine.render.shaders import program, set_array, set_uniforms
 from engine.render.sources import LightSource
 from engine.render.targets import LIT
@@ -61,9 +60,6 @@ TISSUES: dict[Part, Tissue] = {
     Part.TEETH: Tissue((0.50, 0.44, 0.35), 0.22, 0.045, 120.0),  # enamel, n = 1.62, under saliva
     Part.SOCKET: Tissue((0.42, 0.20, 0.16), 0.22, 0.025, 80.0),  # and the wet rim of the lids
 }
-MOVING_HAIR = 3 * 14_000
-"""Corners of hair triangles that a software rasteriser draws of a picture that is drawn at once: they cost a fifth of
-it. Brows and lashes come first, then strands from all over the head."""
 CLAY = Tissue((0.42, 0.42, 0.42), 0.6, 0.04, 0.0)
 """Every part in the geometry channel."""
 _KINDS = {Part.SKIN: "SKIN", Part.EYE_LEFT: "EYE", Part.EYE_RIGHT: "EYE", Part.HAIR: "HAIR"}
@@ -139,6 +135,8 @@ class Manner:
     """Of the changes that are bound from `UNIT_CHANGE` for the skin to apply."""
     numbers: TriangleNumbers | None = None
     """Of what is drawn into, where skin is to be shaded a pixel, not a triangle at a time; lit channels alone."""
+    coarse: bool = False
+    """With less hair."""
     fixed: tuple[str, ...] = ()
     """What else the skin is compiled with there, for this very frame: a software rasteriser walks through both sides
     of every branch, and a loop whose end it does not know costs it a tenth of a frame."""
@@ -149,7 +147,6 @@ class HeadPass:
 
     def __init__(self, context: moderngl.Context) -> None:
         self._context = context
-        self._slow = is_software(context)
         self.programs: dict[tuple[str, ...], moderngl.Program] = {}
         """Made so far; those used last."""
         self._arrays: dict[tuple[str, ...], moderngl.VertexArray] = {}
@@ -186,8 +183,8 @@ class HeadPass:
                 self._array_for(part, manner).render(moderngl.TRIANGLES, count, first=first)
         self._context.disable(moderngl.CULL_FACE)
         if hair is not None:
-            count = min(hair[1], MOVING_HAIR) if self._slow and not manner.use else hair[1]
-            self._array_for(Part.HAIR, manner).render(moderngl.TRIANGLES, count, first=hair[0])
+            first, count = self._mesh.coarse_hair if manner.coarse else hair
+            self._array_for(Part.HAIR, manner).render(moderngl.TRIANGLES, count, first=first)
 
     def _draw_pixels(self, manner: Manner, numbers: TriangleNumbers, first: int, count: int) -> None:
         """The skin, `count` indices from `first`, both of its sides, each pixel once."""
@@ -296,14 +293,16 @@ class HeadPass:
         self._context.polygon_offset = 0.0, 0.0
         self._context.wireframe = False
 
-    def draw_depth(self, light: int) -> None:
-        """All triangles but hair, depth only, as light number `light` of the frame sees them: hairs are finer than a
-        shadow map."""
+    def draw_depth(self, light: int, skin_alone: bool = False) -> None:
+        """All triangles but hair, or the skin's, depth only, as light number `light` of the frame sees them: hairs are
+        finer than a shadow map."""
         assert self._depth_array is not None
         assert self._mesh is not None
         set_uniforms(self._depth, u_light=light)
-        hair, _ = self._mesh.split.ranges.get(Part.HAIR, (self._mesh.split.elements.size, 0))
-        self._depth_array.render(moderngl.TRIANGLES, hair)
+        if skin_alone:
+            self._render_skin(self._depth_array)
+        else:
+            self._depth_array.render(moderngl.TRIANGLES, self._mesh.coarse_hair[0])
 
     def _release_arrays(self) -> None:
         for array in (self._depth_array, self._numbered_array, *self._arrays.values()):

@@ -125,6 +125,7 @@ class Renderer:
         sample: FrameSample | None = None,
         clip: Part4 | None = None,
         moving: bool = False,
+        coarse: bool = False,
     ) -> None:
         """Draw `project` over the lower-left `size` (width, height) pixels of `target`, colours display-encoded.
 
@@ -133,7 +134,8 @@ class Renderer:
         each pixel is brought to the display after their mean. With `sample`, linear light of one frame of a picture
         that converges, alpha associated, into a float target over nothing.
         With `clip`, a rectangle of the target, pixels outside of it stay as they are. `moving`: another picture follows
-        soon, so maps are blended in the way that is quickest for one.
+        soon, so maps are blended in the way that is quickest for one. `coarse`: with fewer, wider strands of hair,
+        and shadows of the skin alone, for a software driver and a head that moves.
         The backdrop has alpha 1, or with `transparent` alpha 0 and no colour; the head has alpha 1. Sets all GL state
         it needs and leaves depth test, culling, blending and scissor off. FileFormatError for a broken light.
         """
@@ -143,6 +145,7 @@ class Renderer:
             quality=quality,
             clip=clip,
             moving=moving,
+            coarse=coarse,
         )
         self.frame.take(target)
         for _ in self._draw(shot, self.frame, None):
@@ -307,7 +310,7 @@ class Renderer:
         self.idle.use()
         self.context.disable(moderngl.BLEND | moderngl.CULL_FACE)
         self.context.wireframe = False
-        self.head.take(shot.project)
+        self.head.take(shot.project, shot.coarse)
         self._shadows.fit(shot.lights, self.head.ball[1])
 
     def _put_in_place(self, shot: Shot) -> None:
@@ -334,7 +337,7 @@ class Renderer:
     # Passes
 
     def _draw_shadows(self, shot: Shot, frame: Frame) -> None:
-        self._shadows.draw(self.head.parts, shot.lights, self.head.poses)
+        self._shadows.draw(self.head.parts, shot.lights, self.head.poses, shot.coarse)
 
     def _draw_thickness(self, shot: Shot, frame: Frame) -> None:
         self._shadows.draw_thickness(self.head.parts, shot.lights, self.head.poses)
@@ -356,6 +359,7 @@ class Renderer:
             passes.lamp_defines(shot.lights, self._shadows.penumbra),
             [weight for _, weight in self._blend.layers],
             frame.numbers_for(target) if by_pixel else None,
+            shot.coarse,
             (f"LIGHTS ivec3{light_ends(shot.lights)}", *tone),
         )
         with self._depth_test():

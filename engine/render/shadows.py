@@ -22,8 +22,8 @@ class Shadows:
         self._context = context
         self.penumbra = penumbra
         self.maps: list[ShadowMap] = []
-        self._maps_of: list[object] = []
-        """Light and pose that each was drawn for."""
+        self._maps_of: list[tuple[object, bool]] = []
+        """Light and pose that each was drawn for, and whether it shows the skin alone."""
         self._thickness: ThicknessMaps | None = None
         self._thickness_of: dict[int, object] = {}
 
@@ -36,20 +36,23 @@ class Shadows:
             fresh = ShadowMap(self._context, size, compared=not self.penumbra)
             if index < len(self.maps):
                 self.maps[index].release()
-                self.maps[index], self._maps_of[index] = fresh, None
+                self.maps[index], self._maps_of[index] = fresh, (None, False)
             else:
                 self.maps.append(fresh)
-                self._maps_of.append(None)
+                self._maps_of.append((None, False))
 
-    def draw(self, head: HeadPass, lights: Sequence[LightSource], pose: int) -> None:
-        """Draw the maps for `lights` of the frame that do not show this light and pose (`UploadedHead.poses`) yet."""
+    def draw(self, head: HeadPass, lights: Sequence[LightSource], pose: int, coarse: bool = False) -> None:
+        """Draw the maps for `lights` of the frame that do not show this light and pose (`UploadedHead.poses`) yet.
+
+        `coarse`, the skin alone: half of the triangles, and what lies inside of it hardly shades it.
+        """
         self._context.enable(moderngl.DEPTH_TEST)
         self._context.depth_func = "<="
         for index, light in enumerate(lights):
-            seen = _seen_by(light, pose)
-            if self._maps_of[index] != seen:
-                self.maps[index].draw(head if light.shadow else None, index)
-                self._maps_of[index] = seen
+            seen, skin_alone = self._maps_of[index]
+            if seen != _seen_by(light, pose) or (skin_alone and not coarse):
+                self.maps[index].draw(head if light.shadow else None, index, coarse)
+                self._maps_of[index] = _seen_by(light, pose), coarse
 
     def draw_thickness(self, head: HeadPass, lights: Sequence[LightSource], pose: int) -> None:
         """The same for the maps of where light enters."""
@@ -95,12 +98,12 @@ class ShadowMap:
         self.texture.repeat_x = self.texture.repeat_y = False
         self._target = context.framebuffer(depth_attachment=self.texture)
 
-    def draw(self, head: HeadPass | None, light: int) -> None:
+    def draw(self, head: HeadPass | None, light: int, skin_alone: bool = False) -> None:
         """Draw the map again, for light number `light` of the frame; without a head nothing is in shadow."""
         with drawing_into(self._target):
             self._target.clear(depth=1.0)
             if head is not None:
-                head.draw_depth(light)
+                head.draw_depth(light, skin_alone)
 
     def release(self) -> None:
         """Give everything back to the driver."""

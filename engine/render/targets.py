@@ -74,6 +74,8 @@ class Shot:
     transparent: bool = False
     moving: bool = False
     """Another picture follows soon."""
+    coarse: bool = False
+    """With fewer, wider strands of hair, and shadows of the skin alone."""
     layers: bool = False
     clip: Part4 | None = None
     """Of the part, what is drawn; None for all."""

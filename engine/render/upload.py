@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.channels import CHANGE_TILES
 from engine.expression import ReflectanceChange
+from engine.face.strands import stand_ins
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_bilinear
 from engine.mesh import Part, Topology
@@ -29,6 +30,9 @@ HALF_FLOAT = 60000.0
 
 MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32, 2)])
 STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32), ("sky", np.float32, 4)])
+COARSE_HAIR = 14_000
+"""Triangles of hair in a coarse picture, as a software rasteriser draws a head that moves: hair is a fifth of
+the drawing, and most of the posing. Brows and lashes come first, then strands from all over the head."""
 TABLE_WIDTH = 1024
 """Texels in a row of what shaders/common/triangle.glsl looks vertices up in."""
 
@@ -89,10 +93,11 @@ class VertexTable:
         self.texture.filter = moderngl.NEAREST, moderngl.NEAREST
 
     def write(self, data: np.ndarray) -> None:
-        """Take `data`, whose bytes are float32, four to a row."""
+        """Take `data`, whose bytes are float32, four to a row: the first rows, or all."""
         values = data.view(np.float32).ravel()
         self._rows.ravel()[: len(values)] = values
-        self.texture.write(self._rows)
+        height = -(-len(values) // (4 * TABLE_WIDTH))
+        self.texture.write(self._rows[:height], viewport=(0, 0, TABLE_WIDTH, height))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,13 @@ class MeshBuffers:
             self.tables.still.write(still)
             self.tables.reach.write(self._reach_data)
         self.moving = context.buffer(reserve=count * MOVING.itemsize, dynamic=True)
+        hair = identity.topology.faces[identity.topology.faces_of(Part.HAIR)]
+        strands, self._wider_m = stand_ins(hair, identity.positions_m, COARSE_HAIR)
+        """Where hair goes in coarse pictures, (V, 3) metres from where it is."""
+        self.coarse_hair = split.ranges.get(Part.HAIR, (split.elements.size, 0))[0], 3 * strands
+        """First index and count, in `elements`."""
+        self._coarse = int(split.elements.ravel()[: sum(self.coarse_hair)].max(initial=-1)) + 1
+        """GL vertices that coarse pictures show: the first so many."""
         # Kept from pose to pose: fresh memory costs more than what is written to it.
         self._rows = np.empty((len(identity.positions_m), MOVING.itemsize // 4), np.float32)
         self._moving_rows = np.empty((count, MOVING.itemsize // 4), np.float32)
@@ -169,18 +181,34 @@ class MeshBuffers:
         corners = self.split.elements.ravel()
         return np.unique(np.concatenate([corners[first : first + count] for first, count in spans]))
 
+    @property
+    def thins_hair(self) -> bool:
+        """Do coarse pictures show less hair?"""
+        return self._coarse < len(self.split.vertex)
+
+    def shown(self, coarse: bool) -> np.ndarray:
+        """(N,) the vertex of each GL vertex that is drawn, sorted; with `coarse`, of a coarse picture."""
+        return self.split.vertex[: self._coarse] if coarse else self.split.vertex
+
     def pose(self, positions_m: np.ndarray, normals: np.ndarray) -> None:
-        """Upload (V, 3) positions in metres and (V, 3) unit normals."""
-        moved, rows = positions_m - self._neutral, self._rows
+        """Upload (V, 3) positions in metres and (V, 3) unit normals, or for a coarse picture those of the first
+        vertices, up to the last one `shown`."""
+        count = len(positions_m)
+        moved, rows = positions_m - self._neutral[:count], self._rows[:count]
         rows[:, :3] = positions_m
         rows[:, 3:6] = normals
         rows[:, 6] = np.sqrt(np.einsum("ij,ij->i", moved, moved))
-        rows[:, 7] = np.einsum("ij,ij->i", moved, self._neutral_normals)
-        rows.take(self.split.vertex, axis=0, out=self._moving_rows, mode="clip")  # "raise" would take a copy
+        rows[:, 7] = np.einsum("ij,ij->i", moved, self._neutral_normals[:count])
+        coarse = count < len(self._rows)
+        if coarse:
+            rows[:, :3] += self._wider_m[:count]
+        vertices = self.shown(coarse)
+        moving = self._moving_rows[: len(vertices)]
+        rows.take(vertices, axis=0, out=moving, mode="clip")  # "raise" would take a copy
         self.moving.orphan()
-        self.moving.write(self._moving_rows)
+        self.moving.write(moving)
         if self.tables:
-            self.tables.moving.write(self._moving_rows)
+            self.tables.moving.write(moving)
 
     def release(self) -> None:
         """Give the buffers back."""

@@ -43,6 +43,8 @@ class UploadedHead:
         """How often it has been another head or in another pose."""
         self._worn: tuple[tuple[object, Weight], ...] = ()
         """Expressions that it wears, with their weights."""
+        self._coarse = False
+        """Has it been posed for coarse pictures?"""
         self.mesh: MeshBuffers | None = None
         self._identity: Identity | None = None
         self._maps: ReflectanceMaps | None = None
@@ -52,19 +54,23 @@ class UploadedHead:
         self._lit_by: tuple[np.ndarray, float] | None = None
         """Environment and rotation that the vertices are lit by."""
 
-    def take(self, project: Project) -> None:
-        """Upload the head of `project` and pose it, as far as it is another one."""
+    def take(self, project: Project, coarse: bool = False) -> None:
+        """Upload the head of `project` and pose it, as far as it is another one; `coarse`, what is shown of it so."""
         if project.identity is not self._identity:
             self._take_identity(project.identity)
         worn = tuple((project.expressions[name], weight) for name, weight in project.active().items())
-        if len(worn) == len(self._worn) and all(
+        same = len(worn) == len(self._worn) and all(
             one[0] is other[0] and one[1] == other[1] for one, other in zip(worn, self._worn, strict=True)
-        ):
+        )
+        coarse = coarse and self._mesh.thins_hair
+        if same and coarse == self._coarse:
             return
-        positions = compose_positions(project.identity, project.expressions, project.active())
+        shown = self._mesh.shown(coarse)
+        count = int(shown[-1]) + 1 if coarse else None
+        positions = compose_positions(project.identity, project.expressions, project.active(), count)
         self._mesh.pose(positions, project.identity.topology.vertex_normals(positions))
-        self._measure(positions)
-        self._worn = worn
+        self._measure(positions, shown)
+        self._worn, self._coarse = worn, coarse
 
     def blend(self, project: Project, moving: bool) -> Blend:
         """Its maps under the weights of `project`."""
@@ -114,8 +120,8 @@ class UploadedHead:
         self._eye = byte_texture(self._context, identity.eye_srgb)
         self.parts.take(self.mesh)
         self._take_maps(identity.maps)
-        self._identity, self._worn = identity, ()
-        self._measure(identity.positions_m)
+        self._identity, self._worn, self._coarse = identity, (), False
+        self._measure(identity.positions_m, self.mesh.shown(False))
         self._see_sky(identity, self.mesh)
 
     def _take_maps(self, maps: ReflectanceMaps) -> None:
@@ -139,8 +145,8 @@ class UploadedHead:
         mesh.shade(outside, visibility.ambient, visibility.sky)
         self._visibility = outside, visibility
 
-    def _measure(self, positions_m: np.ndarray) -> None:
-        around = bounds(positions_m, self._mesh.split.vertex)
+    def _measure(self, positions_m: np.ndarray, shown: np.ndarray) -> None:
+        around = bounds(positions_m, shown)
         self.ball, self.box_m = (around.centre, around.radius), around.box
         self.poses += 1
 

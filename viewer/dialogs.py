@@ -34,6 +34,13 @@ SIZES = (("1024 × 1024", (1024, 1024)), ("1920 × 1080", (1920, 1080)), ("2048 
 SIZES += (("3840 × 2160", (3840, 2160)), ("4096 × 4096", (4096, 4096)))
 
 
+def show(dialog: QDialog) -> bool:
+    """Show `dialog` until it is answered; was it accepted? What it was told may still be read."""
+    accepted = dialog.exec() == QDialog.DialogCode.Accepted
+    dialog.deleteLater()
+    return accepted
+
+
 def ask_file_to_write(parent: QWidget, title: str, name: str, kinds: str) -> str:
     """Ask where to write, `name` at first; empty where nobody says. A name typed without a suffix gets that of the kind
     that is chosen *before* the dialog asks whether the file that is there may go."""
@@ -45,10 +52,7 @@ def ask_file_to_write(parent: QWidget, title: str, name: str, kinds: str) -> str
 
     dialog.filterSelected.connect(kind_chosen)
     kind_chosen(dialog.selectedNameFilter())
-    accepted = dialog.exec() == QDialog.DialogCode.Accepted
-    path = dialog.selectedFiles()[0] if accepted else ""
-    dialog.deleteLater()
-    return path
+    return dialog.selectedFiles()[0] if show(dialog) else ""
 
 
 MOUSE = (

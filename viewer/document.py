@@ -67,6 +67,11 @@ class Document(QObject):
         self._trim(new)
         self._show(new)
 
+    def reset_weights(self) -> None:
+        """Back to the neutral face, as one undo step."""
+        if self.project.weights:
+            self.edit("Reset all expressions", weights={})
+
     def seal(self) -> None:
         """End a drag: the next edit is a step of its own."""
         self._merge = None

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QSettings
-from PySide6.QtWidgets import QDialog, QMainWindow
+from PySide6.QtWidgets import QFileDialog, QMainWindow
 
 from engine.io.drafts import Draft
 from engine.io.jreflectance import unfinished_note
@@ -86,13 +86,33 @@ class Session(QObject):
         label = "Recovering unsaved work"
         self._jobs.add(Lane.OPENING, label, lambda: files.recovering(draft), key=Lane.OPENING, request=opening)
 
-    def ask_maps(self, path: str) -> None:
-        """Ask which file in the folder `path` is which map and how they are to be read, and open it so."""
-        mesh = mesh_with_maps(Path(path))
-        dialog = dialogs.MapsDialog(images_of(Path(path)) if mesh else (), self._window)
-        if dialog.exec() == QDialog.DialogCode.Accepted:
-            self.open_path(path, dialog.conventions, dialog.maps)
-        dialog.deleteLater()
+    def ask_file(self) -> None:
+        """Ask for a file and open it."""
+        kinds = f"Heads and projects (*{files.PROJECT_SUFFIX} *.obj *.json);;All files (*)"
+        path, _ = QFileDialog.getOpenFileName(self._window, "Open", "", kinds)
+        if path:
+            self.open_path(path)
+
+    def ask_folder(self) -> None:
+        """Ask for a head's folder and open it."""
+        if path := QFileDialog.getExistingDirectory(self._window, "Open a head's folder"):
+            self.open_path(path)
+
+    def ask_folder_of_maps(self) -> None:
+        """Ask for a head's folder, which file in it is which map and how they are to be read, and open it so."""
+        title = "Open a head's folder whose maps mean something else"
+        if path := QFileDialog.getExistingDirectory(self._window, title):
+            mesh = mesh_with_maps(Path(path))
+            dialog = dialogs.MapsDialog(images_of(Path(path)) if mesh else (), self._window)
+            if dialogs.show(dialog):
+                self.open_path(path, dialog.conventions, dialog.maps)
+
+    def open_next_person(self) -> None:
+        """Open the built-in head after the one that was opened last."""
+        last = str(self._settings.value("person", 0))
+        seed = int(last) + 1 if last.isdecimal() else 1
+        self._settings.setValue("person", seed)
+        self.open_path(f"builtin:{seed}")
 
     def _opening_over(self, job: Job, opening: _Opening) -> None:
         draft = opening.draft

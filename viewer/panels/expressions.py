@@ -149,7 +149,7 @@ class ExpressionsPanel(QWidget):
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._filter)
         self.reset_all = QPushButton("Reset all", self)
-        self.reset_all.clicked.connect(self._reset_all)
+        self.reset_all.clicked.connect(document.reset_weights)
         self.nothing = QLabel("No expression matches", self)
         self.nothing.setProperty("quiet", True)
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -238,9 +238,6 @@ class ExpressionsPanel(QWidget):
         if weights is not self.document.project.weights:
             self.document.edit(name, weights=weights)
         self.generation.want(name)
-
-    def _reset_all(self) -> None:
-        self.document.edit("Reset all expressions", weights={})
 
     def _filter(self, text: str) -> None:
         words, shown = text.casefold().split(), 0

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from engine.io.map_conventions import Diffuse, Encoding, Finish, MapConventions, Normal, Specular
 from engine.io.map_names import NONE, candidates
+from engine.open import Opening
 from engine.render.offscreen import LARGEST_SIDE
 from viewer.panels.form import form
 from viewer.widgets.controls import Choice
@@ -251,14 +252,10 @@ class MapsDialog(QDialog):
         return choice
 
     @property
-    def maps(self) -> dict[str, str]:
-        """The files that are chosen now, as `open_project` takes them."""
-        return {kind: choice.value() for kind, choice in self.files.items() if choice.value()}
-
-    @property
-    def conventions(self) -> MapConventions:
+    def settings(self) -> Opening:
         """What is chosen now."""
-        return MapConventions(**{name: choice.value() for name, choice in self.choices.items()})
+        conventions = MapConventions(**{name: choice.value() for name, choice in self.choices.items()})
+        return Opening(conventions, {kind: choice.value() for kind, choice in self.files.items() if choice.value()})
 
 
 class ShortcutSheet(QDialog):

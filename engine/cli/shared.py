@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.checks import printable
 from engine.io.map_conventions import parse_conventions
-from engine.open import open_project
+from engine.open import Opening, open_project
 from engine.sides import parse_weights
 
 if TYPE_CHECKING:
@@ -26,8 +26,12 @@ def say(text: object) -> None:
     print(printable(str(text)))
 
 
+def opening(options: argparse.Namespace) -> Opening:
+    return Opening(parse_conventions(options.maps), dict(options.map), options.hair == "grow")
+
+
 def opened(options: argparse.Namespace) -> Project:
-    return open_project(options.path, parse_conventions(options.maps), dict(options.map), options.hair == "grow")
+    return open_project(options.path, opening(options))
 
 
 def with_expressions(project: Project, names: tuple[str, ...], options: argparse.Namespace) -> Project:

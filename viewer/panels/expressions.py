@@ -234,8 +234,8 @@ class ExpressionsPanel(QWidget):
 
     def _wanted(self, name: str) -> None:
         """'generate' was clicked: one expression asked for by name is wanted on the face."""
-        weights = self.generation.put_on(name)
-        if weights is not self.document.project.weights:
+        old = self.document.project.weights
+        if (weights := self.generation.put_on(name)(old)) is not old:
             self.document.edit(name, weights=weights)
         self.generation.want(name)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QKeySequence
@@ -35,11 +36,11 @@ SIZES = (("1024 × 1024", (1024, 1024)), ("1920 × 1080", (1920, 1080)), ("2048 
 SIZES += (("3840 × 2160", (3840, 2160)), ("4096 × 4096", (4096, 4096)))
 
 
-def show(dialog: QDialog) -> bool:
-    """Show `dialog` until it is answered; was it accepted? What it was told may still be read."""
+def show(dialog: QDialog) -> Any:
+    """Show `dialog` until it is answered: its `settings` where it was accepted and has such, else whether it was."""
     accepted = dialog.exec() == QDialog.DialogCode.Accepted
     dialog.deleteLater()
-    return accepted
+    return accepted and getattr(dialog, "settings", True)
 
 
 def ask_file_to_write(parent: QWidget, title: str, name: str, kinds: str) -> str:

@@ -98,9 +98,8 @@ class Session(QObject):
         title = "Open a head's folder whose maps mean something else"
         if path := QFileDialog.getExistingDirectory(self._window, title):
             mesh = mesh_with_maps(Path(path))
-            dialog = dialogs.MapsDialog(images_of(Path(path)) if mesh else (), self._window)
-            if dialogs.show(dialog):
-                self.open_path(path, dialog.settings)
+            if how := dialogs.show(dialogs.MapsDialog(images_of(Path(path)) if mesh else (), self._window)):
+                self.open_path(path, how)
 
     def open_next_person(self) -> None:
         """Open the built-in head after the one that was opened last."""

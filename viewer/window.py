@@ -243,15 +243,15 @@ class MainWindow(QMainWindow):
 
     def _ask_screenshot(self) -> None:
         """Ask for size, then for the file."""
-        dialog = dialogs.ScreenshotDialog(self.viewport.pixel_size(), self)
-        if dialogs.show(dialog) and (path := self._ask_file("Save screenshot", ".png", PICTURE_KINDS)):
-            self.save_picture(path, dialog.settings)
+        settings = dialogs.show(dialogs.ScreenshotDialog(self.viewport.pixel_size(), self))
+        if settings and (path := self._ask_file("Save screenshot", ".png", PICTURE_KINDS)):
+            self.save_picture(path, settings)
 
     def _ask_video(self) -> None:
         """Ask what shall move, then for the file or folder."""
-        dialog = VideoDialog(self.document.project, self)
-        if dialogs.show(dialog) and (path := self._ask_file("Export video", ".mp4", KINDS)):
-            self.export_video_to(path, dialog.settings)
+        settings = dialogs.show(VideoDialog(self.document.project, self))
+        if settings and (path := self._ask_file("Export video", ".mp4", KINDS)):
+            self.export_video_to(path, settings)
 
     def _ask_glb(self) -> None:
         if path := self._ask_file("Export GLB", ".glb", "glTF binary (*.glb)"):

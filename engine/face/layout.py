@@ -50,7 +50,7 @@ SLITS: tuple[Slit, ...] = (
 )
 OUTLINES = tomllib.loads((Path(__file__).parent / "outlines.toml").read_text("utf-8"))
 SEAM = np.array(OUTLINES["seam"])
-"""(N, 2) the chart's outer edge from the crown down the back of the head, image left; 1 - u is the same line on the right."""
+"""(N, 2) the chart's outer edge from the crown down the back of the head, image left; 1 - u is that on the right."""
 REACH = 0.08
 """Beyond this distance in v from a slit the opened layout equals the canonical one."""
 

@@ -197,9 +197,3 @@ def _features(units: Mapping[str, float]) -> dict[str, float]:
         if part and part[0]:
             features[part[0]] = features.get(part[0], 0.0) + _PART_WEIGHT * abs(strength)
     return features
-
-
-def known_only(weights: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
-    """The entries of `weights` whose name is in `names` and whose weight is not zero."""
-    allowed = set(names)
-    return {name: weight for name, weight in weights.items() if name in allowed and weight != 0.0}

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from engine.cli import main
-from engine.diffusion.config import TileConfig
+from engine.diffusion.config import read_config
 from engine.diffusion.weights_folder import SHIPPED
 from engine.face import nonrigid
 from engine.io import cache
@@ -291,7 +291,10 @@ def desk(tmp_path_factory) -> Path:
     manifest = folder / "path" / "to" / "weights" / "weights.json"
     manifest.write_text(manifest.read_text() + "\n")  # the same weights under another name
     np.savetxt(folder / "rig.csv", [[0, 0, 1], [1, 0, 0], [0, 1, 0.2]], delimiter=",")
-    sizes = [f"{name} = {value!r}".replace("True", "true") for name, value in asdict(TileConfig.smoke()).items()]
+    sizes = [
+        f"{name} = {value!r}".replace("True", "true")
+        for name, value in asdict(read_config(Path("smoke")).tiles).items()
+    ]
     stage = "minutes_share = 0.5\nbatch = 4\npool = 8\nfit = 8\n"
     text = ['identities = 6\nlayout = "tiles"\nthreads = 1\nprecision = "float32"\n[tiles]', *sizes]
     text += [f"[autoencoder]\n{stage}[denoiser]\n{stage}"]

@@ -60,6 +60,11 @@ class Menus:
         action.triggered.connect(lambda checked=False: act())
         return action
 
+    def _check(self, menu: QMenu, label: str, act: Callable[[], object], *keys: str) -> QAction:
+        action = self._add(menu, label, act, *keys)
+        action.setCheckable(True)
+        return action
+
     def _fill_file(self, exports: Sequence[Row], open_another: Callable[[], object]) -> None:
         menu, session = self.file, self._session
         self._add(menu, "Open &File…", session.ask_file, "Ctrl+O")
@@ -99,16 +104,12 @@ class Menus:
             if channel is DIFFERENCES[0]:
                 channels.addSeparator()
             key = keys.get(channel)
-            action = self._add(channels, channel.value, lambda c=channel: self._show_channel(c), *(key or ()))
-            action.setCheckable(True)
+            action = self._check(channels, channel.value, lambda c=channel: self._show_channel(c), *(key or ()))
             group.addAction(action)
             self.channels[channel] = action
-        self.flat = self._add(menu, "&UV View", self._toggle_flat, "U")
-        self.flat.setCheckable(True)
-        self.wireframe = self._add(menu, "&Wireframe", self._toggle_wireframe, "W")
-        self.wireframe.setCheckable(True)
-        self.converging = self._add(menu, "&Converge When Still", self._toggle_converging, "C")
-        self.converging.setCheckable(True)
+        self.flat = self._check(menu, "&UV View", lambda: self._toggle("uv_view"), "U")
+        self.wireframe = self._check(menu, "&Wireframe", lambda: self._toggle("wireframe"), "W")
+        self.converging = self._check(menu, "&Converge When Still", self._toggle_converging, "C")
         menu.aboutToShow.connect(lambda: self.converging.setChecked(self._viewport.converges))
         menu.addSeparator()
         panels = menu.addMenu("&Panels")
@@ -116,8 +117,7 @@ class Menus:
             panels.addAction(dock.toggleViewAction())
         panels.addSeparator()
         for section in self._column.sections:
-            action = self._add(panels, section.title, lambda section=section: self._toggle_section(section))
-            action.setCheckable(True)
+            action = self._check(panels, section.title, lambda section=section: self._toggle_section(section))
             action.setChecked(not section.is_folded)
             section.folded.connect(lambda away, action=action: action.setChecked(not away))
         self._add(menu, "Reset &Layout", reset_layout)
@@ -148,14 +148,12 @@ class Menus:
     def _show_channel(self, channel: ViewChannel) -> None:
         self._document.look(view=with_channel(self._document.project.scene, channel).view)
 
-    def _toggle_flat(self) -> None:
-        self._document.look(uv_view=not self._document.project.scene.view.uv_view)
+    def _toggle(self, name: str) -> None:
+        """Switch a field of the view over."""
+        self._document.look(**{name: not getattr(self._document.project.scene.view, name)})
 
     def _toggle_converging(self) -> None:
         self._viewport.set_converges(not self._viewport.converges)
-
-    def _toggle_wireframe(self) -> None:
-        self._document.look(wireframe=not self._document.project.scene.view.wireframe)
 
     def _toggle_full_screen(self) -> None:
         window = self._window

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtGui import QColor, QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 _WINDOW, _BASE, _RAISED, _LINE = "#26272a", "#1e1f21", "#34363a", "#4a4c51"
 _TEXT, _QUIET, ACCENT = "#d8d9dc", "#8b8d93", "#5b8fd0"
@@ -100,6 +100,14 @@ QLabel[quiet="true"] {{ color: {_QUIET}; }}
 QFrame#notifier {{ border-radius: 4px; border: 1px solid {_LINE}; background: {_RAISED}; }}
 QFrame#notifier[kind="error"] {{ border-color: #a8554c; background: #4a2c2a; }}
 """
+
+
+def mark(widget: QWidget, name: str, value: object) -> None:
+    """Set a property that the sheet looks at, and let it look again where it is new."""
+    if widget.property(name) != value:
+        widget.setProperty(name, value)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
 
 
 def apply(app: QApplication) -> None:

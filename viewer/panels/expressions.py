@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from engine.project import Project
 from engine.sides import Sides, Weight, both, plain
 from engine.vocabulary import EXPRESSIONS, NEUTRAL
+from viewer import style
 from viewer.document import Document, with_weight
 from viewer.generation import Generation
 from viewer.widgets.controls import Elided
@@ -93,9 +94,7 @@ class ExpressionRow(QWidget):
             return
         self.state = state
         ready = state == "ready"
-        self.label.setProperty("quiet", not ready)
-        self.label.style().unpolish(self.label)
-        self.label.style().polish(self.label)
+        style.mark(self.label, "quiet", not ready)
         self.slider.groove.dim = not ready
         self.slider.groove.update()
         self._end.setCurrentIndex(0 if ready else 1)

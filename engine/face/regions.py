@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from engine.face.layout import OUTLINES
-from engine.image import resize_bilinear
+from engine.image import resize_bilinear, smoothstep
 
 PAIRED, CENTRAL = OUTLINES["paired"], OUTLINES["central"]
 """Outlines by name, (x, y) each: on the subject's left, mirrored by 1024 - x, and whole."""
@@ -57,8 +57,7 @@ def mask(name: str, size: int, soft: float = 0.01) -> np.ndarray:
     if small < size:
         result = resize_bilinear(mask(name, small, soft), (size, size))
     else:
-        share = np.clip(0.5 - distance(name, size) / (2 * soft), 0, 1)
-        result = share * share * (3 - 2 * share)
+        result = smoothstep(0.5 - distance(name, size) / (2 * soft))
     result.flags.writeable = False
     return result
 
@@ -74,8 +73,8 @@ def labels(size: int) -> np.ndarray:
 def left_share(size: int, soft: float = 0.03) -> np.ndarray:
     """(size, size) float32: 1 on the subject's left (image right), 0 on the right, smooth over `soft` at the mid-
     line."""
-    share = np.clip(((np.arange(size) + 0.5) / size - 0.5) / (2 * soft) + 0.5, 0, 1)
-    return np.broadcast_to((share * share * (3 - 2 * share)).astype(np.float32), (size, size))
+    share = smoothstep(((np.arange(size) + 0.5) / size - 0.5) / (2 * soft) + 0.5)
+    return np.broadcast_to(share.astype(np.float32), (size, size))
 
 
 def _polygon_distance(outline: list[list[int]], x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -425,7 +425,7 @@ class Walk:
             field = next(each for each in dialog.findChildren(QLineEdit) if each.isVisible() and "#" in each.text())
             hand.replace_text(field, "#3060c0", "Return")
         elif isinstance(dialog, QMessageBox):
-            hand.click(dialog.button(QMessageBox.StandardButton.Discard))
+            hand.click(hand.button_of(dialog, "Discard"))
         else:
             self._own_dialog(dialog)
 

@@ -24,10 +24,9 @@ import pytest
 from engine.cli import main
 from engine.diffusion.config import read_config
 from engine.diffusion.weights_folder import SHIPPED
-from engine.face import nonrigid
 from engine.io import cache
 from engine.io.files import alone_in
-from scripts import build_faces
+from scripts import build_faces, nonrigid
 from tests.data import DATA, ICT, needs_data
 from tests.documents import ROOT, documented
 

@@ -229,6 +229,7 @@ ELSEWHERE = {
     ),
     "pytest tests/diffusion/test_phrasings.py": "tests/diffusion/test_phrasings.py::test_prompts_are_understood",
     "scripts/install '.[evaluate]'": _EXTRAS,
+    "scripts/install '.[faces]'": _EXTRAS,
     "scripts/install '.[video]'": _EXTRAS,
     "scripts/install '.[truth]'": _EXTRAS,
     "npm install --prefix peers three@0.187.0": "tests/test_dependencies.py::test_node_packages_have_exact_versions",

@@ -94,12 +94,16 @@ class Session(QObject):
             self.open_path(path)
 
     def ask_folder_of_maps(self) -> None:
-        """Ask for a head's folder, which file in it is which map and how they are to be read, and open it so."""
+        """Ask for a head's folder whose maps mean something else, and then as `ask_maps`."""
         title = "Open a head's folder whose maps mean something else"
         if path := QFileDialog.getExistingDirectory(self._window, title):
-            mesh = mesh_with_maps(Path(path))
-            if how := dialogs.show(dialogs.MapsDialog(images_of(Path(path)) if mesh else (), self._window)):
-                self.open_path(path, how)
+            self.ask_maps(path)
+
+    def ask_maps(self, path: str) -> None:
+        """Ask which file in the folder `path` is which map and how they are to be read, and open it so."""
+        mesh = mesh_with_maps(Path(path))
+        if how := dialogs.show(dialogs.MapsDialog(images_of(Path(path)) if mesh else (), self._window)):
+            self.open_path(path, how)
 
     def open_next_person(self) -> None:
         """Open the built-in head after the one that was opened last."""

@@ -427,8 +427,8 @@ def test_which_map_is_which_is_chosen_in_a_dialog(dark, qtbot, open_window, expr
         hand.pick(dialog.choices["roughness"], "Gloss")
         hand.click(hand.button_of(dialog, "Open"))
 
-    with hand.answering(hand.naming(tmp_path), choose):
-        hand.choose(window, hand.item(window.menus.file, "Open Folder with Other Maps"))
+    with hand.answering(choose):
+        window.session.ask_maps(str(tmp_path))
     qtbot.waitUntil(lambda: window.document.project.identity.name == "egg", timeout=10000)
     identity = window.document.project.identity
     assert (identity.maps.diffuse_srgb == 160).all()

@@ -131,10 +131,13 @@ class ExpressionSet:
         """Names in order."""
         return tuple(expression.name for expression in self.expressions)
 
+    def get(self, name: str) -> Expression | None:
+        """The expression `name`, None where there is none."""
+        return next((each for each in self.expressions if each.name == name), None)
+
     def __getitem__(self, name: str) -> Expression:
-        for expression in self.expressions:
-            if expression.name == name:
-                return expression
+        if (expression := self.get(name)) is not None:
+            return expression
         names = ", ".join(self.names) or "none"
         raise VocabularyError(f"expression '{name}' is not in this set; it has: {names}. Generate it first.")
 
@@ -143,7 +146,7 @@ class ExpressionSet:
 
     def beside(self, made: Expression) -> Expression:
         """`made`, called after its seed too where this set has its prompt from another seed: both stay."""
-        older = next((each for each in self.expressions if each.name == made.name), None)
+        older = self.get(made.name)
         if not made.prompt or made.name != made.prompt or older is None:
             return made
         if older.request is None or made.request is None or older.request.seed == made.request.seed:

@@ -42,6 +42,12 @@ def resize_axis(image: np.ndarray, axis: int, want: int, first: int = 0, end: in
     return before + (after - before) * share
 
 
+def smoothstep(share: np.ndarray) -> np.ndarray:
+    """Hermite step of any shape: 0 up to 0, 1 from 1 on, level at both ends."""
+    share = np.clip(share, 0, 1)
+    return share * share * (3 - 2 * share)
+
+
 def normal_bytes_from_slope(slope: np.ndarray) -> np.ndarray:
     """(H, W, 2) slopes -> (H, W, 3) uint8 tangent-space normal map, OpenGL (+Y up), 128 = zero slope."""
     size = slope.shape[0], slope.shape[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.errors import FileFormatError
@@ -28,7 +28,21 @@ _SOUGHT = (
 )
 _LAYOUT_MESHES = (ffhq_uv.MESH, jreflectance.TEMPLATE)
 """What stands for its folder where that has the layout of FFHQ-UV or of a person."""
-Maps = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a path is opened."""
+
+    conventions: MapConventions = PUBLISHED
+    """How map files of others are read."""
+    maps: Mapping[str, str] = field(default_factory=dict)
+    """Which file is which map, where names do not say it (`engine.io.map_names.map_files`)."""
+    grow_hair: bool = False
+    """Let strands take the place of painted brows, lashes and hair (`engine.face.grow`)."""
+
+
+AS_IT_IS = Opening()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +50,20 @@ class Reader:
     """One kind of what is opened. `can_read` scores a path, 0 for not at all; the surest reader gets it."""
 
     can_read: Callable[[str], int]
-    read: Callable[[str, MapConventions, Maps], SourceHead | Project]
+    read: Callable[[str, Opening], SourceHead | Project]
     has_map_files: bool = False
     """Whether it comes with maps of others, which conventions may say how to read."""
 
 
 @reads("a head or a project")
-def open_project(
-    path: str, conventions: MapConventions = PUBLISHED, maps: Maps | None = None, grow_hair: bool = False
-) -> Project:
+def open_project(path: str, how: Opening = AS_IT_IS) -> Project:
     """The project at `path`, which is one of `KINDS`; weights are zero and the head is framed unless it was saved so.
 
-    `conventions` say how map files of others are read, `maps` which file is which map where names do not say it
-    (`engine.io.map_names.map_files`). With `grow_hair` strands take the place of painted brows, lashes and hair
-    (`engine.face.grow`). FileFormatError says what was looked for, or that there are no map files to be read in another
-    way; TopologyError that hair does not grow on such a head.
+    FileFormatError says what was looked for, or that there are no map files to be read in another way; TopologyError
+    that hair does not grow on such a head.
     """
     with unpacking():
-        return _open(str(path), conventions, maps or {}, grow_hair)
+        return _open(str(path), how)
 
 
 def mesh_with_maps(path: Path) -> Path | None:
@@ -61,20 +71,20 @@ def mesh_with_maps(path: Path) -> Path | None:
     return scan.mesh_of(path) if _reader_of(str(path)) is _SCAN else None
 
 
-def _open(path: str, conventions: MapConventions, maps: Maps, grow_hair: bool) -> Project:
+def _open(path: str, how: Opening) -> Project:
     mesh = Path(path).expanduser()
     if mesh.name in _LAYOUT_MESHES and _reader_of(str(mesh.parent)) in (_PERSON, _FFHQ_UV):
         path = str(mesh.parent)
     reader = _reader_of(path)
-    if maps and reader is not _SCAN:
+    if how.maps and reader is not _SCAN:
         layout = reader in (_PERSON, _FFHQ_UV, _ICT) and Path(path).expanduser().is_dir()
         raise FileFormatError(
-            f"{path}: expected an OBJ, or a folder with one, that wears {', '.join(maps.values())}; found "
+            f"{path}: expected an OBJ, or a folder with one, that wears {', '.join(how.maps.values())}; found "
             + ("a layout that says which file is which map" if layout else "none")
         )
-    if conventions != PUBLISHED and not (reader and reader.has_map_files):
+    if how.conventions != PUBLISHED and not (reader and reader.has_map_files):
         raise FileFormatError(
-            f"{path}: expected a folder with map files to be read with {conventions}, found none; maps of saved "
+            f"{path}: expected a folder with map files to be read with {how.conventions}, found none; maps of saved "
             "projects and of built-in and ICT-FaceKit heads are this program's own"
         )
     if reader is None:
@@ -85,16 +95,15 @@ def _open(path: str, conventions: MapConventions, maps: Maps, grow_hair: bool) -
             if place.exists()
             else f"{path}: expected {_SOUGHT}; found nothing of that name"
         )
-    result = reader.read(path, conventions, maps)
-    if isinstance(result, Project):
-        return _with_hair(result) if grow_hair else result
-    from engine.head import identity_of  # late, as below: nobody needs all kinds of heads
+    project, seed = reader.read(path, how), None
+    if isinstance(project, SourceHead):
+        from engine.head import identity_of  # late, as below: nobody needs all kinds of heads
 
-    project = new_project(identity_of(result))
-    return _with_hair(project, result.seed) if grow_hair else project
+        project, seed = new_project(identity_of(project)), project.seed
+    return _with_hair(project, seed) if how.grow_hair else project
 
 
-def _with_hair(project: Project, seed: int | None = None) -> Project:
+def _with_hair(project: Project, seed: int | None) -> Project:
     """`project` whose head has grown hair; its expressions, which know only the head without, must be none."""
     from engine.face.grow import with_grown_hair
 
@@ -115,14 +124,14 @@ def _reader_of(path: str) -> Reader | None:
     return best if score else None
 
 
-def _read_person(path: str, conventions: MapConventions) -> Project:
-    identity, expressions = jreflectance.read(Path(path).expanduser(), conventions)
+def _read_person(path: str, how: Opening) -> Project:
+    identity, expressions = jreflectance.read(Path(path).expanduser(), how.conventions)
     return Project(identity, expressions, {}, new_project(identity).scene)
 
 
-def _read_scan(path: str, conventions: MapConventions, maps: Maps) -> SourceHead:
+def _read_scan(path: str, how: Opening) -> SourceHead:
     place = Path(path).expanduser()
-    return scan.read(scan.mesh_of(place) or place, conventions, maps)
+    return scan.read(scan.mesh_of(place) or place, how.conventions, how.maps)
 
 
 def _read_builtin(path: str) -> Project:
@@ -138,12 +147,16 @@ def _read_builtin(path: str) -> Project:
     return new_project(identity)
 
 
-_PERSON = Reader(jreflectance.can_read, lambda path, how, _: _read_person(path, how), has_map_files=True)
-_FFHQ_UV = Reader(ffhq_uv.can_read, lambda path, how, _: ffhq_uv.read(Path(path).expanduser(), how), has_map_files=True)
-_ICT = Reader(ict.can_read, lambda path, *_: ict.read_named(path))
+def _read_ffhq_uv(path: str, how: Opening) -> SourceHead:
+    return ffhq_uv.read(Path(path).expanduser(), how.conventions)
+
+
+_PERSON = Reader(jreflectance.can_read, _read_person, has_map_files=True)
+_FFHQ_UV = Reader(ffhq_uv.can_read, _read_ffhq_uv, has_map_files=True)
+_ICT = Reader(ict.can_read, lambda path, _: ict.read_named(path))
 _SCAN = Reader(scan.can_read, _read_scan, has_map_files=True)
-_SAVED = Reader(project.can_read, lambda path, *_: project.load_project(Path(path).expanduser()))
-_BUILTIN = Reader(lambda path: 2 * bool(re.match(r"builtin(:|\Z)", path)), lambda path, *_: _read_builtin(path))
+_SAVED = Reader(project.can_read, lambda path, _: project.load_project(Path(path).expanduser()))
+_BUILTIN = Reader(lambda path: 2 * bool(re.match(r"builtin(:|\Z)", path)), lambda path, _: _read_builtin(path))
 READERS = (_PERSON, _FFHQ_UV, _ICT, _SCAN, _SAVED, _BUILTIN)
 
 

@@ -28,8 +28,8 @@ def code_digest(*folders: str) -> str:
     """Digest of the modules and data in `folders` of the engine or beside it, and of its own values and vocabulary."""
     digest = hashlib.sha256()
     places = [next(place / name for place in (_ROOT, _ROOT.parent) if (place / name).is_dir()) for name in folders]
-    files = [path for place in places for path in place.rglob("*") if path.suffix in _SUFFIXES]
-    for path in sorted([*files, *_ROOT.glob("*.py")]):
+    files = [*_ROOT.glob("*"), *(path for place in places for path in place.rglob("*"))]
+    for path in sorted(path for path in files if path.suffix in _SUFFIXES):
         digest.update(str(path.relative_to(_ROOT.parent)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

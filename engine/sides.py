@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.errors import VocabularyError
+from engine.image import smoothstep
 from engine.mesh import Part, Topology
 from engine.raster import fill_nearest, rasterize
 from engine.vocabulary import NEUTRAL, find
@@ -133,5 +134,4 @@ def _middle_m(positions_m: np.ndarray, topology: Topology) -> float:
 
 
 def _share(from_middle_m: np.ndarray) -> np.ndarray:
-    t = np.clip(from_middle_m / (2 * BLEND_M) + 0.5, 0.0, 1.0)
-    return (np.rint(t * t * (3 - 2 * t) * _STEPS) / _STEPS).astype(np.float32)
+    return (np.rint(smoothstep(from_middle_m / (2 * BLEND_M) + 0.5) * _STEPS) / _STEPS).astype(np.float32)

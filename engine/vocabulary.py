@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from types import MappingProxyType
 
 from engine.errors import VocabularyError
@@ -31,107 +33,16 @@ class Entry:
     """ARKit blend shape -> weight; negative where the expression is the opposite of a shape."""
 
 
-def _both(*names: str, weight: float = 1.0) -> dict[str, float]:
-    return {name + side: weight for name in names for side in ("Left", "Right")}
-
-
-def _units(text: str) -> dict[str, float]:
+def _units(text: str) -> Mapping[str, float]:
     """'AU4 AU6:0.5' -> {'AU4': 1.0, 'AU6': 0.5}."""
     pairs = (unit.partition(":") for unit in text.split())
-    return {unit: float(strength or 1.0) for unit, _, strength in pairs}
+    return MappingProxyType({unit: float(strength or 1.0) for unit, _, strength in pairs})
 
 
-_ROWS: tuple[tuple[str, str, str, dict[str, float]], ...] = (
-    ("Neutral", "a relaxed face, eyes open, lips lightly together", "", {}),
-    ("Eye Blink", "both eyelids closed gently, the rest of the face relaxed", "AU45", _both("eyeBlink")),
-    ("Eye Look Down", "eyes turned down, upper lids following", "AU64", _both("eyeLookDown")),
-    ("Eye Look Up", "eyes turned up, upper lids lifted with them", "AU63", _both("eyeLookUp")),
-    ("Eye Look Left", "eyes turned to the subject's left", "AU61", {"eyeLookOutLeft": 1.0, "eyeLookInRight": 1.0}),
-    ("Eye Look Right", "eyes turned to the subject's right", "AU62", {"eyeLookInLeft": 1.0, "eyeLookOutRight": 1.0}),
-    (
-        "Eye Squint",
-        "lids tightened and narrowed, cheeks slightly raised",
-        "AU7 AU6:0.5",
-        _both("eyeSquint") | _both("cheekSquint", weight=0.5),
-    ),
-    ("Eye Wide", "upper lids raised, whites showing above the iris", "AU5", _both("eyeWide")),
-    (
-        "Brows Up",
-        "both brows lifted fully, forehead wrinkled across",
-        "AU1 AU2",
-        {"browInnerUp": 1.0} | _both("browOuterUp"),
-    ),
-    ("Brows Down", "brows lowered and drawn together, frown lines between them", "AU4", _both("browDown")),
-    ("Jaw Open", "mouth opened wide by dropping the jaw", "AU26 AU25:0.5", {"jawOpen": 1.0}),
-    ("Jaw Forward", "lower jaw pushed forward", "AU29", {"jawForward": 1.0}),
-    ("Jaw Left", "lower jaw moved to the subject's left", "AU30L", {"jawLeft": 1.0}),
-    ("Jaw Right", "lower jaw moved to the subject's right", "AU30R", {"jawRight": 1.0}),
-    (
-        "Face Compression",
-        "whole face squeezed to its centre: eyes shut tight, nose wrinkled, lips pressed and pursed",
-        "AU4 AU6 AU7 AU9 AU17:0.7 AU18:0.6 AU24:0.7 AU43",
-        _both("browDown", "eyeBlink", "noseSneer", "cheekSquint")
-        | _both("eyeSquint", weight=0.4)
-        | _both("mouthPress", weight=0.6)
-        | {"mouthPucker": 0.5, "mouthShrugLower": 0.5},
-    ),
-    ("Lower lip Depressor", "lower lip pulled down, lower teeth showing", "AU16 AU25", _both("mouthLowerDown")),
-    (
-        "Chin Raiser",
-        "chin boss pushed up, lower lip pushed up, chin dimpled",
-        "AU17",
-        {"mouthShrugLower": 1.0, "mouthShrugUpper": 0.6},
-    ),
-    (
-        "Cheek Suck",
-        "cheeks sucked in between the teeth",
-        "AU35",
-        {"cheekPuff": -0.8, "mouthPucker": 0.35},
-    ),
-    ("Cheek Puff", "both cheeks blown out, lips closed", "AU33", {"cheekPuff": 1.0}),
-    (
-        "Nose Wrinkler",
-        "nose wrinkled along its sides, inner brows pulled down",
-        "AU9 AU4:0.3",
-        _both("noseSneer") | _both("browDown", weight=0.35),
-    ),
-    ("Upper Lip Raiser", "upper lip raised squarely, upper teeth showing", "AU10 AU25", _both("mouthUpperUp")),
-    (
-        "Lip Corner Puller",
-        "closed-mouth smile, corners pulled up and back, cheeks lifted",
-        "AU12 AU6:0.5",
-        _both("mouthSmile") | _both("cheekSquint", weight=0.5),
-    ),
-    (
-        "Lip Corner Depressor",
-        "mouth corners pulled straight down",
-        "AU15 AU17:0.3",
-        _both("mouthFrown") | {"mouthShrugLower": 0.3},
-    ),
-    ("Dimpler", "mouth corners tightened inwards, dimples beside them", "AU14", _both("mouthDimple")),
-    ("Lip Stretcher", "lips stretched sideways, mouth flat and wide", "AU20 AU21:0.4", _both("mouthStretch")),
-    ("Lip Puckerer", "lips pushed together and forward as for a kiss", "AU18", {"mouthPucker": 1.0}),
-    ("Lip Funneler", "lips rounded and pushed out, open in a funnel", "AU22 AU25", {"mouthFunnel": 1.0}),
-    (
-        "Lip Suck",
-        "both lips rolled in over the teeth",
-        "AU28",
-        {"mouthRollLower": 1.0, "mouthRollUpper": 1.0},
-    ),
-    ("Lip Pressor", "lips pressed hard together, thinned", "AU23:0.6 AU24", _both("mouthPress")),
-    ("Mouth Left", "mouth pulled to the subject's left, jaw still", "", {"mouthLeft": 1.0}),
-    ("Mouth Right", "mouth pulled to the subject's right, jaw still", "", {"mouthRight": 1.0}),
-    (
-        "Face Stretch",
-        "whole face stretched long: brows up, eyes wide, jaw dropped",
-        "AU1 AU2 AU5 AU27",
-        {"browInnerUp": 1.0, "jawOpen": 0.9} | _both("browOuterUp", "eyeWide"),
-    ),
-)
-
+_ROWS = tomllib.loads((Path(__file__).parent / "vocabulary.toml").read_text("utf-8"))["expression"]
 EXPRESSIONS: tuple[Entry, ...] = tuple(
-    Entry(number, name, prompt, MappingProxyType(_units(facs)), MappingProxyType(arkit))
-    for number, (name, prompt, facs, arkit) in enumerate(_ROWS, start=1)
+    Entry(number, row["name"], row["prompt"], _units(row["facs"]), _units(row["arkit"]))
+    for number, row in enumerate(_ROWS, start=1)
 )
 """The table, in the published order; Neutral is number 1."""
 
@@ -200,9 +111,3 @@ def _features(units: Mapping[str, float]) -> dict[str, float]:
         if part and part[0]:
             features[part[0]] = features.get(part[0], 0.0) + _PART_WEIGHT * abs(strength)
     return features
-
-
-def known_only(weights: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
-    """The entries of `weights` whose name is in `names` and whose weight is not zero."""
-    allowed = set(names)
-    return {name: weight for name, weight in weights.items() if name in allowed and weight != 0.0}

@@ -6,12 +6,14 @@ Writes canonical.npz (valid mask, mean head), registered/*.npz (ICT-FaceKit's pl
 head_model.npz (the built-in people), shapes.npz (ICT-FaceKit's expressions) and relief.npz (pores) into FOLDER,
 engine/face by default, and prints the registration's residual.
 Reproducible: fixed seeds, no wall clock. The registration takes about two minutes on two cores.
+Needs trimesh: scripts/install '.[faces]'.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +24,8 @@ from scipy.spatial import KDTree
 
 from engine.face import layout
 from engine.face.eyes import frontal_uv
-from engine.face.head_model import LASH_COLUMNS, LASH_ROWS, MEAN_STEP_MM, MESH_VERTICES, packed
-from engine.face.ict_shapes import ict_mix, packed_shapes
-from engine.face.landmarks import ICT_VERTICES, canonical_landmarks_uv
-from engine.face.nonrigid import nearest, register
+from engine.face.head_model import LANDMARKS, LASH_COLUMNS, LASH_ROWS, MEAN_STEP_MM, MESH_VERTICES, packed
+from engine.face.ict_shapes import STEP_MM, ict_mix, skin_digest
 from engine.face.registration import REGISTERED, skin_key
 from engine.face.relief import TEXEL_MM, TILE_SIDE, TILES
 from engine.face.skin import INNER_UV
@@ -37,6 +37,7 @@ from engine.io.source import SourceMesh
 from engine.mesh import PARTS, Part
 from engine.raster import fill_nearest, rasterize
 from engine.vocabulary import EXPRESSIONS
+from scripts.nonrigid import canonical_landmarks_uv, nearest, register
 
 FACE = REGISTERED.parent
 
@@ -132,7 +133,7 @@ def _registered_template(path: Path, target: trimesh.Trimesh, cache: Path | None
     uvs[faces.ravel()] = mesh.uvs[mesh.uv_faces[skin].ravel()]
     landmarks = KDTree(uvs).query(canonical_landmarks_uv())[1]
     source = trimesh.Trimesh(mesh.positions[used] * 10, faces, process=False)  # decimetres to centimetres
-    goal = np.asarray(target.vertices)[list(ICT_VERTICES)]
+    goal = np.asarray(target.vertices)[list(LANDMARKS)]
     pull = np.asarray(target.vertices)[: ict.SKIN_VERTICES]
     if cache is not None and cache.is_file():
         positions = np.load(cache, allow_pickle=False)
@@ -246,6 +247,20 @@ def _write_shapes(deltas: dict[str, np.ndarray], skin_faces: np.ndarray, out: Pa
     packed_mm = packed_shapes({name: deltas[name][:MESH_VERTICES] * 10.0 for name in sorted(used)}, skin_faces)
     np.savez_compressed(path, **packed_mm)  # pyright: ignore[reportArgumentType]
     print(f"{path.name}: {len(used)} shapes, {path.stat().st_size / 1e6:.2f} MB")
+
+
+def packed_shapes(deltas_mm: Mapping[str, np.ndarray], skin_faces: np.ndarray) -> dict[str, np.ndarray]:
+    """What the file holds, for `np.savez_compressed`: `deltas_mm` are (V, 3) each, `skin_faces` (F, 3)."""
+    names = sorted(deltas_mm)
+    steps = np.rint(np.stack([deltas_mm[name] for name in names]) / STEP_MM).astype(np.int16)
+    moves = steps.any(axis=2)
+    columns = steps[moves].T
+    return {
+        "names": np.array(names),
+        "moves": np.packbits(moves, axis=1),
+        "steps": np.diff(columns, axis=1, prepend=np.zeros_like(columns[:, :1])),
+        "skin": np.array(skin_digest(skin_faces)),
+    }
 
 
 def _write_relief(out: Path) -> None:

@@ -147,7 +147,7 @@ def _damaged(reader: Reader, place: Path, rng: np.random.Generator) -> tuple[Pat
     shutil.copytree(good, bad)
     (place / "elsewhere").mkdir()
     target = bad / (place / f"{good.name}.path").read_text()
-    files = [path for folder in place.glob("*") for path in folder.glob("*.*") if path.is_file()]
+    files = [path for path in sorted(place.rglob("*/*.*")) if path.is_file()]
     others = [files[int(rng.integers(len(files)))].read_bytes() for _ in range(3)]
     return target, damage(target, [*others, b"hello"], rng)
 

@@ -22,12 +22,11 @@ import numpy as np
 import pytest
 
 from engine.cli import main
-from engine.diffusion.config import TileConfig
+from engine.diffusion.config import read_config
 from engine.diffusion.weights_folder import SHIPPED
-from engine.face import nonrigid
 from engine.io import cache
 from engine.io.files import alone_in
-from scripts import build_faces
+from scripts import build_faces, nonrigid
 from tests.data import DATA, ICT, needs_data
 from tests.documents import ROOT, documented
 
@@ -235,6 +234,7 @@ ELSEWHERE = {
     ),
     "pytest tests/diffusion/test_phrasings.py": "tests/diffusion/test_phrasings.py::test_prompts_are_understood",
     "scripts/install '.[evaluate]'": _EXTRAS,
+    "scripts/install '.[faces]'": _EXTRAS,
     "scripts/install '.[video]'": _EXTRAS,
     "scripts/install '.[truth]'": _EXTRAS,
     "npm install --prefix peers three@0.187.0": "tests/test_dependencies.py::test_node_packages_have_exact_versions",
@@ -296,7 +296,10 @@ def desk(tmp_path_factory) -> Path:
     manifest = folder / "path" / "to" / "weights" / "weights.json"
     manifest.write_text(manifest.read_text() + "\n")  # the same weights under another name
     np.savetxt(folder / "rig.csv", [[0, 0, 1], [1, 0, 0], [0, 1, 0.2]], delimiter=",")
-    sizes = [f"{name} = {value!r}".replace("True", "true") for name, value in asdict(TileConfig.smoke()).items()]
+    sizes = [
+        f"{name} = {value!r}".replace("True", "true")
+        for name, value in asdict(read_config(Path("smoke")).tiles).items()
+    ]
     stage = "minutes_share = 0.5\nbatch = 4\npool = 8\nfit = 8\n"
     text = ['identities = 6\nlayout = "tiles"\nthreads = 1\nprecision = "float32"\n[tiles]', *sizes]
     text += [f"[autoencoder]\n{stage}[denoiser]\n{stage}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +15,9 @@ from engine.diffusion.weights_folder import weights_digest
 from engine.expression_cache import generate_cached, recall
 from engine.io.cache import cache_folder
 from engine.io.drafts import left_over, new_draft
-from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.temporary import sweep
 from engine.jobs import Step
-from engine.open import open_project
+from engine.open import AS_IT_IS, Opening, open_project
 from engine.project import Project
 from viewer import style
 from viewer.display import check_display, check_opengl
@@ -31,23 +30,17 @@ from viewer.window import APPLICATION, MainWindow
 DEFAULT = "builtin"
 
 
-def run(
-    path: str | None = None,
-    conventions: MapConventions = PUBLISHED,
-    maps: Mapping[str, str] | None = None,
-    model: Path | None = None,
-    grow_hair: bool = False,
-) -> int:
+def run(path: str | None = None, how: Opening = AS_IT_IS, model: Path | None = None) -> int:
     """Open the window on `path` (the built-in head without one) and stay until it is closed; the exit code.
 
-    All but `model` are what `engine.open.open_project` takes; that is a folder of weights (the program's own
+    `path` and `how` are what `engine.open.open_project` takes; `model` is a folder of weights (the program's own
     without it). EngineErrors of both pass through, and GraphicsError where there is no display or no OpenGL on it,
     before any window is seen.
     """
     log = start_log()
     try:
         check_display()
-        project = open_project(path or DEFAULT, conventions, maps, grow_hair)
+        project = open_project(path or DEFAULT, how)
         if model is not None:
             weights_digest(model)
         sweep(cache_folder())  # what a window that was killed left there

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from pathlib import Path
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QKeySequence
@@ -25,13 +26,22 @@ from PySide6.QtWidgets import (
 
 from engine.io.map_conventions import Diffuse, Encoding, Finish, MapConventions, Normal, Specular
 from engine.io.map_names import NONE, candidates
+from engine.open import Opening
 from engine.render.offscreen import LARGEST_SIDE
 from viewer.panels.form import form
 from viewer.widgets.controls import Choice
 from viewer.widgets.number import Number
 
+T = TypeVar("T")
 SIZES = (("1024 × 1024", (1024, 1024)), ("1920 × 1080", (1920, 1080)), ("2048 × 2048", (2048, 2048)))
 SIZES += (("3840 × 2160", (3840, 2160)), ("4096 × 4096", (4096, 4096)))
+
+
+def show(dialog: QDialog) -> Any:
+    """Show `dialog` until it is answered: its `settings` where it was accepted and has such, else whether it was."""
+    accepted = dialog.exec() == QDialog.DialogCode.Accepted
+    dialog.deleteLater()
+    return accepted and getattr(dialog, "settings", True)
 
 
 def ask_file_to_write(parent: QWidget, title: str, name: str, kinds: str) -> str:
@@ -45,10 +55,7 @@ def ask_file_to_write(parent: QWidget, title: str, name: str, kinds: str) -> str
 
     dialog.filterSelected.connect(kind_chosen)
     kind_chosen(dialog.selectedNameFilter())
-    accepted = dialog.exec() == QDialog.DialogCode.Accepted
-    path = dialog.selectedFiles()[0] if accepted else ""
-    dialog.deleteLater()
-    return path
+    return dialog.selectedFiles()[0] if show(dialog) else ""
 
 
 MOUSE = (
@@ -78,12 +85,8 @@ Ask = Callable[[QWidget, str], Answer]
 
 def ask_unsaved(parent: QWidget, name: str) -> Answer:
     """Ask whether to save the changes of `name` before they are lost."""
-    buttons = QMessageBox.StandardButton
-    box = QMessageBox(QMessageBox.Icon.Question, "Unsaved changes", f"Save the changes to {name}?", parent=parent)
-    box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
-    box.setDefaultButton(buttons.Save)
-    pressed = box.exec()
-    return {buttons.Save.value: Answer.SAVE, buttons.Discard.value: Answer.DISCARD}.get(pressed, Answer.CANCEL)
+    answers = {"Save": Answer.SAVE, "Discard": Answer.DISCARD, "Cancel": Answer.CANCEL}
+    return _ask(parent, "Unsaved changes", f"Save the changes to {name}?", answers)
 
 
 class Unfinished(Enum):
@@ -99,17 +102,12 @@ AskUnfinished = Callable[[QWidget, Sequence[str]], Unfinished]
 
 def ask_unfinished(parent: QWidget, labels: Sequence[str]) -> Unfinished:
     """Ask whether the work called `labels` shall be finished or cancelled before the window closes."""
-    box = QMessageBox(QMessageBox.Icon.Question, "Not finished", _listed(labels), parent=parent)
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setInformativeText("Close when this is finished?")
-    finish = box.addButton("Finish, Then Close", QMessageBox.ButtonRole.AcceptRole)
-    cancel = box.addButton("Cancel It and Close", QMessageBox.ButtonRole.DestructiveRole)
-    stay = box.addButton("Stay", QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(finish)
-    box.setEscapeButton(stay)
-    box.exec()
-    pressed = box.clickedButton()
-    return Unfinished.FINISH if pressed == finish else Unfinished.CANCEL if pressed == cancel else Unfinished.STAY
+    answers = {
+        "Finish, Then Close": Unfinished.FINISH,
+        "Cancel It and Close": Unfinished.CANCEL,
+        "Stay": Unfinished.STAY,
+    }
+    return _ask(parent, "Not finished", _listed(labels), answers, "Close when this is finished?")
 
 
 class LeftOver(Enum):
@@ -123,16 +121,22 @@ class LeftOver(Enum):
 def ask_left_over(parent: QWidget, labels: Sequence[str]) -> LeftOver:
     """Ask what to do with the unsaved work called `labels`."""
     text = "ExpDiff Studio ended before this was saved:\n\n" + _listed(labels)
-    box = QMessageBox(QMessageBox.Icon.Question, "Unsaved work", text, parent=parent)
+    answers = {"Recover": LeftOver.RECOVER, "Discard": LeftOver.DISCARD, "Ask Later": LeftOver.LATER}
+    return _ask(parent, "Unsaved work", text, answers)
+
+
+def _ask(parent: QWidget, title: str, text: str, answers: Mapping[str, T], more: str = "") -> T:
+    """The one of three `answers` whose label is clicked; Return gives the first, which does it, Escape the last."""
+    box = QMessageBox(QMessageBox.Icon.Question, title, text, parent=parent)
     box.setTextFormat(Qt.TextFormat.PlainText)
-    recover = box.addButton("Recover", QMessageBox.ButtonRole.AcceptRole)
-    discard = box.addButton("Discard", QMessageBox.ButtonRole.DestructiveRole)
-    later = box.addButton("Ask Later", QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(recover)
-    box.setEscapeButton(later)
+    box.setInformativeText(more)
+    roles = QMessageBox.ButtonRole.AcceptRole, QMessageBox.ButtonRole.DestructiveRole, QMessageBox.ButtonRole.RejectRole
+    buttons = [box.addButton(label, role) for label, role in zip(answers, roles, strict=True)]
+    box.setDefaultButton(buttons[0])
+    box.setEscapeButton(buttons[-1])
     box.exec()
     pressed = box.clickedButton()
-    return LeftOver.RECOVER if pressed == recover else LeftOver.DISCARD if pressed == discard else LeftOver.LATER
+    return next(answer for button, answer in zip(buttons, answers.values(), strict=True) if button == pressed)
 
 
 def _listed(labels: Sequence[str]) -> str:
@@ -247,14 +251,10 @@ class MapsDialog(QDialog):
         return choice
 
     @property
-    def maps(self) -> dict[str, str]:
-        """The files that are chosen now, as `open_project` takes them."""
-        return {kind: choice.value() for kind, choice in self.files.items() if choice.value()}
-
-    @property
-    def conventions(self) -> MapConventions:
+    def settings(self) -> Opening:
         """What is chosen now."""
-        return MapConventions(**{name: choice.value() for name, choice in self.choices.items()})
+        conventions = MapConventions(**{name: choice.value() for name, choice in self.choices.items()})
+        return Opening(conventions, {kind: choice.value() for kind, choice in self.files.items() if choice.value()})
 
 
 class ShortcutSheet(QDialog):

@@ -3,7 +3,7 @@ besides the GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -18,14 +18,16 @@ from engine.sides import Weight, plain
 UNDO_BYTES = 2 * 1024**3
 """Arrays kept alive only by the undo stack may take this much."""
 UNDO_STEPS = 500
+Weights = Mapping[str, Weight]
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One undo step: what it is called and the project on its other side."""
+    """One undo step: what it is called, the project after it, and what else is of the same step."""
 
     label: str
     project: Project
+    key: Hashable = None
 
 
 class Document(QObject):
@@ -48,8 +50,8 @@ class Document(QObject):
         self.path = path
         """Where it was saved or opened as a saved project; None for a head that was never saved."""
         self._saved: Project | None = project
-        self._undo: list[Edit] = []
-        self._redo: list[Edit] = []
+        self._history, self._at = [Edit("", project)], 0
+        """Steps from the one that is opened, which cannot be undone, and where among them the document is."""
         self._merge: Hashable | None = None
         self._undo_bytes = undo_bytes
 
@@ -58,14 +60,45 @@ class Document(QObject):
 
         Edits that follow each other with an equal `merge` key are one step, until `seal` is called.
         """
-        old = self.authored
-        new = replace(old, **changes)
+        new = replace(self.authored, **changes)
+        del self._history[self._at + 1 :]
         if merge is None or merge != self._merge:
-            self._undo.append(Edit(label, old))
+            self._history.append(Edit(label, new, merge))
+            self._at += 1
         self._merge = merge
-        self._redo.clear()
-        self._trim(new)
         self._show(new)
+        self._trim()
+
+    def arrive(
+        self, label: str, key: Hashable, expressions: ExpressionSet, weighed: Callable[[Weights], Weights]
+    ) -> None:
+        """Put in `expressions` that were asked for before, as the step `key`, called `label`, and so into all that was
+        done after it; `weighed` gives the weights with them for those without.
+
+        The step is where the first of them came in: that was the last one then, below an edit that was under way. It
+        may be undone by now. So nothing that is edited is cut, nothing that was undone is lost, and what later steps
+        made anew stays theirs.
+        """
+        at = next((at for at, step in enumerate(self._history) if step.key == key), None)
+        if at is None:
+            at = self._at + (self._merge is None)
+            self._history.insert(at, Edit(label, self._history[at - 1].project, key))
+            self._at += 1
+        before, sets = self._history[max(at - 1, 0)].project.expressions, dict[int, ExpressionSet]()
+        for later in range(at, len(self._history)):
+            project = self._history[later].project
+            old = project.expressions
+            if id(old) not in sets:  # steps that share a set go on to do so
+                new = tuple(each for each in expressions.expressions if old.get(each.name) is before.get(each.name))
+                sets[id(old)] = old.merged(ExpressionSet(expressions.identity_hash, new))
+            project = replace(project, expressions=sets[id(old)], weights=weighed(project.weights))
+            self._history[later] = replace(self._history[later], project=project)
+        self._show(self._history[self._at].project)
+
+    def reset_weights(self) -> None:
+        """Back to the neutral face, as one undo step."""
+        if self.project.weights:
+            self.edit("Reset all expressions", weights={})
 
     def seal(self) -> None:
         """End a drag: the next edit is a step of its own."""
@@ -85,9 +118,7 @@ class Document(QObject):
 
     def open(self, project: Project, path: str | None = None, *, saved: bool = True) -> None:
         """Go over to another project; its undo stack starts empty. Without `saved` it is modified until it is saved."""
-        self._undo.clear()
-        self._redo.clear()
-        self._merge = None
+        self._history, self._at, self._merge = [Edit("", project)], 0, None
         self.path = path
         self._saved = project if saved else None
         self.library = ExpressionSet(project.identity.hash)
@@ -102,49 +133,48 @@ class Document(QObject):
 
     def undo(self) -> None:
         """Take the last step back; nothing happens when there is none."""
-        self._travel(self._undo, self._redo)
+        self._go(self._at - 1)
 
     def redo(self) -> None:
         """Do the last undone step again; nothing happens when there is none."""
-        self._travel(self._redo, self._undo)
+        self._go(self._at + 1)
 
     @property
     def undo_label(self) -> str | None:
         """Name of the step that `undo` takes back, None without one."""
-        return self._undo[-1].label if self._undo else None
+        return self._history[self._at].label if self._at else None
 
     @property
     def redo_label(self) -> str | None:
         """Name of the step that `redo` does again, None without one."""
-        return self._redo[-1].label if self._redo else None
+        return self._history[self._at + 1].label if self._at + 1 < len(self._history) else None
 
     @property
     def modified(self) -> bool:
         """Does the project differ from the saved one in more than the view?"""
         return differ(self.authored, self._saved)
 
-    def _travel(self, source: list[Edit], target: list[Edit]) -> None:
-        if not source:
-            return
-        edit = source.pop()
-        target.append(Edit(edit.label, self.authored))
-        self._merge = None
-        self._show(scened(edit.project, view=self.project.scene.view))
+    def _go(self, at: int) -> None:
+        if 0 <= at < len(self._history):
+            self._at, self._merge = at, None
+            self._show(scened(self._history[at].project, view=self.project.scene.view))
 
     def _show(self, authored: Project) -> None:
         old, self.authored = self.project, authored
+        self._history[self._at] = replace(self._history[self._at], project=authored)
         self.project = resolve(authored, self.library, like=old)
         self.changed.emit(old, self.project)
 
-    def _trim(self, current: Project) -> None:
-        """Forget the oldest steps until the stack fits its caps; the newest step always stays."""
-        del self._undo[:-UNDO_STEPS]
-        while len(self._undo) > 1:
-            held = _arrays(edit.project for edit in self._undo)
-            own = _arrays([current])
-            if sum(array.nbytes for key, array in held.items() if key not in own) <= self._undo_bytes:
-                return
-            del self._undo[0]
+    def _trim(self) -> None:
+        """Forget the oldest steps until those to undo fit their caps; the newest step always stays."""
+        while self._at > 1 and (self._at > UNDO_STEPS or self._held_bytes() > self._undo_bytes):
+            del self._history[0]
+            self._at -= 1
+
+    def _held_bytes(self) -> int:
+        """Size of the arrays that only steps to undo keep alive."""
+        held, own = _arrays(step.project for step in self._history[: self._at]), _arrays([self.authored])
+        return sum(array.nbytes for key, array in held.items() if key not in own)
 
 
 def with_weight(project: Project, name: str, weight: Weight) -> dict[str, Weight]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -15,25 +15,22 @@ from engine.errors import EngineError, ExportError
 from engine.export import jreflectance_steps, only, video_steps
 from engine.io.cache import cache_folder
 from engine.io.drafts import Draft
-from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.project import SUFFIX as PROJECT_SUFFIX
 from engine.io.project import load_project, save_project
 from engine.io.temporary import temporary_beside
 from engine.io.video import check_video
 from engine.jobs import Step
-from engine.open import open_project
+from engine.open import AS_IT_IS, Opening, open_project
 from engine.project import Project
 from engine.render.motion import Motion
 
 IMAGE_SUFFIXES = (".hdr", ".exr")
 
 
-def opening(
-    path: str, conventions: MapConventions = PUBLISHED, maps: Mapping[str, str] | None = None
-) -> Iterator[Step]:
+def opening(path: str, how: Opening = AS_IT_IS) -> Iterator[Step]:
     """Work: read `path` (a folder, a file, builtin[:SEED]) as `open_project` does; the result is a Project."""
     yield Step(0, 1, f"Opening {shown(path)}")
-    yield Step(1, 1, f"Opened {shown(path)}", result=open_project(path, conventions, maps))
+    yield Step(1, 1, f"Opened {shown(path)}", result=open_project(path, how))
 
 
 def recovering(draft: Draft) -> Iterator[Step]:

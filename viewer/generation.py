@@ -12,9 +12,8 @@ from engine.diffusion.request import DEFAULT_STEPS, GenerateRequest
 from engine.expression import Expression, ExpressionSet
 from engine.jobs import Job, Lane, State, Step
 from engine.project import Project
-from engine.sides import Weight
 from engine.vocabulary import NAMES, NEUTRAL, find, nearest_first
-from viewer.document import Document
+from viewer.document import Document, Weights
 from viewer.jobs import Jobs, time_left
 from viewer.notify import describe
 
@@ -188,18 +187,22 @@ class Generation(QObject):
         if name not in self.document.project.expressions:
             self._run(Order(self._request((name,), "", self.settings), Kind.WANTED))
 
-    def put_on(self, name: str) -> Mapping[str, Weight]:
-        """The document's weights with `name`, which was asked for by name, on the face; unchanged where it is on.
+    def put_on(self, name: str) -> Callable[[Weights], Weights]:
+        """What gives weights with `name`, which was asked for by name, on the face; unchanged where it is on.
 
         It takes the place of what was put there so before: every expression made from a prompt, and one of the
         vocabulary whose slider nobody has moved since. What was set with a slider stays.
         """
-        weights, names = self.document.project.weights, self.document.project.expressions.names
-        if weights.get(name):
-            return weights
-        gone = {each for each in names if each not in NAMES or each == self._put_on}
-        self._put_on = name
-        return {each: weight for each, weight in weights.items() if each not in gone} | {name: ON}
+        project = self.document.project
+        gone = {each for each in project.expressions.names if each not in NAMES or each == self._put_on}
+        if not project.weights.get(name):
+            self._put_on = name
+
+        def on(weights: Weights) -> Weights:
+            others = {each: weight for each, weight in weights.items() if each not in gone}
+            return weights if weights.get(name) else others | {name: ON}
+
+        return on
 
     def cancel(self) -> None:
         """Stop at the next step, forget what waits, and rest until the next request; what came by then stays."""
@@ -309,7 +312,7 @@ class Generation(QObject):
             expressions = self.document.project.expressions
             result = replace(result, expressions=tuple(expressions.beside(each) for each in result.expressions))
         if fits and order.kind is Kind.ASKED:
-            self._edit(job, result)
+            self._arrived(job, result)
         elif fits:
             self.document.complete(result)
         if order.seen:
@@ -323,13 +326,12 @@ class Generation(QObject):
         wanted = [each for each in self._orders() if each.request.kind is Kind.WANTED]
         self._drop([each for each in wanted if all(name in names for name in each.request.names)])
 
-    def _edit(self, job: Job, result: ExpressionSet) -> None:
-        """What an order makes is one undo step, as long as nothing else is edited between its results."""
-        document, one = self.document, len(job.request.names) == 1
-        weights = self.put_on(result.names[0]) if one else document.project.weights
+    def _arrived(self, job: Job, result: ExpressionSet) -> None:
+        """What an order makes is one undo step, whatever is edited between its results."""
+        one = len(job.request.names) == 1
+        weighed = self.put_on(result.names[0]) if one else lambda weights: weights
         label = f"Generate {_listed(result.names if one else job.request.names)}"
-        expressions = document.authored.expressions.merged(result)
-        document.edit(label, merge=("generate", job.number), expressions=expressions, weights=weights)
+        self.document.arrive(label, ("generate", job.number), result, weighed)
 
     def _over(self, job: Job) -> None:
         """An order has ended before all of it was taken, or it was nobody's."""

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QFileDialog, QMenu
+from PySide6.QtWidgets import QMainWindow, QMenu
 
 from engine.checks import printable
 from engine.project import Project
 from engine.scene import DIFFERENCES, ViewChannel, with_channel
-from viewer import files, orbit
-from viewer.dialogs import ShortcutSheet, ask_file_to_write, key_text
-from viewer.widgets.column import Section
+from viewer import orbit
+from viewer.dialogs import ShortcutSheet, key_text, show
+from viewer.document import Document
+from viewer.log import LogDialog
+from viewer.session import Session
+from viewer.viewport import Viewport
+from viewer.widgets.column import Column, Dock, Section
 
-if TYPE_CHECKING:
-    from viewer.window import MainWindow
-
+Row = tuple[str, Callable[[], object], str]
+"""Label, what it does, and its key or ''."""
 _VIEW_KEYS = {"Front": ("F", "Home"), "Three-quarter": ("T",), "Left": ("L",), "Right": ("R",)}
 _CHANNEL_KEYS = "1234567890-"
 """Of the first channels; the others have none."""
@@ -26,59 +28,75 @@ _CHANNEL_KEYS = "1234567890-"
 class Menus:
     """Fills the window's menu bar and keeps its checks, labels and recent files true."""
 
-    def __init__(self, window: MainWindow) -> None:
-        self._window, self._document = window, window.document
+    def __init__(
+        self,
+        window: QMainWindow,
+        document: Document,
+        session: Session,
+        viewport: Viewport,
+        column: Column,
+        docks: Sequence[Dock],
+        exports: Sequence[Row],
+        open_another: Callable[[], object],
+        reset_layout: Callable[[], object],
+    ) -> None:
+        """`exports` are the window's rows of the file menu; the last two what else only it can do."""
+        self._window, self._document, self._session = window, document, session
+        self._viewport, self._column, self._docks = viewport, column, docks
         bar = window.menuBar()
         self.file, self.edit = bar.addMenu("&File"), bar.addMenu("&Edit")
         self.view, self.help = bar.addMenu("&View"), bar.addMenu("&Help")
-        self._fill_file()
+        self._fill_file(exports, open_another)
         self._fill_edit()
-        self._fill_view()
-        self._add(self.help, "Shortcuts", self.show_sheet, "F1", "?")
-        self._add(self.help, "Show &Log", window.show_log)
-        self._document.changed.connect(self._show)
-        self._show(None, self._document.project)
+        self._fill_view(reset_layout)
+        self._add(self.help, "Shortcuts", lambda: show(ShortcutSheet(self.shortcuts(), window)), "F1", "?")
+        self._add(self.help, "Show &Log", lambda: show(LogDialog(window)))
+        document.changed.connect(self._show)
+        self._show(None, document.project)
 
     def _add(self, menu: QMenu, label: str, act: Callable[[], object], *keys: str | QKeySequence) -> QAction:
         action = menu.addAction(label)
-        action.setShortcuts([QKeySequence(key) for key in keys])
+        action.setShortcuts([QKeySequence(key) for key in keys if key])
         action.triggered.connect(lambda checked=False: act())
         return action
 
-    def _fill_file(self) -> None:
-        window, menu = self._window, self.file
-        self._add(menu, "Open &File…", self._ask_file, "Ctrl+O")
-        self._add(menu, "Open F&older…", self._ask_folder, "Ctrl+Shift+O")
-        self._add(menu, "Open Folder with Other &Maps…", self._ask_folder_of_maps)
+    def _check(self, menu: QMenu, label: str, act: Callable[[], object], *keys: str) -> QAction:
+        action = self._add(menu, label, act, *keys)
+        action.setCheckable(True)
+        return action
+
+    def _fill_file(self, exports: Sequence[Row], open_another: Callable[[], object]) -> None:
+        menu, session = self.file, self._session
+        self._add(menu, "Open &File…", session.ask_file, "Ctrl+O")
+        self._add(menu, "Open F&older…", session.ask_folder, "Ctrl+Shift+O")
+        self._add(menu, "Open Folder with Other &Maps…", session.ask_folder_of_maps)
         self.recent = menu.addMenu("Open &Recent")
         self.recent.aboutToShow.connect(self._fill_recent)
-        self._add(menu, "&New Built-in Person", self._new_person, "Ctrl+N")
-        self._add(menu, "New &Window", window.open_another, "Ctrl+Shift+N")
+        self._add(menu, "&New Built-in Person", session.open_next_person, "Ctrl+N")
+        self._add(menu, "New &Window", open_another, "Ctrl+Shift+N")
         menu.addSeparator()
-        self._add(menu, "&Save Project", window.session.save, "Ctrl+S")
-        self._add(menu, "Save Project &As…", window.session.save_as, "Ctrl+Shift+S")
+        self._add(menu, "&Save Project", session.save, "Ctrl+S")
+        self._add(menu, "Save Project &As…", session.save_as, "Ctrl+Shift+S")
         menu.addSeparator()
-        self._add(menu, "S&creenshot…", window.ask_screenshot, "Ctrl+P")
-        self._add(menu, "Export &Video…", window.ask_video, "Ctrl+Shift+P")
-        self._add(menu, "Export &GLB…", self._ask_glb, "Ctrl+E")
-        self._add(menu, "Export &J-Reflectance Folder…", self._ask_export_folder, "Ctrl+Shift+E")
+        for row in exports:
+            self._add(menu, *row)
         menu.addSeparator()
-        self._add(menu, "&Quit", window.close, "Ctrl+Q")
+        self._add(menu, "&Quit", self._window.close, "Ctrl+Q")
 
     def _fill_edit(self) -> None:
         self.undo = self._add(self.edit, "Undo", self._document.undo, "Ctrl+Z")
         self.redo = self._add(self.edit, "Redo", self._document.redo, "Ctrl+Shift+Z", "Ctrl+Y")
         self.edit.addSeparator()
-        self._add(self.edit, "Reset All Expressions", self._window.reset_weights, "Ctrl+R")
+        self._add(self.edit, "Reset All Expressions", self._document.reset_weights, "Ctrl+R")
 
-    def _fill_view(self) -> None:
-        window, menu = self._window, self.view
+    def _fill_view(self, reset_layout: Callable[[], object]) -> None:
+        menu = self.view
         for name in orbit.VIEWS_RAD:
             label = f"{name} view"
             self._add(menu, label, lambda name=name: self._look(name), *_VIEW_KEYS[name])
         menu.addSeparator()
         channels = menu.addMenu("&Channel")
-        group = QActionGroup(window)
+        group = QActionGroup(self._window)
         self.channels: dict[ViewChannel, QAction] = {}
         keys = dict(zip(ViewChannel, _CHANNEL_KEYS, strict=False))
         plain = [channel for channel in ViewChannel if channel not in DIFFERENCES]
@@ -86,28 +104,23 @@ class Menus:
             if channel is DIFFERENCES[0]:
                 channels.addSeparator()
             key = keys.get(channel)
-            action = self._add(channels, channel.value, lambda c=channel: self._show_channel(c), *(key or ()))
-            action.setCheckable(True)
+            action = self._check(channels, channel.value, lambda c=channel: self._show_channel(c), *(key or ()))
             group.addAction(action)
             self.channels[channel] = action
-        self.flat = self._add(menu, "&UV View", self._toggle_flat, "U")
-        self.flat.setCheckable(True)
-        self.wireframe = self._add(menu, "&Wireframe", self._toggle_wireframe, "W")
-        self.wireframe.setCheckable(True)
-        self.converging = self._add(menu, "&Converge When Still", self._toggle_converging, "C")
-        self.converging.setCheckable(True)
-        menu.aboutToShow.connect(lambda: self.converging.setChecked(window.viewport.converges))
+        self.flat = self._check(menu, "&UV View", lambda: self._toggle("uv_view"), "U")
+        self.wireframe = self._check(menu, "&Wireframe", lambda: self._toggle("wireframe"), "W")
+        self.converging = self._check(menu, "&Converge When Still", self._toggle_converging, "C")
+        menu.aboutToShow.connect(lambda: self.converging.setChecked(self._viewport.converges))
         menu.addSeparator()
         panels = menu.addMenu("&Panels")
-        for dock in window.docks():
+        for dock in self._docks:
             panels.addAction(dock.toggleViewAction())
         panels.addSeparator()
-        for section in window.column.sections:
-            action = self._add(panels, section.title, lambda section=section: self._toggle_section(section))
-            action.setCheckable(True)
+        for section in self._column.sections:
+            action = self._check(panels, section.title, lambda section=section: self._toggle_section(section))
             action.setChecked(not section.is_folded)
             section.folded.connect(lambda away, action=action: action.setChecked(not away))
-        self._add(menu, "Reset &Layout", window.reset_layout)
+        self._add(menu, "Reset &Layout", reset_layout)
         self._add(menu, "Full Screen", self._toggle_full_screen, "F11")
 
     def _show(self, old: Project | None, new: Project) -> None:
@@ -123,9 +136,9 @@ class Menus:
 
     def _fill_recent(self) -> None:
         self.recent.clear()
-        for path in self._window.session.recent():
+        for path in self._session.recent():
             action = self.recent.addAction(printable(path).replace("&", "&&"))
-            action.triggered.connect(lambda checked=False, path=path: self._window.session.open_path(path))
+            action.triggered.connect(lambda checked=False, path=path: self._session.open_path(path))
         if self.recent.isEmpty():
             self.recent.addAction("Nothing yet").setEnabled(False)
 
@@ -135,14 +148,12 @@ class Menus:
     def _show_channel(self, channel: ViewChannel) -> None:
         self._document.look(view=with_channel(self._document.project.scene, channel).view)
 
-    def _toggle_flat(self) -> None:
-        self._document.look(uv_view=not self._document.project.scene.view.uv_view)
+    def _toggle(self, name: str) -> None:
+        """Switch a field of the view over."""
+        self._document.look(**{name: not getattr(self._document.project.scene.view, name)})
 
     def _toggle_converging(self) -> None:
-        self._window.viewport.set_converges(not self._window.viewport.converges)
-
-    def _toggle_wireframe(self) -> None:
-        self._document.look(wireframe=not self._document.project.scene.view.wireframe)
+        self._viewport.set_converges(not self._viewport.converges)
 
     def _toggle_full_screen(self) -> None:
         window = self._window
@@ -150,51 +161,12 @@ class Menus:
 
     def _toggle_section(self, section: Section) -> None:
         """Fold it, or bring it into view."""
-        column, dock = self._window.column, self._window.docks()[1]
+        column, dock = self._column, self._docks[1]
         if dock.isVisible() and not section.is_folded:
             section.fold(True)
         else:
             dock.show()
             column.show_section(section)
-
-    def _new_person(self) -> None:
-        """The built-in head after the one that was opened last."""
-        last = str(self._window.settings.value("person", 0))
-        seed = int(last) + 1 if last.isdecimal() else 1
-        self._window.settings.setValue("person", seed)
-        self._window.session.open_path(f"builtin:{seed}")
-
-    def _ask_file(self) -> None:
-        kinds = f"Heads and projects (*{files.PROJECT_SUFFIX} *.obj *.json);;All files (*)"
-        path, _ = QFileDialog.getOpenFileName(self._window, "Open", "", kinds)
-        if path:
-            self._window.session.open_path(path)
-
-    def _ask_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self._window, "Open a head's folder")
-        if path:
-            self._window.session.open_path(path)
-
-    def _ask_folder_of_maps(self) -> None:
-        path = QFileDialog.getExistingDirectory(self._window, "Open a head's folder whose maps mean something else")
-        if path:
-            self._window.session.ask_maps(path)
-
-    def _ask_glb(self) -> None:
-        name = self._document.project.identity.name + ".glb"
-        if path := ask_file_to_write(self._window, "Export GLB", name, "glTF binary (*.glb)"):
-            self._window.export_glb_to(path)
-
-    def _ask_export_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self._window, "Folder to write the person to")
-        if path:
-            self._window.export_folder_to(path)
-
-    def show_sheet(self) -> None:
-        """The shortcut sheet."""
-        sheet = ShortcutSheet(self.shortcuts(), self._window)
-        sheet.exec()
-        sheet.deleteLater()
 
     def shortcuts(self) -> list[tuple[str, list[tuple[str, str]]]]:
         """(menu, [(keys, meaning)]) of every action that has a key."""

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
 from engine.checks import one_line, printable
 from engine.errors import EngineError
+from viewer import style
 from viewer.log import log_path
 
 log = logging.getLogger(__name__)
@@ -85,11 +86,7 @@ class Notifier(QFrame):
         self.message = printable(message)
         lines = [*(error for error, _ in self._errors), *filter(None, [info])]
         self.text.setText("\n".join(printable(line) for line in lines))
-        kind = "error" if self._errors else "info"
-        if self.property("kind") != kind:
-            self.setProperty("kind", kind)
-            self.style().unpolish(self)
-            self.style().polish(self)
+        style.mark(self, "kind", "error" if self._errors else "info")
         self.place()
         self.show()
         self.raise_()

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QSettings
-from PySide6.QtWidgets import QDialog, QMainWindow
+from PySide6.QtWidgets import QFileDialog, QMainWindow
 
 from engine.io.drafts import Draft
 from engine.io.jreflectance import unfinished_note
-from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.map_names import images_of
 from engine.jobs import Job, Lane, State
-from engine.open import mesh_with_maps
+from engine.open import AS_IT_IS, Opening, mesh_with_maps
 from engine.project import Project
 from viewer import dialogs, files
 from viewer.autosave import Autosave
@@ -28,7 +26,7 @@ RECENT = 10
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Opening:
+class _Reading:
     """What a job reads, a path or a draft, and what the document was when it was asked for."""
 
     path: str
@@ -61,7 +59,7 @@ class Session(QObject):
         self.autosave = Autosave(document, jobs, new_draft, self)
         self._document, self._jobs, self._settings = document, jobs, settings
         self._notifier, self._window = notifier, window
-        self._opening: _Opening | None = None
+        self._opening: _Reading | None = None
         """The latest that was asked for."""
         self.then: Callable[[], object] | None = None
         """What the person wants to do once the changes are saved."""
@@ -70,31 +68,51 @@ class Session(QObject):
 
     # Opening
 
-    def open_path(
-        self, path: str, conventions: MapConventions = PUBLISHED, maps: Mapping[str, str] | None = None
-    ) -> None:
+    def open_path(self, path: str, how: Opening = AS_IT_IS) -> None:
         """Open what `open_project` takes beside the GUI thread; a failure leaves what is open."""
-        if self.may_discard(lambda: self.open_path(path, conventions, maps)):
-            self._opening = opening = _Opening(path, None, self._document.authored)
-            label = f"Opening {files.shown(path)}"
-            work = partial(files.opening, path, conventions, maps)
-            self._jobs.add(Lane.OPENING, label, work, key=Lane.OPENING, request=opening)
+        if self.may_discard(lambda: self.open_path(path, how)):
+            self._opening = opening = _Reading(path, None, self._document.authored)
+            label, begin = f"Opening {files.shown(path)}", lambda: files.opening(path, how)
+            self._jobs.add(Lane.OPENING, label, begin, key=Lane.OPENING, request=opening)
 
     def recover(self, draft: Draft) -> None:
         """Open the unsaved work in `draft` beside the GUI thread, and keep it there from now on."""
-        self._opening = opening = _Opening("", draft, self._document.authored)
+        self._opening = opening = _Reading("", draft, self._document.authored)
         label = "Recovering unsaved work"
         self._jobs.add(Lane.OPENING, label, lambda: files.recovering(draft), key=Lane.OPENING, request=opening)
+
+    def ask_file(self) -> None:
+        """Ask for a file and open it."""
+        kinds = f"Heads and projects (*{files.PROJECT_SUFFIX} *.obj *.json);;All files (*)"
+        path, _ = QFileDialog.getOpenFileName(self._window, "Open", "", kinds)
+        if path:
+            self.open_path(path)
+
+    def ask_folder(self) -> None:
+        """Ask for a head's folder and open it."""
+        if path := QFileDialog.getExistingDirectory(self._window, "Open a head's folder"):
+            self.open_path(path)
+
+    def ask_folder_of_maps(self) -> None:
+        """Ask for a head's folder whose maps mean something else, and then as `ask_maps`."""
+        title = "Open a head's folder whose maps mean something else"
+        if path := QFileDialog.getExistingDirectory(self._window, title):
+            self.ask_maps(path)
 
     def ask_maps(self, path: str) -> None:
         """Ask which file in the folder `path` is which map and how they are to be read, and open it so."""
         mesh = mesh_with_maps(Path(path))
-        dialog = dialogs.MapsDialog(images_of(Path(path)) if mesh else (), self._window)
-        if dialog.exec() == QDialog.DialogCode.Accepted:
-            self.open_path(path, dialog.conventions, dialog.maps)
-        dialog.deleteLater()
+        if how := dialogs.show(dialogs.MapsDialog(images_of(Path(path)) if mesh else (), self._window)):
+            self.open_path(path, how)
 
-    def _opening_over(self, job: Job, opening: _Opening) -> None:
+    def open_next_person(self) -> None:
+        """Open the built-in head after the one that was opened last."""
+        last = str(self._settings.value("person", 0))
+        seed = int(last) + 1 if last.isdecimal() else 1
+        self._settings.setValue("person", seed)
+        self.open_path(f"builtin:{seed}")
+
+    def _opening_over(self, job: Job, opening: _Reading) -> None:
         draft = opening.draft
         if job.error is not None:
             self._notifier.error(describe(job.error), of_head=True)
@@ -116,7 +134,7 @@ class Session(QObject):
         self._notifier.forget_head()
         self._window.statusBar().showMessage(f"Recovered {project.identity.name}, which is not saved")
 
-    def _opened(self, project: Project, opening: _Opening) -> None:
+    def _opened(self, project: Project, opening: _Reading) -> None:
         """Show a head that was read, unless it would replace edits made meanwhile that the person wants to keep."""
         path, name = opening.path, files.shown(opening.path)
         changed = differ(self._document.authored, opening.before)
@@ -186,7 +204,7 @@ class Session(QObject):
         return answer is dialogs.Answer.DISCARD
 
     def _job_changed(self, job: Job) -> None:
-        if job.over and isinstance(job.request, _Opening):
+        if job.over and isinstance(job.request, _Reading):
             self._opening_over(job, job.request)
         elif job.over and isinstance(job.request, _Saving):
             self._saving_over(job, job.request)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QDateTime, QPoint, QSettings, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QDialog, QLabel, QMainWindow
+from PySide6.QtWidgets import QFileDialog, QLabel, QMainWindow
 
 from engine.channels import MAP_NAMES
 from engine.export import export_glb, save_layers, save_screenshot
@@ -21,7 +21,6 @@ from viewer.document import Document
 from viewer.generation import Generation, Work
 from viewer.job_bar import JobBar
 from viewer.jobs import Jobs
-from viewer.log import LogDialog
 from viewer.menus import Menus
 from viewer.notify import Notifier, describe
 from viewer.overlays import ColorBar, WipeLine
@@ -100,7 +99,14 @@ class MainWindow(QMainWindow):
         bar.addPermanentWidget(self.facts)
         bar.setSizeGripEnabled(False)
         bar.setFixedHeight(self.job_bar.sizeHint().height() + 6)  # the picture stays as it is, jobs or none
-        self.menus = Menus(self)
+        parts = self.document, self.session, self.viewport, self.column, self.docks()
+        exports = (
+            ("S&creenshot…", self._ask_screenshot, "Ctrl+P"),
+            ("Export &Video…", self._ask_video, "Ctrl+Shift+P"),
+            ("Export &GLB…", self._ask_glb, "Ctrl+E"),
+            ("Export &J-Reflectance Folder…", self._ask_folder, "Ctrl+Shift+E"),
+        )
+        self.menus = Menus(self, *parts, exports, self.open_another, self.reset_layout)
         self.setAcceptDrops(True)
         self._closed = self._closes = False
         self._connect()
@@ -235,29 +241,29 @@ class MainWindow(QMainWindow):
                 image = bar.painted_on(image)
             self._write(path, files.writing(save_screenshot, image, path))
 
-    def ask_screenshot(self) -> None:
+    def _ask_screenshot(self) -> None:
         """Ask for size, then for the file."""
-        dialog = dialogs.ScreenshotDialog(self.viewport.pixel_size(), self)
-        if dialog.exec() == QDialog.DialogCode.Accepted:
-            name = self.document.project.identity.name + ".png"
-            if path := dialogs.ask_file_to_write(self, "Save screenshot", name, PICTURE_KINDS):
-                self.save_picture(path, dialog.settings)
-        dialog.deleteLater()
+        settings = dialogs.show(dialogs.ScreenshotDialog(self.viewport.pixel_size(), self))
+        if settings and (path := self._ask_file("Save screenshot", ".png", PICTURE_KINDS)):
+            self.save_picture(path, settings)
 
-    def ask_video(self) -> None:
+    def _ask_video(self) -> None:
         """Ask what shall move, then for the file or folder."""
-        dialog = VideoDialog(self.document.project, self)
-        if dialog.exec() == QDialog.DialogCode.Accepted:
-            name = self.document.project.identity.name + ".mp4"
-            if path := dialogs.ask_file_to_write(self, "Export video", name, KINDS):
-                self.export_video_to(path, dialog.settings)
-        dialog.deleteLater()
+        settings = dialogs.show(VideoDialog(self.document.project, self))
+        if settings and (path := self._ask_file("Export video", ".mp4", KINDS)):
+            self.export_video_to(path, settings)
 
-    def show_log(self) -> None:
-        """The end of the log and where it lies."""
-        dialog = LogDialog(self)
-        dialog.exec()
-        dialog.deleteLater()
+    def _ask_glb(self) -> None:
+        if path := self._ask_file("Export GLB", ".glb", "glTF binary (*.glb)"):
+            self.export_glb_to(path)
+
+    def _ask_folder(self) -> None:
+        if path := QFileDialog.getExistingDirectory(self, "Folder to write the person to"):
+            self.export_folder_to(path)
+
+    def _ask_file(self, title: str, suffix: str, kinds: str) -> str:
+        """Where to write what is named after the head; empty where nobody says."""
+        return dialogs.ask_file_to_write(self, title, self.document.project.identity.name + suffix, kinds)
 
     # Events
 
@@ -316,11 +322,6 @@ class MainWindow(QMainWindow):
             self.stage.stop()
             self.session.close(asked=asked)
             self.viewport.release()
-
-    def reset_weights(self) -> None:
-        """Back to the neutral face."""
-        if self.document.project.weights:
-            self.document.edit("Reset all expressions", weights={})
 
 
 def _described(draft: Draft) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.checks import printable
 from engine.io.map_conventions import parse_conventions
-from engine.open import open_project
+from engine.open import Opening, open_project
 from engine.sides import parse_weights
 
 if TYPE_CHECKING:
@@ -26,8 +26,12 @@ def say(text: object) -> None:
     print(printable(str(text)))
 
 
+def opening(options: argparse.Namespace) -> Opening:
+    return Opening(parse_conventions(options.maps), dict(options.map), options.hair == "grow")
+
+
 def opened(options: argparse.Namespace) -> Project:
-    return open_project(options.path, parse_conventions(options.maps), dict(options.map), options.hair == "grow")
+    return open_project(options.path, opening(options))
 
 
 def with_expressions(project: Project, names: tuple[str, ...], options: argparse.Namespace) -> Project:
@@ -57,47 +61,35 @@ def request_of(options: argparse.Namespace, project: Project, names: tuple[str, 
 
 
 def made_by_model(request: GenerateRequest, *, fresh: bool) -> ExpressionSet:
-    from tqdm import tqdm
-
     from engine.expression_cache import generate_cached, joined
 
     results: list[ExpressionSet] = []
-    with tqdm(desc="generate", unit="step", disable=None, file=sys.stderr) as bar:
+    with bar("generate", "step") as tell:
         for step in generate_cached(request, fresh=fresh):
-            _show(bar, step)
+            tell(step.index, step.total, step.label)
             results += [step.result] if step.result is not None else []
     return joined(request, results)
 
 
-def _show(bar, step: Step) -> None:
-    bar.total = step.total
-    bar.n = step.index
-    bar.set_postfix_str(step.label)
+def iterate(steps: Iterator[Step], unit: str) -> int:
+    """Iterate `steps` to the end under a bar of `unit`s; how many steps it says there are."""
+    done = 0
+    with bar("write", unit) as tell:
+        for step in steps:
+            done = step.total
+            tell(step.index, step.total, step.label)
+    return done
 
 
 @contextmanager
-def bar(what: str, unit: str) -> Iterator[Callable[[int, int], object]]:
-    """A bar of `unit`s while the block runs, which tells how many are done and of how many."""
+def bar(what: str, unit: str) -> Iterator[Callable[..., None]]:
+    """A bar of `unit`s while the block runs, which tells how many are done, of how many, and what comes next."""
     from tqdm import tqdm
 
     with tqdm(desc=what, unit=unit, disable=None, file=sys.stderr) as shown:
 
-        def tell(done: int, total: int) -> None:
-            shown.total = total
-            shown.update(done - shown.n)
+        def tell(done: int, total: int, label: str = "") -> None:
+            shown.total, shown.n = total, done
+            shown.set_postfix_str(label)
 
         yield tell
-
-
-def iterate(steps: Iterator, unit: str) -> int:
-    """Iterate `steps` to the end under a bar of `unit`s; how many steps it says there are."""
-    from tqdm import tqdm
-
-    done = 0
-    with tqdm(desc="write", unit=unit, disable=None, file=sys.stderr) as bar:
-        for step in steps:
-            done = step.total
-            bar.total = step.total
-            bar.set_postfix_str(step.label, refresh=False)
-            bar.update(step.index - bar.n)
-    return done

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -170,28 +170,6 @@ class TileConfig:
         """Texels of a tile per latent cell side."""
         return self.texture_size // self.grid
 
-    @classmethod
-    def smoke(cls) -> TileConfig:
-        """Seconds on a CPU: every line of the code at the smallest sizes."""
-        return cls(
-            geometry_size=32,
-            texture_size=64,
-            grid=8,
-            channels=12,
-            fine_width=16,
-            coarse_width=24,
-            decoder_blocks=1,
-            width=32,
-            depth=2,
-            heads=2,
-            hidden=64,
-            patch=2,
-            prompt_length=8,
-            prompt_width=16,
-            prompt_depth=1,
-            prompt_vocabulary=256,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class StageConfig:
@@ -290,20 +268,16 @@ class Config:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-_TABLES = (
-    ("model", ModelConfig),
-    ("tiles", TileConfig),
-    ("autoencoder", StageConfig),
-    ("denoiser", StageConfig),
-    ("refine", StageConfig),
-)
+_TABLES: dict[str, Any] = {
+    part.name: part.default_factory for part in fields(Config) if part.default_factory is not MISSING
+}
 
 
 def config_from(table: Mapping[str, Any], origin: str) -> Config:
     """Build a Config from nested tables; FileFormatError names an unknown key or a value of the wrong type."""
     with border(origin, "a configuration of this program"):
         parts: dict[str, Any] = dict(table)
-        for name, kind in _TABLES:
+        for name, kind in _TABLES.items():
             parts[name] = _checked(kind, parts.get(name, {}), f"{origin}: [{name}]")
         return _checked(Config, parts, origin)
 

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.diffusion.config import ModelConfig
+from engine.diffusion.config import ModelConfig, TileConfig
 
 PIECES = 12
 """Ids of one word: the word, then its letter runs, then 0."""
@@ -61,7 +61,7 @@ def _pieces(word: str, vocabulary: int) -> tuple[int, ...]:
 class PromptEncoder(nn.Module):
     """Table of word pieces, learned positions and a small bidirectional transformer (Vaswani et al. 2017, pre-norm)."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig | TileConfig) -> None:
         super().__init__()
         width = config.prompt_width
         self.length, self.vocabulary = config.prompt_length, config.prompt_vocabulary

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engine.diffusion.config import Config, ModelConfig, TileConfig
+from engine.diffusion.config import Config, TileConfig
 from engine.diffusion.inference import Maps, seeded_noise
 from engine.diffusion.sampler import euler
 from engine.diffusion.schedule import sampling_times
@@ -42,13 +42,7 @@ class OwnText(TextEncoder):
     def __init__(self, config: TileConfig) -> None:
         super().__init__()
         self.length, self.vocabulary = config.prompt_length, config.prompt_vocabulary
-        sizes = ModelConfig(
-            prompt_length=config.prompt_length,
-            prompt_width=config.prompt_width,
-            prompt_depth=config.prompt_depth,
-            prompt_vocabulary=config.prompt_vocabulary,
-        )
-        self.encoder = PromptEncoder(sizes)
+        self.encoder = PromptEncoder(config)
 
     def tokens(self, prompts: Sequence[str]) -> Tensor:
         """See `TextEncoder`."""

@@ -153,23 +153,13 @@ class TileDenoiserStage:
 
     def _encode(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Latent rows of expression and neutral, strengths, and the expression's row in the preview's size."""
-        parts = self.parts
-        position, offset, texture, neutral, change, strengths = (
-            value.to(self.device)
-            for value in (
-                batch.neutral_position_m,
-                batch.offset_m,
-                batch.texture_srgb,
-                batch.neutral,
-                batch.change,
-                batch.expression,
-            )
-        )
-        row = parts.space.expression_row(position + offset, absolute(neutral, change))
+        parts, batch = self.parts, batch.to(self.device)
+        position_m = batch.neutral_position_m
+        row = parts.space.expression_row(position_m + batch.offset_m, absolute(batch.neutral, batch.change))
         small = F.adaptive_avg_pool2d(row.flatten(0, 1), self.config.grid * self.config.preview_scale)
         clean = encoded_rows(parts.autoencoder, row)
-        condition = encoded_rows(parts.autoencoder, parts.space.neutral_row(position, texture))
-        return clean.half(), condition.half(), strengths, small.unflatten(0, row.shape[:2]).half()
+        condition = encoded_rows(parts.autoencoder, parts.space.neutral_row(position_m, batch.texture_srgb))
+        return clean.half(), condition.half(), batch.expression, small.unflatten(0, row.shape[:2]).half()
 
     def loss(self, rng: torch.Generator) -> Tensor:
         """See `Stage`: squared velocity error of the flow, written in the clean latent; one time for the whole row."""

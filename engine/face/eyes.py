@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.color import bytes_from_unit, srgb_from_linear
 from engine.face.noise import band_noise
+from engine.image import smoothstep
 
 IRIS_SHARE = 0.39
 """Iris radius over the radius of the frontal texture's unit disc: 5.9 mm over balls of 15 mm."""
@@ -95,5 +96,4 @@ def _sclera(radius: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarr
 
 def _step(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Hermite step from 0 at `low` to 1 at `high`."""
-    share = np.clip((values - low) / (high - low), 0, 1)
-    return share * share * (3 - 2 * share)
+    return smoothstep((values - low) / (high - low))

@@ -18,8 +18,15 @@ LASH_ROWS, LASH_COLUMNS = 6, 19
 """Points of a lash card from its root to its tip and along the lid."""
 VARIETY = 0.85
 """Standard deviations are scaled by this: rarer shapes of the model's tails look less like someone."""
+LANDMARKS = (
+    1225, 1888, 1052, 367, 1719, 1722, 2199, 1447, 966, 3661, 4390, 3927, 3924, 2608, 3272, 4088, 3443, 268, 493,
+    1914, 2044, 1401, 3615, 4240, 4114, 2734, 2509, 978, 4527, 4942, 4857, 1140, 2075, 1147, 4269, 3360, 1507, 1542,
+    1537, 1528, 1518, 1511, 3742, 3751, 3756, 3721, 3725, 3732, 5708, 5695, 2081, 0, 4275, 6200, 6213, 6346, 6461,
+    5518, 5957, 5841, 5702, 5711, 5533, 6216, 6207, 6470, 5517, 5966,
+)  # fmt: skip
+"""Vertices of the 68 Multi-PIE landmarks (Gross et al. 2010 numbering, 0 to 67; ICT-FaceKit's vertex_indices.json)."""
 _LIPS = ((5711, 5966), (5533, 5517), (6216, 6470))
-"""Upper and lower vertices of the inner lips (`landmarks.ICT_VERTICES` 61 to 63 and 67 to 65)."""
+"""Upper and lower vertices of the inner lips (`LANDMARKS` 61 to 63 and 67 to 65)."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

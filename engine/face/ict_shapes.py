@@ -108,17 +108,3 @@ def _shipped() -> tuple[Shapes, str]:
         offsets[name] = steps[start : start + len(vertices[name])] * np.float32(STEP_MM / 1000)
         start += len(vertices[name])
     return Shapes(vertices, offsets), digest
-
-
-def packed_shapes(deltas_mm: Mapping[str, np.ndarray], skin_faces: np.ndarray) -> dict[str, np.ndarray]:
-    """What the file holds, for `np.savez_compressed`: `deltas_mm` are (V, 3) each, `skin_faces` (F, 3)."""
-    names = sorted(deltas_mm)
-    steps = np.rint(np.stack([deltas_mm[name] for name in names]) / STEP_MM).astype(np.int16)
-    moves = steps.any(axis=2)
-    columns = steps[moves].T
-    return {
-        "names": np.array(names),
-        "moves": np.packbits(moves, axis=1),
-        "steps": np.diff(columns, axis=1, prepend=np.zeros_like(columns[:, :1])),
-        "skin": np.array(skin_digest(skin_faces)),
-    }

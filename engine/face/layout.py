@@ -6,7 +6,9 @@ four small charts in the upper corners for mouth bag and eye sockets. UV origin 
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -46,31 +48,9 @@ SLITS: tuple[Slit, ...] = (
     Slit("eye_right", 0.34063, 0.42881, _EYE_LINE, 0.016),
     Slit("eye_left", 0.57119, 0.65937, _EYE_LINE[::-1], 0.016),
 )
-SEAM: tuple[tuple[float, float], ...] = (
-    (0.5, 0.0246),
-    (0.4275, 0.0104),
-    (0.3649, 0.0040),
-    (0.3094, 0.0034),
-    (0.2650, 0.0091),
-    (0.2223, 0.0187),
-    (0.1825, 0.0340),
-    (0.1470, 0.0544),
-    (0.1188, 0.0752),
-    (0.0902, 0.1022),
-    (0.0674, 0.1297),
-    (0.0492, 0.1569),
-    (0.0343, 0.1851),
-    (0.0251, 0.2092),
-    (0.0184, 0.2338),
-    (0.0127, 0.2751),
-    (0.0099, 0.3180),
-    (0.0092, 0.3668),
-    (0.0096, 0.4478),
-    (0.0091, 0.6572),
-    (0.0095, 0.7473),
-    (0.0095, 1.0),
-)
-"""The chart's outer edge from the crown down the back of the head, image left; 1 - u is the same line on the right."""
+OUTLINES = tomllib.loads((Path(__file__).parent / "outlines.toml").read_text("utf-8"))
+SEAM = np.array(OUTLINES["seam"])
+"""(N, 2) the chart's outer edge from the crown down the back of the head, image left; 1 - u is that on the right."""
 REACH = 0.08
 """Beyond this distance in v from a slit the opened layout equals the canonical one."""
 
@@ -93,8 +73,7 @@ def beyond_seam(uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How far (N, 2) canonical UVs lie outside of `SEAM`, or of its mirror image if right of the middle, negative
     inside; and the length of the seam from the crown to the nearest point of it. Both (N,), UV units."""
     u, v = np.asarray(uvs, np.float64).T
-    line = np.array(SEAM)
-    start, step = line[:-1], np.diff(line, axis=0)
+    start, step = SEAM[:-1], np.diff(SEAM, axis=0)
     length = np.linalg.norm(step, axis=1)
     offset = np.stack([np.minimum(u, 1 - u), v], -1)[:, None] - start
     share = np.clip((offset * step).sum(axis=2) / length**2, 0, 1)
@@ -108,10 +87,9 @@ def beyond_seam(uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def seam_uv(along: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """(N, 2) UVs on the image's left, (N,) `along` `SEAM` from the crown and (N,) `outside` of it."""
-    line = np.array(SEAM)
-    lengths = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    lengths = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(SEAM, axis=0), axis=1))])
     before, here, after = (
-        np.stack([np.interp(along + shift, lengths, line[:, k]) for k in (0, 1)], -1) for shift in (-0.01, 0, 0.01)
+        np.stack([np.interp(along + shift, lengths, SEAM[:, k]) for k in (0, 1)], -1) for shift in (-0.01, 0, 0.01)
     )
     heading = (after - before) / np.linalg.norm(after - before, axis=1, keepdims=True)
     return here + outside[:, None] * np.stack([-heading[:, 1], heading[:, 0]], -1)

@@ -6,7 +6,8 @@ All against the neutral, so that what is odd about a scan at rest is not put dow
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -58,21 +59,11 @@ class Quality:
     def faults(self) -> tuple[str, ...]:
         """What is out of bounds, for people; empty where all is well."""
         found = []
-        gap = max(self.lid_gap_mm or (0.0,))
-        measures = (
-            ("lids {:.2f} mm apart", gap, LIMITS.lid_gap_mm),
-            ("lids {:.2f} mm in each other", self.lid_crossing_mm, LIMITS.lid_crossing_mm),
-            ("lips {:.2f} mm apart", self.lip_gap_mm or 0.0, LIMITS.lip_gap_mm),
-            ("lips {:.2f} mm in each other", self.lip_crossing_mm, LIMITS.lip_crossing_mm),
-            ("{:.0f} pairs of triangles cross", self.crossing_pairs, LIMITS.crossing_pairs),
-            ("lids {:.2f} mm in the eyes", self.skin_in_eye_mm, LIMITS.skin_in_eye_mm),
-            ("teeth {:.2f} mm through the skin", self.teeth_through_mm, LIMITS.teeth_through_mm),
-            ("eyes moved {:.2f} mm", self.eye_drift_mm, LIMITS.drift_mm),
-            ("upper teeth moved {:.2f} mm", self.teeth_drift_mm, LIMITS.drift_mm),
-        )
-        for text, value, limit in measures:
-            if value > limit:
-                found.append(f"{text.format(value)} (at most {limit:g})")
+        for name, (text, most) in LIMITS.items():
+            value = getattr(self, name) or 0.0
+            value = max(value) if isinstance(value, tuple) else value
+            if value > most:
+                found.append(f"{text.format(value)} (at most {most:g})")
         return tuple(found)
 
     def __str__(self) -> str:
@@ -86,21 +77,18 @@ class Quality:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The largest figures that are not worth a word."""
-
-    lid_gap_mm: float = 0.2
-    lid_crossing_mm: float = 0.3
-    lip_gap_mm: float = 0.5
-    lip_crossing_mm: float = 0.3
-    crossing_pairs: int = 40
-    skin_in_eye_mm: float = 0.5
-    teeth_through_mm: float = 0.5
-    drift_mm: float = 0.1
-
-
-LIMITS = Limits()
+LIMITS = {
+    "lid_gap_mm": ("lids {:.2f} mm apart", 0.2),
+    "lid_crossing_mm": ("lids {:.2f} mm in each other", 0.3),
+    "lip_gap_mm": ("lips {:.2f} mm apart", 0.5),
+    "lip_crossing_mm": ("lips {:.2f} mm in each other", 0.3),
+    "crossing_pairs": ("{:.0f} pairs of triangles cross", 40),
+    "skin_in_eye_mm": ("lids {:.2f} mm in the eyes", 0.5),
+    "teeth_through_mm": ("teeth {:.2f} mm through the skin", 0.5),
+    "eye_drift_mm": ("eyes moved {:.2f} mm", 0.1),
+    "teeth_drift_mm": ("upper teeth moved {:.2f} mm", 0.1),
+}
+"""Field of `Quality` -> how it is said, and the largest that is not worth a word."""
 
 
 def measure(identity: Identity, offsets_m: np.ndarray, facs: Mapping[str, float]) -> Quality:
@@ -147,27 +135,12 @@ def report(identity: Identity, expressions: Iterable[Expression]) -> list[str]:
 def _worst(found: Sequence[Quality]) -> Quality:
     """The largest of each figure."""
 
-    def top(name: str) -> float:
-        return max(getattr(quality, name) for quality in found)
+    def top(name: str) -> Any:
+        given = [value for quality in found if (value := getattr(quality, name)) is not None]
+        pairs = bool(given) and isinstance(given[0], tuple)
+        return tuple(map(max, zip(*given, strict=True))) if pairs else max(given, default=None)
 
-    def top_pair(name: str) -> tuple[float, float] | None:
-        known = [value for quality in found if (value := getattr(quality, name)) is not None]
-        return (max(left for left, _ in known), max(right for _, right in known)) if known else None
-
-    lips = [quality.lip_gap_mm for quality in found if quality.lip_gap_mm is not None]
-    return Quality(
-        lid_gap_mm=top_pair("lid_gap_mm"),
-        lid_gap_mean_mm=top_pair("lid_gap_mean_mm"),
-        lid_crossing_mm=top("lid_crossing_mm"),
-        lip_gap_mm=max(lips, default=None),
-        lip_crossing_mm=top("lip_crossing_mm"),
-        crossing_pairs=max(quality.crossing_pairs for quality in found),
-        crossing_share=top("crossing_share"),
-        skin_in_eye_mm=top("skin_in_eye_mm"),
-        teeth_through_mm=top("teeth_through_mm"),
-        eye_drift_mm=top("eye_drift_mm"),
-        teeth_drift_mm=top("teeth_drift_mm"),
-    )
+    return Quality(**{part.name: top(part.name) for part in fields(Quality)})
 
 
 def _strength(facs: Mapping[str, float], units: tuple[str, ...], side: str = "") -> float:

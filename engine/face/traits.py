@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.face.groom import BROW_STYLES, BrowStyle, HairStyle
-from engine.face.head_model import HeadShape
-from engine.face.landmarks import ICT_VERTICES
+from engine.face.head_model import LANDMARKS, HeadShape
 from engine.face.skin import SkinTraits, sample_traits
 
 _MEASURES = np.array(
@@ -93,7 +92,7 @@ def sample_person(seed: int, shape: HeadShape) -> Person:
 
 def manliness(shape: HeadShape) -> float:
     """How far a head lies to the side of men, in deviations of all heads."""
-    mark = shape.mesh_m[list(ICT_VERTICES)] * 1000
+    mark = shape.mesh_m[list(LANDMARKS)] * 1000
 
     def far(a: int, b: int) -> float:
         return float(np.linalg.norm(mark[a] - mark[b]))

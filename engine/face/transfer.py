@@ -287,13 +287,22 @@ def _map_of(topology: Topology, values: np.ndarray, rotation: np.ndarray) -> np.
 
 def _own_uv(topology: Topology) -> np.ndarray:
     """(512, 512, 2) own UV of each canonical texel, gaps filled from the nearest."""
-    skin = topology.faces_of(Part.SKIN)
-    canonical = canonical_uv(topology)[topology.uv_faces[skin]]
+    own, canonical = _charts(topology)
+    return fill_nearest(*_carried(canonical, own, TEXTURE_SIZE))
+
+
+def _charts(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
+    """(F, 3, 2) own and canonical UVs of the skin's triangles that do not lie over the seam."""
+    uv_faces = topology.uv_faces[topology.faces_of(Part.SKIN)]
+    canonical = canonical_uv(topology)[uv_faces]
     usable = np.isfinite(canonical).all(axis=(1, 2)) & (np.ptp(canonical[..., 0], axis=1) < 0.2)
-    index, weights = rasterize(canonical[usable], TEXTURE_SIZE)
-    own = topology.uvs[topology.uv_faces[skin[usable]]]
-    values = (own[index] * weights[..., None]).sum(axis=2)
-    return fill_nearest(values, index >= 0)
+    return topology.uvs[uv_faces[usable]], canonical[usable]
+
+
+def _carried(at: np.ndarray, values: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(size, size, 2) (F, 3, 2) `values` of triangles at the texels of their UVs `at`, and which texels have one."""
+    index, weights = rasterize(at, size)
+    return (values[index] * weights[..., None]).sum(axis=2), index >= 0
 
 
 def _resampled_to_own(topology: Topology, canonical: np.ndarray) -> np.ndarray:
@@ -306,11 +315,8 @@ def _resampled_to_own(topology: Topology, canonical: np.ndarray) -> np.ndarray:
 @derived
 def _canonical_uv_at(topology: Topology, size: int) -> tuple[np.ndarray, np.ndarray]:
     """(size * size, 2) canonical UV of each texel of the head's own layout, and (size, size) where there is one."""
-    skin = topology.faces_of(Part.SKIN)
-    target = canonical_uv(topology)[topology.uv_faces[skin]]
-    usable = np.isfinite(target).all(axis=(1, 2)) & (np.ptp(target[..., 0], axis=1) < 0.2)
-    index, weights = rasterize(topology.uvs[topology.uv_faces[skin[usable]]], size)
-    return (target[usable][index] * weights[..., None]).sum(axis=2).reshape(-1, 2), index >= 0
+    uv, covered = _carried(*_charts(topology), size)
+    return uv.reshape(-1, 2), covered
 
 
 def _room_for_teeth(identity: Identity, posed_m: np.ndarray, place: Registration) -> np.ndarray:

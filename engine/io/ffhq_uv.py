@@ -10,8 +10,7 @@ from engine.identity import Provenance
 from engine.io.border import name_from, reads
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.obj import read_obj
-from engine.io.source import SourceHead
-from engine.io.units import metres_per_unit
+from engine.io.source import SourceHead, metres_per_unit
 from engine.mesh import Part
 
 MESH, TEXTURE, EYE_TEXTURE = "mesh_head.obj", "tex_uv.png", "tex_eye_ball.png"

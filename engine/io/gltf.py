@@ -8,6 +8,7 @@ Metres, +Y up, the face looks along +Z: glTF's own frame. Its UV origin is top-l
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -242,7 +243,6 @@ class _Materials:
         self.rows: list[dict[str, Any]] = []
         self._builder, self._identity, self._maps = builder, identity, maps
         self._known: dict[str, int] = {}
-        self._diffuse_texture: dict[str, int] | None = None
 
     def index(self, name: str) -> int:
         """Number of the material called `name`."""
@@ -253,11 +253,10 @@ class _Materials:
             self.rows.append({"name": name} | row)
         return self._known[name]
 
+    @cached_property
     def _diffuse(self) -> dict[str, int]:
         """The picture that skin and hair share."""
-        if self._diffuse_texture is None:
-            self._diffuse_texture = self._texture(self._maps.diffuse_srgb, "Diffuse")
-        return self._diffuse_texture
+        return self._texture(self._maps.diffuse_srgb, "Diffuse")
 
     def _texture(self, pixels: np.ndarray, name: str) -> dict[str, int]:
         return {"index": self._builder.image(png_bytes(pixels), name)}
@@ -271,7 +270,7 @@ class _Materials:
         return {
             "doubleSided": True,  # the neck is open
             "pbrMetallicRoughness": {
-                "baseColorTexture": self._diffuse(),
+                "baseColorTexture": self._diffuse,
                 "metallicFactor": 0.0,
                 "roughnessFactor": 1.0,
                 "metallicRoughnessTexture": self._texture(packed, "Occlusion Roughness Metallic"),
@@ -287,7 +286,7 @@ class _Materials:
 
     def _hair(self) -> dict[str, Any]:
         row = _plain((1.0, 1.0, 1.0), 0.5, 0.03)
-        row["pbrMetallicRoughness"]["baseColorTexture"] = self._diffuse()
+        row["pbrMetallicRoughness"]["baseColorTexture"] = self._diffuse
         return row | {"doubleSided": True}
 
     def _eye(self) -> dict[str, Any]:
@@ -316,11 +315,5 @@ def _plain(color: tuple[float, float, float], roughness: float, f0: float) -> di
 
 def _overlay() -> dict[str, Any]:
     """Lashes and tear line need a texture we do not have: there, named, and invisible until one is given."""
-    return {
-        "alphaMode": "BLEND",
-        "pbrMetallicRoughness": {
-            "baseColorFactor": [0.0, 0.0, 0.0, 0.0],
-            "metallicFactor": 0.0,
-            "roughnessFactor": 1.0,
-        },
-    }
+    invisible = {"baseColorFactor": [0.0, 0.0, 0.0, 0.0], "metallicFactor": 0.0, "roughnessFactor": 1.0}
+    return {"alphaMode": "BLEND", "pbrMetallicRoughness": invisible}

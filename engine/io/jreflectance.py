@@ -37,9 +37,8 @@ from engine.io.images import read_grey, read_rgb
 from engine.io.map_conventions import PUBLISHED, MapConventions, f0_scale, maps_from_files, with_note
 from engine.io.obj import read_textured_obj
 from engine.io.plain import from_plain
-from engine.io.source import SourceMesh
+from engine.io.source import SourceMesh, metres_per_unit
 from engine.io.temporary import finished
-from engine.io.units import metres_per_unit
 from engine.mesh import Topology
 from engine.vocabulary import EXPRESSIONS
 
@@ -220,12 +219,10 @@ def read_person(path: Path) -> dict[str, Any]:
         raise FileFormatError(
             f"{path}: expected version {VERSION}, found {short(person.get('version'))}; update the program"
         )
+    kinds |= {key: kind for key, kind in (("complete", bool), ("unfinished", dict)) if key in person}
     for key, kind in kinds.items():
         if not isinstance(person.get(key), kind):
             raise FileFormatError(f"{path}: expected '{key}' as {kind.__name__}, found {short(person.get(key))}")
-    for key, kind in (("complete", bool), ("unfinished", dict)):
-        if not isinstance(person.get(key, kind()), kind):
-            raise FileFormatError(f"{path}: expected '{key}' as {kind.__name__}, found {short(person[key])}")
     for key, recipe in (*person["expressions"].items(), *person.get("unfinished", {}).items()):
         if not (isinstance(recipe, dict) and _FOLDER.fullmatch(key) and isinstance(recipe.get("name"), str)):
             raise FileFormatError(f"{path}: expected a name and recipe for {short(key)}, found {short(recipe)}")

@@ -13,9 +13,8 @@ from engine.io.jreflectance import persons_of
 from engine.io.map_conventions import PUBLISHED, MapConventions
 from engine.io.map_names import by_names, map_files, packed_in_green
 from engine.io.obj import read_textured_obj
-from engine.io.source import SourceHead
+from engine.io.source import SourceHead, metres_per_unit
 from engine.io.temporary import finished
-from engine.io.units import metres_per_unit
 
 LOG = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ import shutil
 import string
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from engine.diffusion.budget import Budget
-from engine.diffusion.config import Config, StageConfig, TileConfig
+from engine.diffusion.config import Config, StageConfig, read_config
 from engine.diffusion.pretrained import ClipText, StableImageAutoencoder
 from engine.diffusion.tile_model import TileModel, TileParts
 from engine.diffusion.tile_stages import TileDenoiserStage
@@ -73,7 +74,9 @@ def pipeline(tmp_path_factory):
 def config(pipeline):
     """The smallest sizes that fit them: an eighth of 64 is a grid of 8."""
     source = str(pipeline)
-    return replace(TileConfig.smoke(), channels=4, prompt_width=32, image_autoencoder=source, text_encoder=source)
+    return replace(
+        read_config(Path("smoke")).tiles, channels=4, prompt_width=32, image_autoencoder=source, text_encoder=source
+    )
 
 
 def test_the_image_autoencoder_is_the_libraries_own(config, pipeline):

@@ -1,13 +1,14 @@
 """The tile layout, ExpDiff's own: maps to tiles and back, networks, both training stages, the model. Smallest sizes."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from engine.diffusion.budget import Budget
 from engine.diffusion.checkpoint import load_model, write_release
-from engine.diffusion.config import Config, StageConfig, TileConfig
+from engine.diffusion.config import Config, StageConfig, TileConfig, read_config
 from engine.diffusion.grid import evaluation_grid
 from engine.diffusion.recipe import make_stage
 from engine.diffusion.shading import absolute
@@ -27,7 +28,7 @@ from engine.errors import EngineError
 from engine.vocabulary import EXPRESSIONS
 from tests.diffusion.source import WaveSource
 
-SMALL = TileConfig.smoke()
+SMALL = read_config(Path("smoke")).tiles
 WIDER = replace(SMALL, width=64, hidden=128, diffuse_against_input=False)
 """Wide enough to learn a few pairs by heart in seconds."""
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import VocabularyError
-from engine.vocabulary import EXPRESSIONS, NAMES, find, known_only, nearest_first, parse_names
+from engine.vocabulary import EXPRESSIONS, NAMES, find, nearest_first, parse_names
 
 PUBLISHED = (
     "Neutral",
@@ -119,10 +119,6 @@ def test_names_are_parsed_in_order_and_once():
     assert parse_names(", ".join(NAMES)) == NAMES
     with pytest.raises(VocabularyError, match="Jaw Open"):
         parse_names("Brows Up, Jaw Opem")
-
-
-def test_known_only_keeps_what_has_an_expression_and_a_weight():
-    assert known_only({"a": 0.5, "b": 0.0, "c": -1.0}, ["b", "c", "d"]) == {"c": -1.0}
 
 
 def test_the_nearest_share_units_then_the_part_of_the_face():

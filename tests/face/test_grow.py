@@ -22,7 +22,7 @@ from engine.face.head_model import sample_shape
 from engine.face.strands import BROWS, COLUMNS
 from engine.identity import UNKNOWN, Identity
 from engine.mesh import Part
-from engine.open import open_project
+from engine.open import Opening, open_project
 from engine.project import new_project
 from tests.data import FFHQ_UV, ICT, needs_data
 from tests.heads import make_expressions, make_head
@@ -101,7 +101,7 @@ def test_where_hair_cannot_grow_it_is_said(tmp_path: Path) -> None:
     project = replace(new_project(head), expressions=make_expressions(head))
     export_jreflectance(project, tmp_path / "person")
     with pytest.raises(FileFormatError, match="head alone"):
-        open_project(str(tmp_path / "person"), grow_hair=True)
+        open_project(str(tmp_path / "person"), Opening(grow_hair=True))
 
 
 class TestRealHeads:
@@ -109,7 +109,7 @@ class TestRealHeads:
 
     @pytest.mark.parametrize("path", [FFHQ_UV / "teaser_1", FFHQ_UV / "teaser_2", f"{ICT}?seed=3"], ids=str)
     def test_they_grow_hair_that_lies_on_the_skin(self, path: object) -> None:
-        head, identity = (open_project(str(path), grow_hair=grow).identity for grow in (False, True))
+        head, identity = (open_project(str(path), Opening(grow_hair=grow)).identity for grow in (False, True))
         topology = identity.topology
         hair = topology.vertices_of(Part.HAIR)
         assert len(hair) > 20_000
@@ -118,7 +118,7 @@ class TestRealHeads:
         assert np.quantile(away, 0.9) < 0.012
 
     def test_an_expression_moves_it_and_files_keep_it(self, tmp_path: Path) -> None:
-        project = open_project(str(FFHQ_UV / "teaser_1"), grow_hair=True)
+        project = open_project(str(FFHQ_UV / "teaser_1"), Opening(grow_hair=True))
         request = GenerateRequest(project.identity, ("Brows Up",), "", steps=1)
         (made,) = [each for step in generate(request) if step.result for each in step.result.expressions]
         hair = project.identity.topology.vertices_of(Part.HAIR)

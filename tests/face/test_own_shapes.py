@@ -23,7 +23,7 @@ from engine.expression import Expression, ExpressionSet, ReflectanceChange
 from engine.face import layout
 from engine.face.builtin import builtin_identity
 from engine.face.contact import lining, sides, skin_m
-from engine.face.ict_shapes import has_shapes, on_jaw, packed_shapes, shapes
+from engine.face.ict_shapes import has_shapes, on_jaw, shapes
 from engine.face.lids import lid_gap_m, to_shut_m
 from engine.face.quality import measure
 from engine.face.registration import registered
@@ -36,6 +36,7 @@ from engine.project import Project
 from engine.render.context import standalone_context
 from engine.render.renderer import Renderer
 from engine.vocabulary import find
+from scripts.build_faces import packed_shapes
 from tests.data import ICT, needs_data
 from tests.heads import make_head
 

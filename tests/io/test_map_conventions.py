@@ -26,7 +26,7 @@ from engine.io.map_conventions import (
     parse_conventions,
 )
 from engine.io.project import load_project, save_project
-from engine.open import open_project
+from engine.open import Opening, open_project
 from engine.project import Project, new_project
 from tests.heads import make_expressions, make_head
 from tests.render.test_tables import integrated
@@ -124,7 +124,7 @@ def test_a_folder_is_read_as_told_and_a_project_remembers(tmp_path: Path) -> Non
     head = make_head(32)
     export_jreflectance(Project(head, make_expressions(head), {}, new_project(head).scene), tmp_path / "p")
     conventions = parse_conventions("specular=unreal,roughness=gloss,normal=directx")
-    found = open_project(str(tmp_path / "p"), conventions)
+    found = open_project(str(tmp_path / "p"), Opening(conventions))
     assert found.identity.specular_f0_scale == 0.08
     np.testing.assert_array_equal(found.identity.maps.roughness_data, 255 - head.maps.roughness_data)
     np.testing.assert_allclose(found.identity.maps.slope[..., 1], -head.maps.slope[..., 1].astype(float), atol=0.03)
@@ -137,4 +137,4 @@ def test_a_folder_is_read_as_told_and_a_project_remembers(tmp_path: Path) -> Non
     assert "specular=unreal,roughness=gloss,normal=directx" in again.provenance.note
     for path in (str(tmp_path / "p.expdiff"), "builtin:7"):
         with pytest.raises(FileFormatError, match="folder with map files"):
-            open_project(path, conventions)
+            open_project(path, Opening(conventions))

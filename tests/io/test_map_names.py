@@ -17,7 +17,7 @@ from engine.io.images import read_rgb, write_png
 from engine.io.map_conventions import Finish, MapConventions, Normal, parse_conventions
 from engine.io.map_names import NONE, PACKED, candidates, map_files, map_name
 from engine.mesh import Part
-from engine.open import open_project
+from engine.open import Opening, open_project
 from tests.heads import make_head, write_mesh
 
 RNG = np.random.default_rng(5)
@@ -119,7 +119,7 @@ def test_a_mesh_wears_the_maps_beside_it(folder: Path, named: str) -> None:
 def test_meaning_and_file_can_be_told(folder: Path) -> None:
     write_png(folder / "green_up.png", NORMAL[::-1])
     conventions = parse_conventions("specular=f0,normal=directx")
-    identity = open_project(str(folder), conventions, {"normal": "green_up.png", "roughness": NONE}).identity
+    identity = open_project(str(folder), Opening(conventions, {"normal": "green_up.png", "roughness": NONE})).identity
     assert identity.specular_f0_scale == 1.0
     assert identity.known_maps == {"diffuse", "specular", "normal"}
     expected = normal_bytes_from_slope(SLOPE[::-1] * np.array([1, -1], np.float32))
@@ -161,7 +161,7 @@ def test_a_head_with_a_colour_map_alone_is_completed(tmp_path: Path) -> None:
     (tmp_path / "maps").mkdir()
     write_png(tmp_path / "maps" / "albedo.png", DIFFUSE)
     write_mesh(tmp_path / "egg.obj")
-    egg = open_project(str(tmp_path), parse_conventions("roughness=gloss,specular=f0")).identity
+    egg = open_project(str(tmp_path), Opening(parse_conventions("roughness=gloss,specular=f0"))).identity
     assert egg.known_maps == {"diffuse"}
     assert egg.specular_f0_scale * egg.maps.specular_data.mean() / 255 == pytest.approx(SKIN_F0, rel=1e-3)
     assert (egg.maps.roughness_data == 117).all()
@@ -189,26 +189,26 @@ def test_a_head_with_a_colour_map_alone_is_completed(tmp_path: Path) -> None:
 def test_what_is_unclear_is_said(folder: Path, change: str, given: dict[str, str], message: str) -> None:
     write_png(folder / change, ROUGHNESS)
     with pytest.raises(FileFormatError, match=message):
-        open_project(str(folder), maps=given)
+        open_project(str(folder), Opening(maps=given))
 
 
 def test_one_of_two_is_chosen(folder: Path) -> None:
     write_png(folder / "anna_basecolor.png", 255 - DIFFUSE)
-    found = open_project(str(folder), maps={"diffuse": str(folder / "anna_basecolor.png")}).identity
+    found = open_project(str(folder), Opening(maps={"diffuse": str(folder / "anna_basecolor.png")})).identity
     np.testing.assert_array_equal(found.maps.diffuse_srgb, 255 - DIFFUSE)
     assert map_files(folder, {"diffuse": "anna_basecolor.png"})["specular"].name == "anna_spec.exr"
 
 
 def test_a_layout_that_names_its_maps_takes_no_others(folder: Path) -> None:
     with pytest.raises(FileFormatError, match=r"wears x.png; found none"):
-        open_project("builtin:7", maps={"diffuse": "x.png"})
+        open_project("builtin:7", Opening(maps={"diffuse": "x.png"}))
     write_mesh(folder / "mesh_head.obj")
     with pytest.raises(FileFormatError, match=r"several meshes; open one of them: Anna.obj, mesh_head.obj"):
         open_project(str(folder))
     write_png(folder / "tex_uv.png", DIFFUSE)
     for path in (folder, folder / "mesh_head.obj"):
         with pytest.raises(FileFormatError, match="a layout that says which file is which map"):
-            open_project(str(path), maps={"diffuse": "x.png"})
+            open_project(str(path), Opening(maps={"diffuse": "x.png"}))
         with pytest.raises(FileFormatError, match="FFHQ-UV texture layout"):
             open_project(str(path))
 
@@ -218,4 +218,4 @@ def test_a_mesh_without_texture_coordinates_is_refused(folder: Path) -> None:
     bare = [line for line in text.splitlines() if not line.startswith("vt")]
     (folder / "Anna.obj").write_text("\n".join(line.replace("/", "//") if line[0] == "f" else line for line in bare))
     with pytest.raises(FileFormatError, match="texture coordinates"):
-        open_project(str(folder), MapConventions())
+        open_project(str(folder), Opening(MapConventions()))

@@ -185,3 +185,33 @@ def test_completing_keeps_each_steps_own_version_and_a_drag_in_one_piece(documen
     assert "Lip Suck" in document.project.expressions
     with pytest.raises(ValueError, match="identity"):
         document.complete(make_expressions(make_head(seed=3), ("Dimpler",)))
+
+
+def test_what_arrives_is_in_every_step_after_its_own_but_where_it_was_made_anew(document: Document) -> None:
+    head, before = document.project.identity, document.project.expressions
+    older, newer = (make_expressions(head, ("Jaw Open", "Lip Suck"), seed=seed) for seed in (5, 6))
+    document.edit("a", weights={"Jaw Open": 0.1})
+    document.edit("b", expressions=before.merged(newer))
+    document.undo()
+    document.edit("drag", merge="drag", weights={"Jaw Open": 0.2})
+    document.arrive("Generate", "job", older, lambda weights: {**weights, "Lip Suck": 1.0})
+    document.edit("drag", merge="drag", weights={**document.project.weights, "Jaw Open": 0.3})
+    assert dict(document.project.weights) == {"Jaw Open": 0.3, "Lip Suck": 1.0}
+    assert document.project.expressions["Jaw Open"] is older["Jaw Open"]
+    document.undo()
+    assert (document.undo_label, dict(document.project.weights)) == ("Generate", {"Jaw Open": 0.1, "Lip Suck": 1.0})
+    document.undo()
+    assert (document.undo_label, document.project.expressions) == ("a", before)
+    document.arrive("Generate", "job", make_expressions(head, ("Dimpler",)), dict)  # that step is undone
+    assert document.project.expressions is before
+    document.redo()
+    assert document.project.expressions.names == (*before.names, "Lip Suck", "Dimpler")
+    document.redo()
+    document.arrive("Generate", "other", newer, dict)
+    document.undo()
+    assert document.project.expressions["Lip Suck"] is older["Lip Suck"]
+    document.edit("b", expressions=before.merged(newer))
+    document.undo()
+    document.arrive("Generate", "third", older, dict)
+    document.redo()
+    assert document.project.expressions["Lip Suck"] is newer["Lip Suck"]

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QWidget
 from engine.project import Project
 from engine.render.presets import with_preset
 from engine.scene import Environment, Lamp, LightStage, Scene, StageMode, ToneCurve, scene_with
-from viewer.bind import environment_changed
+from viewer.bind import with_field
 from viewer.window import MainWindow
 
 Case = tuple[str, QWidget, Callable[[Scene], Scene]]
@@ -44,7 +44,8 @@ def _cases(window: MainWindow) -> list[Case]:
     light, lamps = window.light, window.light.lamps
 
     def environment(control: QWidget, **changes: Any) -> Case:
-        return next(iter(changes)), control, lambda scene: environment_changed(scene, **changes)
+        ((name, value),) = changes.items()
+        return name, control, lambda scene: with_field(scene, f"environment.{name}", value)
 
     def key(control: QWidget, **changes: Any) -> Case:
         return next(iter(changes)), control, lambda scene: replace(scene, key_light=replace(scene.key_light, **changes))
@@ -53,7 +54,7 @@ def _cases(window: MainWindow) -> list[Case]:
         return replace(scene, key_light=replace(scene.key_light, enabled=not scene.key_light.enabled))
 
     def toggled_view(scene: Scene) -> Scene:
-        return environment_changed(scene, visible=not scene.environment.visible)
+        return with_field(scene, "environment.visible", not scene.environment.visible)
 
     stage = window.stage
     return [

@@ -18,6 +18,7 @@ from engine.io.images import write_png
 from engine.io.map_conventions import PUBLISHED, Finish
 from engine.io.project import save_project
 from engine.jobs import State
+from engine.open import Opening
 from engine.project import new_project
 from engine.render.offscreen import render_image
 from engine.scene import ToneCurve, ViewChannel, scene_with
@@ -419,7 +420,7 @@ def test_which_map_is_which_is_chosen_in_a_dialog(dark, qtbot, open_window, expr
             "roughness": "By name: none",
             "normal": "By name: none",
         }
-        assert dialog.maps == {}
+        assert dialog.settings.maps == {}
         for kind, name in (("diffuse", "b_COL.png"), ("roughness", "shiny.png")):
             hand.pick(dialog.files[kind], name)
         hand.pick(dialog.files["normal"], "None")
@@ -439,17 +440,16 @@ def test_which_map_is_which_is_chosen_in_a_dialog(dark, qtbot, open_window, expr
 def test_maps_that_mean_something_else_are_chosen_in_a_dialog(qtbot, open_window, expressive, tmp_path) -> None:
     dialog = MapsDialog()
     qtbot.addWidget(dialog)
-    assert dialog.conventions == PUBLISHED
-    assert dialog.maps == {}
+    assert dialog.settings == Opening(PUBLISHED, {})
     dialog.show()
     qtbot.waitExposed(dialog)
     hand.pick(dialog.choices["roughness"], "Gloss")
     hand.pick(dialog.choices["specular"], "F0")
-    assert str(dialog.conventions) == "specular=f0,roughness=gloss"
-    assert dialog.conventions.roughness is Finish.GLOSS
+    assert str(dialog.settings.conventions) == "specular=f0,roughness=gloss"
+    assert dialog.settings.conventions.roughness is Finish.GLOSS
     export_jreflectance(expressive, tmp_path / "p")
     window = open_window(expressive)
-    window.session.open_path(str(tmp_path / "p"), dialog.conventions)
+    window.session.open_path(str(tmp_path / "p"), dialog.settings)
     qtbot.waitUntil(lambda: window.document.project.identity.specular_f0_scale == 1.0, timeout=10000)
     found = window.document.project.identity.maps.roughness_data
     np.testing.assert_array_equal(found, 255 - expressive.identity.maps.roughness_data)

@@ -346,8 +346,7 @@ class Walk:
             tuple((dock.isFloating(), dock.isVisible()) for dock in window.docks()),
             tuple((key, str(window.settings.value(key))) for key in window.settings.allKeys()),
             tuple(sorted((str(path), path.stat().st_mtime_ns) for path in self.folder.rglob("*"))),
-            tuple(str(getattr(top, name)) for top in tops for name in ("settings", "maps", "conventions")
-                  if isinstance(top, QDialog) and hasattr(top, name)),
+            tuple(str(top.settings) for top in tops if isinstance(top, QDialog) and hasattr(top, "settings")),
             (self.dialogs, texts),
         )  # fmt: skip
 
@@ -426,7 +425,7 @@ class Walk:
             field = next(each for each in dialog.findChildren(QLineEdit) if each.isVisible() and "#" in each.text())
             hand.replace_text(field, "#3060c0", "Return")
         elif isinstance(dialog, QMessageBox):
-            hand.click(dialog.button(QMessageBox.StandardButton.Discard))
+            hand.click(hand.button_of(dialog, "Discard"))
         else:
             self._own_dialog(dialog)
 

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from engine.project import Project
 from engine.sides import Sides, Weight, both, plain
 from engine.vocabulary import EXPRESSIONS, NEUTRAL
+from viewer import style
 from viewer.document import Document, with_weight
 from viewer.generation import Generation
 from viewer.widgets.controls import Elided
@@ -93,9 +94,7 @@ class ExpressionRow(QWidget):
             return
         self.state = state
         ready = state == "ready"
-        self.label.setProperty("quiet", not ready)
-        self.label.style().unpolish(self.label)
-        self.label.style().polish(self.label)
+        style.mark(self.label, "quiet", not ready)
         self.slider.groove.dim = not ready
         self.slider.groove.update()
         self._end.setCurrentIndex(0 if ready else 1)
@@ -149,7 +148,7 @@ class ExpressionsPanel(QWidget):
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._filter)
         self.reset_all = QPushButton("Reset all", self)
-        self.reset_all.clicked.connect(self._reset_all)
+        self.reset_all.clicked.connect(document.reset_weights)
         self.nothing = QLabel("No expression matches", self)
         self.nothing.setProperty("quiet", True)
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -234,13 +233,10 @@ class ExpressionsPanel(QWidget):
 
     def _wanted(self, name: str) -> None:
         """'generate' was clicked: one expression asked for by name is wanted on the face."""
-        weights = self.generation.put_on(name)
-        if weights is not self.document.project.weights:
+        old = self.document.project.weights
+        if (weights := self.generation.put_on(name)(old)) is not old:
             self.document.edit(name, weights=weights)
         self.generation.want(name)
-
-    def _reset_all(self) -> None:
-        self.document.edit("Reset all expressions", weights={})
 
     def _filter(self, text: str) -> None:
         words, shown = text.casefold().split(), 0

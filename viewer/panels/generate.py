@@ -18,6 +18,7 @@ from engine.diffusion.prompts import understand
 from engine.diffusion.request import AGES_YEARS, MOST_FOLDS, usual_age_years
 from engine.errors import VocabularyError
 from engine.project import Project
+from viewer import style
 from viewer.document import Document
 from viewer.generation import OTHERS, Generation, Settings
 from viewer.panels.form import form
@@ -66,11 +67,9 @@ class GeneratePanel(QWidget):
         self.prompt.textChanged.connect(self._read)
         self.prompt.returnPressed.connect(self._start)
         self.which.edited.connect(self._show)
-        self.steps.valueChanged.connect(self._settings_changed)
-        self.seed.valueChanged.connect(self._settings_changed)
-        self.lock.edited.connect(self._settings_changed)
-        self.folds.edited.connect(self._settings_changed)
-        self.age.valueChanged.connect(self._settings_changed)
+        numbers = self.steps.valueChanged, self.seed.valueChanged, self.age.valueChanged
+        for changed in (*numbers, self.lock.edited, self.folds.edited):
+            changed.connect(self._settings_changed)
         self.lock.edited.connect(self._fill)
         self.fill.edited.connect(generation.fill)
         self.button.clicked.connect(self._clicked)
@@ -181,10 +180,7 @@ class GeneratePanel(QWidget):
             self.status.set_full(f"{ready} of {len(OTHERS)} are there, the others follow")
         self.fill.show_value(generation.fills)
         self.button.setEnabled(not generation.stopping)
-        if self.button.property("primary") is not (not generation.busy):
-            self.button.setProperty("primary", not generation.busy)
-            self.button.style().unpolish(self.button)
-            self.button.style().polish(self.button)
+        style.mark(self.button, "primary", not generation.busy)
         self.progress.setValue(round(1000 * generation.fraction))
         self.setCursor(Qt.CursorShape.ArrowCursor)
 

@@ -121,8 +121,11 @@ class LampControls(QObject):
             (self.outer, "Lamp cone", "outer_cone_rad"),
         ):
             self._bind_one(control, label, name, lambda value: value, lambda value: value)
-        self._bind_one(self.color, "Lamp colour", "color_linear", _shown, _linear)
-        self._bind_one(self.temperature, "Lamp warmth", "color_linear", _kelvin, _of_kelvin)
+        to_srgb, to_linear = _colored(srgb_from_linear), _colored(linear_from_srgb)
+        self._bind_one(self.color, "Lamp colour", "color_linear", to_srgb, to_linear)
+        self._bind_one(
+            self.temperature, "Lamp warmth", "color_linear", blackbody_temperature, _colored(blackbody_linear)
+        )
 
     def _bind_one(
         self, control: Any, label: str, name: str, shown: Callable[[Any], Any], taken: Callable[[Any], Any]
@@ -192,25 +195,11 @@ def _button(sign: str, what: str, parent: QWidget) -> QToolButton:
     return button
 
 
-def _kelvin(color_linear: Color) -> float:
-    return blackbody_temperature(np.asarray(color_linear))
-
-
-def _of_kelvin(temperature_k: float) -> Color:
-    red, green, blue = (float(value) for value in blackbody_linear(temperature_k))
-    return red, green, blue
-
-
 def angle_slider(limit: float) -> FloatSlider:
     """Degrees for an angle in radians."""
     return FloatSlider((-limit, limit), decimals=0, suffix="°", scale=DEGREE)
 
 
-def _shown(color_linear: Color) -> Color:
-    red, green, blue = (float(value) for value in srgb_from_linear(np.asarray(color_linear)))
-    return red, green, blue
-
-
-def _linear(color_srgb: Color) -> Color:
-    red, green, blue = (float(value) for value in linear_from_srgb(np.asarray(color_srgb, np.float32)))
-    return red, green, blue
+def _colored(convert: Callable[[Any], np.ndarray]) -> Callable[[Any], Color]:
+    """`convert`, which takes and gives arrays, of plain numbers."""
+    return lambda value: tuple(convert(np.asarray(value, np.float32)).tolist())

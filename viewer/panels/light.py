@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
@@ -11,8 +10,8 @@ from engine.io.border import border
 from engine.project import Project
 from engine.render.environment import BUILT_IN, equirect_radiance
 from engine.render.presets import PRESETS, preset_of, with_preset
-from engine.scene import Scene, StageMode, ToneCurve
-from viewer.bind import bind_scene, environment_changed
+from engine.scene import StageMode, ToneCurve
+from viewer.bind import bind_fields, bind_scene, with_field
 from viewer.document import Document
 from viewer.panels.form import form, set_idle
 from viewer.panels.lamp import STAGED, LampControls, angle_slider
@@ -47,8 +46,7 @@ class LightPanel(QWidget):
         self._lay_out()
         self._show_environment(document.project)
         document.changed.connect(self._changed)
-        self._bind_environment()
-        self._bind_picture()
+        self._bind()
 
     def _lay_out(self) -> None:
         layout, choose, toggles = form(self), QHBoxLayout(), QHBoxLayout()
@@ -67,28 +65,18 @@ class LightPanel(QWidget):
         layout.addRow("Picture", self.exposure)
         layout.addRow("Tone curve", self.tone)
 
-    def _bind_environment(self) -> None:
-        for control, label, name in (
-            (self.environment, "Environment", "name"),
-            (self.rotation, "Rotate environment", "rotation_rad"),
-            (self.environment_exposure, "Environment exposure", "exposure_ev"),
-            (self.visible_background, "Show environment", "visible"),
-            (self.suns, "Sun casts shadows", "suns"),
-        ):
-            bind_scene(
-                self.document,
-                control,
-                label,
-                lambda scene, name=name: getattr(scene.environment, name),
-                lambda scene, value, name=name: environment_changed(scene, **{name: value}),
-            )
-
+    def _bind(self) -> None:
+        bind_fields(
+            self.document,
+            (self.environment, "Environment", "environment.name"),
+            (self.rotation, "Rotate environment", "environment.rotation_rad"),
+            (self.environment_exposure, "Environment exposure", "environment.exposure_ev"),
+            (self.visible_background, "Show environment", "environment.visible"),
+            (self.suns, "Sun casts shadows", "environment.suns"),
+            (self.exposure, "Exposure", "exposure_ev"),
+            (self.tone, "Tone curve", "tone_curve"),
+        )
         bind_scene(self.document, self.preset, "Light preset", preset_of, with_preset)
-
-    def _bind_picture(self) -> None:
-        document = self.document
-        bind_scene(document, self.exposure, "Exposure", lambda scene: scene.exposure_ev, _with_exposure)
-        bind_scene(document, self.tone, "Tone curve", lambda scene: scene.tone_curve, _with_tone)
 
     def _changed(self, old: Project, new: Project) -> None:
         if old.identity is not new.identity:
@@ -118,13 +106,5 @@ class LightPanel(QWidget):
         """Light with the image at `path`. It is read first: FileFormatError leaves the light as it was."""
         equirect_radiance(path)
         with border(path, "a name that can be printed"):
-            scene = environment_changed(self.document.project.scene, name=path)
+            scene = with_field(self.document.project.scene, "environment.name", path)
         self.document.edit("Environment", scene=scene)
-
-
-def _with_exposure(scene: Scene, value: float) -> Scene:
-    return replace(scene, exposure_ev=value)
-
-
-def _with_tone(scene: Scene, value: ToneCurve) -> Scene:
-    return replace(scene, tone_curve=value)

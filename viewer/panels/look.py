@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from engine.project import Project
 from engine.render.color_scale import color_scale
 from engine.scene import ViewChannel, staged, with_channel
-from viewer.bind import bind_scene, bind_view
+from viewer.bind import bind_fields, bind_view
 from viewer.compare import Against, Comparison
 from viewer.document import Document
 from viewer.panels.form import form, set_idle
@@ -30,15 +27,12 @@ class ScaleEnd(Number):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0.0, 1e6, decimals=3, parent=parent)
         self.setSpecialValueText("Fits")
-        self.valueChanged.connect(self._changed)
+        self.valueChanged.connect(self.edited.emit)
+        self.valueChanged.connect(self.settled)
 
     def textFromValue(self, value: float) -> str:
         """No more figures than there are."""
         return f"{value:.6g}"
-
-    def _changed(self, value: float) -> None:
-        self.edited.emit(value)
-        self.settled.emit()
 
 
 class LookPanel(QWidget):
@@ -93,18 +87,12 @@ class LookPanel(QWidget):
         bind_view(self._document, self.channel, "channel", with_channel)
         for control, name in ((self.scale, "scale_end"), (self.flat, "uv_view"), (self.wireframe, "wireframe")):
             bind_view(self._document, control, name)
-        for control, label, name in (
+        bind_fields(
+            self._document,
             (self.scattering, "Scattering", "scattering"),
             (self.dual, "Two specular lobes", "dual_specular"),
             (self.background, "Backdrop", "background_srgb"),
-        ):
-            bind_scene(
-                self._document,
-                control,
-                label,
-                lambda scene, name=name: getattr(scene, name),
-                lambda scene, value, name=name: _changed(scene, name, value),
-            )
+        )
 
     def _show(self, project: Project) -> None:
         """Follow the channel's colour scale, and whether the backdrop is seen."""
@@ -125,7 +113,3 @@ class LookPanel(QWidget):
         self.against.show_value(comparison.against)
         self.other.show_value(comparison.channel)
         self._rows.setRowVisible(self.other, comparison.against is Against.CHANNEL)
-
-
-def _changed(scene: Any, name: str, value: Any) -> Any:
-    return replace(scene, **{name: value})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from engine.io.border import border
 from engine.io.rig import read_rig
 from engine.project import Project
 from engine.render.stage import LAMP_IRRADIANCE, lamp_directions, lamp_irradiance
-from engine.scene import LightStage, Scene, StageMode
-from viewer.bind import Control, bind_scene
+from engine.scene import Scene, StageMode
+from viewer.bind import bind_fields, bind_scene, with_field
 from viewer.document import Document
 from viewer.panels.form import form, set_idle
 from viewer.widgets.controls import Choice, Toggle
@@ -80,15 +79,16 @@ class StagePanel(QWidget):
         layout.addRow("Exposure", self.exposure)
 
     def _bind_all(self) -> None:
-        def bound(control: Control, label: str, name: str, write: Callable[[Scene, Any], Scene]) -> None:
-            bind_scene(self.document, control, label, lambda scene: getattr(scene.stage, name), write)
-
-        bound(self.on, "Light stage", "enabled", lambda scene, value: _changed(scene, enabled=value))
-        bound(self.rig, "Rig", "rig", lambda scene, value: _changed(scene, rig=value))
-        bound(self.mode, "Light stage", "mode", _with_mode)
-        bound(self.lamp, "Lamp", "lamp", lambda scene, value: _lit_by_one(scene, round(value)))
-        bound(self.rotation, "Rotate rig", "rotation_rad", lambda scene, value: _changed(scene, rotation_rad=value))
-        bound(self.exposure, "Light stage exposure", "exposure_ev", lambda s, value: _changed(s, exposure_ev=value))
+        document = self.document
+        bind_fields(
+            document,
+            (self.on, "Light stage", "stage.enabled"),
+            (self.rig, "Rig", "stage.rig"),
+            (self.rotation, "Rotate rig", "stage.rotation_rad"),
+            (self.exposure, "Light stage exposure", "stage.exposure_ev"),
+        )
+        bind_scene(document, self.mode, "Light stage", lambda scene: scene.stage.mode, _with_mode)
+        bind_scene(document, self.lamp, "Lamp", lambda scene: scene.stage.lamp, lambda s, at: _lit_by_one(s, round(at)))
 
     # Showing
 
@@ -134,7 +134,7 @@ class StagePanel(QWidget):
         """Take the rig from the file at `path`. It is read first: FileFormatError leaves the rig as it was."""
         read_rig(path)
         with border(path, "a name that can be printed"):
-            scene = _changed(self.document.project.scene, rig=path)
+            scene = with_field(self.document.project.scene, "stage.rig", path)
         self._edit("Rig", scene)
 
     def _lamp_pressed(self, lamp: int) -> None:
@@ -192,11 +192,10 @@ def _with_mode(scene: Scene, mode: StageMode) -> Scene:
 
 def _switched(scene: Scene, lamp: int) -> Scene:
     """The mixture with one lamp off, or on at 1."""
-    stage: LightStage = scene.stage
     light = lamp_irradiance(scene) / LAMP_IRRADIANCE
     light[lamp] = 0.0 if light[lamp].any() else 1.0
-    return replace(scene, stage=replace(stage, mixture_linear=_mixture(light)))
+    return _changed(scene, mixture_linear=_mixture(light))
 
 
-def _mixture(light: np.ndarray) -> tuple[tuple[float, float, float], ...]:
-    return tuple((float(red), float(green), float(blue)) for red, green, blue in light)
+def _mixture(light: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    return tuple(map(tuple, light.tolist()))

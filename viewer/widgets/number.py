@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from PySide6.QtCore import QLocale, Qt
+from PySide6.QtCore import QLocale, QSignalBlocker, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QValidator, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QDialog, QDoubleSpinBox, QLineEdit, QWidget
 
@@ -45,9 +45,8 @@ class Number(QDoubleSpinBox):
 
     def show_value(self, value: float) -> None:
         """Show `value` without emitting."""
-        blocked = self.blockSignals(True)
-        self.setValue(value)
-        self.blockSignals(blocked)
+        with QSignalBlocker(self):
+            self.setValue(value)
 
     def validate(self, text: str, at: int) -> tuple[QValidator.State, str, int]:  # type: ignore[override]
         """A comma becomes a point; a number out of range, or half an exponent, may still be typed on."""

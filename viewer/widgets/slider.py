@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette, QWheelEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QWidget
 
@@ -139,9 +139,8 @@ class FloatSlider(QWidget):
     def set_range(self, low: float, high: float) -> None:
         """Another range of shown numbers, for groove and typing alike, without emitting anything."""
         for control, ticks in ((self.groove, self._ticks), (self.number, 1)):
-            blocked = control.blockSignals(True)
-            control.setRange(round(low * ticks), round(high * ticks))
-            control.blockSignals(blocked)
+            with QSignalBlocker(control):
+                control.setRange(round(low * ticks), round(high * ticks))
 
     def value(self) -> float:
         """What is shown, as `edited` tells it."""
@@ -150,10 +149,9 @@ class FloatSlider(QWidget):
     def show_value(self, value: float) -> None:
         """Show `value` without emitting anything."""
         shown = value / self._scale
-        for control, at in ((self.groove, round(shown * self._ticks)), (self.number, shown)):
-            blocked = control.blockSignals(True)
-            control.setValue(at)  # type: ignore[arg-type]
-            control.blockSignals(blocked)
+        with QSignalBlocker(self.groove):
+            self.groove.setValue(round(shown * self._ticks))
+        self.number.show_value(shown)
 
     def _groove_moved(self, ticks: int) -> None:
         self.show_value(ticks / self._ticks * self._scale)

@@ -13,26 +13,7 @@ from engine.diffusion.language.tokens import Token
 PASSING = frozenset(("filler", "side", "degree", "number", "booster", "modifier", "preposition"))
 """Kinds that come between a part and its action."""
 _NOTHING = Token("", "")
-_PLACES = frozenset(
-    [
-        "over",
-        "under",
-        "against",
-        "between",
-        "behind",
-        "toward",
-        "towards",
-        "to",
-        "near",
-        "around",
-        "from",
-        "across",
-        "along",
-        "in front",
-        "above",
-        "below",
-    ]
-)
+_PLACES = words.PLACES | {"in front"}
 _SPOTS = frozenset(["in", "at", "on", "by", "through", "into", "about"])
 _MODIFIED = {"upper": ("lip", "lid", "teeth"), "lower": ("lip", "lid", "teeth", "jaw")}
 _UP_DOWN = {"upper": "up", "lower": "down"}

@@ -58,22 +58,6 @@ class Clause:
 
 MANNERS = frozenset(("like", "in", "with", "from", "out", "of", "for", "at", "against"))
 """Joints before the look or mood that goes with what was said."""
-_MORE = frozenset(
-    [
-        "more",
-        "mostly",
-        "mainly",
-        "especially",
-        "stronger",
-        "higher",
-        "wider",
-        "bigger",
-        "greater",
-        "primarily",
-        "predominantly",
-        "deeper",
-    ]
-)
 _TO = {"to": "to", "toward": "to", "towards": "to", "into": "to", "on": "on", "at": "on"}
 _CODE_SIDES = {"l": "left", "r": "right", "u": "one"}
 _ALL_OF_IT = frozenset(("everything", "yourself", "facial"))
@@ -107,7 +91,7 @@ def clauses(tokens: Sequence[Token]) -> list[Clause]:
 def _clause(chunk: Sequence[Token], joint: str, said: frozenset[str]) -> Clause:
     """Read one chunk; `said` are all words of the prompt, for scenes of several words."""
     made = Clause(" ".join(token.text for token in chunk), joint)
-    made.uneven = any(token.text.casefold() in _MORE for token in chunk)
+    made.uneven = any(token.text.casefold() in words.MORE for token in chunk)
     than = next((at for at, token in enumerate(chunk) if token.lemma == "than"), len(chunk))
     made.uneven |= any(token.text.casefold().endswith("er") for token in chunk[:than]) and than < len(chunk)
     chunk = chunk[:than]  # 'higher than the right one', 'wider than usual'

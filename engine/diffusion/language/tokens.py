@@ -81,14 +81,6 @@ _SPELLINGS = tuple(
     or (WORDS[base][0] in _MISSPELT and form.endswith(("s", "ed", "ing", "ly")) and len(form) < len(base) + 4)
 )
 
-_UNCOUNTED = frozenset(
-    [
-        *("a", "an", "the", "your", "his", "her", "their", "my", "its", "our", "of", "some", "me", "us", "them"),
-        *("particular", "specific", "special"),
-    ]
-)
-
-
 _DOERS = frozenset(["he", "she", "it", "they", "you", "i", "we", "the", "his", "her", "their", "your", "its", "my"])
 """Words before who or what does something."""
 
@@ -101,7 +93,7 @@ def _base(form: str) -> str:
 
 
 def _key(text: str) -> tuple[str, ...]:
-    return tuple(_base(word) for word in text.split() if word not in _UNCOUNTED)
+    return tuple(_base(word) for word in text.split() if word not in words.UNCOUNTED)
 
 
 IDIOMS: Mapping[tuple[str, ...], tuple[str, Value]] = MappingProxyType(
@@ -297,10 +289,10 @@ def _idiom(tokens: list[Token], at: int) -> tuple[int, str, Value]:
     """Length, kind and value of the longest idiom that begins at a token; length 0 where none does."""
     key: list[str] = []
     best: tuple[int, str, Value] = (0, "", "")
-    if tokens[at].lemma in _UNCOUNTED:
+    if tokens[at].lemma in words.UNCOUNTED:
         return best
     for length, token in enumerate(tokens[at:], start=1):
-        if token.lemma in _UNCOUNTED:
+        if token.lemma in words.UNCOUNTED:
             continue
         if not token.lemma.isalpha() or len(key) == _LONGEST:
             break

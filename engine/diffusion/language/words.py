@@ -34,6 +34,7 @@ def by_word(table: Mapping[str, str]) -> dict[str, str]:
 _TABLES = load("words")
 NEGATIONS, JOINS, COMPARES = _words("negations"), _words("joins"), _words("compares")
 PREPOSITIONS, BOOSTERS, FILLERS = _words("prepositions"), _words("boosters"), _words("fillers")
+PLACES, MORE, UNCOUNTED = _words("places"), _words("more"), _words("uncounted")
 FREE, LIGHT, PARTICLES, ENOUGH = _words("free"), _words("light"), _words("particles"), _words("enough")
 PARTS: Mapping[str, str] = MappingProxyType(by_word(_TABLES["parts"]))
 """Word -> part of the face; so for actions and sides."""

@@ -10,9 +10,29 @@ from trimesh.proximity import closest_point
 from trimesh.registration import nricp_amberg, procrustes
 from trimesh.triangles import points_to_barycentric
 
+# the 68 Multi-PIE landmarks (Gross et al. 2010 numbering, 0 to 67), read off the layout: slit ends and lid margins
+# exactly, brows, lips and nose by eye on the average of three textures, the jaw line from a first registration; then
+# mirrored and averaged
+_PIXELS_1024 = (
+    (229.4, 352.6), (232.8, 422.0), (244.9, 490.7), (263.0, 559.8), (292.6, 634.6), (346.4, 696.1), (403.1, 710.3),
+    (464.4, 708.0), (512.0, 716.7), (559.6, 708.0), (620.9, 710.3), (677.6, 696.1), (731.4, 634.6), (761.0, 559.8),
+    (779.1, 490.7), (791.2, 422.0), (794.6, 352.6), (322.0, 314.0), (358.0, 301.0), (395.0, 293.0), (436.0, 291.0),
+    (472.0, 300.0), (552.0, 300.0), (588.0, 291.0), (629.0, 293.0), (666.0, 301.0), (702.0, 314.0), (512.0, 366.7),
+    (512.0, 406.4), (512.0, 437.5), (512.0, 468.7), (454.6, 517.6), (484.2, 519.3), (512.0, 523.0), (539.8, 519.3),
+    (569.4, 517.6), (349.0, 383.5), (372.0, 382.0), (408.0, 380.7), (439.0, 382.0), (408.0, 382.7), (370.0, 384.2),
+    (585.0, 382.0), (616.0, 380.7), (652.0, 382.0), (675.0, 383.5), (654.0, 384.2), (616.0, 382.7), (424.0, 593.6),
+    (456.0, 567.0), (486.0, 557.5), (512.0, 559.0), (538.0, 557.5), (568.0, 567.0), (600.0, 593.6), (572.0, 616.0),
+    (544.0, 626.0), (512.0, 629.5), (480.0, 626.0), (452.0, 616.0), (428.8, 593.9), (468.6, 577.0), (512.0, 577.7),
+    (555.4, 577.0), (595.2, 593.9), (555.4, 591.8), (512.0, 605.3), (468.6, 591.8),
+)  # fmt: skip
 _LANDMARK_STEPS = ((0.02, 10, 0.5, 8), (0.02, 5, 0.5, 8), (0.01, 3, 0.3, 8), (0.005, 2, 0.1, 8), (0.002, 1, 0.0, 8))
 _PULL_STEPS = (((0.02, 4, 0.2, 4), (0.008, 4, 0.0, 4)), ((0.008, 4, 0.1, 4), (0.003, 4, 0.0, 4)))
 """Smoothness, landmark weight, normal weight and iterations of each step (Amberg et al. 2007)."""
+
+
+def canonical_landmarks_uv() -> np.ndarray:
+    """(68, 2) float64 canonical UVs of the Multi-PIE landmarks, origin top-left."""
+    return np.array(_PIXELS_1024) / 1024
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import QWidget
 from engine.composer import compose_positions
 from engine.errors import GraphicsError
 from engine.expression import ExpressionSet
+from engine.memory import give_back
 from engine.mesh import Part
 from engine.project import Project
 from engine.render.accumulate import converges
@@ -124,7 +125,11 @@ class Viewport(QOpenGLWidget):
             log.exception("paint")
             self.failed.emit(error)
         else:
-            self.update() if whole else self._piece.start()
+            if whole:
+                give_back()  # while nobody waits: what drawing needed a moment would add up over a day
+                self.update()
+            else:
+                self._piece.start()
 
     @property
     def converges(self) -> bool:

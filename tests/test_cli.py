@@ -146,6 +146,12 @@ def test_export_folder_reads_back(saved: str, head: Identity, tmp_path: Path) ->
     np.testing.assert_array_equal(identity.positions_m, head.positions_m)
 
 
+def test_angles_may_begin_with_a_minus(saved: str, tmp_path: Path) -> None:
+    pytest.importorskip("engine.render.offscreen")
+    turned = ["--size", "24x32", "--out", str(tmp_path / "turned.png"), "--camera", "-15,-5"]
+    assert main(["render", saved, *turned, "--light-rotation", "-90"]) == 0
+
+
 def test_render_moves_the_head_and_compares(saved: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("engine.render.offscreen")
     neutral, smile = str(tmp_path / "neutral.png"), str(tmp_path / "open.png")

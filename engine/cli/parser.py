@@ -43,7 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
-    return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser._negative_number_matcher = re.compile(r"-\.?\d")  # as Python 3.14 has it: "-15,0" is a value, too
+    return parser
 
 
 def _add_path(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:

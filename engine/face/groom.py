@@ -140,12 +140,12 @@ def brows(skin: Scalp, style: BrowStyle, rng: np.random.Generator, fullness: flo
     """Both brows as `style` has them."""
     us, middle, half = brow_axis()
     axis = np.polynomial.Polynomial.fit(us, middle, 3)
-    count = int(style.hairs * fullness)
+    count = int(1.35 * style.hairs * fullness)
 
     def roots() -> Roots:
         along = np.clip(rng.beta(1.1, 1.0, count), 0.0, 1.0)
         across = np.clip(rng.normal(0, 0.5, count), -1, 1)
-        profile = np.interp(along, [0, 0.08, 0.3, 0.6, 1], [0.60, 0.90, 1.0, 0.90, 0.55])
+        profile = np.interp(along, [0, 0.08, 0.3, 0.6, 1], [0.75, 1.05, 1.2, 1.1, 0.55])
         thick = np.interp(along, np.linspace(0, 1, len(half)), np.maximum(half, half.max() * 0.5)) * style.thickness
         start = us[0] + (0.5 - style.inset_mm) / UV_MM
         u0 = start + along * (us[-1] - us[0] - 2.0 / UV_MM)
@@ -189,7 +189,7 @@ def brow_strands(
     place, normal = place.reshape(count, points, 3), normal.reshape(count, points, 3)
     lift = step**1.3 * rng.uniform(0.3, 0.9, count)[:, None] * 1e-3 * (0.4 + 0.6 * (1 - style.tidy))
     curves = place + normal * (lift + 0.00006)[..., None]
-    width = 1e-4 * rng.uniform(0.6, 1.1, count) * np.interp(along, [0, 0.1, 0.7, 1], [0.75, 1, 1, 0.75])
+    width = 1.2e-4 * rng.uniform(0.6, 1.1, count) * np.interp(along, [0, 0.1, 0.7, 1], [0.75, 1, 1, 0.75])
     return curves, width, normal.mean(axis=1)
 
 
@@ -410,4 +410,4 @@ def scalp_cover(style: HairStyle, size: int) -> np.ndarray:
     v, u = (np.mgrid[0:small, 0:small].reshape(2, -1) + 0.5) / small
     hairline = _CUTS[style].hairline if style in _CUTS else 0.0
     inside = hair_distance(np.stack([u, v], -1), hairline).reshape(small, small)
-    return resize_bilinear(np.clip((inside + 0.006) / 0.026, 0, 1).astype(np.float32), (size, size))
+    return resize_bilinear(np.clip((inside + 0.010) / 0.020, 0, 1).astype(np.float32), (size, size))

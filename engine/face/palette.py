@@ -29,7 +29,7 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     size = maps.size[0]
     albedo = linear_from_srgb(maps.diffuse_srgb)
     hair = np.array(person.hair_rgb) * (1 - person.grey) + GREY_RGB * person.grey
-    brow = 0.30 * regions.mask("brow", size, 0.010)[..., None]
+    brow = 0.42 * regions.mask("brow", size, 0.010)[..., None]
     albedo = _shaded(albedo, hair * 1.4, brow)
     cover = groom.scalp_cover(person.hair, size)
     most = _COVERED.get(person.hair, 0.97)

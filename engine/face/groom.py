@@ -95,11 +95,11 @@ def scalp_of(topology: Topology, positions_m: np.ndarray) -> Scalp:
     return Scalp(positions_m[vertices].astype(np.float64), faces.reshape(-1, 3), corners[whole])
 
 
-def model_scalp(shape: HeadShape, by_vertex: bool = False) -> Scalp:
-    """The skin of a head of the shipped model; even on faces over the seam each vertex at one place if `by_vertex`."""
+def model_scalp(shape: HeadShape) -> Scalp:
+    """The skin of a head of the shipped model."""
     model = head_model()
     skin = (model.faces < SKIN_VERTICES).all(axis=1)
-    corners = model.uvs[(model.faces if by_vertex else model.uv_faces)[skin]].astype(np.float64)
+    corners = model.uvs[model.uv_faces[skin]].astype(np.float64)
     return Scalp(shape.mesh_m[:SKIN_VERTICES], model.faces[skin], corners)
 
 

@@ -295,7 +295,7 @@ def _columns(root: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def hair_distance(uv: np.ndarray, hairline: float = 0.0) -> np.ndarray:
     """(N,) how far (N, 2) canonical places lie inside the hair, UV units; `hairline` higher on forehead and crown."""
     distance = layout.sample_bilinear(np.asarray(regions.distance("hairless", 512))[..., None], uv)[:, 0]
-    distance = np.where(uv[:, 1] > 0.665, -1.0, distance)  # the nape
+    distance = np.minimum(distance, 0.665 - uv[:, 1])  # the nape
     receded = 0.165 + 0.02 * np.cos((uv[:, 0] - 0.5) * 22) - uv[:, 1]
     middle = np.clip(1 - np.abs(uv[:, 0] - 0.5) / 0.30, 0, 1)
     return distance - hairline * np.clip(middle * 2.2, 0, 1) * (receded > -0.05) if hairline else distance

@@ -36,7 +36,8 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     small = min(size, 1024)
     grain = resize_bilinear(band_noise(rng, small, small / 5, 0.3), (size, size))
     most *= 1 - 0.25 * person.grey  # grey hair lets the skin be seen
-    share = meeting(most * np.clip(cover * (0.9 + 0.14 * grain), 0, 1))[..., None]
+    uneven = min(1.0, (1 - most) / 0.15)  # where skin is seen between hairs, it is seen here and there
+    share = meeting(most * np.clip(cover * (1 + uneven * (0.14 * grain - 0.1)), 0, 1))[..., None]
     albedo = _shaded(albedo, hair * (0.9 - 0.5 * person.grey), share)
     diffuse = bytes_from_unit(srgb_from_linear(albedo.astype(np.float32)))
     specular = np.rint(maps.specular_data * (1 - 0.8 * share)).astype(np.uint8)

@@ -10,6 +10,10 @@ in vec2 a_uv;                      // origin top-left
 in vec2 a_still;                   // occlusion 0..1, curvature 1/m
 in vec4 a_sky;                     // visibility in direction d is w + xyz . d
 in vec4 a_reach;                   // rgb, share of the environment's light that gets there
+#if defined(STRANDS)
+in vec3 a_wider;                   // m, from here to where a strand is in coarse pictures
+uniform float u_coarse;            // 1 in those, else 0
+#endif
 out vec3 v_position;
 out vec3 v_normal;
 out vec2 v_uv;
@@ -18,6 +22,9 @@ out vec4 v_sky;
 out vec3 v_reach;
 void main() {
     v_position = a_position;
+    #if defined(STRANDS)
+    v_position += u_coarse * a_wider;
+    #endif
     v_normal = a_normal;
     v_uv = a_uv;
     v_still = a_still;
@@ -29,6 +36,6 @@ void main() {
     #if defined(FLAT)
     gl_Position = u_clip_from_world * vec4(a_uv, 0.0, 1.0);
     #else
-    gl_Position = u_clip_from_world * vec4(a_position, 1.0);
+    gl_Position = u_clip_from_world * vec4(v_position, 1.0);
     #endif
 }

@@ -8,6 +8,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
 from engine.checks import printable
+from engine.open import Opening
 from engine.project import Project
 from engine.scene import DIFFERENCES, ViewChannel, with_channel
 from viewer import orbit
@@ -70,6 +71,7 @@ class Menus:
         self._add(menu, "Open &File…", session.ask_file, "Ctrl+O")
         self._add(menu, "Open F&older…", session.ask_folder, "Ctrl+Shift+O")
         self._add(menu, "Open Folder with Other &Maps…", session.ask_folder_of_maps)
+        self._add(menu, "Open Folder with &Grown Hair…", lambda: session.ask_folder(Opening(grow_hair=True)))
         self.recent = menu.addMenu("Open &Recent")
         self.recent.aboutToShow.connect(self._fill_recent)
         self._add(menu, "&New Built-in Person", session.open_next_person, "Ctrl+N")

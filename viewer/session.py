@@ -88,10 +88,10 @@ class Session(QObject):
         if path:
             self.open_path(path)
 
-    def ask_folder(self) -> None:
+    def ask_folder(self, how: Opening = AS_IT_IS) -> None:
         """Ask for a head's folder and open it."""
         if path := QFileDialog.getExistingDirectory(self._window, "Open a head's folder"):
-            self.open_path(path)
+            self.open_path(path, how)
 
     def ask_folder_of_maps(self) -> None:
         """Ask for a head's folder whose maps mean something else, and then as `ask_maps`."""

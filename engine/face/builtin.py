@@ -44,8 +44,7 @@ def strands_of(shape: HeadShape, person: Person, seed: int) -> list[Strands]:
     brow, lash, scalp = np.random.default_rng([seed, 0x4A12]).spawn(3)
     skin, density = groom.model_scalp(shape), 0.75 + 0.4 * person.skin.brow_density
     strands = [
-        # by vertex as ever: it puts 4 % of the points on the back of the head, but pictures and caches rest on it
-        groom.brows(groom.model_scalp(shape, by_vertex=True), person.brows, brow, density),
+        groom.brows(skin, person.brows, brow, density),
         groom.lashes(shape.lash_cards_m, lash, 0.8 if person.man else 1.1),
         groom.knot(skin, scalp) if person.hair is groom.HairStyle.TIED else None,
         groom.scalp(skin, person.hair, scalp, person.part_left),

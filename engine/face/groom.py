@@ -95,11 +95,11 @@ def scalp_of(topology: Topology, positions_m: np.ndarray) -> Scalp:
     return Scalp(positions_m[vertices].astype(np.float64), faces.reshape(-1, 3), corners[whole])
 
 
-def model_scalp(shape: HeadShape, by_vertex: bool = False) -> Scalp:
-    """The skin of a head of the shipped model; even on faces over the seam each vertex at one place if `by_vertex`."""
+def model_scalp(shape: HeadShape) -> Scalp:
+    """The skin of a head of the shipped model."""
     model = head_model()
     skin = (model.faces < SKIN_VERTICES).all(axis=1)
-    corners = model.uvs[(model.faces if by_vertex else model.uv_faces)[skin]].astype(np.float64)
+    corners = model.uvs[model.uv_faces[skin]].astype(np.float64)
     return Scalp(shape.mesh_m[:SKIN_VERTICES], model.faces[skin], corners)
 
 
@@ -140,12 +140,12 @@ def brows(skin: Scalp, style: BrowStyle, rng: np.random.Generator, fullness: flo
     """Both brows as `style` has them."""
     us, middle, half = brow_axis()
     axis = np.polynomial.Polynomial.fit(us, middle, 3)
-    count = int(style.hairs * fullness)
+    count = int(1.35 * style.hairs * fullness)
 
     def roots() -> Roots:
         along = np.clip(rng.beta(1.1, 1.0, count), 0.0, 1.0)
         across = np.clip(rng.normal(0, 0.5, count), -1, 1)
-        profile = np.interp(along, [0, 0.08, 0.3, 0.6, 1], [0.60, 0.90, 1.0, 0.90, 0.55])
+        profile = np.interp(along, [0, 0.08, 0.3, 0.6, 1], [0.75, 1.05, 1.2, 1.1, 0.55])
         thick = np.interp(along, np.linspace(0, 1, len(half)), np.maximum(half, half.max() * 0.5)) * style.thickness
         start = us[0] + (0.5 - style.inset_mm) / UV_MM
         u0 = start + along * (us[-1] - us[0] - 2.0 / UV_MM)
@@ -189,7 +189,7 @@ def brow_strands(
     place, normal = place.reshape(count, points, 3), normal.reshape(count, points, 3)
     lift = step**1.3 * rng.uniform(0.3, 0.9, count)[:, None] * 1e-3 * (0.4 + 0.6 * (1 - style.tidy))
     curves = place + normal * (lift + 0.00006)[..., None]
-    width = 1e-4 * rng.uniform(0.6, 1.1, count) * np.interp(along, [0, 0.1, 0.7, 1], [0.75, 1, 1, 0.75])
+    width = 1.2e-4 * rng.uniform(0.6, 1.1, count) * np.interp(along, [0, 0.1, 0.7, 1], [0.75, 1, 1, 0.75])
     return curves, width, normal.mean(axis=1)
 
 
@@ -295,7 +295,7 @@ def _columns(root: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def hair_distance(uv: np.ndarray, hairline: float = 0.0) -> np.ndarray:
     """(N,) how far (N, 2) canonical places lie inside the hair, UV units; `hairline` higher on forehead and crown."""
     distance = layout.sample_bilinear(np.asarray(regions.distance("hairless", 512))[..., None], uv)[:, 0]
-    distance = np.where(uv[:, 1] > 0.665, -1.0, distance)  # the nape
+    distance = np.minimum(distance, 0.665 - uv[:, 1])  # the nape
     receded = 0.165 + 0.02 * np.cos((uv[:, 0] - 0.5) * 22) - uv[:, 1]
     middle = np.clip(1 - np.abs(uv[:, 0] - 0.5) / 0.30, 0, 1)
     return distance - hairline * np.clip(middle * 2.2, 0, 1) * (receded > -0.05) if hairline else distance
@@ -410,4 +410,4 @@ def scalp_cover(style: HairStyle, size: int) -> np.ndarray:
     v, u = (np.mgrid[0:small, 0:small].reshape(2, -1) + 0.5) / small
     hairline = _CUTS[style].hairline if style in _CUTS else 0.0
     inside = hair_distance(np.stack([u, v], -1), hairline).reshape(small, small)
-    return resize_bilinear(np.clip((inside + 0.006) / 0.026, 0, 1).astype(np.float32), (size, size))
+    return resize_bilinear(np.clip((inside + 0.010) / 0.020, 0, 1).astype(np.float32), (size, size))

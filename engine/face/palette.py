@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
 from engine.face import groom, regions
+from engine.face.groom import HairStyle
 from engine.face.noise import band_noise
 from engine.face.skin import meeting
 from engine.face.strands import BROWS, COLUMNS, LASHES, PALETTE, ROWS, SCALP, Place
@@ -16,6 +17,8 @@ from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
 
 _ROUGHNESS = 0.42
+_COVERED = {HairStyle.SHAVED: 0.45, HairStyle.RECEDING: 0.80, HairStyle.BUZZED: 0.88}
+"""How much of the scalp is hair where it is thickest; where it is long, no skin is seen between its strands."""
 _UNDER_HAIR = 0.6
 """Most of the skin's own light that is seen between hairs."""
 
@@ -26,22 +29,18 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     size = maps.size[0]
     albedo = linear_from_srgb(maps.diffuse_srgb)
     hair = np.array(person.hair_rgb) * (1 - person.grey) + GREY_RGB * person.grey
-    brow = 0.30 * regions.mask("brow", size, 0.010)[..., None]
+    brow = 0.42 * regions.mask("brow", size, 0.010)[..., None]
     albedo = _shaded(albedo, hair * 1.4, brow)
     cover = groom.scalp_cover(person.hair, size)
-    if person.hair is groom.HairStyle.SHAVED:
-        most = 0.45
-    elif person.hair is groom.HairStyle.RECEDING:
-        most = 0.72
-    else:
-        most = 0.85
+    most = _COVERED.get(person.hair, 0.97)
     small = min(size, 1024)
     grain = resize_bilinear(band_noise(rng, small, small / 5, 0.3), (size, size))
     most *= 1 - 0.25 * person.grey  # grey hair lets the skin be seen
-    share = meeting(most * np.clip(cover * (0.9 + 0.14 * grain), 0, 1))[..., None]
+    uneven = min(1.0, (1 - most) / 0.15)  # where skin is seen between hairs, it is seen here and there
+    share = meeting(most * np.clip(cover * (1 + uneven * (0.14 * grain - 0.1)), 0, 1))[..., None]
     albedo = _shaded(albedo, hair * (0.9 - 0.5 * person.grey), share)
     diffuse = bytes_from_unit(srgb_from_linear(albedo.astype(np.float32)))
-    specular = np.rint(maps.specular_data * (1 - 0.6 * share)).astype(np.uint8)
+    specular = np.rint(maps.specular_data * (1 - 0.8 * share)).astype(np.uint8)
     tinted = replace(maps, diffuse_srgb=diffuse, specular_data=specular)
     return with_palette(tinted, palette(np.array(person.hair_rgb), person.grey, rng), PALETTE)
 

@@ -16,6 +16,8 @@ PALETTE = (0.940, 0.005, 0.995, 0.045)
 """Where it lies in the canonical layout, in a corner that skin does not use: u from, v from, u to, v to."""
 SCALP, BROWS, LASHES = range(48), range(48, 60), range(60, 64)
 """Columns of the palette."""
+_CELL_M = 0.015
+"""Side of the cubes in which strands stand for each other."""
 _PATCH = 12
 """Skin vertices around a root whose motion turns a strand."""
 
@@ -65,10 +67,9 @@ def ribbons(strands: Strands, palette: Place = PALETTE) -> Piece:
 
 
 def stand_ins(faces: np.ndarray, positions_m: np.ndarray, count: int) -> tuple[int, np.ndarray]:
-    """The first strands of `ribbons` within `count` of (F, 3) `faces`, as wide as all that they stand for.
+    """The first strands of `ribbons` within `count` of (F, 3) `faces`, as wide as those around that they stand for.
 
-    Every other strand is stood for by the nearest of them. How many triangles they have, and (V, 3) metres from
-    `positions_m` to where their vertices go.
+    How many triangles they have, and (V, 3) metres from `positions_m` to where their vertices go.
     """
     wider_m = np.zeros_like(positions_m)
     lowest, so_far = faces.min(axis=1), np.maximum.accumulate(faces.max(axis=1))
@@ -78,8 +79,9 @@ def stand_ins(faces: np.ndarray, positions_m: np.ndarray, count: int) -> tuple[i
     if not 0 < shown < len(starts):
         return len(faces) if shown else 0, wider_m
     root, tip = lowest[starts], so_far[ends - 1]
-    nearest = KDTree(positions_m[root[:shown]]).query(positions_m[root[shown:]])[1]
-    more = np.bincount(nearest, minlength=shown)
+    cell = np.unique((positions_m[root] // _CELL_M).astype(int), axis=0, return_inverse=True)[1].ravel()
+    here = np.bincount(cell[:shown], minlength=cell.max() + 1)
+    more = np.bincount(cell)[cell[:shown]] / here[cell[:shown]] - 1
     half = (tip - root)[:shown] // 2
     left = np.repeat(root[:shown], half) + np.arange(half.sum()) - np.repeat(np.cumsum(half) - half, half)
     right = left + np.repeat(half, half)

@@ -231,6 +231,7 @@ class HeadPass:
         kind += ["DUAL"] if lit and scene.dual_specular and kind[0] == "SKIN" else []
         kind += manner.lamps if lit else ()
         kind += [laid] if laid else []
+        kind += ["STRANDS"] if part is Part.HAIR else []
         kind += manner.fixed if laid == "BY_TRIANGLE" else ()
         kind += [f"CHANGES {len(weights)}"] if weights and kind[0] == "SKIN" else []
         array, shader = self._array("head.frag", tuple(kind), square=laid == "FLAT" and not use and channel in ON_MAPS)
@@ -239,6 +240,7 @@ class HeadPass:
             "u_tissue": (*tissue.albedo_linear, tissue.perceptual_roughness),
             "u_tissue_depth": (tissue.f0, tissue.curvature_per_m),
             "u_part": PART_SRGB[part],
+            "u_coarse": float(manner.coarse),
         }
         set_uniforms(shader, **{name: value for name, value in values.items() if name in shader})
         if "u_weight" in shader:
@@ -273,8 +275,8 @@ class HeadPass:
         still = [("2f", "a_uv"), ("2f", "a_still"), ("4f", "a_sky")]
         reach = [("4f", "a_reach")]
         content = []
-        buffers = self._square if square else (mesh.moving, mesh.still, mesh.reach)
-        for buffer, fields in zip(buffers, (moving, still, reach), strict=False):
+        buffers = self._square if square else (mesh.moving, mesh.still, mesh.reach, mesh.wider)
+        for buffer, fields in zip(buffers, (moving, still, reach, [("3f", "a_wider")]), strict=False):
             layout = " ".join(form if name in shader else f"{4 * int(form[0])}x" for form, name in fields)
             names = [name for _, name in fields if name in shader]
             if names:

@@ -144,8 +144,9 @@ class MeshBuffers:
             self.tables.reach.write(self._reach_data)
         self.moving = context.buffer(reserve=count * MOVING.itemsize, dynamic=True)
         hair = identity.topology.faces[identity.topology.faces_of(Part.HAIR)]
-        strands, self._wider_m = stand_ins(hair, identity.positions_m, COARSE_HAIR)
-        """Where hair goes in coarse pictures, (V, 3) metres from where it is."""
+        strands, wider_m = stand_ins(hair, identity.positions_m, COARSE_HAIR)
+        self.wider = context.buffer(wider_m[split.vertex].tobytes())
+        """Where hair goes in coarse pictures, metres from where it is."""
         self.coarse_hair = split.ranges.get(Part.HAIR, (split.elements.size, 0))[0], 3 * strands
         """First index and count, in `elements`."""
         self._coarse = int(split.elements.ravel()[: sum(self.coarse_hair)].max(initial=-1)) + 1
@@ -181,11 +182,6 @@ class MeshBuffers:
         corners = self.split.elements.ravel()
         return np.unique(np.concatenate([corners[first : first + count] for first, count in spans]))
 
-    @property
-    def thins_hair(self) -> bool:
-        """Do coarse pictures show less hair?"""
-        return self._coarse < len(self.split.vertex)
-
     def shown(self, coarse: bool) -> np.ndarray:
         """(N,) the vertex of each GL vertex that is drawn, sorted; with `coarse`, of a coarse picture."""
         return self.split.vertex[: self._coarse] if coarse else self.split.vertex
@@ -199,10 +195,7 @@ class MeshBuffers:
         rows[:, 3:6] = normals
         rows[:, 6] = np.sqrt(np.einsum("ij,ij->i", moved, moved))
         rows[:, 7] = np.einsum("ij,ij->i", moved, self._neutral_normals[:count])
-        coarse = count < len(self._rows)
-        if coarse:
-            rows[:, :3] += self._wider_m[:count]
-        vertices = self.shown(coarse)
+        vertices = self.shown(count < len(self._rows))
         moving = self._moving_rows[: len(vertices)]
         rows.take(vertices, axis=0, out=moving, mode="clip")  # "raise" would take a copy
         self.moving.orphan()
@@ -212,7 +205,7 @@ class MeshBuffers:
 
     def release(self) -> None:
         """Give the buffers back."""
-        for made in (self.still, self.moving, self.reach, self.elements, self.tables):
+        for made in (self.still, self.moving, self.reach, self.wider, self.elements, self.tables):
             if made is not None:
                 made.release()
 

@@ -44,7 +44,7 @@ class UploadedHead:
         self._worn: tuple[tuple[object, Weight], ...] = ()
         """Expressions that it wears, with their weights."""
         self._coarse = False
-        """Has it been posed for coarse pictures?"""
+        """Has it been posed for coarse pictures alone?"""
         self.mesh: MeshBuffers | None = None
         self._identity: Identity | None = None
         self._maps: ReflectanceMaps | None = None
@@ -62,15 +62,14 @@ class UploadedHead:
         same = len(worn) == len(self._worn) and all(
             one[0] is other[0] and one[1] == other[1] for one, other in zip(worn, self._worn, strict=True)
         )
-        coarse = coarse and self._mesh.thins_hair
-        if same and coarse == self._coarse:
+        if same and (coarse or not self._coarse):
             return
         shown = self._mesh.shown(coarse)
-        count = int(shown[-1]) + 1 if coarse else None
+        count = int(shown[-1]) + 1 if coarse and len(shown) else None
         positions = compose_positions(project.identity, project.expressions, project.active(), count)
         self._mesh.pose(positions, project.identity.topology.vertex_normals(positions))
         self._measure(positions, shown)
-        self._worn, self._coarse = worn, coarse
+        self._worn, self._coarse = worn, len(positions) < len(project.identity.positions_m)
 
     def blend(self, project: Project, moving: bool) -> Blend:
         """Its maps under the weights of `project`."""

@@ -26,6 +26,7 @@ import flip_evaluator
 import moderngl
 import numpy as np
 import pytest
+from PIL import Image
 
 from engine.color import bytes_from_unit, scale_colors
 from engine.expression import Expression, ExpressionSet, ReflectanceChange
@@ -360,7 +361,7 @@ def main() -> None:
         path = folder / f"{name}.png"
         image = drawn(picture, renderers)
         before = difference(image, read_rgb(path), SAME) or "the same" if path.is_file() else "new"
-        write_png(path, image)
+        Image.fromarray(image).save(path, optimize=True)  # smaller than the program's own, which are written in a hurry
         print(f"{path}: {before}")
     for path in folder.glob("*.png"):
         if path.stem not in PICTURES:

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QFileDialog
 
 import engine.diffusion
 from engine.diffusion.generate import generate
+from engine.mesh import Part
 from engine.project import new_project
 from tests.data import DATA
 from tests.heads import make_head
+from tests.viewer import hand
 from tests.viewer.work import file_work_over
 from viewer import orbit
 from viewer.dialogs import PictureSettings
@@ -27,6 +30,16 @@ pytestmark = [
     pytest.mark.skipif(not HEAD.is_dir(), reason="the FFHQ-UV head is not there"),
     pytest.mark.skipif(not WEIGHTS.is_file(), reason="no weights are shipped"),
 ]
+
+
+def test_a_folder_is_opened_with_grown_hair(qtbot, open_window, monkeypatch: pytest.MonkeyPatch) -> None:
+    window = open_window(new_project(make_head()))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(HEAD))
+    (action,) = (each for each in window.menus.file.actions() if "Hair" in each.text().replace("&", ""))
+    with qtbot.waitSignal(window.jobs.changed, timeout=60000, check_params_cb=file_work_over()):
+        hand.choose(window, action)
+    topology = window.document.project.identity.topology
+    assert len(topology.faces_of(Part.HAIR)) > 5000
 
 
 def test_open_generate_drag_cancel_relight_screenshot_export(qtbot, open_window, tmp_path: Path) -> None:

@@ -355,7 +355,7 @@ def test_a_model_of_ones_own_makes_the_expressions(desk, monkeypatch, capfd):
         folder = f"out/{len(model)}"
         assert main(["export", "builtin:3", "--format", "jreflectance", "--out", folder, "--expressions", "Jaw Open",
                      *model]) == 0  # fmt: skip
-        sources.append(re.findall(r"gpu-[0-9a-f]{8}", (desk / folder / "identity.json").read_text()))
+        sources.append(re.findall(r"ExpDiff [a-z]+-[0-9a-f]{8}", (desk / folder / "identity.json").read_text()))
     assert sources[0]
     assert sources[1]
     assert set(sources[0]).isdisjoint(sources[1])

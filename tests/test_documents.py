@@ -127,8 +127,8 @@ RUNS: dict[str, tuple[str, ...]] = {
         "--heads HEAD",
         'expdiff evaluate --data ICT_FACEKIT --model "ours=OURS@1,4" --model "r=R@4,8" --people 6 --fit-people 100 '
         "--pictures none",
-        'expdiff evaluate --data ICT_FACEKIT --model "before=BEFORE@1" --model "after=AFTER@1" --people 6 --fit-people 24 '
-        "--pictures none",
+        'expdiff evaluate --data ICT_FACEKIT --model "before=BEFORE@1" --model "after=AFTER@1" --people 6 '
+        "--fit-people 24 --pictures none",
     ),
     "python scripts/picture_of_set.py ICT_FACEKIT set.jpg --person 5": (
         "python scripts/picture_of_set.py ICT_FACEKIT docs/pictures/set.jpg --person 5",

@@ -67,7 +67,7 @@ def compose_positions(
     axis gives way to the fourth root of the sum of fourth powers, for each way apart: hardly more than the strongest
     does alone. Eyeballs that expressions only turn keep their size.
     """
-    neutral_m = identity.positions_m[:count]
+    neutral_m = identity.positions_m if count is None else identity.positions_m[:count]
     if not weights:
         return neutral_m
     left = identity.left_share.vertices[:count, None] if _sided(weights) else None

@@ -63,7 +63,12 @@ def _kept(drafts: Path) -> dict[str, object] | None:
     assert len(texts) < 2
     if not texts:
         return None
-    return dict(Draft(texts[0].parent, None).read()[0].weights)
+    try:
+        return dict(Draft(texts[0].parent, None).read()[0].weights)
+    except FileFormatError:  # it went while it was read
+        if texts[0].exists():
+            raise
+        return None
 
 
 def _leave(project: Project, path: str | None = None) -> Path:

@@ -49,10 +49,10 @@ class Shadows:
         self._context.enable(moderngl.DEPTH_TEST)
         self._context.depth_func = "<="
         for index, light in enumerate(lights):
-            seen, skin_alone = self._maps_of[index]
-            if seen != _seen_by(light, pose) or (skin_alone and not coarse):
+            seen, (shown, skin_alone) = _seen_by(light, pose), self._maps_of[index]
+            if shown != seen or (skin_alone and not coarse):
                 self.maps[index].draw(head if light.shadow else None, index, coarse)
-                self._maps_of[index] = _seen_by(light, pose), coarse
+                self._maps_of[index] = seen, coarse
 
     def draw_thickness(self, head: HeadPass, lights: Sequence[LightSource], pose: int) -> None:
         """The same for the maps of where light enters."""

@@ -144,12 +144,13 @@ class MeshBuffers:
             self.tables.reach.write(self._reach_data)
         self.moving = context.buffer(reserve=count * MOVING.itemsize, dynamic=True)
         hair = identity.topology.faces[identity.topology.faces_of(Part.HAIR)]
-        strands, wider_m = stand_ins(hair, identity.positions_m, COARSE_HAIR)
+        # only a software driver draws coarse pictures, and it alone has tables
+        strands, wider_m = stand_ins(hair, identity.positions_m, COARSE_HAIR if self.tables else len(hair))
         self.wider = context.buffer(wider_m[split.vertex].tobytes())
         """Where hair goes in coarse pictures, metres from where it is."""
         self.coarse_hair = split.ranges.get(Part.HAIR, (split.elements.size, 0))[0], 3 * strands
         """First index and count, in `elements`."""
-        self._coarse = int(split.elements.ravel()[: sum(self.coarse_hair)].max(initial=-1)) + 1
+        self._coarse_count = int(split.elements.ravel()[: sum(self.coarse_hair)].max(initial=-1)) + 1
         """GL vertices that coarse pictures show: the first so many."""
         # Kept from pose to pose: fresh memory costs more than what is written to it.
         self._rows = np.empty((len(identity.positions_m), MOVING.itemsize // 4), np.float32)
@@ -184,7 +185,7 @@ class MeshBuffers:
 
     def shown(self, coarse: bool) -> np.ndarray:
         """(N,) the vertex of each GL vertex that is drawn, sorted; with `coarse`, of a coarse picture."""
-        return self.split.vertex[: self._coarse] if coarse else self.split.vertex
+        return self.split.vertex[: self._coarse_count] if coarse else self.split.vertex
 
     def pose(self, positions_m: np.ndarray, normals: np.ndarray) -> None:
         """Upload (V, 3) positions in metres and (V, 3) unit normals, or for a coarse picture those of the first

@@ -19,6 +19,8 @@ from engine.sides import Sides, Weight, weight_at
 
 THREADS = 2
 """numpy lets go of the interpreter, so strips of one map keep two cores busy."""
+_BLOCK = 8192
+"""Vertices posed at a time: what comes between stays in the cache, and no page is asked of the system for it."""
 _TURN_M = 0.0002
 """An eyeball whose vertices stay as far from its centre, within this, turns."""
 
@@ -70,19 +72,28 @@ def compose_positions(
     neutral_m = identity.positions_m if count is None else identity.positions_m[:count]
     if not weights:
         return neutral_m
-    left = identity.left_share.vertices[:count, None] if _sided(weights) else None
+    left = identity.left_share.vertices[:, None] if _sided(weights) else None
     shares = [weight_at(weight, left) for weight in weights.values()]
-    offsets_m = [expressions[name].offsets_m[:count] for name in weights]
-    moves_m = [share * each for share, each in zip(shares, offsets_m, strict=True)]
-    moved_m, over = sum(moves_m[1:], start=moves_m[0]), np.clip(sum(map(np.abs, shares)) - np.float32(1), 0, 1)
-    if len(moves_m) > 1 and np.any(over):
-        moved_m += over * (_saturated_m(moves_m) - moved_m)
-    positions = neutral_m + moved_m
+    offsets_m = [expressions[name].offsets_m for name in weights]
+    positions = np.empty_like(neutral_m)
+    for first in range(0, len(positions), _BLOCK):
+        rows = slice(first, min(first + _BLOCK, len(positions)))
+        some = [share[rows] if isinstance(share, np.ndarray) and share.ndim else share for share in shares]
+        positions[rows] = neutral_m[rows] + _moved_m(some, [each[rows] for each in offsets_m])
     for ball in _eyeballs(identity):
         whole = ball.rows[-1] < len(positions)
         if whole and all(ball.turns(neutral_m[ball.rows] + each[ball.rows]) for each in offsets_m):
             positions[ball.rows] = ball.kept_round_m(positions[ball.rows])
     return positions
+
+
+def _moved_m(shares: Sequence[np.ndarray | np.float32], offsets_m: Sequence[np.ndarray]) -> np.ndarray:
+    """(V, 3) what `shares`, each () or (V, 1), of (V, 3) offsets come to."""
+    moves_m = [share * each for share, each in zip(shares, offsets_m, strict=True)]
+    moved_m, over = sum(moves_m[1:], start=moves_m[0]), np.clip(sum(map(np.abs, shares)) - np.float32(1), 0, 1)
+    if len(moves_m) > 1 and np.any(over):
+        moved_m += over * (_saturated_m(moves_m) - moved_m)
+    return moved_m
 
 
 def _saturated_m(moves_m: Sequence[np.ndarray]) -> np.ndarray:

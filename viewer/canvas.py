@@ -20,8 +20,11 @@ from engine.render.targets import Frame, Pace, Piece
 from engine.scene import scene_with
 
 MULTISAMPLES = 4
-COARSE = 1.75
-"""While something moves, a software driver draws a picture so many times smaller in each direction."""
+COARSE = 1.75, 2.5, 3.5
+"""While something moves, a software driver draws a picture so many times smaller in each direction: the first that is
+quick enough. The first picture of a motion, which has most to make ready, is never of the first."""
+COARSE_S = 0.05
+"""A coarse picture should not take longer than so many seconds."""
 
 FAINT = 8, 64
 """Frames from which and up to which a converging picture is mixed in."""
@@ -46,6 +49,9 @@ class Canvas:
         self._pace = Pace()
         self._pieces: Iterator[Piece] | None = None
         """What is left to do of the fine picture."""
+        self._coarse = 0
+        """Which of `COARSE` was quick enough last."""
+        self._at_rest = True
         self.finished = False
         """Is the fine picture there?"""
         self._targets: dict[bool, tuple[tuple[int, int], moderngl.Framebuffer]] = {}
@@ -78,7 +84,7 @@ class Canvas:
 
     def begin(self, project: Project, size: tuple[int, int], left: Project | None = None, line: float = 0.0) -> None:
         """Begin the fine picture of what `draw` drew coarsely; `draw_piece` goes on with it."""
-        self.finished, self._pieces = False, self._fine(project, size, left, line)
+        self.finished, self._pieces, self._at_rest = False, self._fine(project, size, left, line), True
 
     def drop(self) -> None:
         """Give up the fine picture."""
@@ -113,7 +119,7 @@ class Canvas:
     def show(self, framebuffer: int, size: tuple[int, int]) -> bool:
         """Show what has been drawn last of a size again, the fine picture or the coarse one; is there any?"""
         held = self._targets.get(not self.finished)
-        if held is None or held[0] != (size if self.finished else _coarse(size)):
+        if held is None or (self.finished and held[0] != size):
             return False
         self._blit(held[1].glo, held[0], framebuffer, size)
         return True
@@ -140,16 +146,33 @@ class Canvas:
 
         With `left`, that project left of the share `line` of the width: two parts cost about one picture.
         """
-        drawn = _coarse(size) if self.software else size
+        start = time.perf_counter()
+        drawn = self._coarse_size(size) if self.software else size
         target, quality = self._target(self.software, drawn), Quality.MOVING if self.software else Quality.FULL
         for renderer, side, clip in self._sides(project, drawn, left, line):
             moves = moving or self.software
             renderer.draw(side, target, drawn, quality=quality, clip=clip, moving=moves, coarse=self.software)
         self._blit(target.glo, drawn, framebuffer, size)
+        if self.software:
+            self.context.finish()
+            self._learn(time.perf_counter() - start)
         self.finished = not self.software
         if not moving and not self.software:
             for _ in self._warm_up(project):
                 pass
+
+    def _coarse_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        factor = COARSE[max(self._coarse, 1 if self._at_rest else 0)]
+        return round(size[0] / factor) | 1, round(size[1] / factor) | 1  # odd: as in `Renderer.idle`
+
+    def _learn(self, seconds: float) -> None:
+        """How coarse the next picture is to be, after one that took so long."""
+        if self._at_rest:
+            self._at_rest = False
+        elif seconds > COARSE_S:
+            self._coarse = min(self._coarse + 1, len(COARSE) - 1)
+        elif seconds < COARSE_S / 2:
+            self._coarse = max(self._coarse - 1, 0)
 
     def _sides(
         self, project: Project, size: tuple[int, int], left: Project | None, line: float
@@ -217,10 +240,6 @@ class Canvas:
         self._release_frames()
         self._frame.release()
         self.renderer.release()
-
-
-def _coarse(size: tuple[int, int]) -> tuple[int, int]:
-    return max(round(size[0] / COARSE), 1), max(round(size[1] / COARSE), 1)
 
 
 def _stand_alike(a: Project, b: Project) -> bool:

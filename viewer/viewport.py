@@ -1,7 +1,6 @@
-"""The viewport: a QOpenGLWidget that hands its framebuffer to the renderer, and the mouse that moves the camera.
+"""The viewport: its surface's framebuffer goes to the renderer, and the mouse moves the camera.
 
-OpenGL is called on the GUI thread only, always with this widget's context current. The framebuffer id is asked for in
-every paint, because Qt makes a new one at each resize and re-dock.
+OpenGL is called on the GUI thread only, always with the surface's context current.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from dataclasses import replace
 import moderngl
 import numpy as np
 from PySide6.QtCore import QPointF, Qt, QTimer, Signal
-from PySide6.QtGui import QMouseEvent, QSurfaceFormat, QWheelEvent
-from PySide6.QtOpenGLWidgets import QOpenGLWidget
+from PySide6.QtGui import QMouseEvent, QOpenGLContext, QResizeEvent, QSurfaceFormat, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from engine.composer import compose_positions
@@ -33,6 +31,7 @@ from viewer import orbit
 from viewer.canvas import Canvas
 from viewer.compare import Comparison
 from viewer.document import Document
+from viewer.surface import surface
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ def set_default_format() -> None:
     QSurfaceFormat.setDefaultFormat(wanted)
 
 
-class Viewport(QOpenGLWidget):
+class Viewport(QWidget):
     """Shows the document's project; left drag orbits, middle or shift-drag pans, the wheel zooms."""
 
     painted = Signal()
@@ -67,6 +66,7 @@ class Viewport(QOpenGLWidget):
     def __init__(self, document: Document, comparison: Comparison, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.document, self.comparison = document, comparison
+        self.surface = surface(self, self._opened, self._drawn)
         self._context: moderngl.Context | None = None
         self._canvas: Canvas | None = None
         self._moving = False
@@ -78,7 +78,7 @@ class Viewport(QOpenGLWidget):
         self._converges: bool | None = None
         self._frames, self._frames_size = 0, (0, 0)
         self._next = QTimer(self, interval=0, singleShot=True)
-        self._next.timeout.connect(self.update)
+        self._next.timeout.connect(self.surface.draw_soon)
         self._piece = QTimer(self, interval=0, singleShot=True)
         self._piece.timeout.connect(self._draw_piece)
         self.setMinimumSize(320, 240)
@@ -98,14 +98,14 @@ class Viewport(QOpenGLWidget):
         if self._canvas is not None:
             self._canvas.drop()
         self._rest.start()
-        self.update()
+        self.surface.draw_soon()
 
     def _rested(self) -> None:
         self._moving = False
         if self._canvas is not None and self._canvas.software:
             self._begin()
         elif self._canvas is not None and self.converges:
-            self.update()
+            self.surface.draw_soon()
 
     def _begin(self) -> None:
         """Begin the fine frame."""
@@ -127,7 +127,7 @@ class Viewport(QOpenGLWidget):
         else:
             if whole:
                 give_back()  # while nobody waits: what drawing needed a moment would add up over a day
-                self.update()
+                self.surface.draw_soon()
             else:
                 self._piece.start()
 
@@ -162,18 +162,18 @@ class Viewport(QOpenGLWidget):
 
     # OpenGL
 
-    def initializeGL(self) -> None:
+    def _opened(self, context: QOpenGLContext) -> None:
         """Make the renderer for the context Qt has just made; runs again should Qt make another."""
         try:
-            self._initialize()
+            self._initialize(context)
         except Exception as error:
             log.exception("OpenGL")
             self._canvas = None
             self.failed.emit(error)
 
-    def _initialize(self) -> None:
+    def _initialize(self, context: QOpenGLContext) -> None:
         self._drop()
-        self.context().aboutToBeDestroyed.connect(self.release)
+        context.aboutToBeDestroyed.connect(self.release)
         # init_context, not create_context: a later create_context in one process would look for GLX on an EGL display
         moderngl.init_context()
         self._context = moderngl.get_context()
@@ -186,19 +186,19 @@ class Viewport(QOpenGLWidget):
         self._canvas = Canvas(self._context)
         self._move()  # the first picture soon, the fine one after it
 
-    def paintGL(self) -> None:
+    def _drawn(self, framebuffer: int) -> None:
         """One frame. What goes wrong is told by `failed`: an exception that leaves a paint event ends the process."""
         try:
-            self._paint()
+            self._paint(framebuffer)
         except Exception as error:
             log.exception("paint")
             self.failed.emit(error)
         else:
             self.painted.emit()
 
-    def _paint(self) -> None:
+    def _paint(self, framebuffer: int) -> None:
         if self._canvas is not None:
-            shown, framebuffer = self._shown(), self.defaultFramebufferObject()
+            shown = self._shown()
             left, line = self.comparison.left_of(shown), self.comparison.position
             size, software = self.pixel_size(), self._canvas.software
             if self._frames_size != size:
@@ -221,8 +221,10 @@ class Viewport(QOpenGLWidget):
             if notice:
                 self.told.emit(notice)
 
-    def resizeGL(self, width: int, height: int) -> None:
+    def resizeEvent(self, event: QResizeEvent) -> None:
         """The renderer is told its size in each paint; what lies over the viewport follows `resized`."""
+        self.surface.setGeometry(self.rect())
+        self._move()
         self.resized.emit()
 
     def pixel_size(self) -> tuple[int, int]:
@@ -253,11 +255,11 @@ class Viewport(QOpenGLWidget):
         """The renderer, its context current."""
         if self._canvas is None:
             raise GraphicsError("expected a viewport with OpenGL, found none; show the window first")
-        self.makeCurrent()
+        self.surface.makeCurrent()
         try:
             yield self._canvas.renderer
         finally:
-            self.doneCurrent()
+            self.surface.doneCurrent()
 
     @contextmanager
     def _drawing_aside(self) -> Iterator[Renderer]:
@@ -273,9 +275,9 @@ class Viewport(QOpenGLWidget):
         """Give the GPU back; safe to call twice. Qt's signal arrives without a current context, so make it current."""
         if self._context is None:
             return
-        self.makeCurrent()
+        self.surface.makeCurrent()
         self._drop()
-        self.doneCurrent()
+        self.surface.doneCurrent()
 
     def _drop(self) -> None:
         if self._canvas is not None:

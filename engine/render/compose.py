@@ -5,9 +5,9 @@ Changes are linear in their weights, so those of one size are summed at that siz
 * full: one pass at the size of the maps applies the sums to the neutral maps, and mip levels are built;
 * direct: the head's own shader applies them to what it reads of the neutral maps.
 
-While one weight moves, the sum of all others is kept and the shader adds the moving change to it (incremental): a step
-costs nothing but the picture. Every sum is made from the changes themselves, so nothing drifts. What was measured, and
-hence which way is taken when: docs/shading.md.
+While one weight moves, the sum from before is kept and the shader adds to it what the moving change has become more or
+less (incremental): a step costs nothing but the picture. Every sum is made from the changes themselves, so nothing
+drifts. What was measured, and hence which way is taken when: docs/shading.md.
 """
 
 from __future__ import annotations
@@ -87,8 +87,6 @@ class MapComposer:
         self._composed_target: moderngl.Framebuffer | None = None
         self._composed_of: Active = ()
         self._sums: dict[tuple[int, int], _Sum] = {}
-        self._before: dict[tuple[int, int], Active] = {}
-        """What was last asked for, by size of change."""
         self._left: tuple[np.ndarray, moderngl.Texture] | None = None
         # By id, with the change kept alive beside its texture, so that its id cannot come back as another object's.
         self._changes: dict[int, tuple[ReflectanceChange, ChangeTexture]] = {}
@@ -246,30 +244,35 @@ class MapComposer:
             by_size[size] = (*by_size.get(size, ()), one)
         room = DIRECT_LAYERS - len(by_size) if moving else 0
         layers: list[tuple[moderngl.Texture, float]] = []
-        moving_ones: list[tuple[ReflectanceChange, Weight]] = []
+        moved: list[tuple[ReflectanceChange, float]] = []
         for size, wanted in sorted(by_size.items(), reverse=True):
-            moved = self._moved(size, wanted) if len(moving_ones) < room else None
-            if moved is not None:
-                moving_ones.append(wanted[moved])
-                wanted = wanted[:moved] + wanted[moved + 1 :]
-            if wanted:
-                layers.append((self._summed(size, wanted), 1.0))
+            base, one = self._moved(size, wanted) if len(moved) < room else (wanted, None)
+            if base:
+                layers.append((self._summed(size, base), 1.0))
+            if one is not None:
+                moved.append(one)
         # after the sums, which may have let go of layers to make room for others
-        layers += [(self._texture_of(change), both(weight).left) for change, weight in moving_ones]
-        for size in [size for size in self._sums if size not in by_size]:
-            self._sums.pop(size).release()
-        self._before = by_size
+        layers += [(self._texture_of(change), by) for change, by in moved]
+        if not moving:
+            for size in [size for size in self._sums if size not in by_size]:
+                self._sums.pop(size).release()
         return tuple(layers)
 
-    def _moved(self, size: tuple[int, int], wanted: Active) -> int | None:
-        """Which of `wanted` moves: the one that is new or has a new weight since last time, or still lies beside the
-        sum. None where it is not exactly one, or one whose sides differ."""
+    def _moved(self, size: tuple[int, int], wanted: Active) -> tuple[Active, tuple[ReflectanceChange, float] | None]:
+        """A sum that is there, or none at all, and the one change that adds up to `wanted` with it, by how much; else
+        `wanted` and None."""
         held = self._sums[size].of if size in self._sums else ()
-        for known in (held, self._before.get(size, ())):
-            fresh = [index for index, one in enumerate(wanted) if not any(_same((one,), (other,)) for other in known)]
-            if len(fresh) == 1 and not isinstance(wanted[fresh[0]][1], Sides):
-                return fresh[0]
-        return None
+        for base in (held, ()):
+            fresh, gone = (
+                [one for one in some if not _has(rest, one)] for some, rest in ((wanted, base), (base, wanted))
+            )
+            differing = [*fresh, *gone]
+            if len({id(change) for change, _ in differing}) == 1 and not any(
+                isinstance(by, Sides) for _, by in differing
+            ):
+                more, less = (sum(both(weight).left for _, weight in some) for some in (fresh, gone))
+                return base, (differing[0][0], more - less)
+        return wanted, None
 
     def _summed(self, size: tuple[int, int], wanted: Active) -> moderngl.Texture:
         """The weighted sum of `wanted`, drawn unless it is there."""
@@ -345,7 +348,7 @@ class MapComposer:
         for held in self._sums.values():
             held.release()
         self._sums.clear()
-        self._before, self._composed_of = {}, ()
+        self._composed_of = ()
 
     def _release_layers(self) -> None:
         self._forget_sums()
@@ -366,3 +369,7 @@ class MapComposer:
 
 def _same(first: Active, second: Active) -> bool:
     return len(first) == len(second) and all(a[0] is b[0] and a[1] == b[1] for a, b in zip(first, second, strict=True))
+
+
+def _has(some: Active, one: tuple[ReflectanceChange, Weight]) -> bool:
+    return any(_same((one,), (other,)) for other in some)

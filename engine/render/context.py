@@ -39,8 +39,12 @@ def standalone_context() -> moderngl.Context:
 
 def is_software(context: moderngl.Context) -> bool:
     """Whether the driver draws on the CPU (Mesa's llvmpipe and softpipe, SwiftShader, Windows' own)."""
-    name = context.info["GL_RENDERER"].lower()
-    return any(word in name for word in ("llvmpipe", "softpipe", "swrast", "swiftshader", "gdi generic"))
+    return names_software(context.info["GL_RENDERER"])
+
+
+def names_software(renderer: str) -> bool:
+    """The same of OpenGL's name `renderer` of a driver."""
+    return any(word in renderer.lower() for word in ("llvmpipe", "softpipe", "swrast", "swiftshader", "gdi generic"))
 
 
 @contextmanager

@@ -207,11 +207,12 @@ def own_renderer() -> Iterator[Renderer]:
     """A renderer on a context of its own, current on this thread until the block ends; GraphicsError without OpenGL."""
     context = standalone_context()
     try:
-        renderer = Renderer(context)
-        try:
-            yield renderer
-        finally:
-            renderer.release()
+        with context:  # after it none is current: Qt could make none of its own current beside it
+            renderer = Renderer(context)
+            try:
+                yield renderer
+            finally:
+                renderer.release()
     finally:
         context.release()
 

@@ -194,8 +194,8 @@ class Renderer:
         offsets_m, change = np.zeros_like(project.identity.positions_m), np.zeros((4, 4, CHANNELS), np.float16)
         pair = tuple(Expression(name, offsets_m, ReflectanceChange(change)) for name in "ab")
         two = ExpressionSet(project.expressions.identity_hash, pair)
-        # maps at rest, a change, a change beside the sum of others, a sum
-        for weights in ({}, {"a": 0.5}, {"a": 0.5, "b": 0.5}, {"a": 0.6, "b": 0.6}):
+        # maps at rest, a change, a sum, a change beside a sum
+        for weights in ({}, {"a": 0.5}, {"a": 0.5, "b": 0.5}, {"a": 0.6, "b": 0.5}):
             shown = replace(project, expressions=two, weights=weights)
             self.draw(shown, self.idle, self.idle.size, quality=quality, moving=True)
             yield Piece(Target.PICTURE, 0)

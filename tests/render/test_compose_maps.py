@@ -173,11 +173,12 @@ def test_a_drag_sums_the_others_once(
         assert passes(weights | {"Jaw Open": weight}) == []  # one more, on top of what was there
     weights["Jaw Open"] = 0.3
     assert passes(weights) == []  # the camera moved, not a weight
-    assert passes(weights | {"Dimpler": 0.6}) == [4, 3]  # another slider: all but that
-    for weight in (0.7, 0.8):
+    assert passes(weights | {"Dimpler": 0.6}) == [4, 4]  # another slider: all as they are now
+    for weight in (0.7, 0.0, 0.8):
         assert passes(weights | {"Dimpler": weight}) == []
     weights["Dimpler"] = 0.8
     assert passes(weights, moving=False) == [4, 4]  # at rest the sum of all, from the changes themselves
+    assert passes(weights | {"Lip Suck": 0.1}) == []  # the first step of a drag
     assert passes({"Lip Suck": 0.4}) == passes({"Lip Suck": 0.5}) == []  # one alone needs no sum
     assert passes({"Lip Suck": Sides(0.4, 0.1)}) == [1]  # only sums know sides
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication
 from engine.project import Project, new_project
 from tests.heads import make_expressions, make_head
 from tests.viewer.work import make_step_by_step
-from viewer import style
+from viewer import style, surface
 from viewer.dialogs import Answer, Unfinished
 from viewer.document import Document
 from viewer.generation import Generation
@@ -85,6 +85,12 @@ def settings(tmp_path) -> QSettings:
     made = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
     made.setValue(FILL, False)  # a test that makes one expression is over when that is there
     return made
+
+
+@pytest.fixture
+def on_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows are made as on a graphics card, whatever draws here."""
+    monkeypatch.setattr(surface, "_on_software", lambda: False)
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, TypeVar
 
+import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, Qt, QTimer
-from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QWindow
+from PySide6.QtGui import QAction, QGuiApplication, QImage, QKeySequence, QWindow
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -455,3 +456,13 @@ def _until(true: Callable[[], bool], otherwise: str) -> None:
         if time.monotonic() > end:
             raise Unreachable(otherwise)
         QTest.qWait(5)
+
+
+def seen(widget: QWidget) -> np.ndarray:
+    """(H, W, 3) int16 sRGB of `widget` without what lies over it, in device pixels, whatever depth its screen has."""
+    ratio = widget.devicePixelRatioF()
+    image = QImage(widget.size() * ratio, QImage.Format.Format_RGB888)
+    image.setDevicePixelRatio(ratio)
+    widget.render(image)
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
+    return rows[:, : image.width() * 3].reshape(image.height(), image.width(), 3).astype(np.int16)

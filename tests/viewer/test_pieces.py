@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint
-from PySide6.QtGui import QImage
 
 from engine.render.targets import MOST_PIXELS, Piece, Target
 from tests.viewer import hand
@@ -29,9 +28,7 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> list[Piece | None]:
 
 def _shown(window: MainWindow) -> np.ndarray:
     """(H, W, 3) int of the viewport, at rest or not."""
-    image = window.viewport.grabFramebuffer().convertToFormat(QImage.Format.Format_RGB888)
-    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
-    return rows[:, : image.width() * 3].reshape(image.height(), image.width(), 3).astype(int)
+    return hand.seen(window.viewport.surface)
 
 
 def _turn(window: MainWindow, pixels: int) -> None:

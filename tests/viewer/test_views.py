@@ -330,10 +330,10 @@ def contexts_of_their_own() -> Iterator[None]:
     QCoreApplication.setAttribute(shared, True)
 
 
-def test_a_lost_context_is_made_again(qtbot, open_window, expressive, contexts_of_their_own) -> None:
+def test_a_lost_context_is_made_again(qtbot, open_window, expressive, on_hardware, contexts_of_their_own) -> None:
     window = open_window(replace(expressive, weights={"Jaw Open": 1.0}))
     window.comparison.compare(Against.NEUTRAL)
-    before, first = _seen(qtbot, window), window.viewport.context()
+    before, first = _seen(qtbot, window), window.viewport.surface.context()
     size, whole, made = window.viewport.size(), window.size(), []
     first.aboutToBeDestroyed.connect(lambda: made.append("gone"))
     host = QMainWindow()
@@ -343,13 +343,13 @@ def test_a_lost_context_is_made_again(qtbot, open_window, expressive, contexts_o
         host.setCentralWidget(window.viewport)
         host.show()
     assert made == ["gone"]
-    qtbot.waitUntil(lambda: window.viewport.size() == size, timeout=5000)
+    qtbot.waitUntil(lambda: window.viewport.surface.size() == size, timeout=5000)
     assert _difference(_seen(qtbot, window), before) == 0.0
     with qtbot.waitSignal(window.viewport.painted, timeout=20000):
         window.setCentralWidget(window.viewport)
     window.reset_layout()  # the docks had all the room meanwhile
     window.resize(whole)
-    qtbot.waitUntil(lambda: window.viewport.size() == size, timeout=5000)
+    qtbot.waitUntil(lambda: window.viewport.surface.size() == size, timeout=5000)
     assert _difference(_seen(qtbot, window), before) == 0.0
     assert window.notifier.message == ""
 

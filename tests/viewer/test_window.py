@@ -37,16 +37,17 @@ def _seen(qtbot, window: MainWindow) -> np.ndarray:
     """(H, W, 3) int16: what the viewport shows once it is at rest."""
     view = window.viewport
     qtbot.waitUntil(lambda: not view.moving, timeout=30000)
-    image = view.grabFramebuffer().convertToFormat(QImage.Format.Format_RGB888)
-    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
-    return rows[:, : image.width() * 3].reshape(image.height(), image.width(), 3).astype(np.int16)
+    return hand.seen(view.surface)
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).mean())
 
 
-def test_what_is_shown_is_what_is_rendered_without_a_window(qtbot, open_window, expressive) -> None:
+@pytest.mark.parametrize("on", ["software", "hardware"])
+def test_what_is_shown_is_what_is_rendered_without_a_window(qtbot, open_window, expressive, request, on) -> None:
+    if on == "hardware":
+        request.getfixturevalue("on_hardware")
     window = open_window(expressive)
     seen = _seen(qtbot, window)
     width, height = window.viewport.pixel_size()

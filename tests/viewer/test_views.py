@@ -343,13 +343,16 @@ def test_a_lost_context_is_made_again(qtbot, open_window, expressive, on_hardwar
         host.setCentralWidget(window.viewport)
         host.show()
     assert made == ["gone"]
-    qtbot.waitUntil(lambda: window.viewport.surface.size() == size, timeout=5000)
+    qtbot.wait(50)
+    qtbot.waitUntil(lambda: window.viewport.size() == window.viewport.surface.size() == size, timeout=5000)
     assert _difference(_seen(qtbot, window), before) == 0.0
     with qtbot.waitSignal(window.viewport.painted, timeout=20000):
         window.setCentralWidget(window.viewport)
+    qtbot.wait(50)
     window.reset_layout()  # the docks had all the room meanwhile
     window.resize(whole)
-    qtbot.waitUntil(lambda: window.viewport.surface.size() == size, timeout=5000)
+    qtbot.wait(50)
+    qtbot.waitUntil(lambda: window.viewport.size() == window.viewport.surface.size() == size, timeout=5000)
     assert _difference(_seen(qtbot, window), before) == 0.0
     assert window.notifier.message == ""
 

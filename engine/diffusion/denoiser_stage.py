@@ -15,10 +15,10 @@ from engine.diffusion.budget import Budget
 from engine.diffusion.config import Config
 from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.inference import condition_of
+from engine.diffusion.language.captions import caption
 from engine.diffusion.pairs import FILL_BATCH, PeopleOnce, fill
 from engine.diffusion.person import EXPRESSION_COUNT, Person
 from engine.diffusion.pivot import AnswerFit, LeanFit, Pivot, PivotFit, reach_in
-from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import spread, training_times
 from engine.diffusion.stages import WEIGHT_TIME, AutoencoderStage, normal
 from engine.diffusion.text import tokenize

@@ -41,7 +41,6 @@ from engine.diffusion.checkpoint import (
 from engine.diffusion.config import Config, read_config
 from engine.diffusion.device import use_device
 from engine.diffusion.grid import evaluation_grid
-from engine.diffusion.pairs import PairSource
 from engine.diffusion.processes import ALONE, Processes, launched
 from engine.diffusion.recipe import make_stage, pair_source
 from engine.diffusion.stages import Stage
@@ -50,6 +49,7 @@ from engine.errors import EngineError, TrainingError, WeightsError
 from engine.io.border import border
 from engine.io.files import alone_in
 from engine.io.images import write_png
+from engine.synth.generator import Population
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 """What AdamW keeps of each weight; its steps differ where a batch leaves a weight without a gradient."""
@@ -414,7 +414,7 @@ def stage_plans(whole: Plan, config: Config) -> dict[str, Plan]:
 def train_stages(
     plans: Mapping[str, Plan],
     config: Config,
-    source: PairSource,
+    source: Population,
     device: torch.device,
     out: Path,
     resume: bool = False,

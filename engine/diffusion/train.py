@@ -297,13 +297,8 @@ def _counted(metadata: dict[str, str], config: Config, path: Path) -> Progress:
     if config_of(metadata, path) != config:
         raise WeightsError(f"{path}: expected the configuration given, found another; resume with that or start afresh")
     with weights_border(path, "the counts of a training"):
-        return Progress(
-            images=int(metadata["images"]),
-            steps=int(metadata["steps"]),
-            seconds=float(metadata["seconds"]),
-            skipped=int(metadata["skipped"]),
-            pool=int(metadata["pool"]),
-        )
+        whole = {name: int(metadata[name]) for name in ("images", "steps", "skipped", "pool")}
+        return Progress(seconds=float(metadata["seconds"]), **whole)
 
 
 def _check_state(state: dict[str, Tensor], trained: dict[str, nn.Parameter], path: Path) -> None:

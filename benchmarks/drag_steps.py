@@ -27,7 +27,7 @@ from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
 from engine.open import open_project
 from engine.project import Project
-from engine.render.compose import Layers
+from engine.render.compose import Layers, Mix
 from engine.render.context import standalone_context
 from engine.render.renderer import Renderer
 from engine.render.upload import ChangeTexture
@@ -133,7 +133,8 @@ def main() -> int:
     for side in map(int, options.maps.split(",")):
         project = with_expressions(start, side)
         renderer = Renderer(context)
-        renderer.head.composer.compose(project.identity.maps, project.expressions, project.active())
+        composer = renderer.head.composer
+        composer._full(composer._take(Mix(project.identity.maps, project.expressions, project.active())))
         renderer.draw(project, target, (width, height))
         for name, step in steps(renderer, target, project).items():
             rows.setdefault(name, []).append(measured(renderer, step, options.rounds))

@@ -6,11 +6,10 @@ Arrays are checked by `engine.errors.check_array`. All raise ValueError, which r
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
 from math import isfinite
 from numbers import Integral
-from typing import Any
-
-Limits = tuple[float, float]
+from typing import Annotated, Any, get_origin, get_type_hints
 
 LONGEST_TEXT = 4096
 _HIDDEN = {"Cc", "Cs", "Zl", "Zp"}
@@ -19,12 +18,19 @@ _TURNED = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Embeddings, overrides and isolates: they show text in another order than it is in (UAX 9, section 2)."""
 
 
-def check_ranges(owner: Any, **limits: Limits) -> None:
-    """ValueError unless each named number of the dataclass `owner`, or each in a tuple of them, is in its limits."""
-    for name, (least, most) in limits.items():
+def check_limits(owner: Any) -> None:
+    """ValueError unless each number of the dataclass `owner`, or each in a tuple of them, is within the (least, most)
+    that its annotation states."""
+    for name, (least, most) in _limits(type(owner)).items():
         value = getattr(owner, name)
         for number in value if isinstance(value, tuple) else (value,):
             check_range(f"{type(owner).__name__}.{name}", number, least, most)
+
+
+@cache
+def _limits(kind: type) -> dict[str, tuple[float, float]]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
 
 
 def check_count(name: str, number: Any, least: int, most: int) -> None:

@@ -6,19 +6,22 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from engine.checks import check_count, check_range, check_ranges, check_text, short
+from engine.checks import check_count, check_limits, check_range, check_text, short
 
 Vector3 = tuple[float, float, float]
 MOST_FILL_LIGHTS = 2
 MOST_STAGE_LAMPS = 4096
 RIG_SUFFIXES = (".json", ".txt", ".csv", ".npy")
 _MOST_KEPT_FILL_LIGHTS = 16
-_ANGLE_RAD, _PLACE_M, _STOPS, _LIGHT = (-1e4, 1e4), (-1e3, 1e3), (-64.0, 64.0), (0.0, 1e6)
-"""What no hand sets: limits that keep arithmetic in single precision finite, far beyond those of the controls."""
+_LIGHT = (0.0, 1e6)
+Angle = Annotated[float, (-1e4, 1e4)]
+Stops = Annotated[float, (-64.0, 64.0)]
+Reach = Annotated[float, (0.0, 1e3)]
+"""Limits, here and below, keep arithmetic in single precision finite; no hand sets what is beyond them."""
 
 
 class ViewChannel(StrEnum):
@@ -104,30 +107,21 @@ class StageMode(StrEnum):
 class Camera:
     """An orbit camera around a target."""
 
-    target_m: Vector3 = (0.0, 0.0, 0.0)
-    distance_m: float = 1.0
-    yaw_rad: float = 0.0
+    target_m: Annotated[Vector3, (-1e3, 1e3)] = (0.0, 0.0, 0.0)
+    distance_m: Annotated[float, (1e-3, 1e3)] = 1.0
+    yaw_rad: Angle = 0.0
     """Positive moves the eye to the subject's left (+X)."""
-    pitch_rad: float = 0.0
+    pitch_rad: Angle = 0.0
     """Positive moves the eye up."""
-    vertical_fov_rad: float = math.radians(20.0)
+    vertical_fov_rad: Annotated[float, (1e-3, 3.1)] = math.radians(20.0)
     """A portrait lens: 20 degrees is about 68 mm on full frame."""
-    uv_center: tuple[float, float] = (0.5, 0.5)
+    uv_center: Annotated[tuple[float, float], (-1e3, 1e3)] = (0.5, 0.5)
     """Of the UV view: texture coordinate in the middle of the picture, origin top-left."""
-    uv_span: float = 1.0
+    uv_span: Annotated[float, (1e-6, 1e3)] = 1.0
     """Of the UV view: texture coordinates across the shorter side of the picture."""
 
     def __post_init__(self) -> None:
-        check_ranges(
-            self,
-            target_m=_PLACE_M,
-            distance_m=(1e-3, 1e3),
-            yaw_rad=_ANGLE_RAD,
-            pitch_rad=_ANGLE_RAD,
-            vertical_fov_rad=(1e-3, 3.1),
-            uv_center=(-1e3, 1e3),
-            uv_span=(1e-6, 1e3),
-        )
+        check_limits(self)
 
 
 class LampKind(StrEnum):
@@ -146,40 +140,28 @@ class Lamp:
     """One lamp with a shadow, aimed at the middle of the head at rest."""
 
     enabled: bool = True
-    yaw_rad: float = math.radians(40.0)
+    yaw_rad: Annotated[float, (-1e4, 1e4)] = math.radians(40.0)
     """Where the light comes from, around +Y from +Z towards +X."""
-    pitch_rad: float = math.radians(30.0)
+    pitch_rad: Annotated[float, (-1e4, 1e4)] = math.radians(30.0)
     """Where the light comes from, above the horizon."""
-    color_linear: Vector3 = (1.0, 0.95, 0.88)
-    irradiance: float = 1.5
+    color_linear: Annotated[Vector3, _LIGHT] = (1.0, 0.95, 0.88)
+    irradiance: Annotated[float, _LIGHT] = 1.5
     """Irradiance at the middle of the head on a surface that faces the lamp, in units where the environment is shown at
     exposure 0. Kind, distance and size do not change it."""
-    shadow_softness_m: float = 0.004
+    shadow_softness_m: Reach = 0.004
     """Width of the edge of a shadow that falls 3 cm. A rectangle's follows from its size."""
     kind: LampKind = LampKind.DIRECTIONAL
-    distance_m: float = 1.2
+    distance_m: Reach = 1.2
     """From the middle of the head; no lamp stands inside it."""
-    width_m: float = 0.6
-    height_m: float = 0.6
+    width_m: Reach = 0.6
+    height_m: Reach = 0.6
     """Of a rectangle."""
-    inner_cone_rad: float = math.radians(6.0)
-    outer_cone_rad: float = math.radians(9.0)
+    inner_cone_rad: Annotated[float, (0.0, math.pi)] = math.radians(6.0)
+    outer_cone_rad: Annotated[float, (0.0, math.pi)] = math.radians(9.0)
     """Of a spot, from its axis: within the first it is at full strength, beyond the second it is dark."""
 
     def __post_init__(self) -> None:
-        check_ranges(
-            self,
-            yaw_rad=_ANGLE_RAD,
-            pitch_rad=_ANGLE_RAD,
-            color_linear=_LIGHT,
-            irradiance=_LIGHT,
-            shadow_softness_m=(0.0, 1e3),
-            distance_m=(0.0, 1e3),
-            width_m=(0.0, 1e3),
-            height_m=(0.0, 1e3),
-            inner_cone_rad=(0.0, math.pi),
-            outer_cone_rad=(0.0, math.pi),
-        )
+        check_limits(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +170,9 @@ class Environment:
 
     name: str = "Studio"
     """A built-in name (`engine.render.environment.BUILT_IN`) or the path of a .hdr/.exr equirectangular image."""
-    rotation_rad: float = 0.0
+    rotation_rad: Angle = 0.0
     """Turns the light around +Y."""
-    exposure_ev: float = 0.0
+    exposure_ev: Stops = 0.0
     """Stops applied to the environment's light only."""
     visible: bool = False
     """Show it (blurred) as the background."""
@@ -199,7 +181,7 @@ class Environment:
 
     def __post_init__(self) -> None:
         check_text("Environment.name", self.name)
-        check_ranges(self, rotation_rad=_ANGLE_RAD, exposure_ev=_STOPS)
+        check_limits(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +196,9 @@ class LightStage:
     """Number of the lamp in mode ONE; beyond the rig it starts again at 0."""
     mixture_linear: tuple[Vector3, ...] = ()
     """RGB of each lamp in mode MIXTURE; 1 is a lamp as bright as in mode ONE, and lamps beyond the list are off."""
-    rotation_rad: float = 0.0
+    rotation_rad: Angle = 0.0
     """Turns the rig around +Y, as `Environment.rotation_rad` does an environment."""
-    exposure_ev: float = 0.0
+    exposure_ev: Stops = 0.0
     """Stops applied to the lamps."""
 
     def __post_init__(self) -> None:
@@ -224,7 +206,7 @@ class LightStage:
         if self.rig and not self.rig.lower().endswith(RIG_SUFFIXES):
             raise ValueError(f"LightStage.rig: expected one of {', '.join(RIG_SUFFIXES)}, found {short(self.rig)}")
         check_count("LightStage.lamp", self.lamp, 0, 2**31)
-        check_ranges(self, rotation_rad=_ANGLE_RAD, exposure_ev=_STOPS)
+        check_limits(self)
         check_range("LightStage.mixture_linear: lamps", len(self.mixture_linear), 0, MOST_STAGE_LAMPS)
         mixture = np.asarray(self.mixture_linear, np.float64).reshape(-1, 3)
         if not ((mixture >= _LIGHT[0]) & (mixture <= _LIGHT[1])).all():
@@ -237,14 +219,14 @@ class View:
 
     camera: Camera = field(default_factory=Camera)
     channel: ViewChannel = ViewChannel.SHADED
-    scale_end: float = 0.0
+    scale_end: Annotated[float, (0.0, 1e9)] = 0.0
     """Value at the end of the channel's colour scale, in its unit; 0 for one that fits the head."""
     uv_view: bool = False
     """The skin laid out flat, as the maps are."""
     wireframe: bool = False
 
     def __post_init__(self) -> None:
-        check_ranges(self, scale_end=(0.0, 1e9))
+        check_limits(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,10 +239,10 @@ class Scene:
     fill_lights: tuple[Lamp, ...] = ()
     """Further lamps: fill, rim. At most `MOST_FILL_LIGHTS` are drawn."""
     stage: LightStage = field(default_factory=LightStage)
-    exposure_ev: float = 0.0
+    exposure_ev: Stops = 0.0
     """Stops applied to the whole picture."""
     tone_curve: ToneCurve = ToneCurve.NEUTRAL
-    background_srgb: Vector3 = (0.16, 0.16, 0.17)
+    background_srgb: Annotated[Vector3, (0.0, 1.0)] = (0.16, 0.16, 0.17)
     """Backdrop where neither environment nor head is seen; display-encoded."""
     scattering: bool = True
     """Light travels inside the skin; without, it leaves where it enters."""
@@ -269,7 +251,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         check_range("Scene.fill_lights: lamps", len(self.fill_lights), 0, _MOST_KEPT_FILL_LIGHTS)
-        check_ranges(self, exposure_ev=_STOPS, background_srgb=(0.0, 1.0))
+        check_limits(self)
 
     @property
     def lamps(self) -> tuple[Lamp, ...]:

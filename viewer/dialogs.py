@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from pathlib import Path
@@ -28,11 +28,11 @@ from engine.io.map_conventions import Diffuse, Encoding, Finish, MapConventions,
 from engine.io.map_names import NONE, candidates
 from engine.open import Opening
 from engine.render.offscreen import LARGEST_SIDE
-from viewer.panels.form import form
+from viewer.panels.form import beside, lay_out
 from viewer.widgets.controls import Choice
 from viewer.widgets.number import Number
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Enum)
 SIZES = (("1024 × 1024", (1024, 1024)), ("1920 × 1080", (1920, 1080)), ("2048 × 2048", (2048, 2048)))
 SIZES += (("3840 × 2160", (3840, 2160)), ("4096 × 4096", (4096, 4096)))
 
@@ -75,9 +75,9 @@ SHOWN_LABELS = 6
 class Answer(Enum):
     """What to do with unsaved changes."""
 
-    SAVE = "save"
-    DISCARD = "discard"
-    CANCEL = "cancel"
+    SAVE = "Save"
+    DISCARD = "Discard"
+    CANCEL = "Cancel"
 
 
 Ask = Callable[[QWidget, str], Answer]
@@ -85,16 +85,15 @@ Ask = Callable[[QWidget, str], Answer]
 
 def ask_unsaved(parent: QWidget, name: str) -> Answer:
     """Ask whether to save the changes of `name` before they are lost."""
-    answers = {"Save": Answer.SAVE, "Discard": Answer.DISCARD, "Cancel": Answer.CANCEL}
-    return _ask(parent, "Unsaved changes", f"Save the changes to {name}?", answers)
+    return _ask(parent, "Unsaved changes", f"Save the changes to {name}?", Answer)
 
 
 class Unfinished(Enum):
     """What to do with work that closing would end."""
 
-    FINISH = "finish"
-    CANCEL = "cancel"
-    STAY = "stay"
+    FINISH = "Finish, Then Close"
+    CANCEL = "Cancel It and Close"
+    STAY = "Stay"
 
 
 AskUnfinished = Callable[[QWidget, Sequence[str]], Unfinished]
@@ -102,41 +101,36 @@ AskUnfinished = Callable[[QWidget, Sequence[str]], Unfinished]
 
 def ask_unfinished(parent: QWidget, labels: Sequence[str]) -> Unfinished:
     """Ask whether the work called `labels` shall be finished or cancelled before the window closes."""
-    answers = {
-        "Finish, Then Close": Unfinished.FINISH,
-        "Cancel It and Close": Unfinished.CANCEL,
-        "Stay": Unfinished.STAY,
-    }
-    return _ask(parent, "Not finished", _listed(labels), answers, "Close when this is finished?")
+    return _ask(parent, "Not finished", _listed(labels), Unfinished, "Close when this is finished?")
 
 
 class LeftOver(Enum):
     """What to do with unsaved work of a window that ended without asking."""
 
-    RECOVER = "recover"
-    DISCARD = "discard"
-    LATER = "later"
+    RECOVER = "Recover"
+    DISCARD = "Discard"
+    LATER = "Ask Later"
 
 
 def ask_left_over(parent: QWidget, labels: Sequence[str]) -> LeftOver:
     """Ask what to do with the unsaved work called `labels`."""
     text = "ExpDiff Studio ended before this was saved:\n\n" + _listed(labels)
-    answers = {"Recover": LeftOver.RECOVER, "Discard": LeftOver.DISCARD, "Ask Later": LeftOver.LATER}
-    return _ask(parent, "Unsaved work", text, answers)
+    return _ask(parent, "Unsaved work", text, LeftOver)
 
 
-def _ask(parent: QWidget, title: str, text: str, answers: Mapping[str, T], more: str = "") -> T:
-    """The one of three `answers` whose label is clicked; Return gives the first, which does it, Escape the last."""
+def _ask(parent: QWidget, title: str, text: str, answers: type[T], more: str = "") -> T:
+    """The one of three `answers`, called as their values, that is clicked; Return gives the first, which does it,
+    Escape the last."""
     box = QMessageBox(QMessageBox.Icon.Question, title, text, parent=parent)
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setInformativeText(more)
     roles = QMessageBox.ButtonRole.AcceptRole, QMessageBox.ButtonRole.DestructiveRole, QMessageBox.ButtonRole.RejectRole
-    buttons = [box.addButton(label, role) for label, role in zip(answers, roles, strict=True)]
+    buttons = [box.addButton(answer.value, role) for answer, role in zip(answers, roles, strict=True)]
     box.setDefaultButton(buttons[0])
     box.setEscapeButton(buttons[-1])
     box.exec()
     pressed = box.clickedButton()
-    return next(answer for button, answer in zip(buttons, answers.values(), strict=True) if button == pressed)
+    return next(answer for button, answer in zip(buttons, answers, strict=True) if button == pressed)
 
 
 def _listed(labels: Sequence[str]) -> str:
@@ -163,20 +157,9 @@ class ScreenshotDialog(QDialog):
         self.preset = Choice([(current, viewport_size), *SIZES, ("Custom", None)], self)
         self.width_box, self.height_box = (Number(16, LARGEST_SIDE, decimals=0, parent=self) for _ in range(2))
         self.transparent = QCheckBox("Transparent background", self)
-        row = QHBoxLayout()
-        row.addWidget(self.width_box, 1)
-        row.addWidget(QLabel("×", self))
-        row.addWidget(self.height_box, 1)
-        row.addWidget(QLabel("px", self))
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel, self)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
-        layout = form(self)
-        layout.setContentsMargins(14, 14, 14, 12)
-        layout.addRow("Preset", self.preset)
-        layout.addRow("Size", row)
-        layout.addRow("", self.transparent)
-        layout.addRow(buttons)
+        size = beside((self.width_box, 1), QLabel("×", self), (self.height_box, 1), QLabel("px", self))
+        save = QDialogButtonBox.StandardButton.Save
+        lay_out(self, save, ("Preset", self.preset), ("Size", size), ("", self.transparent))
         self.preset.edited.connect(self._preset_chosen)
         self._preset_chosen(viewport_size)
         for box in (self.width_box, self.height_box):
@@ -229,17 +212,11 @@ class MapsDialog(QDialog):
         self.setWindowTitle("What the maps mean")
         self.files = {kind: self._file_of(kind, named, images) for kind, named in candidates(images).items() if images}
         self.choices = {name: Choice(items, self) for _, name, items in _MEANINGS}
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel, self)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
-        layout = form(self)
-        layout.setContentsMargins(14, 14, 14, 12)
+        rows: list[tuple[str, Choice]] = []
         for label, name, _ in _MEANINGS:
             file = self.files.get(name)
-            if file is not None:
-                layout.addRow(label, file)
-            layout.addRow(label if file is None else "", self.choices[name])
-        layout.addRow(buttons)
+            rows += [(label, self.choices[name])] if file is None else [(label, file), ("", self.choices[name])]
+        lay_out(self, QDialogButtonBox.StandardButton.Open, *rows)
 
     def _file_of(self, kind: str, named: Sequence[Path], images: Sequence[Path]) -> Choice:
         """The files to choose from: the one whose name says it, or which of several."""

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtWidgets import (
-    QCheckBox,
-    QDialog,
-    QDialogButtonBox,
-    QHBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QWidget
 
 from engine.project import Project
 from engine.render.motion import DEFAULT_SECONDS, Motion
 from engine.render.stage import lamp_directions
-from viewer.panels.form import form
+from viewer.panels.form import beside, lay_out
 from viewer.widgets.controls import Choice
 from viewer.widgets.number import Number
 
@@ -52,21 +46,11 @@ class VideoDialog(QDialog):
         self.size_choice = Choice([(f"{width} × {height}", (width, height)) for width, height in SIZES], self)
         self.seconds = Number(0.1, 600.0, decimals=1, suffix=" s", value=DEFAULT_SECONDS, parent=self)
         self.fps = Number(1, 120, decimals=0, suffix=" frames / s", value=30, parent=self)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel, self)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
-        self._save = buttons.button(QDialogButtonBox.StandardButton.Save)
-        time = QHBoxLayout()
-        time.addWidget(self.seconds, 1)
-        time.addWidget(self.fps, 1)
-        layout = form(self)
-        layout.setContentsMargins(14, 14, 14, 12)
-        for label, control in zip(("Moves", "", ""), (self.turntable, self.light_turn, self.olat), strict=True):
-            layout.addRow(label, control)
-        layout.addRow("Expressions", self.expressions)
-        layout.addRow("Length", time)
-        layout.addRow("Size", self.size_choice)
-        layout.addRow(buttons)
+        moves = zip(("Moves", "", ""), (self.turntable, self.light_turn, self.olat), strict=True)
+        length = beside((self.seconds, 1), (self.fps, 1))
+        rows = (("Expressions", self.expressions), ("Length", length), ("Size", self.size_choice))
+        save = QDialogButtonBox.StandardButton.Save
+        self._save = lay_out(self, save, *moves, *rows).button(save)
         for box in (self.turntable, self.light_turn, self.olat):
             box.toggled.connect(self._changed)
         self.olat.toggled.connect(self._one_frame_a_lamp)

@@ -9,14 +9,14 @@ from typing import Any, cast
 from torch import nn
 
 from engine.diffusion.inference import ExpressionModel
-from engine.diffusion.pairs import PairSource
 from engine.diffusion.weights_folder import MANIFEST
 from engine.io.files import read_json
+from engine.synth.generator import Population
 
 _CARD = Path(__file__).parent / "card.md"
 
 
-def model_card(model: ExpressionModel, folder: Path, table_text: str, source: PairSource, people: int) -> str:
+def model_card(model: ExpressionModel, folder: Path, table_text: str, source: Population, people: int) -> str:
     """The model card of the weights in `folder`, as Markdown."""
     manifest = folder / MANIFEST
     history = read_json(manifest)["training"] if manifest.exists() else {}

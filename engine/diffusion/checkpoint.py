@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,8 +37,11 @@ from engine.io.border import border, check_file
 from engine.io.files import LARGEST_JSON, check_fillable, json_from_bytes, read_bytes, write_bytes
 
 SHARD_BYTES = 15 * 2**20
-PARTS = ("unified", "reader", "autoencoder", "pivot", "person", "denoiser")
-"""Names of the networks in a checkpoint, in the order of `ChangeModel`."""
+PARTS: dict[str, Any] = {
+    "unified": Unified, "reader": Reader, "autoencoder": Autoencoder, "pivot": Pivot, "person": Person,
+    "denoiser": Denoiser,
+}  # fmt: skip
+"""The networks in a checkpoint by name, in the order of `ChangeModel`."""
 FORMAT = "expdiff-4"
 _SPARE_NUMBERS = 2**26
 """Numbers beyond those of a file that may be made room for."""
@@ -121,21 +125,19 @@ def load_model(folder: Path | None = None, device: torch.device | str = "cpu") -
         for name, module in tiles.ours().items():
             load_into(module, tensors, name, folder)
         return TileModel(config, tiles, model_id, device)
-    sizes = config.model
-    parts = (Unified(sizes), Reader(sizes), Autoencoder(sizes), Pivot(sizes), Person(sizes), Denoiser(sizes))
-    for name, module in zip(PARTS, parts, strict=True):
+    parts = fresh_networks(config)
+    for name, module in parts.items():
         load_into(module, tensors, name, folder)
-        module.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - missing overload
+        module.to(device).to(memory_format=torch.channels_last)
         module.eval().requires_grad_(False)
-    return ChangeModel(config, *parts, model_id, device)
+    return ChangeModel(config, **parts, model_id=model_id, device=device)
 
 
-def fresh_networks(config: Config) -> dict[str, nn.Module]:
+def fresh_networks(config: Config) -> dict[str, Any]:
     """Fresh networks of a configuration, by the names of `PARTS`, or those of the tile layout that are ours."""
     if config.layout == "tiles":
         return dict(TileParts.fresh(config.tiles).ours())
-    kinds = (Unified, Reader, Autoencoder, Pivot, Person, Denoiser)
-    return {name: kind(config.model) for name, kind in zip(PARTS, kinds, strict=True)}
+    return {name: kind(config.model) for name, kind in PARTS.items()}
 
 
 def _check_sizes(tensors: Mapping[str, Tensor], config: Config, folder: Path) -> None:
@@ -164,7 +166,27 @@ def _digests(manifest: Path) -> tuple[bytes, dict[str, str]]:
 
 def _read(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
     """Tensors, configuration and digest of a release or a training folder."""
-    return _read_release(folder) if (folder / MANIFEST).exists() else _read_training(folder)
+    manifest = folder / MANIFEST
+    if manifest.exists():
+        data, files = _digests(manifest)
+        if not files:
+            raise WeightsError(f"{manifest}: expected at least one file, found none; restore the weights")
+        paths = [folder / Path(name).name for name in files]
+        for path, wanted in zip(paths, files.values(), strict=True):
+            found = file_digest(path)
+            if found != wanted:
+                raise WeightsError(
+                    f"{path}: expected SHA-256 {wanted[:16]}..., found {found[:16]}...; restore the file"
+                )
+    else:
+        paths = _training_files(folder)
+        data = "".join(map(file_digest, paths)).encode()
+    tensors: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    for path in paths:
+        part, metadata = load_tensors(path)
+        tensors |= part
+    return _from_8_bits(tensors, folder), config_of(metadata, folder), hashlib.sha256(data).hexdigest()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -213,34 +235,6 @@ def _from_8_bits(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]
         runs = _runs(whole) * steps.float()[:, None]
         full[name.removesuffix(_STEPS)] = runs.flatten()[: whole.numel()].reshape(whole.shape)
     return full
-
-
-def _read_release(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
-    manifest = folder / MANIFEST
-    data, files = _digests(manifest)
-    if not files:
-        raise WeightsError(f"{manifest}: expected at least one file, found none; restore the weights")
-    tensors: dict[str, Tensor] = {}
-    metadata: dict[str, str] = {}
-    for name, wanted in files.items():
-        path = folder / Path(name).name
-        found = file_digest(path)
-        if found != wanted:
-            raise WeightsError(f"{path}: expected SHA-256 {wanted[:16]}..., found {found[:16]}...; restore the file")
-        part, metadata = load_tensors(path)
-        tensors |= part
-    return _from_8_bits(tensors, folder), config_of(metadata, folder), hashlib.sha256(data).hexdigest()
-
-
-def _read_training(folder: Path) -> tuple[dict[str, Tensor], Config, str]:
-    tensors: dict[str, Tensor] = {}
-    metadata: dict[str, str] = {}
-    paths = _training_files(folder)
-    for path in paths:
-        part, metadata = load_tensors(path)
-        tensors |= part
-    digest = hashlib.sha256("".join(map(file_digest, paths)).encode()).hexdigest()
-    return tensors, config_of(metadata, folder), digest
 
 
 def _training_files(folder: Path) -> list[Path]:

@@ -10,9 +10,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from engine.checks import check_count, check_ranges, short
+from engine.checks import check_count, check_limits, short
 from engine.errors import FileFormatError
 from engine.face.space import GEOMETRY_SIZE, TEXTURE_SIZE
 from engine.io.border import border
@@ -24,6 +24,8 @@ LAYOUTS = ("change", "tiles")
 _LARGEST_FILE = 2**20
 _LARGEST_SIZE = 2**16
 """Of any number of cells, channels, blocks or words: what a file says beyond that is no network."""
+Share = Annotated[float, (0.0, 1.0)]
+Count = Annotated[int, (1, 1e9)]
 
 
 def _check_sizes(config: Any, least: Mapping[str, int]) -> None:
@@ -175,62 +177,42 @@ class TileConfig:
 class StageConfig:
     """How one stage is trained."""
 
-    batch: int = 8
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    warmup: int = 100
+    batch: Annotated[int, (1, _LARGEST_SIZE)] = 8
+    learning_rate: Annotated[float, (0.0, 10.0)] = 1e-3
+    weight_decay: Annotated[float, (0.0, 10.0)] = 0.01
+    warmup: Annotated[int, (0, 1e9)] = 100
     """Steps of linear warm-up."""
-    decay: float = 0.5
+    decay: Share = 0.5
     """Last share of the run over which the rate falls linearly to zero; constant before."""
-    clip: float = 1.0
+    clip: Annotated[float, (0.0, 1e9)] = 1.0
     """Largest gradient norm."""
-    ema: float = 0.998
+    ema: Share = 0.998
     """Decay of the weight average per step, reached after a warm-up."""
-    pool: int = 600
+    pool: Count = 600
     """Largest number of pairs kept in memory and trained on."""
-    pool_share: float = 0.3
+    pool_share: Share = 0.3
     """Largest share of the minutes spent on filling the pool."""
-    fit: int = 200
+    fit: Count = 200
     """Pairs of the pool that statistics and projections are fitted on."""
-    latent_noise: float = 0.05
+    latent_noise: Annotated[float, (0.0, 1e3)] = 0.05
     """Noise added to the latent while the autoencoder trains."""
-    crop: int = 0
+    crop: Annotated[int, (0, _LARGEST_SIZE)] = 0
     """Autoencoder and refine: side in texels of the squares trained on; 0 takes whole maps."""
-    moves: float = 0.0
+    moves: Share = 0.0
     """Denoiser: share of each batch that is geometry alone, made on the spot."""
-    drop_prompt: float = 0.1
+    drop_prompt: Share = 0.1
     """Denoiser: share of samples that have strengths but no prompt; writing prompts keeps a fast device waiting."""
     flow: bool = True
     """Denoiser: learn the flow; without it, a direct regressor of the same size (one step from nothing, L1)."""
-    log_every: int = 20
+    log_every: Count = 20
     """Steps between two JSON lines."""
-    save_every: int = 500
+    save_every: Count = 500
     """Steps between two checkpoints."""
-    minutes_share: float = 0.0
+    minutes_share: Share = 0.0
     """Share of the minutes that this stage gets of `expdiff train all`; 0 leaves it out."""
 
     def __post_init__(self) -> None:
-        share = (0.0, 1.0)
-        check_ranges(
-            self,
-            batch=(1, _LARGEST_SIZE),
-            learning_rate=(0.0, 10.0),
-            weight_decay=(0.0, 10.0),
-            warmup=(0, 1e9),
-            decay=share,
-            clip=(0.0, 1e9),
-            ema=share,
-            pool=(1, 1e9),
-            pool_share=share,
-            fit=(1, 1e9),
-            latent_noise=(0.0, 1e3),
-            crop=(0, _LARGEST_SIZE),
-            moves=share,
-            drop_prompt=share,
-            log_every=(1, 1e9),
-            save_every=(1, 1e9),
-            minutes_share=share,
-        )
+        check_limits(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +220,10 @@ class Config:
     """All of it."""
 
     name: str = "small"
-    seed: int = 0
-    threads: int = 0
+    seed: Annotated[int, (0, 2**62)] = 0
+    threads: Annotated[int, (0, 4096)] = 0
     """CPU threads; 0 takes all that the process may use."""
-    identities: int = 400
+    identities: Annotated[int, (1, 1e6)] = 400
     """People the data generator is asked for."""
     precision: str = "auto"
     """float32, bfloat16 (networks under autocast, weights and losses in float32), or auto: what is fast here."""
@@ -256,7 +238,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise ValueError(f"Config.layout: expected one of {LAYOUTS}, found '{self.layout}'")
-        check_ranges(self, seed=(0, 2**62), threads=(0, 4096), identities=(1, 1e6))
+        check_limits(self)
 
     @property
     def sizes(self) -> ModelConfig | TileConfig:

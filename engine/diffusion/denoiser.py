@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.autoencoder import ResidualBlock
-from engine.diffusion.config import ModelConfig
+from engine.diffusion.config import ModelConfig, TileConfig
 from engine.diffusion.person import EXPRESSION_COUNT
 from engine.diffusion.schedule import GROUPS
 from engine.diffusion.text import PromptEncoder
@@ -63,7 +63,9 @@ class Denoiser(nn.Module):
         self.patch_out = nn.ModuleList(nn.Linear(width, count * area) for count in self.splits)
         self.gain_out = nn.ModuleList(nn.Linear(width, area) for _ in self.splits)
         self.whole_gain = nn.ModuleList(nn.Linear(width, 1) for _ in self.splits)
-        self.register_buffer("rotation", _rotations(config), persistent=False)
+        angle = grid_angles(config)  # the prompt's tokens stay unturned
+        angle = torch.cat([angle.new_zeros(config.prompt_length, angle.shape[1]), *(angle,) * GROUPS])
+        self.register_buffer("rotation", torch.stack([angle.cos(), angle.sin()]), persistent=False)
         for layer in (self.modulation, *self.patch_out, *self.gain_out, *self.whole_gain):
             for weight in layer.parameters():
                 nn.init.zeros_(weight)
@@ -223,17 +225,15 @@ class _Across(nn.Module):
         return tokens + answer.reshape(tokens.shape)
 
 
-def _rotations(config: ModelConfig) -> Tensor:
-    """(2, T, D / heads / 2) cosines and sines: half the pairs turn with the row, half with the column (RoPE, Su 2021).
+def grid_angles(config: ModelConfig | TileConfig) -> Tensor:
+    """(P, D / heads / 2) of the grid's patches: half the pairs turn with the row, half with the column (RoPE, Su 2021).
 
-    The same for every map group, so that one place is one position; the prompt's tokens stay unturned.
+    The same for every map, so that one place is one position.
     """
     side, pairs = config.grid // config.patch, config.width // config.heads // 2
     rate = 50.0 ** -(torch.arange(pairs // 2) / (pairs // 2))
     at = torch.arange(side, dtype=torch.float32)[:, None] * rate
-    angle = torch.cat([at[:, None].expand(side, side, -1), at[None].expand(side, side, -1)], -1).reshape(side**2, -1)
-    angle = torch.cat([torch.zeros(config.prompt_length, pairs), *(angle,) * GROUPS])
-    return torch.stack([angle.cos(), angle.sin()])
+    return torch.cat([at[:, None].expand(side, side, -1), at[None].expand(side, side, -1)], -1).flatten(0, 1)
 
 
 def rotated(vectors: Tensor, rotation: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,16 +15,19 @@ from engine.diffusion.budget import Budget
 from engine.diffusion.config import Config
 from engine.diffusion.denoiser import Denoiser
 from engine.diffusion.inference import condition_of
+from engine.diffusion.language.captions import caption
 from engine.diffusion.pairs import FILL_BATCH, PeopleOnce, fill
 from engine.diffusion.person import EXPRESSION_COUNT, Person
 from engine.diffusion.pivot import AnswerFit, LeanFit, Pivot, PivotFit, reach_in
-from engine.diffusion.prompts import caption
 from engine.diffusion.schedule import spread, training_times
 from engine.diffusion.stages import WEIGHT_TIME, AutoencoderStage, normal
 from engine.diffusion.text import tokenize
 from engine.diffusion.unified import Unified, energies_in, guides
 from engine.synth.batch import Batch
 from engine.vocabulary import EXPRESSIONS, JAW_SHAPES
+
+if TYPE_CHECKING:
+    from engine.diffusion.refine_stage import RefineStage
 
 DROP_STRENGTHS, DROP_BOTH = 0.1, 0.1
 """Shares of training samples without strengths, and without strengths and prompt (classifier-free guidance)."""
@@ -287,16 +290,7 @@ class DenoiserStage:
         return (runs[:, None] * TOGETHER + torch.arange(TOGETHER)).flatten()
 
 
-class Flow(Protocol):
-    """What `flow_loss` needs of a stage."""
-
-    config: Config
-    device: torch.device
-    denoiser: Denoiser
-    weights: Tensor
-
-
-def flow_loss(stage: Flow, samples: Samples, rng: torch.Generator, together: int = 1) -> Tensor:
+def flow_loss(stage: DenoiserStage | RefineStage, samples: Samples, rng: torch.Generator, together: int = 1) -> Tensor:
     """Squared velocity error of the flow on a batch, written in the clean latent; L1 at pure absence of noise where the
     configuration asks for a direct regressor."""
     clean, sizes, device = samples.clean, stage.denoiser.splits, stage.device

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.channels import MODEL_MAPS
 from engine.diffusion.inference import ExpressionModel, Maps
-from engine.diffusion.pairs import PairSource
+from engine.synth.generator import Population
 from engine.vocabulary import EXPRESSIONS, NAMES
 
 SHOWN = (
@@ -22,7 +22,7 @@ _FULL_ERROR = 0.15
 
 
 @torch.no_grad()
-def evaluation_grid(model: ExpressionModel, source: PairSource) -> np.ndarray:
+def evaluation_grid(model: ExpressionModel, source: Population) -> np.ndarray:
     """(H, W, 3) uint8 sRGB: a row for each of `PEOPLE` test people x `SHOWN`; offset, diffuse, specular, roughness and
     normal change as found (grey is none), then the error of each, black to red."""
     rows = []

@@ -19,8 +19,7 @@ from engine.diffusion.config import Config
 from engine.diffusion.denoiser import Denoiser, velocity
 from engine.diffusion.person import Person
 from engine.diffusion.pivot import Pivot
-from engine.diffusion.sampler import euler
-from engine.diffusion.schedule import sampling_times, spread
+from engine.diffusion.schedule import euler, sampling_times, spread
 from engine.diffusion.text import tokenize
 from engine.diffusion.unified import Unified, energies_in, guides
 from engine.synth.batch import Batch
@@ -188,7 +187,7 @@ class ChangeModel:
 
         times = [spread(row[None], self.denoiser.splits).to(self.device) for row in sampling_times(steps)]
         for step in euler(flow, noise.expand(count, -1, -1, -1), times):
-            pair = [self.pivot.restore(part, expected) for part in (step.state, step.clean)]
+            pair = [self.pivot.restore(part, expected) for part in step]
             if kept is not None and locked is not None:
                 pair = [torch.where(locked, kept, part) for part in pair]
             yield pair[0], pair[1]
@@ -217,11 +216,6 @@ class ChangeModel:
         """The truth of `batch`, encoded and decoded: no sampler could do better with this representation."""
         neutral = self.read(batch.neutral_position_m, batch.texture_srgb)
         return self.decode(self.encode(batch.offset_m, batch.change, neutral), neutral)
-
-    def mean_change(self, neutral: Neutral, strengths: Tensor) -> Maps:
-        """What the average training person does, carried to these heads: the pivot, decoded."""
-        expected = self.pivot.expected(self.unified, strengths, neutral.position_m, neutral.turn)
-        return self.decode(expected, neutral)
 
 
 def condition_of(unified: Unified, features: Tensor, position_m: Tensor, texture: Tensor) -> Tensor:

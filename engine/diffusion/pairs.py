@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -12,44 +11,14 @@ from engine.diffusion.budget import Budget
 from engine.diffusion.config import StageConfig
 from engine.diffusion.unified import Unified, guides
 from engine.synth.batch import Batch
+from engine.synth.generator import Population
 
 FILL_BATCH = {"cpu": 8, "cuda": 64}
 """Pairs made together, by the device that trains; a pool is the same for the same number."""
 
 
-class PairSource(Protocol):
-    """Where pairs come from: `engine.synth.generator.Population`, or a few fixed pairs in tests."""
-
-    @property
-    def train_identities(self) -> Sequence[int]:
-        """People to train on."""
-        ...
-
-    @property
-    def test_identities(self) -> Sequence[int]:
-        """People kept back, none of them in `train_identities`."""
-        ...
-
-    def batch(self, count: int, rng: torch.Generator) -> Batch:
-        """`count` random pairs of the training people: pure expressions, mixes, one-sided and partial ones."""
-        ...
-
-    def moves(
-        self, numbers: Sequence[int], rng: torch.Generator, strengths: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Strengths (B, 2, 32), random unless given, and offsets (B, 3, H, W) m of given people, without their skin."""
-        ...
-
-    def pairs(
-        self, identity_indices: Sequence[int], expression_rows: Sequence[int], *, explained: bool = False
-    ) -> Batch:
-        """One pair for each (person, row of the vocabulary) taken side by side, at full strength; with `explained`
-        without what nothing in the neutral tells."""
-        ...
-
-
 def fill(
-    source: PairSource, seed: int, settings: StageConfig, budget: Budget, count: int | None, device: torch.device
+    source: Population, seed: int, settings: StageConfig, budget: Budget, count: int | None, device: torch.device
 ) -> Iterator[Batch]:
     """Batches until the pool's pairs, or `count`, are made, or its time is over; the same for the same seed."""
     rng = torch.Generator().manual_seed(seed)
@@ -90,7 +59,7 @@ class PairPool:
 
     def __init__(
         self,
-        source: PairSource,
+        source: Population,
         seed: int,
         settings: StageConfig,
         budget: Budget,

@@ -8,11 +8,10 @@ the viewer may check a prompt before the model is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from engine.diffusion.language.captions import PARAPHRASES, caption
 from engine.diffusion.language.clauses import Clause, clauses
 from engine.diffusion.language.filling import filled, idle, moodily, rests, smiles, turned
 from engine.diffusion.language.looks import UNITS, Look, Mix
@@ -21,9 +20,7 @@ from engine.diffusion.language.rules import Statement, rows_of_act, statements
 from engine.diffusion.language.tokens import FORMS, WORDS, read
 from engine.diffusion.language.words import UNFIT
 from engine.errors import VocabularyError
-from engine.vocabulary import EXPRESSIONS, NAMES, NEUTRAL, find
-
-__all__ = ["PARAPHRASES", "caption", "facs_of", "parse_prompt", "strength_rows", "understand"]
+from engine.vocabulary import EXPRESSIONS, NAMES, NEUTRAL
 
 _SMALLEST = 0.02
 """Strengths below it are none."""
@@ -214,27 +211,3 @@ def _rows_of(base: str, clause: Clause) -> Sequence[str]:
     if kind == "act":
         return rows_of_act(str(value), clause.parts)
     return REGIONS.get(str(value), ())[:2] if kind == "part" else ()
-
-
-def strength_rows(mix: Mapping[str, tuple[float, float]]) -> list[list[float]]:
-    """[left 32, right 32] in the vocabulary's order; Neutral (column 0) is 1 on both where nothing else is above 0."""
-    rows = [[0.0] * len(NAMES), [0.0] * len(NAMES)]
-    for name, pair in mix.items():
-        column = find(name).number - 1
-        for row, strength in zip(rows, pair, strict=True):
-            row[column] = strength
-    idle = not any(any(row[1:]) for row in rows)
-    for row in rows:
-        row[0] = float(idle)
-    return rows
-
-
-def facs_of(mix: Mapping[str, tuple[float, float]]) -> Mix:
-    """Action unit -> (left, right) strength, by the vocabulary's FACS column; the stronger where rows share a unit."""
-    units: Mix = {}
-    for name, (left, right) in mix.items():
-        for unit, weight in find(name).facs.items():
-            found = _most((left * weight, right * weight), units.get(unit, (0.0, 0.0)))
-            if any(found):
-                units[unit] = found
-    return units

@@ -11,7 +11,6 @@ from torch import Tensor
 from engine.diffusion.checkpoint import Start, load_into, load_tensors, save_tensors
 from engine.diffusion.config import Config
 from engine.diffusion.denoiser_stage import DenoiserStage
-from engine.diffusion.pairs import PairSource
 from engine.diffusion.processes import launched
 from engine.diffusion.refine_stage import RefineStage
 from engine.diffusion.stages import AutoencoderStage, Stage
@@ -21,7 +20,7 @@ from engine.errors import EngineError
 from engine.synth.generator import Population
 
 
-def pair_source(config: Config, data: Path, device: torch.device, keep: int = 0) -> PairSource:
+def pair_source(config: Config, data: Path, device: torch.device, keep: int = 0) -> Population:
     """The synthetic people that a configuration asks for, from the ICT-FaceKit at `data`, in maps of its sizes.
 
     FileFormatError where `data` is none. `keep` as in `Population`.
@@ -31,7 +30,7 @@ def pair_source(config: Config, data: Path, device: torch.device, keep: int = 0)
 
 
 def make_stage(
-    name: str, config: Config, source: PairSource, device: torch.device, out: Path, start: Start | None = None
+    name: str, config: Config, source: Population, device: torch.device, out: Path, start: Start | None = None
 ) -> Stage:
     """The stage called `name`; those after the autoencoder's need what came before, finished, in `out`.
 
@@ -53,7 +52,7 @@ def make_stage(
 
 
 def _tile_stage(
-    name: str, config: Config, source: PairSource, device: torch.device, out: Path, start: Start | None
+    name: str, config: Config, source: Population, device: torch.device, out: Path, start: Start | None
 ) -> Stage:
     if name == STAGES[-1]:
         raise EngineError(f"train {name}: expected layout change, found tiles, which has no such stage")

@@ -6,7 +6,8 @@ each with its own t: geometry is kept cleaner, so that wrinkles follow motion (c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -47,3 +48,20 @@ def sampling_times(steps: int) -> Tensor:
         raise ValueError(f"steps: expected at least 1, found {steps}")
     time = torch.linspace(1.0, 0.0, steps + 1)
     return torch.stack([geometry_time(time), time], 1)
+
+
+def euler(
+    velocity: Callable[[Tensor, Tensor], Tensor], start: Tensor, times: Sequence[Tensor]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Integrate dz/dt = velocity(z, t) from `start` at times[0] to times[-1] (Euler, first order in the step).
+
+    After each step the noisy latent at its end, which is the result where the time is 0, and the clean one as it was
+    estimated at its start: what a preview shows. Each of `times` broadcasts against `start` (a scalar, or one time per
+    channel).
+    """
+    state = start
+    for now, after in pairwise(times):
+        slope = velocity(state, now)
+        clean = state - now * slope
+        state = state + (after - now) * slope
+        yield state, clean

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from engine.diffusion.autoencoder import Autoencoder, Reader, broad, reconstruction_loss
 from engine.diffusion.budget import Budget
 from engine.diffusion.config import Config, ModelConfig, StageConfig
-from engine.diffusion.pairs import PairPool, PairSource
+from engine.diffusion.pairs import PairPool
 from engine.diffusion.unified import Unified
+from engine.synth.generator import Population
 
 WEIGHT_TIME = 0.5
 """The velocity loss is the clean latent's error times 1 / t^2; t is kept above this, so that early steps count."""
@@ -52,7 +53,7 @@ class AutoencoderStage:
 
     name = "autoencoder"
 
-    def __init__(self, config: Config, source: PairSource, device: torch.device) -> None:
+    def __init__(self, config: Config, source: Population, device: torch.device) -> None:
         self.config, self.source, self.device = config, source, device
         self.settings = config.autoencoder
         self.unified = Unified(config.model).to(device)

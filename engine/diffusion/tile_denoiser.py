@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.diffusion.config import TileConfig
-from engine.diffusion.denoiser import rotated, time_features
+from engine.diffusion.denoiser import grid_angles, rotated, time_features
 from engine.diffusion.tiles import NEUTRAL_COUNTS, NEUTRAL_TILES, TILES
 
 
@@ -62,7 +62,8 @@ class TileDenoiser(nn.Module):
         self.blocks = nn.ModuleList(_Block(width, config.heads, config.hidden) for _ in range(config.depth))
         self.out_norm = nn.RMSNorm(width)
         self.patch_out = nn.ModuleList(nn.Linear(width, area) for _ in TILES)
-        self.register_buffer("rotation", _rotations(config), persistent=False)
+        angle = grid_angles(config)
+        self.register_buffer("rotation", torch.stack([angle.cos(), angle.sin()]), persistent=False)
         for layer in (self.modulation, *self.patch_out):
             for weight in layer.parameters():
                 nn.init.zeros_(weight)
@@ -178,15 +179,3 @@ def _attended(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = N
     """(B, heads, Q, d), (B, heads, K, d) twice, bias (K,) -> (B, Q, heads * d)."""
     mask = None if bias is None else bias.to(query.dtype)[None, None, None]
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
-
-
-def _rotations(config: TileConfig) -> Tensor:
-    """(2, P, D / heads / 2) cosines and sines: half the pairs turn with the row, half with the column (RoPE, Su 2021).
-
-    The same for every tile of both rows, so that one place is one position.
-    """
-    side, pairs = config.grid // config.patch, config.width // config.heads // 2
-    rate = 50.0 ** -(torch.arange(pairs // 2) / (pairs // 2))
-    at = torch.arange(side, dtype=torch.float32)[:, None] * rate
-    angle = torch.cat([at[:, None].expand(side, side, -1), at[None].expand(side, side, -1)], -1).flatten(0, 1)
-    return torch.stack([angle.cos(), angle.sin()])

@@ -15,19 +15,11 @@ from torch import Tensor, nn
 
 from engine.diffusion.config import Config, TileConfig
 from engine.diffusion.inference import Maps, seeded_noise
-from engine.diffusion.sampler import euler
-from engine.diffusion.schedule import sampling_times
+from engine.diffusion.schedule import euler, sampling_times
 from engine.diffusion.shading import absolute
 from engine.diffusion.text import PromptEncoder, tokenize
 from engine.diffusion.tile_denoiser import Memory, TileDenoiser
-from engine.diffusion.tiles import (
-    TILES,
-    ImageAutoencoder,
-    ImageCodec,
-    TextEncoder,
-    TileSpace,
-    change_between,
-)
+from engine.diffusion.tiles import TILES, ImageAutoencoder, ImageCodec, TextEncoder, TileSpace, change_between
 from engine.diffusion.unified import linear_from_srgb
 from engine.synth.batch import Batch
 from engine.vocabulary import NEUTRAL
@@ -260,8 +252,8 @@ class TileModel:
             return (noisy - clean) / time
 
         times = [row[-1].to(self.device) for row in sampling_times(steps)]  # one time for the whole row
-        for step in euler(flow, noise.expand(count, -1, -1, -1, -1), times):
-            yield self.statistics.restored(step.state), self.statistics.restored(step.clean)
+        for state, clean in euler(flow, noise.expand(count, -1, -1, -1, -1), times):
+            yield self.statistics.restored(state), self.statistics.restored(clean)
 
     def _words(self, prompts: Sequence[str]) -> Tensor:
         return self.text(self.text.tokens(prompts).to(self.device))

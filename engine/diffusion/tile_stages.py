@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from engine.diffusion.budget import Budget
 from engine.diffusion.config import Config
-from engine.diffusion.pairs import PairSource, fill
-from engine.diffusion.prompts import caption
+from engine.diffusion.language.captions import caption
+from engine.diffusion.pairs import fill
 from engine.diffusion.schedule import training_times
 from engine.diffusion.shading import absolute
 from engine.diffusion.stages import WEIGHT_TIME, normal
@@ -24,6 +24,7 @@ from engine.diffusion.tile_model import TileParts, encoded_rows
 from engine.diffusion.tiles import TILES, ImageAutoencoder, TileSpace
 from engine.errors import EngineError
 from engine.synth.batch import Batch
+from engine.synth.generator import Population
 
 DROP_PROMPT = 0.15
 """Share of training samples without prompt (classifier-free guidance)."""
@@ -36,7 +37,7 @@ class TileAutoencoderStage:
 
     name = "autoencoder"
 
-    def __init__(self, whole: Config, source: PairSource, device: torch.device) -> None:
+    def __init__(self, whole: Config, source: Population, device: torch.device) -> None:
         config = whole.tiles
         if config.image_autoencoder:
             raise EngineError(
@@ -101,7 +102,7 @@ class TileDenoiserStage:
     name = "denoiser"
 
     def __init__(
-        self, whole: Config, source: PairSource, device: torch.device, first: TileAutoencoderStage | None = None
+        self, whole: Config, source: Population, device: torch.device, first: TileAutoencoderStage | None = None
     ) -> None:
         """`first` is the finished stage before this one; none where the image autoencoder is pretrained."""
         config = whole.tiles

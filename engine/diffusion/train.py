@@ -41,7 +41,6 @@ from engine.diffusion.checkpoint import (
 from engine.diffusion.config import Config, read_config
 from engine.diffusion.device import use_device
 from engine.diffusion.grid import evaluation_grid
-from engine.diffusion.pairs import PairSource
 from engine.diffusion.processes import ALONE, Processes, launched
 from engine.diffusion.recipe import make_stage, pair_source
 from engine.diffusion.stages import Stage
@@ -50,6 +49,7 @@ from engine.errors import EngineError, TrainingError, WeightsError
 from engine.io.border import border
 from engine.io.files import alone_in
 from engine.io.images import write_png
+from engine.synth.generator import Population
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 """What AdamW keeps of each weight; its steps differ where a batch leaves a weight without a gradient."""
@@ -297,13 +297,8 @@ def _counted(metadata: dict[str, str], config: Config, path: Path) -> Progress:
     if config_of(metadata, path) != config:
         raise WeightsError(f"{path}: expected the configuration given, found another; resume with that or start afresh")
     with weights_border(path, "the counts of a training"):
-        return Progress(
-            images=int(metadata["images"]),
-            steps=int(metadata["steps"]),
-            seconds=float(metadata["seconds"]),
-            skipped=int(metadata["skipped"]),
-            pool=int(metadata["pool"]),
-        )
+        whole = {name: int(metadata[name]) for name in ("images", "steps", "skipped", "pool")}
+        return Progress(seconds=float(metadata["seconds"]), **whole)
 
 
 def _check_state(state: dict[str, Tensor], trained: dict[str, nn.Parameter], path: Path) -> None:
@@ -414,7 +409,7 @@ def stage_plans(whole: Plan, config: Config) -> dict[str, Plan]:
 def train_stages(
     plans: Mapping[str, Plan],
     config: Config,
-    source: PairSource,
+    source: Population,
     device: torch.device,
     out: Path,
     resume: bool = False,

@@ -250,14 +250,14 @@ def _nearest_m(pair: Sides, depths: tuple[np.ndarray, np.ndarray]) -> np.ndarray
     stations = (np.arange(STATIONS) + 0.5) / STATIONS
     result = np.full(STATIONS, np.inf)
     for side, depth in zip(pair, depths, strict=True):
-        nearest = np.rint(_with_middles_along(side) * STATIONS - 0.5).astype(np.int64)
+        nearest = np.rint(along_with_middles(side) * STATIONS - 0.5).astype(np.int64)
         used = (nearest >= 0) & (nearest < STATIONS) & np.isfinite(depth)
         np.minimum.at(result, nearest[used], depth[used])
     finite = np.isfinite(result)
     return np.interp(stations, stations[finite], result[finite]) if finite.any() else np.zeros(STATIONS)
 
 
-def _with_middles_along(side: Side) -> np.ndarray:
+def along_with_middles(side: Side) -> np.ndarray:
     """(N + F,) places along the slit of a side's points and of the middles of its triangles."""
     return np.concatenate([side.along, side.along[side.corners].mean(axis=1)])
 

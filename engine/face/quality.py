@@ -14,7 +14,16 @@ import numpy as np
 from engine.derived import derived
 from engine.expression import Expression
 from engine.face import layout
-from engine.face.contact import clearance_m, column_gap_m, depths_at_rest_m, depths_m, lining, sides, skin_m
+from engine.face.contact import (
+    along_with_middles,
+    clearance_m,
+    column_gap_m,
+    depths_at_rest_m,
+    depths_m,
+    lining,
+    sides,
+    skin_m,
+)
 from engine.face.intersect import intersecting_pairs
 from engine.face.lids import Eyeball, eye_slit, lid_gap_m
 from engine.face.registration import registered
@@ -36,8 +45,6 @@ class Quality:
 
     lid_gap_mm: tuple[float, float] | None
     """Of the left and of the right eye, if the expression shuts them: the widest opening between the rims."""
-    lid_gap_mean_mm: tuple[float, float] | None
-    """The mean distance of the rims, whichever is higher."""
     lid_crossing_mm: float
     """How deep the lids of one eye are in each other."""
     lip_gap_mm: float | None
@@ -103,9 +110,9 @@ def measure(identity: Identity, offsets_m: np.ndarray, facs: Mapping[str, float]
     mouth = layout.SLITS[0]
     lips = 1000 * column_gap_m(sides(identity.topology, mouth), posed)
     pairs, share = _crossings(identity, offsets_m)
+    upper_teeth = np.setdiff1d(identity.topology.vertices_of(Part.TEETH), lower_parts(identity))
     return Quality(
         lid_gap_mm=(_top(gaps[0]), _top(gaps[1])) if any(shut) else None,
-        lid_gap_mean_mm=(float(np.abs(gaps[0]).mean()), float(np.abs(gaps[1]).mean())) if any(shut) else None,
         lid_crossing_mm=max(_depth_mm(identity, eye_slit(side), posed) for side, _ in _EYES),
         lip_gap_mm=_top(lips[2:-2]) if pressed else None,
         lip_crossing_mm=_depth_mm(identity, mouth, posed),
@@ -114,7 +121,7 @@ def measure(identity: Identity, offsets_m: np.ndarray, facs: Mapping[str, float]
         skin_in_eye_mm=max(_in_eye_mm(identity, offsets_m, side, part) for side, part in _EYES),
         teeth_through_mm=_teeth_through_mm(identity, offsets_m),
         eye_drift_mm=max(_eye_drift_mm(identity, offsets_m, part) for _, part in _EYES),
-        teeth_drift_mm=_top(1000 * np.linalg.norm(offsets_m[_upper_teeth(identity)], axis=1)),
+        teeth_drift_mm=_top(1000 * np.linalg.norm(offsets_m[upper_teeth], axis=1)),
     )
 
 
@@ -157,7 +164,7 @@ def _depth_mm(identity: Identity, slit: layout.Slit, posed_m: np.ndarray) -> flo
     pair = sides(identity.topology, slit)
     deepest = 0.0
     for side, now, rest in zip(pair, depths_m(pair, posed_m), depths_at_rest_m(identity, slit), strict=True):
-        along = np.concatenate([side.along, side.along[side.corners].mean(axis=1)])
+        along = along_with_middles(side)
         counted = (along > 0.05) & (along < 0.95) & (now > -0.004)
         deepest = max(deepest, _top((np.minimum(rest, 0.0) - now)[counted]))
     return 1000 * deepest
@@ -227,7 +234,3 @@ def _eye_drift_mm(identity: Identity, offsets_m: np.ndarray, part: Part) -> floa
         return 0.0
     rest = identity.positions_m[ball].astype(np.float64)
     return 1000 * float(np.linalg.norm(sphere(rest + offsets_m[ball])[0] - sphere(rest)[0]))
-
-
-def _upper_teeth(identity: Identity) -> np.ndarray:
-    return np.setdiff1d(identity.topology.vertices_of(Part.TEETH), lower_parts(identity))

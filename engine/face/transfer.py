@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse import identity as identity_matrix
-from scipy.sparse.linalg import SuperLU, splu
 from scipy.spatial import KDTree
 
 from engine.channels import MODEL_CHANNELS
@@ -16,6 +14,7 @@ from engine.derived import derived
 from engine.expression import ReflectanceChange
 from engine.face import eyes, layout
 from engine.face.contact import sides, skin_faces, skin_m, surround
+from engine.face.harmonic import Harmonic, inverse_lengths, row_sums
 from engine.face.ict_shapes import has_shapes, ict_mix, on_jaw, shapes
 from engine.face.lids import rim_gap_m, settle_lids, to_shut_m
 from engine.face.lips import settle_lips
@@ -96,7 +95,8 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
         if has_shapes(identity.topology) and _shut(arkit, side):
             more = to_shut_m(identity.topology, rest + offsets, side)
             own, offsets = own + more, offsets + more
-    jaw = _jaw_motion(place, rest + own, rest + offsets) if _uses_jaw(arkit) else None
+    uses_jaw = any(name.startswith("jaw") and weight for name, weight in arkit.items())
+    jaw = _jaw_motion(place, rest + own, rest + offsets) if uses_jaw else None
     for part, side in _EYES:
         ball = identity.topology.vertices_of(part)
         yaw, pitch = eyes.gaze(arkit, side)
@@ -107,7 +107,7 @@ def decode_offsets(identity: Identity, offset_m: np.ndarray, arkit: ArkitWeights
     if jaw is not None:
         turn, shift = jaw
         offsets[rig.lower] = (rest + own)[rig.lower] @ turn.T + shift - rest[rig.lower]
-    offsets[rig.soft] = own[rig.soft] + rig.solve(offsets - own)
+    offsets[rig.soft.free] = own[rig.soft.free] + rig.soft(offsets - own)
     lips = sides(identity.topology, layout.SLITS[0])
     opening = [rim_gap_m(lips, pose[place.vertices]).max() for pose in (rest, rest + offsets)]
     share = np.clip((opening[1] - opening[0]) / 0.006, 0, 1)
@@ -155,23 +155,20 @@ def _evened(topology: Topology, values: np.ndarray) -> np.ndarray:
     them: there texels see both sides of a slit, and training turns what a jaw moves far by how lips stand."""
     result = values.astype(np.float64)
     for slit, width in zip(layout.SLITS, _MIXED, strict=True):
-        around, mixed, coupling, factor = _mixed(topology, slit, width)
-        result[around[mixed]] = factor.solve(coupling @ result[around[~mixed]])
+        rows, follow = _mixed(topology, slit, width)
+        result[rows[follow.free]] = follow(result[rows])
     return result
 
 
 @derived
-def _mixed(topology: Topology, slit: layout.Slit, width: float) -> tuple[np.ndarray, np.ndarray, csr_matrix, SuperLU]:
-    """Rows around a slit, (N,) bool which of them lie within `width` of it, and what gives these the values that are
-    the mean of their neighbours' (harmonic): coupling to the others, and a factor to solve with."""
+def _mixed(topology: Topology, slit: layout.Slit, width: float) -> tuple[np.ndarray, Harmonic]:
+    """Rows around a slit, and what gives those of them that lie within `width` of it the mean of their neighbours."""
     around = surround(topology, slit)
     u, v = registered(topology).opened_uv[around.rows].astype(np.float64).T
     away = np.maximum(np.abs(v - slit.v_at(u)) - slit.gap_at(u), 0)
     beyond = np.maximum(np.maximum(slit.u_left - u, u - slit.u_right), 0)
     mixed = np.hypot(beyond, away) < width
-    mean = around.mean[mixed]
-    system = identity_matrix(int(mixed.sum())) - mean[:, mixed]
-    return around.rows, mixed, csr_matrix(mean[:, ~mixed]), splu(system.tocsc())
+    return around.rows, Harmonic(around.mean, np.flatnonzero(mixed), np.flatnonzero(~mixed), 1.0)
 
 
 def _settled(identity: Identity, posed_m: np.ndarray, own_m: np.ndarray, arkit: ArkitWeights) -> np.ndarray:
@@ -204,12 +201,19 @@ def maps_to_canonical(topology: Topology, own: np.ndarray) -> np.ndarray:
     """(H, W, C) image on `topology`'s own UV layout -> (512, 512, C) on the canonical one, float32."""
     if registered(topology).same_layout:
         return resize_area(own, TEXTURE_SIZE)
-    return layout.sample_bilinear(own, _own_uv(topology).reshape(-1, 2)).reshape(TEXTURE_SIZE, TEXTURE_SIZE, -1)
+    own_uvs, canonical = _charts(topology)
+    uv = fill_nearest(*_carried(canonical, own_uvs, TEXTURE_SIZE))
+    return layout.sample_bilinear(own, uv.reshape(-1, 2)).reshape(TEXTURE_SIZE, TEXTURE_SIZE, -1)
 
 
 def maps_to_own(topology: Topology, canonical: np.ndarray) -> np.ndarray:
-    """(512, 512, C) canonical-layout image -> the same image on `topology`'s own UV layout, float32."""
-    return canonical if registered(topology).same_layout else _resampled_to_own(topology, canonical)
+    """(512, 512, C) canonical-layout image -> the same image on `topology`'s own UV layout, float32; slopes are carried
+    without turning them."""
+    if registered(topology).same_layout:
+        return canonical
+    size = canonical.shape[0]
+    uv, covered = _canonical_uv_at(topology, size)
+    return fill_nearest(layout.sample_bilinear(canonical, uv).reshape(size, size, -1), covered)
 
 
 def own_maps(topology: Topology, canonical: ReflectanceMaps) -> ReflectanceMaps:
@@ -285,12 +289,6 @@ def _map_of(topology: Topology, values: np.ndarray, rotation: np.ndarray) -> np.
     return (seen @ rotation.T).reshape(GEOMETRY_SIZE, GEOMETRY_SIZE, 3).astype(np.float32)
 
 
-def _own_uv(topology: Topology) -> np.ndarray:
-    """(512, 512, 2) own UV of each canonical texel, gaps filled from the nearest."""
-    own, canonical = _charts(topology)
-    return fill_nearest(*_carried(canonical, own, TEXTURE_SIZE))
-
-
 def _charts(topology: Topology) -> tuple[np.ndarray, np.ndarray]:
     """(F, 3, 2) own and canonical UVs of the skin's triangles that do not lie over the seam."""
     uv_faces = topology.uv_faces[topology.faces_of(Part.SKIN)]
@@ -303,13 +301,6 @@ def _carried(at: np.ndarray, values: np.ndarray, size: int) -> tuple[np.ndarray,
     """(size, size, 2) (F, 3, 2) `values` of triangles at the texels of their UVs `at`, and which texels have one."""
     index, weights = rasterize(at, size)
     return (values[index] * weights[..., None]).sum(axis=2), index >= 0
-
-
-def _resampled_to_own(topology: Topology, canonical: np.ndarray) -> np.ndarray:
-    """A canonical-layout image on the head's own layout, same size; slopes are carried without turning them."""
-    size = canonical.shape[0]
-    uv, covered = _canonical_uv_at(topology, size)
-    return fill_nearest(layout.sample_bilinear(canonical, uv).reshape(size, size, -1), covered)
 
 
 @derived
@@ -370,10 +361,6 @@ def _shut(arkit: ArkitWeights, side: str) -> bool:
     return arkit.get(f"eyeBlink{side}", 0.0) >= 0.99
 
 
-def _uses_jaw(arkit: ArkitWeights) -> bool:
-    return any(name.startswith("jaw") and weight for name, weight in arkit.items())
-
-
 def _jaw_motion(place: Registration, from_m: np.ndarray, to_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rigid motion of the jaw between two poses (V, 3), as seen at chin and jaw line: rotation (3, 3), shift (3,)."""
     uv = place.opened_uv
@@ -389,26 +376,16 @@ class _Rig:
 
     lower: np.ndarray
     """Vertices that move rigidly with the jaw."""
-    soft: np.ndarray
-    """Vertices that follow smoothly."""
-    pinned: np.ndarray
-    """Vertices whose offsets bound the soft ones."""
+    soft: Harmonic
+    """Vertices that follow smoothly, and those whose offsets bound them."""
     can_move: np.ndarray
     """(V,) bool: those and all above."""
-    coupling: csr_matrix
-    factor: object
     bag: np.ndarray
     """Of them the walls of the mouth."""
     overlay: np.ndarray
     overlay_near: np.ndarray
     overlay_share: np.ndarray
     hair: HairRig
-
-    def solve(self, offsets: np.ndarray) -> np.ndarray:
-        """(len(soft), 3) harmonic extension of `offsets` at the pinned vertices."""
-        if not len(self.soft):
-            return offsets[self.soft]
-        return self.factor.solve(-(self.coupling @ offsets[self.pinned]))  # type: ignore[attr-defined]
 
 
 def lower_parts(identity: Identity) -> np.ndarray:
@@ -449,22 +426,10 @@ def _soft_rig(
     topology: Topology,
 ) -> _Rig:
     """Laplace with inverse edge length weights on `soft`, held at `pinned`, and weakly at rest far from the rims."""
-    count = len(positions_m)
-    edges = np.unique(np.sort(np.concatenate([faces[:, :2], faces[:, 1:], faces[:, ::2]]), axis=1), axis=0)
-    length = np.linalg.norm(positions_m[edges[:, 0]] - positions_m[edges[:, 1]], axis=1)
-    weight = 1 / np.maximum(length, 1e-5)
-    both = np.concatenate([edges, edges[:, ::-1]])
-    adjacency = coo_matrix((np.tile(weight, 2), (both[:, 0], both[:, 1])), shape=(count, count)).tocsr()
-    degree = np.asarray(adjacency.sum(axis=1)).ravel()
-    factor: object = None
-    coupling = csr_matrix((0, len(pinned)))
-    if len(soft):
-        depth = KDTree(positions_m[pinned]).query(positions_m[soft])[0]
-        hold = degree[soft] * np.clip((depth - 0.006) / 0.03, 0, 1) * 0.02 + 1e-6
-        matrix = -adjacency[soft][:, soft]
-        matrix.setdiag(degree[soft] + hold)
-        coupling = csr_matrix(-adjacency[soft][:, pinned])
-        factor = splu(matrix.tocsc())
+    weights = inverse_lengths(faces, positions_m, 1e-5)
+    degree = row_sums(weights)[soft]
+    depth = KDTree(positions_m[pinned]).query(positions_m[soft])[0]
+    hold = degree * np.clip((depth - 0.006) / 0.03, 0, 1) * 0.02 + 1e-6
     # lash cards, the wet rim of the lids: pieces of their own that lie on the skin
     overlay = np.setdiff1d(topology.vertices_of(Part.OVERLAY, Part.SOCKET), np.concatenate([pinned, soft]))
     near, share = np.zeros((0, 4), np.int64), np.zeros((0, 4))
@@ -474,9 +439,10 @@ def _soft_rig(
         share = inverse / inverse.sum(axis=1, keepdims=True)
     hair = HairRig(topology, positions_m, place.vertices)
     bag = np.intersect1d(soft, topology.vertices_of(Part.MOUTH))
-    can_move = np.zeros(count, bool)
+    can_move = np.zeros(len(positions_m), bool)
     can_move[np.concatenate([lower, soft, pinned])] = True
-    return _Rig(lower, soft, pinned, can_move, coupling, factor, bag, overlay, near, share, hair)
+    follow = Harmonic(weights, soft, pinned, degree + hold)
+    return _Rig(lower, follow, can_move, bag, overlay, near, share, hair)
 
 
 def _mouth_height(positions_m: np.ndarray, place: Registration) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 
 from engine.project import Project
 from engine.render.camera import Part4
+from engine.render.context import give_back
 from engine.render.renderer import Renderer
 from engine.render.sampling import frame_sample
 from engine.render.scatter import Quality
@@ -72,7 +73,4 @@ class Accumulator:
 
     def release(self) -> None:
         """Give everything back to the driver."""
-        for made in (self._frame_target, self._sum_target, self._depth):
-            made.release()
-        for texture in (self._frame, self._sum):
-            texture.release()
+        give_back(self._frame_target, self._sum_target, self._depth, self._frame, self._sum)

@@ -149,9 +149,3 @@ def bounds(positions_m: np.ndarray, vertices: np.ndarray | None = None) -> Bound
     axes -= centre[:, None].astype(np.float32)
     farthest_m = math.sqrt(float(np.einsum("ij,ij->j", axes, axes).max()))
     return Bounds(centre, max(farthest_m * 1.01, 1e-4), box)
-
-
-def bounding_ball(positions_m: np.ndarray) -> tuple[np.ndarray, float]:
-    """Centre (3,) and radius in metres of the ball of `bounds`."""
-    found = bounds(positions_m)
-    return found.centre, found.radius

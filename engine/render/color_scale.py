@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.channels import DIFFUSE, NORMAL, ROUGHNESS, SPECULAR
+from engine.channels import DIFFUSE, NORMAL, ROUGHNESS, SPECULAR, FaceMap
 from engine.color import DIVERGING_SRGB, SEQUENTIAL_SRGB
 from engine.composer import compose_positions
 from engine.project import Project
@@ -42,18 +42,18 @@ class ColorScale:
         return f"{self.label}: {self.low:.4g} to {self.high:.4g}{unit}, {kind}"
 
 
-_KINDS: dict[ViewChannel, tuple[str, bool, float]] = {
-    ViewChannel.OFFSET: ("mm", False, 10.0),
-    ViewChannel.OFFSET_NORMAL: ("mm", True, 10.0),
-    ViewChannel.DIFFUSE_CHANGE: ("stops", True, 0.5),
-    ViewChannel.SPECULAR_CHANGE: ("stops", True, 0.5),
-    ViewChannel.ROUGHNESS_CHANGE: ("", True, 0.1),
-    ViewChannel.NORMAL_CHANGE: ("degrees", False, 20.0),
-    ViewChannel.CURVATURE: ("1/m", False, 100.0),
-    ViewChannel.F0: ("", False, 0.08),
-    ViewChannel.DEPTH: ("mm", False, 0.0),
+_KINDS: dict[ViewChannel, tuple[str, bool, float, FaceMap | None]] = {
+    ViewChannel.OFFSET: ("mm", False, 10.0, None),
+    ViewChannel.OFFSET_NORMAL: ("mm", True, 10.0, None),
+    ViewChannel.DIFFUSE_CHANGE: ("stops", True, 0.5, DIFFUSE),
+    ViewChannel.SPECULAR_CHANGE: ("stops", True, 0.5, SPECULAR),
+    ViewChannel.ROUGHNESS_CHANGE: ("", True, 0.1, ROUGHNESS),
+    ViewChannel.NORMAL_CHANGE: ("degrees", False, 20.0, NORMAL),
+    ViewChannel.CURVATURE: ("1/m", False, 100.0, None),
+    ViewChannel.F0: ("", False, 0.08, None),
+    ViewChannel.DEPTH: ("mm", False, 0.0, None),
 }
-"""Unit, whether values have a sign, and the end of the scale where the head does not say."""
+"""Unit, whether values have a sign, the end of the scale where the head does not say, the map whose change it is."""
 _USUAL = 99.5
 """Percent of texels that an automatic scale holds; the rest may be a speck."""
 _SAMPLES = 128
@@ -70,7 +70,7 @@ def color_scale(project: Project) -> ColorScale | None:
     channel = project.scene.view.channel
     if channel not in _KINDS:
         return None
-    unit, signed, usual = _KINDS[channel]
+    unit, signed, usual, _ = _KINDS[channel]
     low, end = 0.0, project.scene.view.scale_end
     if channel is ViewChannel.DEPTH:
         low, far = _depths_mm(project)
@@ -102,15 +102,10 @@ def _reach(project: Project, channel: ViewChannel) -> float:
             return 1000 * float(np.linalg.norm(moved, axis=1).max())
         normals = identity.topology.vertex_normals(identity.positions_m)[vertices]
         return 1000 * float(np.abs((moved * normals).sum(axis=1)).max())
-    change = {
-        ViewChannel.DIFFUSE_CHANGE: (DIFFUSE, 1 / math.log(2)),
-        ViewChannel.SPECULAR_CHANGE: (SPECULAR, 1 / math.log(2)),
-        ViewChannel.ROUGHNESS_CHANGE: (ROUGHNESS, 1.0),
-        ViewChannel.NORMAL_CHANGE: (NORMAL, 1.0),
-    }.get(channel)
-    if change is None:
+    unit, *_, row = _KINDS[channel]
+    if row is None:
         return 0.0
-    row, factor = change
+    factor = 1 / math.log(2) if unit == "stops" else 1.0
     parts = ((max(map(abs, both(weight))), row.of(expression.change.channels)) for expression, weight in active)
     reach = factor * sum(weight * _usual(image) for weight, image in parts)
     return math.degrees(math.atan(reach)) if channel is ViewChannel.NORMAL_CHANGE else reach

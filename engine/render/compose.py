@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import moderngl
 import numpy as np
@@ -22,7 +23,7 @@ from engine.channels import CHANGE_TILES
 from engine.expression import ExpressionSet, ReflectanceChange
 from engine.identity import ReflectanceMaps
 from engine.render.camera import Part4
-from engine.render.context import drawing_into, is_software
+from engine.render.context import drawing_into, give_back, is_software
 from engine.render.shaders import program, set_array, set_uniforms
 from engine.render.targets import Pace, Piece, Target, strips
 from engine.render.upload import ChangeTexture, MapTextures, share_texture
@@ -40,6 +41,16 @@ LAYER_BYTES, SOFTWARE_LAYER_BYTES = 512 * 2**20, 256 * 2**20
 """Changes kept on the GPU; on a software driver that is memory of the machine."""
 _AT_ONCE = 4
 """Changes summed in one pass."""
+
+
+class Mix(NamedTuple):
+    """What is blended: neutral maps, and the changes that expressions make of them by their weights."""
+
+    maps: ReflectanceMaps
+    expressions: ExpressionSet
+    weights: Mapping[str, Weight]
+    left: np.ndarray | None = None
+    """As in `engine.composer.compose_maps`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,50 +111,21 @@ class MapComposer:
             "sums": sum(each.nbytes for each in self._sums.values()),
         }
 
-    def compose(
-        self,
-        maps: ReflectanceMaps,
-        expressions: ExpressionSet,
-        weights: Mapping[str, Weight],
-        left: np.ndarray | None = None,
-    ) -> MapTextures:
-        """Textures of `maps` under the `weights` that are on, composed in full; valid until the next call.
-
-        `left` as in `engine.composer.compose_maps`.
-        """
-        active = self._take(maps, expressions, weights, left)
-        return self._full(active).maps
-
-    def blend(
-        self,
-        maps: ReflectanceMaps,
-        expressions: ExpressionSet,
-        weights: Mapping[str, Weight],
-        left: np.ndarray | None = None,
-        *,
-        moving: bool = False,
-    ) -> Blend:
-        """What to draw `maps` under `weights` with, in the way that is quickest; valid until the next call.
+    def blend(self, mix: Mix, *, moving: bool = False) -> Blend:
+        """What to draw `mix` with, in the way that is quickest; valid until the next call.
 
         `moving`: another picture follows soon, so the time until this one counts.
         """
-        active = self._take(maps, expressions, weights, left)
+        active = self._take(mix)
         layers = self._direct(active, moving)
         if layers is None:
             return self._full(active)
         assert self._neutral is not None
         return Blend(self._neutral, layers)
 
-    def compose_in_pieces(
-        self,
-        maps: ReflectanceMaps,
-        expressions: ExpressionSet,
-        weights: Mapping[str, Weight],
-        left: np.ndarray | None,
-        pace: Pace,
-    ) -> Iterator[Piece]:
+    def compose_in_pieces(self, mix: Mix, pace: Pace) -> Iterator[Piece]:
         """Do beforehand, a piece each time it is asked for the next, what `blend` does for what does not move."""
-        active = self._take(maps, expressions, weights, left)
+        active = self._take(mix)
         if self._direct(active, moving=False) is None:
             yield from self._compose(active, pace)
 
@@ -153,17 +135,12 @@ class MapComposer:
         assert self._neutral is not None
         return self._neutral
 
-    def _take(
-        self,
-        maps: ReflectanceMaps,
-        expressions: ExpressionSet,
-        weights: Mapping[str, Weight],
-        left: np.ndarray | None,
-    ) -> Active:
-        """Upload what is new of `maps` and `left`; the changes that are on and their weights."""
-        if maps is not self._maps:
-            self._take_neutral(maps)
-        active = tuple((expressions[name].change, weight) for name, weight in weights.items() if is_on(weight))
+    def _take(self, mix: Mix) -> Active:
+        """Upload what is new of the maps and of the left's shares; the changes that are on and their weights."""
+        left = mix.left
+        if mix.maps is not self._maps:
+            self._take_neutral(mix.maps)
+        active = tuple((mix.expressions[name].change, weight) for name, weight in mix.weights.items() if is_on(weight))
         if any(isinstance(weight, Sides) for _, weight in active):
             if left is None:
                 raise ValueError("MapComposer: expected shares of the left side for weights that differ, found none")
@@ -334,9 +311,7 @@ class MapComposer:
     # Giving back
 
     def _release_maps(self) -> None:
-        for made in (self._neutral, self._composed, self._composed_target):
-            if made is not None:
-                made.release()
+        give_back(self._neutral, self._composed, self._composed_target)
         self._neutral = self._composed = self._composed_target = None
 
     def _release_left(self) -> None:
@@ -345,8 +320,7 @@ class MapComposer:
         self._left = None
 
     def _forget_sums(self) -> None:
-        for held in self._sums.values():
-            held.release()
+        give_back(*self._sums.values())
         self._sums.clear()
         self._composed_of = ()
 

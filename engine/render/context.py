@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import moderngl
 
@@ -35,6 +35,17 @@ def standalone_context() -> moderngl.Context:
         f"expected OpenGL {GL_VERSION // 100}.{GL_VERSION // 10 % 10}, found none ({'; '.join(found)}); "
         "on Debian or Ubuntu: sudo apt install libegl1 libgl1 libgl1-mesa-dri"
     )
+
+
+class Owned(Protocol):
+    def release(self) -> object: ...
+
+
+def give_back(*owned: Owned | None) -> None:
+    """Release whatever of it was made."""
+    for made in owned:
+        if made is not None:
+            made.release()
 
 
 def is_software(context: moderngl.Context) -> bool:

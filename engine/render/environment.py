@@ -153,7 +153,7 @@ def _resampled(tile: np.ndarray, side: int) -> np.ndarray:
     return rows[:, low] * (1 - share)[:, None] + rows[:, low + 1] * share[:, None]
 
 
-def _changed(name: str) -> int:
+def changed_at(name: str) -> int:
     """When the file of a light was changed, ns; 0 for a built-in one, and where the reader will say what is wrong."""
     try:
         return 0 if name in BUILT_IN else os.stat(name).st_mtime_ns
@@ -191,7 +191,7 @@ class EnvironmentCache:
                 radiance, found = extract_suns(radiance, *equirect_directions(*radiance.shape[:2]))
             return EnvironmentLight(self._filtered(radiance), found, _blocks(radiance, *_COARSE))
 
-        return self._kept((name, _changed(name), suns), make)
+        return self._kept((name, changed_at(name), suns), make)
 
     def picture(self, radiance: np.ndarray | None, key: Hashable) -> EnvironmentLight:
         """(H, W, 3) float32 `radiance`, or darkness for None; `key` is equal for equal pictures."""
@@ -207,7 +207,7 @@ class EnvironmentCache:
 
     def sampler(self, name: str) -> EnvironmentSampler:
         """Of a built-in light or file, suns and all; the last one is kept. FileFormatError as `equirect_radiance`."""
-        return self.picture_sampler(lambda: equirect_radiance(name), (name, _changed(name)))
+        return self.picture_sampler(lambda: equirect_radiance(name), (name, changed_at(name)))
 
     def picture_sampler(self, make: Callable[[], np.ndarray], key: Hashable) -> EnvironmentSampler:
         """Of the (H, W, 3) radiance that `make` gives, kept while `key` is the same."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.identity import Identity
 from engine.io import cache
-from engine.render.context import drawing_into
+from engine.render.context import drawing_into, give_back
 from engine.render.environment import equirect_directions
 from engine.render.frame import FRAME, pack_frame
 from engine.render.passes import UNIT_SHADOW, HeadPass, linked
@@ -133,8 +133,7 @@ def _bake(
         with drawing_into(target):
             array.render(moderngl.TRIANGLES, 3)
         hidden[:, number] = np.frombuffer(output.read(), np.float32)[:count]
-    for owned in (array, shader, target, output, *inputs, frame, shadow):
-        owned.release()
+    give_back(array, shader, target, output, *inputs, frame, shadow)
     return hidden
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import product
 
 import moderngl
@@ -14,7 +14,7 @@ from engine.errors import GraphicsError
 from engine.project import Project
 from engine.render.accumulate import Accumulator, converges
 from engine.render.camera import Part4
-from engine.render.context import standalone_context
+from engine.render.context import give_back, standalone_context
 from engine.render.renderer import Renderer
 from engine.render.sampling import SAMPLES
 from engine.render.scatter import MOST_REACH_PX, Quality
@@ -54,39 +54,38 @@ def render_image(
     channels = 4 if transparent else 3
     image = np.empty((height, width, channels), np.uint8)
 
-    def converge(renderer: Renderer) -> None:
-        held = min(width, TILE), min(height, TILE)
-        color, depth = renderer.context.renderbuffer(held, 4), renderer.context.depth_renderbuffer(held)
-        target = renderer.context.framebuffer([color], depth)
-        for rows, columns, part, frames in _converged(renderer, project, (width, height), samples, tell):
-            renderer.show(project, target, (width, height), frames.frames, transparent=transparent, part=part)
-            read = target.read(viewport=(0, 0, *part[2:]), components=channels, alignment=1)
-            image[rows, columns] = np.frombuffer(read, np.uint8).reshape(part[3], part[2], channels)[::-1]
-        renderer.idle.use()
-        for made in (target, color, depth):
-            made.release()
-
-    def draw(renderer: Renderer) -> None:
-        context = renderer.context
-        fine, side, factor = _tiling(context, (width, height), supersample, TILE)
-        held = min(side, width) * factor, min(side, height) * factor
-        color, depth = context.renderbuffer(held, 4), context.depth_renderbuffer(held)
-        target = context.framebuffer([color], depth)
-        try:
+    if samples and converges(project.scene):
+        with _given_or_own(renderer) as own, _target(own, (min(width, TILE), min(height, TILE))) as target:
+            for rows, columns, part, frames in _converged(own, project, (width, height), samples, tell):
+                own.show(project, target, (width, height), frames.frames, transparent=transparent, part=part)
+                image[rows, columns] = _pixels(target, part, channels)
+        return image
+    with _given_or_own(renderer) as own:
+        fine, side, factor = _tiling(own.context, (width, height), supersample, TILE)
+        with _target(own, (min(side, width) * factor, min(side, height) * factor)) as target:
             tiles = list(_tiles((width, height), side, factor))
             for number, (rows, columns, part) in enumerate(tiles, 1):
-                renderer.draw(project, target, fine, transparent=transparent, part=part, quality=quality)
-                read = target.read((0, 0, *part[2:]), components=4, alignment=1)
-                pixels = np.frombuffer(read, np.uint8).reshape(part[3], part[2], 4)[::-1]
-                image[rows, columns] = downsample(pixels, factor)[..., :channels]
+                own.draw(project, target, fine, transparent=transparent, part=part, quality=quality)
+                image[rows, columns] = downsample(_pixels(target, part, 4), factor)[..., :channels]
                 tell(number, len(tiles))
-        finally:
-            renderer.idle.use()
-            for made in (target, color, depth):
-                made.release()
-
-    _with_renderer(renderer, converge if samples and converges(project.scene) else draw)
     return image
+
+
+@contextmanager
+def _target(renderer: Renderer, size: tuple[int, int]) -> Iterator[moderngl.Framebuffer]:
+    color, depth = renderer.context.renderbuffer(size, 4), renderer.context.depth_renderbuffer(size)
+    target = renderer.context.framebuffer([color], depth)
+    try:
+        yield target
+    finally:
+        renderer.idle.use()
+        give_back(target, color, depth)
+
+
+def _pixels(target: moderngl.Framebuffer, part: Part4, channels: int) -> np.ndarray:
+    """(height, width, channels) uint8, row 0 on top: what was drawn of the rectangle `part` of a picture."""
+    read = target.read((0, 0, *part[2:]), components=channels, alignment=1)
+    return np.frombuffer(read, np.uint8).reshape(part[3], part[2], channels)[::-1]
 
 
 def render_light(
@@ -100,11 +99,9 @@ def render_light(
     _check(width, height, 1)
     image = np.empty((height, width, 4), np.float32)
 
-    def draw(renderer: Renderer) -> None:
-        for rows, columns, part, frames in _converged(renderer, project, (width, height), samples):
+    with _given_or_own(renderer) as own:
+        for rows, columns, part, frames in _converged(own, project, (width, height), samples):
             image[rows, columns] = frames.read(part[2:])[::-1]
-
-    _with_renderer(renderer, draw)
     image /= samples
     image[..., :3] *= 2.0**project.scene.exposure_ev
     return image
@@ -145,13 +142,11 @@ def render_layers(
     _check(width, height, supersample, LARGEST_LAYERED_SIDE)
     found = {name: np.zeros((height, width, count), np.float32) for name, count in _LAYERS.items()}
 
-    def draw(renderer: Renderer) -> None:
-        fine, side, samples = _tiling(renderer.context, (width, height), supersample, LAYER_TILE)
+    with _given_or_own(renderer) as own:
+        fine, side, samples = _tiling(own.context, (width, height), supersample, LAYER_TILE)
         for rows, columns, part in _tiles((width, height), side, samples):
-            for name, pixels in _layers(renderer.layers(project, fine, part)).items():
+            for name, pixels in _layers(own.layers(project, fine, part)).items():
                 found[name][rows, columns] = _mean(pixels, samples)
-
-    _with_renderer(renderer, draw)
     exposure = np.float32(2.0**project.scene.exposure_ev)
     cover = found["cover"]
     light = {name: found[name] * exposure for name in ("diffuse light", "specular light")}
@@ -193,13 +188,8 @@ def _check(width: int, height: int, supersample: int, largest: int = LARGEST_SID
         )
 
 
-def _with_renderer(renderer: Renderer | None, draw: Callable[[Renderer], None]) -> None:
-    """`draw` with `renderer`, or with one on a context of its own."""
-    if renderer is not None:
-        draw(renderer)
-        return
-    with own_renderer() as renderer:
-        draw(renderer)
+def _given_or_own(renderer: Renderer | None) -> AbstractContextManager[Renderer]:
+    return own_renderer() if renderer is None else nullcontext(renderer)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import moderngl
 import numpy as np
 
 from engine.mesh import Part
+from engine.render.context import give_back
 from engine.render.shaders import program, set_array, set_uniforms
 from engine.render.sources import LightSource
 from engine.render.targets import LIT
@@ -259,9 +260,7 @@ class HeadPass:
         self.programs[key] = self.programs.pop(key)  # last used comes last
         while len(self.programs) > PROGRAMS_KEPT:
             oldest = next(iter(self.programs))
-            for owned in (self._arrays.pop(oldest, None), self.programs.pop(oldest)):
-                if owned is not None:
-                    owned.release()
+            give_back(self._arrays.pop(oldest, None), self.programs.pop(oldest))
         if key not in self._arrays:
             made = self.programs[key]
             self._arrays[key] = self._context.vertex_array(made, []) if whole_target else self._lay_out(made, square)
@@ -307,16 +306,13 @@ class HeadPass:
             self._depth_array.render(moderngl.TRIANGLES, self._mesh.coarse_hair[0])
 
     def _release_arrays(self) -> None:
-        for array in (self._depth_array, self._numbered_array, *self._arrays.values()):
-            if array is not None:
-                array.release()
+        give_back(self._depth_array, self._numbered_array, *self._arrays.values())
         self._depth_array, self._numbered_array, self._arrays = None, None, {}
 
     def release(self) -> None:
         """Give everything back to the driver."""
         self._release_arrays()
-        for made in (*self.programs.values(), self._depth, self._numbered, *self._square):
-            made.release()
+        give_back(*self.programs.values(), self._depth, self._numbered, *self._square)
 
 
 def _square(context: moderngl.Context) -> tuple[moderngl.Buffer, moderngl.Buffer]:

@@ -16,15 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.color import luminance
-from engine.render.sources import (
-    MOST_LIGHTS,
-    MOST_SUNS,
-    OCCLUDER_M,
-    LightSource,
-    lights_of,
-    point_of,
-    turned,
-)
+from engine.render.sources import MOST_LIGHTS, MOST_SUNS, OCCLUDER_M, LightSource, lights_of, point_of, turned
 from engine.scene import LampKind, Scene, Vector3, staged
 
 SAMPLES = 256

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import moderngl
 
-from engine.render.context import drawing_into
+from engine.render.context import give_back
 from engine.render.shaders import program, set_uniforms
 from engine.render.tables import SCATTER_REACH_M, scatter_kernel
 from engine.scene import Camera
@@ -82,10 +82,8 @@ class LightTargets:
 
     def release(self) -> None:
         """Give everything back to the driver."""
-        for made in {self.drawn, self.whole, *self.blurred, *(target for _, target in self.sums)}:
-            made.release()
-        for made in self._owned:
-            made.release()
+        give_back(*{self.drawn, self.whole, *self.blurred, *(target for _, target in self.sums)})
+        give_back(*self._owned)
 
 
 class ScatterPass:
@@ -109,22 +107,12 @@ class ScatterPass:
         )
         self._taps = 0
 
-    def spread(
-        self, targets: LightTargets, box: tuple[int, int, int, int], pixels_per_m: float, quality: Quality
-    ) -> None:
-        """Spread the light in the first texture of `targets`, in place, inside `box` (left, bottom, width, height).
+    def blur(self, targets: LightTargets, axis: int, pixels_per_m: float, quality: Quality) -> None:
+        """Spread the light in the first texture of `targets`, across (0), then up (1), into that target of `blurred`,
+        which is bound; after both it is in the first texture again.
 
         `pixels_per_m` is how large a metre is drawn at a depth of 1 m (`pixels_per_metre`).
         """
-        targets.blurred[0].clear()
-        for axis, target in enumerate(targets.blurred):
-            with drawing_into(target):
-                target.scissor = box
-                self.blur(targets, axis, pixels_per_m, quality)
-                target.scissor = None  # pyright: ignore[reportAttributeAccessIssue]
-
-    def blur(self, targets: LightTargets, axis: int, pixels_per_m: float, quality: Quality) -> None:
-        """One of the two steps of `spread`, across (0) or up (1), into that target of `blurred`, which is bound."""
         self._context.disable(moderngl.DEPTH_TEST | moderngl.BLEND | moderngl.CULL_FACE)
         if self._taps != quality:
             kernel = scatter_kernel(quality)
@@ -169,8 +157,7 @@ class ScatterPass:
 
     def release(self) -> None:
         """Give everything back to the driver."""
-        for made in (self._blur_array, *self._combine_arrays, self._blur, *self._combine):
-            made.release()
+        give_back(self._blur_array, *self._combine_arrays, self._blur, *self._combine)
 
 
 def pixels_per_metre(camera: Camera, size: tuple[int, int]) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import moderngl
 
-from engine.render.context import drawing_into
+from engine.render.context import drawing_into, give_back
 from engine.render.passes import UNIT_SHADOW, UNIT_THICKNESS, HeadPass
 from engine.render.sources import MOST_LIGHTS, LightSource
 
@@ -75,9 +75,7 @@ class Shadows:
 
     def release(self) -> None:
         """Give everything back to the driver."""
-        for owned in (*self.maps, self._thickness):
-            if owned is not None:
-                owned.release()
+        give_back(*self.maps, self._thickness)
         self.maps, self._maps_of, self._thickness = [], [], None
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from engine.color import luminance
 from engine.identity import Identity
 from engine.project import framed
-from engine.render.camera import bounding_ball, direction, look_along
+from engine.render.camera import bounds, direction, look_along
 from engine.scene import MOST_FILL_LIGHTS, Lamp, LampKind, Scene, Vector3
 
 MOST_SUNS = 3
@@ -104,8 +104,8 @@ def extract_suns(
         radius = math.acos(1 - min(float(solid_angles[disc].sum()) / (2 * math.pi), 1.0))
         suns.append(
             LightSource(
-                _triple(towards / np.linalg.norm(towards)),
-                _triple(irradiance),
+                triple(towards / np.linalg.norm(towards)),
+                triple(irradiance),
                 radius,
                 max(_SHARPEST_M, 2 * math.tan(radius) * OCCLUDER_M),
             )
@@ -117,9 +117,9 @@ def extract_suns(
 @lru_cache(maxsize=4)
 def lamps_around(identity: Identity) -> tuple[Vector3, float]:
     """The middle of the head at rest, where a new camera looks, and how near to it a lamp may stand, metres."""
-    centre, radius = bounding_ball(identity.positions_m)
+    ball = bounds(identity.positions_m)
     middle = framed(identity).target_m
-    return middle, math.dist(middle, centre) + _CLEARANCE * radius
+    return middle, math.dist(middle, ball.centre) + _CLEARANCE * ball.radius
 
 
 def lights_of(
@@ -135,7 +135,7 @@ def lights_of(
     bright = [
         replace(
             turned(sun, scene.environment.rotation_rad),
-            irradiance_linear=_triple(np.asarray(sun.irradiance_linear) * scale),
+            irradiance_linear=triple(np.asarray(sun.irradiance_linear) * scale),
         )
         for sun in suns
     ]
@@ -144,10 +144,10 @@ def lights_of(
 
 def _lamp(lamp: Lamp, middle: np.ndarray, nearest_m: float) -> LightSource:
     towards = direction(lamp.yaw_rad, lamp.pitch_rad)
-    irradiance = _triple(np.asarray(lamp.color_linear) * lamp.irradiance)
+    irradiance = triple(np.asarray(lamp.color_linear) * lamp.irradiance)
     softness, kind = lamp.shadow_softness_m, lamp.kind
     if kind == LampKind.DIRECTIONAL:
-        return LightSource(_triple(towards), irradiance, softness_m=softness)
+        return LightSource(triple(towards), irradiance, softness_m=softness)
     distance = max(lamp.distance_m, nearest_m, 1e-3)
     at = middle + distance * towards
     outer = min(max(lamp.outer_cone_rad, 1e-3), math.pi / 2)
@@ -159,16 +159,16 @@ def _lamp(lamp: Lamp, middle: np.ndarray, nearest_m: float) -> LightSource:
         right, up = sides[0] * frame[0], sides[1] * frame[1]
         softness = OCCLUDER_M * sum(sides) / 2 / distance
     return LightSource(
-        _triple(towards),
+        triple(towards),
         irradiance,
         softness_m=softness,
         kind=kind,
         distance_m=distance,
-        position_m=_triple(at),
+        position_m=triple(at),
         cone_rad=cone,
-        corner_m=_triple(at - right / 2 - up / 2),
-        right_m=_triple(right),
-        up_m=_triple(up),
+        corner_m=triple(at - right / 2 - up / 2),
+        right_m=triple(right),
+        up_m=triple(up),
     )
 
 
@@ -195,19 +195,19 @@ def point_of(lamp: LightSource, across: float, up: float) -> LightSource:
     if lamp.kind != LampKind.RECTANGLE:
         sides = look_along(np.zeros(3), np.array(lamp.towards))[:2, :3]
         radius = lamp.angular_size[0] / 2 * lamp.distance_m
-        return replace(lamp, position_m=_triple(lamp.position_m + radius * (across * sides[0] + up * sides[1])))
+        return replace(lamp, position_m=triple(lamp.position_m + radius * (across * sides[0] + up * sides[1])))
     right, above = np.array(lamp.right_m), np.array(lamp.up_m)
     width, height = float(np.linalg.norm(right)), float(np.linalg.norm(above))
     share = width * height / (math.pi * rectangle_form_factor(width, height, lamp.distance_m) * lamp.distance_m**2)
     return replace(
         lamp,
         kind=LampKind.POINT,
-        position_m=_triple(np.array(lamp.corner_m) + across * right + up * above),
-        irradiance_linear=_triple(share * np.asarray(lamp.irradiance_linear)),
+        position_m=triple(np.array(lamp.corner_m) + across * right + up * above),
+        irradiance_linear=triple(share * np.asarray(lamp.irradiance_linear)),
         flat=True,
     )
 
 
-def _triple(values: np.ndarray) -> Vector3:
+def triple(values: np.ndarray) -> Vector3:
     red, green, blue = (float(value) for value in values)
     return red, green, blue

@@ -8,7 +8,6 @@ environment does. Debevec et al. 2000, "Acquiring the Reflectance Field of a Hum
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -18,8 +17,8 @@ from scipy.spatial import ConvexHull, KDTree
 
 from engine.color import luminance
 from engine.io.rig import read_rig
-from engine.render.environment import equirect_directions, equirect_radiance
-from engine.render.sources import MOST_LIGHTS, LightSource
+from engine.render.environment import changed_at, equirect_directions, equirect_radiance
+from engine.render.sources import MOST_LIGHTS, LightSource, triple
 from engine.scene import Environment, LightStage, Scene, StageMode
 
 LAMP_IRRADIANCE = 3.0
@@ -80,7 +79,7 @@ def _edge_middles(points: np.ndarray) -> np.ndarray:
 
 def lamp_directions(stage: LightStage) -> np.ndarray:
     """(N, 3) float64 unit vectors to the lamps, in the rig's own directions; FileFormatError for a broken file."""
-    return _rig(stage.rig, _changed(stage.rig)) if stage.rig else geodesic_rig()
+    return _rig(stage.rig, changed_at(stage.rig)) if stage.rig else geodesic_rig()
 
 
 @lru_cache(maxsize=8)
@@ -117,17 +116,10 @@ def stage_key(scene: Scene) -> tuple[LightStage, Environment | None, int, int]:
     """What decides about `stage_light`, with the times at which files changed: equal where the light is the same."""
     stage = replace(scene.stage, rotation_rad=0.0, exposure_ev=0.0, enabled=True)
     if stage.mode is not StageMode.ENVIRONMENT:
-        return stage, None, _changed(stage.rig), 0
+        return stage, None, changed_at(stage.rig), 0
     turn = scene.environment.rotation_rad - scene.stage.rotation_rad
     environment = Environment(scene.environment.name, rotation_rad=turn)
-    return stage, environment, _changed(stage.rig), _changed(environment.name)
-
-
-def _changed(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0  # a built-in name; or the reader says what is wrong
+    return stage, environment, changed_at(stage.rig), changed_at(environment.name)
 
 
 @lru_cache(maxsize=16)
@@ -194,14 +186,9 @@ def _split(directions: np.ndarray, irradiance: np.ndarray) -> StageLight:
         own = own[strength[own] >= _SHARE * strength.sum()]
     rest = lit[len(own) :]
     lights = [
-        LightSource(_triple(directions[lamp]), _triple(irradiance[lamp]), LAMP_RADIUS_RAD, _SOFTNESS_M) for lamp in own
+        LightSource(triple(directions[lamp]), triple(irradiance[lamp]), LAMP_RADIUS_RAD, _SOFTNESS_M) for lamp in own
     ]
     return StageLight(tuple(lights), _discs(directions[rest], irradiance[rest]) if len(rest) else None)
-
-
-def _triple(values: np.ndarray) -> tuple[float, float, float]:
-    red, green, blue = (float(value) for value in values)
-    return red, green, blue
 
 
 def _discs(directions: np.ndarray, irradiance: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import moderngl
 import numpy as np
 from scipy.special import erf
 
-from engine.render.context import drawing_into
+from engine.render.context import drawing_into, give_back
 from engine.render.shaders import program, set_uniforms
 
 DFG_SIZE = 48
@@ -46,8 +46,7 @@ def dfg_texture(context: moderngl.Context) -> moderngl.Texture:
     array, target = context.vertex_array(draw, []), context.framebuffer([texture])
     with drawing_into(target):
         array.render(moderngl.TRIANGLES, 3)
-    for made in (array, target, draw):
-        made.release()
+    give_back(array, target, draw)
     table = np.frombuffer(texture.read(), np.float32).reshape(DFG_SIZE, DFG_SIZE, 4).copy()
     table[..., 2:] = (table[..., :2] * _cosine_weights(DFG_SIZE)[:, None]).sum(axis=1, keepdims=True)
     texture.write(table.tobytes())

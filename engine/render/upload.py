@@ -13,7 +13,7 @@ from engine.face.strands import stand_ins
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_bilinear
 from engine.mesh import Part, Topology
-from engine.render.context import is_software
+from engine.render.context import give_back, is_software
 
 DRAWN: tuple[Part, ...] = (
     Part.SKIN, Part.MOUTH, Part.TEETH, Part.SOCKET, Part.EYE_LEFT, Part.EYE_RIGHT, Part.HAIR
@@ -206,9 +206,7 @@ class MeshBuffers:
 
     def release(self) -> None:
         """Give the buffers back."""
-        for made in (self.still, self.moving, self.reach, self.wider, self.elements, self.tables):
-            if made is not None:
-                made.release()
+        give_back(self.still, self.moving, self.reach, self.wider, self.elements, self.tables)
 
 
 def _tables(context: moderngl.Context, split: SplitMesh) -> VertexTables:
@@ -248,8 +246,7 @@ class MapTextures:
 
     def release(self) -> None:
         """Give the textures back."""
-        for texture in self.textures:
-            texture.release()
+        give_back(*self.textures)
 
     def write(self, maps: ReflectanceMaps) -> None:
         """Upload `maps`, whose size must be this one's."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import moderngl
 import numpy as np
 
 from engine.composer import compose_positions, left_texels
-from engine.expression import ExpressionSet
 from engine.identity import Identity, ReflectanceMaps
 from engine.mesh import Part
 from engine.project import Project
 from engine.render.camera import bounds
-from engine.render.compose import Blend, MapComposer
+from engine.render.compose import Blend, MapComposer, Mix
+from engine.render.context import give_back
 from engine.render.environment import EnvironmentLight
 from engine.render.occlusion import Visibility, bake_visibility
 from engine.render.passes import UNIT_CHANGE, UNIT_EYE, UNIT_MAPS, UNIT_NEUTRAL, HeadPass
@@ -73,19 +73,16 @@ class UploadedHead:
 
     def blend(self, project: Project, moving: bool) -> Blend:
         """Its maps under the weights of `project`."""
-        return self.composer.blend(*self._to_compose(project), moving=moving)
+        return self.composer.blend(self._mix(project), moving=moving)
 
     def compose_in_pieces(self, project: Project, pace: Pace) -> Iterator[Piece]:
         """Do beforehand, in pieces, what `blend` does for a picture at rest."""
-        return self.composer.compose_in_pieces(*self._to_compose(project), pace)
+        return self.composer.compose_in_pieces(self._mix(project), pace)
 
-    def _to_compose(
-        self, project: Project
-    ) -> tuple[ReflectanceMaps, ExpressionSet, Mapping[str, Weight], np.ndarray | None]:
-        """What the composer makes maps of."""
+    def _mix(self, project: Project) -> Mix:
         assert self._maps is not None
         active = project.active()
-        return self._maps, project.expressions, active, left_texels(project.identity, active)
+        return Mix(self._maps, project.expressions, active, left_texels(project.identity, active))
 
     def bind(self, blend: Blend) -> None:
         """Put its maps on their texture units."""
@@ -150,9 +147,7 @@ class UploadedHead:
         self.poses += 1
 
     def _release_identity(self) -> None:
-        for owned in (self.mesh, self._eye):
-            if owned is not None:
-                owned.release()
+        give_back(self.mesh, self._eye)
         self.mesh = self._eye = self._identity = self._maps = None
 
     def release(self) -> None:

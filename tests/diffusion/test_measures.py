@@ -64,7 +64,7 @@ def test_the_wrinkle_band_keeps_waves_of_8_texels_and_stops_those_of_200():
     middle = (..., slice(32, -32), slice(32, -32))
     assert measures.wrinkle_band(fine)[middle].std() > 0.6 * fine.std()
     assert measures.wrinkle_band(coarse)[middle].std() < 0.1 * coarse.std()
-    torch.testing.assert_close(measures.box(coarse * 0 + 3, 7), coarse * 0 + 3)
+    torch.testing.assert_close(measures.box(coarse * 0 + 3, 7, 7, 512), coarse * 0 + 3)
 
 
 def test_correlation_is_numpys_inside_the_mask():

@@ -2,7 +2,8 @@ import random
 
 import pytest
 
-from engine.diffusion.prompts import PARAPHRASES, caption, parse_prompt, understand
+from engine.diffusion.language.captions import PARAPHRASES, caption
+from engine.diffusion.prompts import parse_prompt, understand
 from engine.errors import VocabularyError
 from engine.vocabulary import EXPRESSIONS, NAMES
 

@@ -16,7 +16,7 @@ from engine.face.builtin import builtin_identity
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_bilinear
 from engine.project import Project, new_project
-from engine.render.compose import DIRECT_LAYERS, Active, MapComposer
+from engine.render.compose import DIRECT_LAYERS, Active, MapComposer, Mix
 from engine.render.offscreen import downsample
 from engine.render.renderer import Renderer
 from engine.render.scatter import Quality
@@ -66,7 +66,7 @@ def assert_agree(found: ReflectanceMaps, expected: ReflectanceMaps) -> None:
 
 
 def test_no_weights_give_the_neutral_bytes(composer: MapComposer, head: Identity, expressions: ExpressionSet) -> None:
-    found = read(composer.compose(head.maps, expressions, {"Jaw Open": 0.0}))
+    found = read(composer.blend(Mix(head.maps, expressions, {"Jaw Open": 0.0})).maps)
     for name in ("diffuse_srgb", "specular_data", "roughness_data", "slope"):
         np.testing.assert_array_equal(getattr(found, name), getattr(head.maps, name))
 
@@ -77,7 +77,7 @@ def test_no_weights_give_the_neutral_bytes(composer: MapComposer, head: Identity
 def test_agrees_with_the_cpu(
     composer: MapComposer, head: Identity, expressions: ExpressionSet, weights: dict[str, float]
 ) -> None:
-    found = read(composer.compose(head.maps, expressions, weights))
+    found = read(composer.blend(Mix(head.maps, expressions, weights)).maps)
     assert_agree(found, compose_maps(head.maps, expressions, weights))
 
 
@@ -95,16 +95,16 @@ def test_agrees_where_changes_differ_in_size(composer: MapComposer, head: Identi
     )
     mixed = expressions.merged(ExpressionSet(head.hash, (replace(expressions["Brows Up"], change=small),)))
     weights = {"Jaw Open": 0.8, "Brows Up": 0.6}
-    assert_agree(read(composer.compose(head.maps, mixed, weights)), compose_maps(head.maps, mixed, weights))
+    assert_agree(read(composer.blend(Mix(head.maps, mixed, weights)).maps), compose_maps(head.maps, mixed, weights))
 
 
 def test_another_object_of_the_same_name_is_seen(
     composer: MapComposer, head: Identity, expressions: ExpressionSet
 ) -> None:
     weights = {"Jaw Open": 1.0}
-    composer.compose(head.maps, expressions, weights)
+    composer.blend(Mix(head.maps, expressions, weights))
     other = make_expressions(head, NAMES, seed=9)
-    assert_agree(read(composer.compose(head.maps, other, weights)), compose_maps(head.maps, other, weights))
+    assert_agree(read(composer.blend(Mix(head.maps, other, weights)).maps), compose_maps(head.maps, other, weights))
 
 
 def at_size(expressions: ExpressionSet, name: str, size: int) -> ExpressionSet:
@@ -136,9 +136,9 @@ def test_all_ways_agree_with_the_cpu_however_often_weights_change(
         for _ in range(12):
             name = str(rng.choice(list(weights)))
             weights[name] = float(rng.uniform(-0.6, 1.4))
-            composer.blend(head.maps, expressions, weights, left, moving=True)
+            composer.blend(Mix(head.maps, expressions, weights, left), moving=True)
         expected = compose_maps(head.maps, expressions, weights, left)
-        layers = composer.blend(head.maps, expressions, weights, left, moving=True).layers
+        layers = composer.blend(Mix(head.maps, expressions, weights, left), moving=True).layers
         if len({expressions[name].change.size for name in weights}) <= DIRECT_LAYERS:
             assert 1 <= len(layers) <= DIRECT_LAYERS
             target = MapTextures(composer._context, head.maps.size)
@@ -148,7 +148,7 @@ def test_all_ways_agree_with_the_cpu_however_often_weights_change(
             composer._composed_of = ()
         else:
             assert not layers
-        assert_agree(read(composer.compose(head.maps, expressions, weights, left)), expected)
+        assert_agree(read(composer.blend(Mix(head.maps, expressions, weights, left)).maps), expected)
 
 
 def test_a_drag_sums_the_others_once(
@@ -163,7 +163,7 @@ def test_a_drag_sums_the_others_once(
 
     def passes(weights: dict[str, Weight], moving: bool = True) -> list[int]:
         drawn.clear()
-        composer.blend(head.maps, expressions, weights, head.left_share.texels, moving=moving)
+        composer.blend(Mix(head.maps, expressions, weights, head.left_share.texels), moving=moving)
         return drawn.copy()
 
     monkeypatch.setattr(MapComposer, "_draw_sum", counted)
@@ -187,9 +187,9 @@ def test_weights_that_cannot_be_seen_cost_nothing(
     composer: MapComposer, head: Identity, expressions: ExpressionSet
 ) -> None:
     for weight in (LEAST_WEIGHT * 0.99, -LEAST_WEIGHT * 0.99, Sides(0.0, LEAST_WEIGHT * 0.9)):
-        composer.compose(head.maps, expressions, {"Jaw Open": weight})
+        composer.blend(Mix(head.maps, expressions, {"Jaw Open": weight}))
         assert composer.gpu_bytes["layers"] == 0
-    composer.compose(head.maps, expressions, {"Jaw Open": Sides(0.0, LEAST_WEIGHT)}, head.left_share.texels)
+    composer.blend(Mix(head.maps, expressions, {"Jaw Open": Sides(0.0, LEAST_WEIGHT)}, head.left_share.texels))
     assert composer.gpu_bytes["layers"] == 3 * 32 * 32 * 8
 
 
@@ -201,19 +201,21 @@ def test_layers_stay_within_their_budget_and_those_used_longest_ago_go_first(
     first = expressions["Jaw Open"].change
     holders = sys.getrefcount(first)
     for name in NAMES:
-        composer.compose(head.maps, expressions, {name: 1.0})
+        composer.blend(Mix(head.maps, expressions, {name: 1.0}))
         assert composer.gpu_bytes["layers"] <= 5 * each
     kept = [change for change, _ in composer._changes.values()]
     assert [id(change) for change in kept] == [id(expressions[name].change) for name in NAMES[-5:]]
     assert sys.getrefcount(first) == holders
-    composer.compose(head.maps, expressions, {NAMES[3]: 1.0})  # used again: it stays
-    composer.compose(head.maps, expressions, {NAMES[0]: 1.0})
+    composer.blend(Mix(head.maps, expressions, {NAMES[3]: 1.0}))  # used again: it stays
+    composer.blend(Mix(head.maps, expressions, {NAMES[0]: 1.0}))
     assert id(expressions[NAMES[3]].change) in composer._changes
     assert id(expressions[NAMES[4]].change) not in composer._changes
     weights: dict[str, Weight] = dict.fromkeys(NAMES, 0.3)  # more than fit at once: summed all the same
-    assert_agree(read(composer.compose(head.maps, expressions, weights)), compose_maps(head.maps, expressions, weights))
+    assert_agree(
+        read(composer.blend(Mix(head.maps, expressions, weights)).maps), compose_maps(head.maps, expressions, weights)
+    )
     assert composer.gpu_bytes["layers"] <= 5 * each
-    composer.compose(make_head(size=64, seed=3, rings=6, segments=8).maps, expressions, {})
+    composer.blend(Mix(make_head(size=64, seed=3, rings=6, segments=8).maps, expressions, {}))
     assert composer.gpu_bytes["layers"] == composer.gpu_bytes["sums"] == 0  # nothing of another head stays
     composer.release()
 
@@ -222,16 +224,16 @@ def test_a_change_larger_than_the_maps_is_kept_at_their_size(
     composer: MapComposer, head: Identity, expressions: ExpressionSet
 ) -> None:
     large, weights = at_size(expressions, "Jaw Open", 256), {"Jaw Open": 0.9}
-    assert_agree(read(composer.compose(head.maps, large, weights)), compose_maps(head.maps, large, weights))
+    assert_agree(read(composer.blend(Mix(head.maps, large, weights)).maps), compose_maps(head.maps, large, weights))
     assert composer.gpu_bytes["layers"] == 3 * 64 * 64 * 8
 
 
 def test_the_bytes_that_are_told_are_those_of_the_textures(
     composer: MapComposer, head: Identity, expressions: ExpressionSet
 ) -> None:
-    composer.compose(head.maps, expressions, dict.fromkeys(NAMES, 0.3))
-    composer.blend(head.maps, expressions, dict.fromkeys(NAMES, 0.2), moving=True)
-    composer.blend(head.maps, expressions, dict.fromkeys(NAMES, 0.2) | {"Dimpler": 1.0}, moving=True)
+    composer.blend(Mix(head.maps, expressions, dict.fromkeys(NAMES, 0.3)))
+    composer.blend(Mix(head.maps, expressions, dict.fromkeys(NAMES, 0.2)), moving=True)
+    composer.blend(Mix(head.maps, expressions, dict.fromkeys(NAMES, 0.2) | {"Dimpler": 1.0}), moving=True)
     texels = sum(4**-level for level in range(7)) * 64 * 64  # 64, 32 ... 1
     assert composer.gpu_bytes["maps"] == pytest.approx(2 * 16 * texels, rel=1e-3)
     assert composer.gpu_bytes["layers"] == len(NAMES) * 3 * 32 * 32 * 4 * 2

@@ -10,7 +10,7 @@ import pytest
 
 from engine.identity import Identity
 from engine.mesh import vertex_normals
-from engine.render.camera import bounding_ball
+from engine.render.camera import bounds
 from engine.render.environment import equirect_directions
 from engine.render.occlusion import Visibility, bake_visibility, sphere_directions
 from engine.render.passes import HeadPass
@@ -23,7 +23,8 @@ def baked(context: moderngl.Context, identity: Identity, points: tuple[np.ndarra
     mesh = MeshBuffers(context, identity, split_mesh(identity.topology))
     head.take(mesh)
     context.depth_func = "<="
-    seen = bake_visibility(context, head, identity, points, bounding_ball(identity.positions_m))
+    ball = bounds(identity.positions_m)
+    seen = bake_visibility(context, head, identity, points, (ball.centre, ball.radius))
     head.release()
     mesh.release()
     return seen

@@ -15,6 +15,7 @@ from engine.mesh import Topology
 from engine.project import Project, new_project
 from engine.render import offscreen
 from engine.render.camera import grown, screen_box
+from engine.render.context import drawing_into
 from engine.render.frame import FRAME
 from engine.render.offscreen import render_image, render_layers, render_light
 from engine.render.renderer import Renderer
@@ -60,7 +61,9 @@ def spread(
     frame["world_from_clip"][2, 3] = per_depth  # stored column by column
     buffer = context.buffer(frame.tobytes())
     buffer.bind_to_uniform_block(0)
-    scatter.spread(targets, (0, 0, width, height), 1000 / MM_PER_PIXEL, quality)
+    for axis, target in enumerate(targets.blurred):
+        with drawing_into(target):
+            scatter.blur(targets, axis, 1000 / MM_PER_PIXEL, quality)
     found = np.frombuffer(targets.textures[0].read(), np.float32).reshape(height, width, 4)
     for made in (targets, buffer):
         made.release()

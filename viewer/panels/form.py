@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFormLayout, QFrame, QLabel, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QFrame, QHBoxLayout, QLabel, QWidget
 
 LABEL_WIDTH = 80
 
@@ -40,6 +40,28 @@ def form(panel: QWidget) -> Form:
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     panel.setMinimumWidth(300)
     return layout
+
+
+def beside(*widgets: QWidget | tuple[QWidget, int], spacing: int | None = None) -> QHBoxLayout:
+    """`widgets` in a row, each with its share of the width where it has one."""
+    row = QHBoxLayout()
+    if spacing is not None:
+        row.setSpacing(spacing)
+    for each in widgets:
+        row.addWidget(*each) if isinstance(each, tuple) else row.addWidget(each)
+    return row
+
+
+def lay_out(dialog: QDialog, accept: QDialogButtonBox.StandardButton, *rows: tuple[object, ...]) -> QDialogButtonBox:
+    """Give `dialog` the form of `rows`, and below them a button that accepts it and one that does not."""
+    buttons = QDialogButtonBox(accept | QDialogButtonBox.StandardButton.Cancel, dialog)
+    buttons.accepted.connect(dialog.accept)
+    buttons.rejected.connect(dialog.reject)
+    layout = form(dialog)
+    layout.setContentsMargins(14, 14, 14, 12)
+    for row in (*rows, (buttons,)):
+        layout.addRow(*row)
+    return buttons
 
 
 def set_idle(control: QWidget, why: str = "") -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
-    QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QProgressBar,
@@ -21,7 +19,7 @@ from engine.project import Project
 from viewer import style
 from viewer.document import Document
 from viewer.generation import OTHERS, Generation, Settings
-from viewer.panels.form import form
+from viewer.panels.form import beside, form
 from viewer.widgets.controls import Choice, Elided, Toggle
 from viewer.widgets.number import Number
 from viewer.widgets.slider import FloatSlider
@@ -81,22 +79,12 @@ class GeneratePanel(QWidget):
         self._fill()
 
     def _lay_out(self) -> None:
-        layout: QFormLayout = form(self)
-        numbers = QHBoxLayout()
-        numbers.setSpacing(8)
-        numbers.addWidget(self.steps, 1)
-        numbers.addWidget(QLabel("Seed", self))
-        numbers.addWidget(self.seed, 2)
+        layout = form(self)
         layout.addRow("Prompt", self.prompt)
         layout.addRow("Make", self.which)
         layout.addRow("Keep", self.lock)
-        layout.addRow("Steps", numbers)
-        folds = QHBoxLayout()
-        folds.setSpacing(6)
-        folds.addWidget(self.folds, 1)
-        folds.addWidget(QLabel("Age", self))
-        folds.addWidget(self.age)
-        layout.addRow("Folds", folds)
+        layout.addRow("Steps", beside((self.steps, 1), QLabel("Seed", self), (self.seed, 2), spacing=8))
+        layout.addRow("Folds", beside((self.folds, 1), QLabel("Age", self), self.age, spacing=6))
         layout.addRow(self.fill)
         under = QVBoxLayout()
         under.setSpacing(1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QToolButton, QWidget
 
 from engine.color import (
     COOLEST_K,
@@ -23,7 +23,7 @@ from engine.project import Project
 from engine.scene import MOST_FILL_LIGHTS, Lamp, LampKind, Scene
 from viewer.bind import bind_scene
 from viewer.document import Document
-from viewer.panels.form import Form, set_idle
+from viewer.panels.form import Form, beside, set_idle
 from viewer.widgets.controls import Choice, Color, ColorButton, Toggle
 from viewer.widgets.slider import FloatSlider
 
@@ -72,18 +72,9 @@ class LampControls(QObject):
     def lay_out(self, layout: Form) -> None:
         """Add the rows to `layout`."""
         self._form = layout
-        lamps, kind = QHBoxLayout(), QHBoxLayout()
-        lamps.setSpacing(2)
-        kind.setSpacing(4)
-        lamps.addWidget(self.choice, 1)
-        for button in (self.add, self.copy, self.remove):
-            lamps.addWidget(button)
-        kind.addWidget(self.enabled)
-        kind.addWidget(self.kind, 1)
-        kind.addWidget(self.color)
         for label, row in (
-            ("Lamp", lamps),
-            ("Kind", kind),
+            ("Lamp", beside((self.choice, 1), self.add, self.copy, self.remove, spacing=2)),
+            ("Kind", beside(self.enabled, (self.kind, 1), self.color, spacing=4)),
             ("Direction", self.yaw),
             ("Height", self.pitch),
             ("Distance", self.distance),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from engine.io.border import border
 from engine.project import Project
@@ -13,7 +13,7 @@ from engine.render.presets import PRESETS, preset_of, with_preset
 from engine.scene import StageMode, ToneCurve
 from viewer.bind import bind_fields, bind_scene, with_field
 from viewer.document import Document
-from viewer.panels.form import form, set_idle
+from viewer.panels.form import beside, form, set_idle
 from viewer.panels.lamp import STAGED, LampControls, angle_slider
 from viewer.widgets.controls import Choice, Toggle
 from viewer.widgets.slider import FloatSlider
@@ -49,16 +49,12 @@ class LightPanel(QWidget):
         self._bind()
 
     def _lay_out(self) -> None:
-        layout, choose, toggles = form(self), QHBoxLayout(), QHBoxLayout()
-        choose.addWidget(self.environment, 1)
-        choose.addWidget(self.load)
-        toggles.addWidget(self.visible_background, 1)
-        toggles.addWidget(self.suns, 1)
+        layout = form(self)
         layout.addRow("Preset", self.preset)
-        layout.addRow("Environment", choose)
+        layout.addRow("Environment", beside((self.environment, 1), self.load))
         layout.addRow("Rotation", self.rotation)
         layout.addRow("Exposure", self.environment_exposure)
-        layout.addRow(toggles)
+        layout.addRow(beside((self.visible_background, 1), (self.suns, 1)))
         layout.add_line()
         self.lamps.lay_out(layout)
         layout.add_line()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 
 from engine.project import Project
 from engine.render.color_scale import color_scale
@@ -11,7 +11,7 @@ from engine.scene import ViewChannel, staged, with_channel
 from viewer.bind import bind_fields, bind_view
 from viewer.compare import Against, Comparison
 from viewer.document import Document
-from viewer.panels.form import form, set_idle
+from viewer.panels.form import beside, form, set_idle
 from viewer.widgets.controls import Choice, ColorButton, Toggle
 from viewer.widgets.number import Number
 
@@ -67,19 +67,13 @@ class LookPanel(QWidget):
         self._show_comparison()
 
     def _lay_out(self) -> None:
-        layout, row, compare = form(self), QHBoxLayout(), QHBoxLayout()
-        for widget in (self.flat, self.wireframe):
-            row.addWidget(widget, 1)
-        row.addWidget(QLabel("Backdrop", self))
-        row.addWidget(self.background)
-        compare.addWidget(self.against, 1)
-        compare.addWidget(self.store)
+        layout = form(self)
         layout.addRow("Channel", self.channel)
         layout.addRow("Scale to", self.scale)
-        layout.addRow(row)
+        layout.addRow(beside((self.flat, 1), (self.wireframe, 1), QLabel("Backdrop", self), self.background))
         layout.addRow("", self.scattering)
         layout.addRow("", self.dual)
-        layout.addRow("Compare", compare)
+        layout.addRow("Compare", beside((self.against, 1), self.store))
         layout.addRow("", self.other)
         self._rows = layout
 

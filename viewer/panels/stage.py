@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QFileDialog, QPushButton, QToolButton, QWidget
 
 from engine.errors import EngineError
 from engine.io.border import border
@@ -19,7 +19,7 @@ from engine.render.stage import LAMP_IRRADIANCE, lamp_directions, lamp_irradianc
 from engine.scene import Scene, StageMode
 from viewer.bind import bind_fields, bind_scene, with_field
 from viewer.document import Document
-from viewer.panels.form import form, set_idle
+from viewer.panels.form import beside, form, set_idle
 from viewer.widgets.controls import Choice, Toggle
 from viewer.widgets.rig_map import RigMap
 from viewer.widgets.slider import FloatSlider
@@ -65,15 +65,11 @@ class StagePanel(QWidget):
         self._show(document.project)
 
     def _lay_out(self) -> None:
-        layout, choose, walk = form(self), QHBoxLayout(), QHBoxLayout()
-        choose.addWidget(self.rig, 1)
-        choose.addWidget(self.load)
-        walk.addWidget(self.lamp, 1)
-        walk.addWidget(self.play)
+        layout = form(self)
         layout.addRow(self.on)
-        layout.addRow("Rig", choose)
+        layout.addRow("Rig", beside((self.rig, 1), self.load))
         layout.addRow("Lit", self.mode)
-        layout.addRow("Lamp", walk)
+        layout.addRow("Lamp", beside((self.lamp, 1), self.play))
         layout.addRow(self.map)
         layout.addRow("Rotation", self.rotation)
         layout.addRow("Exposure", self.exposure)

@@ -16,11 +16,11 @@ from torch import Tensor
 from engine.diffusion.evaluation.deformation_transfer import DeformationTransfer
 from engine.diffusion.evaluation.measures import MAPS
 from engine.diffusion.inference import Maps
-from engine.diffusion.pairs import PairSource
 from engine.diffusion.unified import log_albedo
 from engine.errors import EngineError
 from engine.synth.batch import Batch
 from engine.synth.frames import local_frames
+from engine.synth.generator import Population
 
 POSITION_COMPONENTS, TEXTURE_COMPONENTS = 64, 32
 TEXTURE_SIDE = 128
@@ -31,7 +31,7 @@ _CHUNK = 2**18
 
 
 def pairs_of(
-    source: PairSource, people: Sequence[int], row: int, device: torch.device, *, explained: bool = False
+    source: Population, people: Sequence[int], row: int, device: torch.device, *, explained: bool = False
 ) -> Iterator[Batch]:
     """Expression `row` of each of `people` on `device`, `BATCH` at a time."""
     for at in range(0, len(people), BATCH):
@@ -93,7 +93,7 @@ class Neutrals:
         return torch.cat([part.scores(rows) / part.deviation.norm() for part, rows in parts], 1)
 
 
-def read_neutrals(source: PairSource, people: Sequence[int], device: torch.device) -> Neutrals:
+def read_neutrals(source: Population, people: Sequence[int], device: torch.device) -> Neutrals:
     """Components and scores of the neutrals of `people`; ValueError for fewer than 3."""
     if len(people) < 3:
         raise EngineError(
@@ -122,7 +122,7 @@ def _texture_rows(batch: Batch) -> Tensor:
 class Baselines:
     """Mean change, the same carried to each head in two ways, and ridge regression, of one expression."""
 
-    def __init__(self, source: PairSource, people: Sequence[int], row: int, neutrals: Neutrals, skin: Tensor) -> None:
+    def __init__(self, source: Population, people: Sequence[int], row: int, neutrals: Neutrals, skin: Tensor) -> None:
         """Fit on expression `row` of `people`, the people of `neutrals` in their order; skin (h, w) as in `Masks`."""
         device = neutrals.scores.device
         offsets: list[Tensor] = []

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from engine.channels import DIFFUSE, MODEL_MAPS, ROUGHNESS
 from engine.diffusion.inference import Maps
-from engine.diffusion.unified import log_albedo
+from engine.diffusion.unified import box, log_albedo
 from engine.face import regions
 from engine.face.layout import close_uv, open_uv, sample_bilinear
 from engine.face.registration import valid_mask
@@ -133,7 +132,7 @@ def coherence(neutral_m: Tensor, offset_m: Tensor, change: Tensor, band: Tensor,
     """
     size = change.shape[-1]
     squeeze = -to_canonical(stretch(neutral_m + offset_m, neutral_m), size).sum(1, keepdim=True)
-    ridges = box(band[:, DIFFUSE.channels].mean(1, keepdim=True).abs(), size // 16)
+    ridges = box(band[:, DIFFUSE.channels].mean(1, keepdim=True).abs(), size // 16, size // 16, 512)
     return {
         "strain-roughness r": correlation(squeeze, change[:, ROUGHNESS.channels], mask),
         "strain-wrinkle r": correlation(squeeze.clamp(min=0), ridges, mask),
@@ -149,7 +148,7 @@ def detail_kept(texture: Tensor, log_diffuse: Tensor, neutral_m: Tensor, offset_
     strain = to_canonical(stretch(neutral_m + offset_m, neutral_m).abs().amax(1, keepdim=True), texture.shape[-1])
     rest = (strain[:, 0] < LOW_STRAIN) * mask
     before, after = texture.mean(1, keepdim=True), (texture + log_diffuse).mean(1, keepdim=True)
-    return correlation(before - box(before, 5), after - box(after, 5), rest)
+    return correlation(before - box(before, 5, 5, 512), after - box(after, 5, 5, 512), rest)
 
 
 def mean(values: Tensor, weight: Tensor) -> Tensor:
@@ -177,11 +176,4 @@ def wrinkle_band(maps: Tensor) -> Tensor:
     """What of (B, C, H, W) lies between 2 and 16 texels at 512: a 3-texel box mean minus a 17-texel one, the larger
     scaled with the map."""
     wide = max(5, 17 * maps.shape[-1] // 512 // 2 * 2 + 1)
-    return box(maps, 3) - box(maps, wide)
-
-
-def box(maps: Tensor, side: int) -> Tensor:
-    """(B, C, H, W) averaged over `side` (made odd) texels each way, edges averaging what there is."""
-    half = side // 2
-    rows = F.avg_pool2d(maps, (1, 2 * half + 1), 1, (0, half), count_include_pad=False)
-    return F.avg_pool2d(rows, (2 * half + 1, 1), 1, (half, 0), count_include_pad=False)
+    return box(maps, 3, 3, 512) - box(maps, wide, wide, 512)

@@ -18,10 +18,10 @@ from engine.diffusion.evaluation.probes import ExpressionProbe, identity_measure
 from engine.diffusion.evaluation.rendered import RenderedTruth
 from engine.diffusion.evaluation.report import FLOOR, FORESEEABLE, Scores
 from engine.diffusion.inference import Face, Maps
-from engine.diffusion.pairs import PairSource
 from engine.diffusion.unified import log_albedo
 from engine.errors import EngineError
 from engine.synth.batch import Batch
+from engine.synth.generator import Population
 from engine.vocabulary import NAMES
 
 SEEDS = 4
@@ -64,7 +64,7 @@ class _Answer:
 
 
 @torch.no_grad()
-def evaluate(entrants: Sequence[Entrant], source: PairSource, plan: Plan) -> Evaluation:
+def evaluate(entrants: Sequence[Entrant], source: Population, plan: Plan) -> Evaluation:
     """Measure `entrants` and the baselines on test people; the floor is the first entrant's.
 
     EngineError without a model or test people, or where a test person is a training person.

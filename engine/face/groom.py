@@ -15,8 +15,8 @@ from engine.face import layout, regions
 from engine.face.head_model import SKIN_VERTICES, HeadShape, head_model
 from engine.face.registration import canonical_uv
 from engine.face.skin import TEXEL_MM, brow_axis
-from engine.face.strands import BROWS, LASHES, SCALP, Strands
-from engine.image import resize_bilinear
+from engine.face.strands import BROWS, LASHES, SCALP, SHADES, Strands
+from engine.image import resize_bilinear, smoothstep
 from engine.mesh import Part, Topology, vertex_normals
 from engine.raster import barycentric
 
@@ -33,6 +33,7 @@ class HairStyle(StrEnum):
     BUZZED = "buzzed"
     CROPPED = "cropped"
     SWEPT = "swept"
+    LOOSE = "loose"
     CURLED = "curled"
     TIED = "tied"
     RECEDING = "receding"
@@ -224,154 +225,241 @@ def _on_grid(grid: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarra
 
 
 @dataclass(frozen=True, slots=True)
+class Hairline:
+    """Where a person's hair begins; canonical UV units."""
+
+    temples: float = 0.004
+    """How far back it lies beside the forehead."""
+    peak: float = 0.0
+    """How much lower it comes down in the middle."""
+    bald: float = 0.0
+    """How far down no hair grows on forehead and crown; 0 for hair everywhere."""
+    sideburns: float = 0.02
+    """How far they come down before the ears."""
+    phase: float = 0.0
+    """Of the waves that it runs in."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Cut:
     """What a style asks for; lengths in metres."""
 
-    hairs: int
+    locks: int
+    """Ribbons."""
     points: int
     width: float
     top: float
     side: float
     lift: float
     """Angle between hair and scalp, radians."""
+    volume: float
+    """How thick hair lies on the scalp."""
     sweep: tuple[float, float, float]
     """Added to the direction of hair on top of the head."""
-    curl: float = 0.0
-    """Radius of curls."""
-    hairline: float = 0.0
-    """How much higher the hairline is, canonical UV."""
+    together: int
+    """Ribbons that go one way."""
+    loose: float = 0.5
+    """How far those of one tuft lie apart at the tip, 0 to 1."""
+    gravity: float = 0.0
+    """How fast hair bends down, of its direction per centimetre."""
+    curl: tuple[float, float] = (0.0, 0.0)
+    """Radius of curls, and how often they turn."""
+    stray: float = 0.16
+    """How far tufts go other ways than their neighbours."""
 
 
 _CUTS: dict[HairStyle, _Cut] = {
-    HairStyle.BUZZED: _Cut(20000, 2, 2.4e-4, 0.0045, 0.0035, 0.75, (0.1, 0, 0.5)),
-    HairStyle.CROPPED: _Cut(20000, 3, 2.8e-4, 0.013, 0.006, 0.40, (0.15, 0, 0.6)),
-    HairStyle.SWEPT: _Cut(15000, 4, 3.4e-4, 0.042, 0.014, 0.48, (0.75, 0.1, 0.45)),
-    HairStyle.CURLED: _Cut(9000, 6, 6.5e-4, 0.018, 0.012, 1.2, (0, 0, 0), curl=0.0022),
-    HairStyle.TIED: _Cut(12000, 4, 5.0e-4, 0.11, 0.09, 0.10, (0, 0, 0)),
-    HairStyle.RECEDING: _Cut(11000, 3, 2.6e-4, 0.012, 0.009, 0.5, (0.1, 0, -0.2), hairline=0.16),
+    HairStyle.BUZZED: _Cut(26000, 2, 1.2e-3, 0.0050, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
+    HairStyle.CROPPED: _Cut(16000, 3, 1.2e-3, 0.020, 0.009, 0.45, 0.003, (0.25, 0, 0.7), 14, 0.7, 0.05),
+    HairStyle.SWEPT: _Cut(7500, 6, 1.7e-3, 0.058, 0.026, 0.65, 0.007, (1.3, 0.1, 0.25), 18, 0.5, 0.30, stray=0.07),
+    HairStyle.LOOSE: _Cut(5200, 9, 2.4e-3, 0.19, 0.15, 0.50, 0.010, (0, 0, 0), 16, 0.5, 1.2, (0.004, 1.3), 0.06),
+    HairStyle.CURLED: _Cut(7000, 8, 1.3e-3, 0.026, 0.018, 1.0, 0.004, (0, 0, 0), 8, 0.8, 0.0, (0.0028, 2.0)),
+    HairStyle.TIED: _Cut(6500, 7, 1.7e-3, 0.11, 0.09, 0.10, 0.006, (0, 0, 0), 14, 0.6),
+    HairStyle.RECEDING: _Cut(12000, 3, 1.0e-3, 0.014, 0.010, 0.45, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
 }
 
 
-def scalp(skin: Scalp, style: HairStyle, rng: np.random.Generator, part_left: bool = False) -> Strands | None:
-    """The hair of the head; None where there is none to see as strands."""
+def scalp(
+    skin: Scalp,
+    style: HairStyle,
+    rng: np.random.Generator,
+    part_left: bool = False,
+    line: Hairline | None = None,
+) -> Strands | None:
+    """The hair of the head; None where there is none to see as strands.
+
+    Ribbons lie in tufts around guides, which are combed, fall and rest on the skull.
+    """
     if style is HairStyle.SHAVED:
         return None
-    cut = _CUTS[style]
-    root, normal, share, height = _roots(skin, cut, rng)
-    count = len(root)
-    flow = _flow(skin, root, height, cut, style, rng, part_left)
-    flow -= normal * (flow * normal).sum(axis=1, keepdims=True)
-    flow /= np.maximum(np.linalg.norm(flow, axis=1, keepdims=True), 1e-9)
-    length = (cut.side + (cut.top - cut.side) * height) * (0.35 + 0.65 * share) * rng.uniform(0.75, 1.1, count)
-    step = np.linspace(0, 1, cut.points)
+    cut, line = _CUTS[style], line or Hairline()
+    root, normal, share, height = _roots(skin, cut, line, rng)
+    count, step = len(root), np.linspace(0, 1, cut.points)
+    guides = max(count // cut.together, 1)
+    of = KDTree(root[:guides]).query(root + rng.normal(0, 0.0012, root.shape))[1]
+    skull = _Skull(skin)
+    flow = _flow(skin, root[:guides], height[:guides], style, rng, part_left)
+    length = cut.side + (cut.top - cut.side) * height
+    length *= (0.35 + 0.65 * share) * rng.uniform(0.7, 1.1, guides)[of]
     if style is HairStyle.TIED:
-        curves = _gathered(skin, root, normal, flow, share, step, rng)
+        path, outward = _gathered(skull, root[:guides], step, rng, part_left)
     else:
-        angle = cut.lift * (1 - 0.35 * height) * rng.uniform(0.7, 1.3, count) * (0.5 + 0.5 * share)
-        up, out = (np.sin(angle), np.cos(angle))
-        rising = step * (1 - 0.5 * step)
-        curves = root[:, None] + length[:, None, None] * (
-            (flow * out[:, None])[:, None] * step[None, :, None]
-            + (normal * up[:, None])[:, None] * rising[None, :, None] * 1.4
-        )
-        curves[..., 1] -= 4.0 * (length[:, None] * step) ** 2 * (1 - height[:, None] * 0.5)
-        if cut.curl:
-            curves += _curls(normal, flow, step, cut.curl, rng)
-    thin = 0.75 if style is HairStyle.TIED else 0.5  # at the hairline
-    width = cut.width * rng.uniform(0.6, 1.15, count) * (thin + (1 - thin) * share)
-    facing = normal + rng.normal(0, 0.3, normal.shape)
+        path, outward = _fallen(skull, root[:guides], normal[:guides], flow, length[:guides], height[:guides], cut, rng)
+    layer = rng.uniform(0, 1, count)
+    own = (length / np.maximum(length[:guides], 1e-6)[of]).clip(0.3, 1.5) * rng.uniform(0.75, 1.05, count)
+    own = np.ones(count) if style is HairStyle.TIED else own
+    apart = (root - root[:guides][of])[:, None] * (1 - (1 - cut.loose) * step[:, None])
+    curves = root[:guides][of][:, None] + apart + (path - path[:, :1])[of] * own[:, None, None]
+    stray = (rng.random(count) < 0.04) * cut.volume
+    raised = (layer * cut.volume + stray)[:, None] * np.minimum(3 * step, 1) * (0.3 + 0.7 * share[:, None])
+    curves += outward[of] * raised[..., None]
+    curves += rng.normal(0, 0.06, (count, 1, 3)) * (length[:, None] * step**1.5)[..., None]
+    if cut.curl[0]:
+        curves += _curls(normal, flow[of], step, cut, of, rng)
+    width = cut.width * rng.uniform(0.5, 1.1, count) * (0.08 + 0.92 * share**1.5) * np.where(stray > 0, 0.1, 1)
+    facing = normal + rng.normal(0, 0.25, normal.shape)
     facing /= np.linalg.norm(facing, axis=1, keepdims=True)
-    return Strands(curves, width, facing, _columns(root, rng))
+    return Strands(curves, width, facing, _columns(root, layer, of, rng))
 
 
-def _columns(root: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(S,) colours that neighbours mostly share, so that hair shows streaks and not noise."""
-    wave = rng.normal(0, 1, (5, 3)) * 140
+def _columns(root: np.ndarray, layer: np.ndarray, tuft: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(S,) colours: those of a tuft are alike, what lies below (`layer` 0 to 1) is darker, and hair turns grey tuft by
+    tuft, at the temples first."""
+    wave = rng.normal(0, 1, (5, 3)) * 90
     streak = sum(np.sin(root @ wave[k] + rng.uniform(0, 6.3)) for k in range(5)) / 5
-    mixed = 0.5 + 0.28 * streak + rng.normal(0, 0.22, len(root))
-    return SCALP[0] + np.clip(mixed * len(SCALP), 0, len(SCALP) - 1).astype(int)
+    own = rng.normal(0, 0.5, tuft.max() + 1)[tuft]
+    tone = 0.10 + 0.62 * layer + 0.10 * streak + 0.16 * own + rng.normal(0, 0.08, len(root))
+    grey = 0.5 + 0.25 * streak + 0.35 * rng.normal(0, 1, tuft.max() + 1)[tuft] + rng.normal(0, 0.25, len(root))
+    tones = len(SCALP) // SHADES
+    at = SHADES * np.clip(tone * tones, 0, tones - 1).astype(int) + np.clip(grey * SHADES, 0, SHADES - 1).astype(int)
+    return SCALP[0] + at
 
 
-def hair_distance(uv: np.ndarray, hairline: float = 0.0) -> np.ndarray:
-    """(N,) how far (N, 2) canonical places lie inside the hair, UV units; `hairline` higher on forehead and crown."""
+def hair_distance(uv: np.ndarray, line: Hairline | None = None) -> np.ndarray:
+    """(N,) how far (N, 2) canonical places lie inside the hair, UV units."""
+    line = line or Hairline()
+    aside, v = np.abs(uv[:, 0] - 0.5), uv[:, 1]
     distance = layout.sample_bilinear(np.asarray(regions.distance("hairless", 512))[..., None], uv)[:, 0]
-    distance = np.minimum(distance, 0.665 - uv[:, 1])  # the nape
-    receded = 0.165 + 0.02 * np.cos((uv[:, 0] - 0.5) * 22) - uv[:, 1]
-    middle = np.clip(1 - np.abs(uv[:, 0] - 0.5) / 0.30, 0, 1)
-    return distance - hairline * np.clip(middle * 2.2, 0, 1) * (receded > -0.05) if hairline else distance
+    before_ear = np.minimum(0.017 - np.abs(aside - 0.266), np.minimum(v - 0.26, 0.405 + line.sideburns - v))
+    distance = np.maximum(distance, before_ear)
+    distance = distance + line.peak * _bump(aside, 0, 0.035) - line.temples * _bump(aside, 0.165, 0.05) * _bump(v, 0.15, 0.06)
+    distance += 0.014 * _bump(aside, 0.228, 0.03) * _bump(v, 0.285, 0.035)  # the point of the temple
+    for waves, high in ((23, 0.0030), (57, 0.0022), (131, 0.0016)):
+        distance += high * np.sin(waves * (uv[:, 0] + 0.61 * v) + line.phase * waves) * np.cos(0.7 * waves * v)
+    distance = np.minimum(distance, 0.665 - v)  # the nape
+    if line.bald:  # a wreath is left
+        distance = np.minimum(distance, v - line.bald + 0.3 * np.maximum(aside - 0.2, 0))
+    return distance
 
 
-def _roots(skin: Scalp, cut: _Cut, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _bump(x: np.ndarray, middle: float, width: float) -> np.ndarray:
+    return np.exp(-(((x - middle) / width) ** 2))
+
+
+def _roots(
+    skin: Scalp, cut: _Cut, line: Hairline, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Places (S, 3), normals (S, 3), how far inside of the hairline 0..1 (S,), and 1 on top of the head (S,)."""
     positions, uv = skin.positions_m, skin.corner_uv
-    hairy = hair_distance(uv.mean(axis=1), cut.hairline) > -0.03
+    hairy = hair_distance(uv.mean(axis=1), line) > -0.03
     faces, uv = skin.faces[hairy], uv[hairy]
     corners = positions[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    chosen = rng.choice(len(faces), cut.hairs, p=area / area.sum())
-    weight = rng.dirichlet((1, 1, 1), cut.hairs)[..., None]
+    chosen = rng.choice(len(faces), cut.locks, p=area / area.sum())
+    weight = rng.dirichlet((1, 1, 1), cut.locks)[..., None]
     root, place = (corners[chosen] * weight).sum(axis=1), (uv[chosen] * weight).sum(axis=1)
     normal = (vertex_normals(positions, skin.faces)[faces[chosen]] * weight).sum(axis=1)
-    ragged = 0.004 * rng.standard_normal(cut.hairs)
-    share = np.clip((hair_distance(place, cut.hairline) + 0.004 + ragged) / 0.024, 0, 1)
-    kept = rng.random(cut.hairs) < np.clip(share * 1.8, 0, 1)
+    ragged = 0.006 * rng.standard_normal(cut.locks)
+    share = np.clip((hair_distance(place, line) + 0.006 + ragged) / 0.036, 0, 1)
+    kept = rng.random(cut.locks) < np.clip(share * 2.5, 0, 1)
     top = positions[:, 1].max()
     height = np.clip((root[:, 1] - (top - 0.080)) / 0.055, 0, 1)
     return root[kept], (normal / np.linalg.norm(normal, axis=1, keepdims=True))[kept], share[kept], height[kept]
 
 
 def _flow(
-    skin: Scalp,
-    root: np.ndarray,
-    height: np.ndarray,
-    cut: _Cut,
-    style: HairStyle,
-    rng: np.random.Generator,
-    part_left: bool,
+    skin: Scalp, root: np.ndarray, height: np.ndarray, style: HairStyle, rng: np.random.Generator, part_left: bool
 ) -> np.ndarray:
-    """(S, 3) where hair wants to go: away from the whorl, down at the sides, forward or aside on top; in waves."""
-    top = skin.positions_m[:, 1].max()
-    back = root[:, 2].min()
+    """(S, 3) where hair wants to go: away from whorl or parting, down at the sides, forward or aside on top; in waves."""
+    cut = _CUTS[style]
+    top, back = skin.positions_m[:, 1].max(), root[:, 2].min()
     side = 1.0 if part_left else -1.0
-    if style is HairStyle.TIED:
-        knot = np.array([0.0, top - 0.085, back - 0.005])
-        return knot - root
     whorl = np.array([0.012 * side, top - 0.012, back + 0.055])
     away = root - whorl
     away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
-    sweep = np.array(cut.sweep) * (side, 1, 1)
-    flow = away + height[:, None] * sweep + (1 - height[:, None]) * np.array([0, -0.9, -0.15])
+    if style is HairStyle.LOOSE:
+        parted = np.tanh((root[:, 0] + rng.choice([0, 0.018, 0.028]) * side) / 0.006)
+        away = np.stack([parted, np.full(len(root), -0.1), np.full(len(root), -0.35)], -1)
+    flow = away + height[:, None] * np.array(cut.sweep) * (side, 1, 1)
+    flow += (1 - height[:, None]) * np.array([0, -0.9, -0.15])
     wave = rng.normal(0, 1, (6, 3)) * 100
     for number in range(6):
-        lean = rng.normal(0, 0.10, 3)
-        flow = flow + np.sin(root @ wave[number] + rng.uniform(0, 6.3))[:, None] * lean
-    return flow + rng.normal(0, 0.10, root.shape)
+        flow += np.sin(root @ wave[number] + rng.uniform(0, 6.3))[:, None] * rng.normal(0, 0.75 * cut.stray, 3)
+    return flow + rng.normal(0, cut.stray, root.shape)
 
 
-def _gathered(
-    skin: Scalp,
+class _Skull:
+    """What hair rests on."""
+
+    def __init__(self, skin: Scalp) -> None:
+        self.top = skin.positions_m[:, 1].max()
+        self._positions, self._normals = skin.positions_m, vertex_normals(skin.positions_m, skin.faces)
+        self._tree = KDTree(skin.positions_m)
+
+    def outside(self, points: np.ndarray, least_m: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 3) `points` at least so far out, and the normals of the skin below them."""
+        near = self._tree.query(points)[1]
+        normal = self._normals[near]
+        depth = ((points - self._positions[near]) * normal).sum(axis=1)
+        return points + normal * np.maximum(least_m - depth, 0)[:, None], normal
+
+
+def _fallen(
+    skull: _Skull,
     root: np.ndarray,
     normal: np.ndarray,
     flow: np.ndarray,
-    share: np.ndarray,
-    step: np.ndarray,
+    length: np.ndarray,
+    height: np.ndarray,
+    cut: _Cut,
     rng: np.random.Generator,
-) -> np.ndarray:
-    """(S, K, 3) strands combed over the skull to a knot at its back."""
-    top = skin.positions_m[:, 1].max()
-    back = root[:, 2].min()
-    knot = np.array([0.0, top - 0.085, back - 0.012])
-    tree = KDTree(skin.positions_m)
-    normals = vertex_normals(skin.positions_m, skin.faces)
-    reach = np.clip(rng.uniform(0.35, 0.75, len(root)), 0, 1)[:, None, None]
-    line = root[:, None] + (knot - root)[:, None] * step[None, :, None] * reach
-    _, near = tree.query(line.reshape(-1, 3))
-    surface, outward = skin.positions_m[near].reshape(line.shape), normals[near].reshape(line.shape)
-    depth = ((line - surface) * outward).sum(axis=-1)
-    lift = 0.0006 + 0.0042 * np.minimum(step * 2.2, 1)[None] * rng.uniform(0.2, 1.0, (len(root), 1))
-    pushed = line + outward * np.maximum(lift - depth, 0)[..., None]
-    pushed[:, 0] = root
-    return pushed
+) -> tuple[np.ndarray, np.ndarray]:
+    """(G, K, 3) guides that rise, bend down and rest on the skull, and the normals below them."""
+    flow = flow - normal * (flow * normal).sum(axis=1, keepdims=True)
+    flow /= np.maximum(np.linalg.norm(flow, axis=1, keepdims=True), 1e-9)
+    angle = (cut.lift * (0.6 + 0.4 * height) * rng.uniform(0.6, 1.3, len(root)))[:, None]
+    way = flow * np.cos(angle) + normal * np.sin(angle)
+    path, outward, fine = [root], [normal], max(round(float(length.max()) / (cut.points - 1) / 0.008), 1)
+    stride = (length / (cut.points - 1) / fine)[:, None]
+    down = np.array([0.0, -cut.gravity, 0.0])
+    for _ in range((cut.points - 1) * fine):
+        at, below = skull.outside(path[-1] + way * stride, 0.0015)
+        way = (at - path[-1]) / np.maximum(np.linalg.norm(at - path[-1], axis=1, keepdims=True), 1e-9)
+        way += down * stride / 0.01
+        way /= np.linalg.norm(way, axis=1, keepdims=True)
+        path.append(at)
+        outward.append(below)
+    return np.stack(path[::fine], 1), np.stack(outward[::fine], 1)
+
+
+def _gathered(
+    skull: _Skull, root: np.ndarray, step: np.ndarray, rng: np.random.Generator, part_left: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(G, K, 3) guides combed from a parting over the skull to a knot at its back, and the normals below them."""
+    back, front = root[:, 2].min(), root[:, 2].max()
+    knot = np.array([0.0, skull.top - 0.085, back - 0.012])
+    parting = rng.choice([0.0, 0.022, -0.022]) if rng.random() < 0.6 else None
+    reach = rng.uniform(0.45, 0.85, len(root))[:, None, None] * step[None, :, None]
+    line = root[:, None] + (knot - root)[:, None] * reach
+    if parting is not None:
+        forward = np.clip((root[:, 2] - back) / (front - back) * 1.6 - 0.5, 0, 1)
+        away = np.tanh((root[:, 0] - parting) / 0.012)
+        aside = np.stack([0.055 * away, np.full(len(root), -0.02), np.zeros(len(root))], -1)
+        line = line + (aside * forward[:, None])[:, None] * (4 * reach * (1 - reach))
+    flat, normal = skull.outside(line.reshape(-1, 3), 0.0012)
+    path = flat.reshape(line.shape)
+    path[:, 0] = root
+    return path, normal.reshape(line.shape)
 
 
 def knot(skin: Scalp, rng: np.random.Generator) -> Strands:
@@ -386,28 +474,28 @@ def knot(skin: Scalp, rng: np.random.Generator) -> Strands:
     wound = np.linspace(0, 1.9, points)[None] + turn[:, None]
     lean = tilt[:, None] + 0.25 * np.linspace(-1, 1, points)[None] * rng.normal(0, 1, (count, 1))
     unit = np.stack([np.cos(wound) * np.cos(lean), np.sin(wound) * np.cos(lean), -np.sin(lean)], -1)
-    layer = rng.uniform(0.86, 1.0, count)[:, None, None]
-    curves = centre + unit * radius * layer
-    facing = unit[:, points // 2]
-    return Strands(curves, rng.uniform(1.2e-3, 2.4e-3, count), facing, _columns(curves[:, 0], rng))
+    layer = rng.uniform(0, 1, count)
+    curves = centre + unit * radius * (0.86 + 0.14 * layer[:, None, None])
+    column = _columns(curves[:, 0], layer, np.arange(count), rng)
+    return Strands(curves, rng.uniform(1.2e-3, 2.4e-3, count), unit[:, points // 2], column)
 
 
 def _curls(
-    normal: np.ndarray, flow: np.ndarray, step: np.ndarray, radius: float, rng: np.random.Generator
+    normal: np.ndarray, flow: np.ndarray, step: np.ndarray, cut: _Cut, tuft: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """(S, K, 3) offsets that wind strands around themselves."""
-    phase = rng.uniform(0, 2 * np.pi, (len(normal), 1))
-    turns = rng.uniform(1.0, 1.8, (len(normal), 1)) * 2 * np.pi * step
-    grown = radius * rng.uniform(0.6, 1.4, (len(normal), 1)) * np.minimum(step * 3, 1)
+    """(S, K, 3) offsets that wind the strands of a tuft together."""
+    tufts = tuft.max() + 1
+    phase = (rng.uniform(0, 2 * np.pi, tufts)[tuft] + rng.normal(0, 0.5, len(tuft)))[:, None]
+    turns = (cut.curl[1] * rng.uniform(0.7, 1.3, tufts)[tuft])[:, None] * 2 * np.pi * step
+    grown = cut.curl[0] * (rng.uniform(0.6, 1.4, tufts)[tuft])[:, None] * np.minimum(step * 3, 1)
     across = np.cross(normal, flow)
     first, second = grown * (np.cos(phase + turns) - np.cos(phase)), grown * (np.sin(phase + turns) - np.sin(phase))
     return first[..., None] * across[:, None] + second[..., None] * flow[:, None]
 
 
-def scalp_cover(style: HairStyle, size: int) -> np.ndarray:
-    """(size, size) float32 0..1 how much of the scalp's skin its hair colours."""
+def scalp_cover(line: Hairline, size: int) -> np.ndarray:
+    """(size, size) float32 0..1 how much of the scalp's skin its hair colours, less towards the hairline."""
     small = 512
     v, u = (np.mgrid[0:small, 0:small].reshape(2, -1) + 0.5) / small
-    hairline = _CUTS[style].hairline if style in _CUTS else 0.0
-    inside = hair_distance(np.stack([u, v], -1), hairline).reshape(small, small)
-    return resize_bilinear(np.clip((inside + 0.010) / 0.020, 0, 1).astype(np.float32), (size, size))
+    inside = hair_distance(np.stack([u, v], -1), line).reshape(small, small)
+    return resize_bilinear(smoothstep((inside + 0.012) / 0.042).astype(np.float32), (size, size))

@@ -11,14 +11,16 @@ from engine.face import groom, regions
 from engine.face.groom import HairStyle
 from engine.face.noise import band_noise
 from engine.face.skin import meeting
-from engine.face.strands import BROWS, COLUMNS, LASHES, PALETTE, ROWS, SCALP, Place
+from engine.face.strands import BROWS, COLUMNS, LASHES, PALETTE, ROWS, SCALP, SHADES, Place
 from engine.face.traits import GREY_RGB, Person
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
 
-_ROUGHNESS = 0.42
+_ROUGHNESS = 0.36
 _COVERED = {HairStyle.SHAVED: 0.45, HairStyle.RECEDING: 0.80, HairStyle.BUZZED: 0.88}
 """How much of the scalp is hair where it is thickest; where it is long, no skin is seen between its strands."""
+_SHADED = {HairStyle.SHAVED: 0.0, HairStyle.BUZZED: 0.15, HairStyle.RECEDING: 0.3, HairStyle.CROPPED: 0.45}
+"""Share of the light that hair keeps from the scalp."""
 _UNDER_HAIR = 0.6
 """Most of the skin's own light that is seen between hairs."""
 
@@ -31,7 +33,7 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     hair = np.array(person.hair_rgb) * (1 - person.grey) + GREY_RGB * person.grey
     brow = 0.42 * regions.mask("brow", size, 0.010)[..., None]
     albedo = _shaded(albedo, hair * 1.4, brow)
-    cover = groom.scalp_cover(person.hair, size)
+    cover = groom.scalp_cover(person.hairline, size)
     most = _COVERED.get(person.hair, 0.97)
     small = min(size, 1024)
     grain = resize_bilinear(band_noise(rng, small, small / 5, 0.3), (size, size))
@@ -39,6 +41,7 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     uneven = min(1.0, (1 - most) / 0.15)  # where skin is seen between hairs, it is seen here and there
     share = meeting(most * np.clip(cover * (1 + uneven * (0.14 * grain - 0.1)), 0, 1))[..., None]
     albedo = _shaded(albedo, hair * (0.9 - 0.5 * person.grey), share)
+    albedo = albedo * (1 - _SHADED.get(person.hair, 0.65) * share)
     diffuse = bytes_from_unit(srgb_from_linear(albedo.astype(np.float32)))
     specular = np.rint(maps.specular_data * (1 - 0.8 * share)).astype(np.uint8)
     tinted = replace(maps, diffuse_srgb=diffuse, specular_data=specular)
@@ -69,10 +72,10 @@ def palette(base: np.ndarray, grey: float, rng: np.random.Generator, brow: np.nd
     `base` (3,) is that of the scalp's hairs; brows are a little darker, or of colour `brow` (3,).
     """
     tone = np.exp(rng.normal(0, 0.28, (COLUMNS, 1)))
-    tone[list(SCALP)] = np.exp(np.linspace(-0.45, 0.45, len(SCALP)))[:, None]
-    colour = base * tone
-    is_grey = rng.random(COLUMNS) < grey
-    colour[is_grey] = GREY_RGB * np.exp(rng.normal(0, 0.12, (int(is_grey.sum()), 1)))
+    tone[list(SCALP)] = np.exp(np.linspace(-0.8, 0.7, len(SCALP) // SHADES)).repeat(SHADES)[:, None]
+    turned = (rng.random(COLUMNS) < grey).astype(float)
+    turned[list(SCALP)] = np.tile(np.clip(grey * SHADES - np.arange(SHADES)[::-1], 0, 1), len(SCALP) // SHADES)
+    colour = (base + (GREY_RGB - base) * turned[:, None]) * tone
     colour[list(BROWS)] *= 0.8 if brow is None else brow / base
     colour[list(LASHES)] = np.minimum(base * 0.6, 0.03)
     along = np.linspace(0.75, 1.15, ROWS)[:, None, None]

@@ -45,7 +45,7 @@ Light hair_environment(Surface s, vec3 tangent, vec3 v) {
     light.scattered = environment_diffuse(n) * s.occlusion;
     vec3 shifted = normalize(n - HAIR_TILT * 2.0 * tangent);
     vec3 gloss = environment_specular(reflect(-v, shifted), 0.55) * s.occlusion;
-    light.specular = gloss * (0.018 + 0.10 * s.albedo);
+    light.specular = gloss * (0.030 + 0.15 * s.albedo);
     return light;
 }
 

@@ -46,6 +46,7 @@ def strands_of(shape: HeadShape, person: Person, seed: int) -> list[Strands]:
     strands = [
         groom.brows(skin, person.brows, brow, density),
         groom.lashes(shape.lash_cards_m, lash, 0.8 if person.man else 1.1),
+        groom.down(skin, person.hair, scalp, person.hairline),
         groom.knot(skin, scalp) if person.hair is groom.HairStyle.TIED else None,
         groom.scalp(skin, person.hair, scalp, person.part_left, person.hairline),
     ]

@@ -58,18 +58,18 @@ class BrowStyle:
 
 
 BROW_STYLES: tuple[BrowStyle, ...] = (
-    BrowStyle(1.00, 420, 0.0, 0.0, 0.0, 0.6, 8.5),
-    BrowStyle(1.30, 560, -0.6, -0.5, 1.0, 0.3, 10.0),
-    BrowStyle(0.85, 400, 1.2, 0.8, -0.5, 0.9, 7.5),
-    BrowStyle(1.10, 500, 0.5, 0.0, 0.5, 0.5, 9.0),
-    BrowStyle(0.85, 380, -0.4, 0.3, 0.0, 0.7, 8.0),
-    BrowStyle(1.45, 620, 0.0, -1.0, 1.5, 0.2, 10.5),
-    BrowStyle(0.80, 340, 1.8, 1.2, -1.0, 0.9, 7.0),
-    BrowStyle(1.20, 460, 0.8, -0.3, 0.3, 0.4, 9.5),
-    BrowStyle(0.95, 330, -0.8, 0.0, -0.6, 0.5, 8.0),
-    BrowStyle(1.15, 600, 1.0, 0.4, 0.6, 0.8, 8.5),
-    BrowStyle(0.95, 460, 0.6, 0.9, 0.2, 0.8, 8.0),
-    BrowStyle(1.35, 400, -0.2, -0.8, 0.8, 0.15, 11.0),
+    BrowStyle(1.07, 690, 0.0, 0.0, 0.0, 0.6, 8.5),
+    BrowStyle(1.32, 920, -0.6, -0.5, 1.0, 0.3, 10.0),
+    BrowStyle(0.94, 660, 1.2, 0.8, -0.5, 0.9, 7.5),
+    BrowStyle(1.16, 820, 0.5, 0.0, 0.5, 0.5, 9.0),
+    BrowStyle(0.94, 630, -0.4, 0.3, 0.0, 0.7, 8.0),
+    BrowStyle(1.45, 1020, 0.0, -1.0, 1.5, 0.2, 10.5),
+    BrowStyle(0.90, 560, 1.8, 1.2, -1.0, 0.9, 7.0),
+    BrowStyle(1.24, 760, 0.8, -0.3, 0.3, 0.4, 9.5),
+    BrowStyle(1.03, 540, -0.8, 0.0, -0.6, 0.5, 8.0),
+    BrowStyle(1.20, 990, 1.0, 0.4, 0.6, 0.8, 8.5),
+    BrowStyle(1.03, 760, 0.6, 0.9, 0.2, 0.8, 8.0),
+    BrowStyle(1.37, 660, -0.2, -0.8, 0.8, 0.15, 11.0),
 )
 """Odd ones are rather men's; see `engine.face.traits`."""
 
@@ -138,32 +138,84 @@ Roots = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def brows(skin: Scalp, style: BrowStyle, rng: np.random.Generator, fullness: float = 1.0) -> Strands:
-    """Both brows as `style` has them."""
-    us, middle, half = brow_axis()
-    axis = np.polynomial.Polynomial.fit(us, middle, 3)
-    count = int(1.35 * style.hairs * fullness)
+    """Both brows as `style` has them: long hairs, and below them twice as many that are short, fine and fairer."""
+    count = int(style.hairs * fullness)
+    place = _BrowPlace(style)
 
     def roots() -> Roots:
-        along = np.clip(rng.beta(1.1, 1.0, count), 0.0, 1.0)
-        across = np.clip(rng.normal(0, 0.5, count), -1, 1)
-        profile = np.interp(along, [0, 0.08, 0.3, 0.6, 1], [0.75, 1.05, 1.2, 1.1, 0.55])
-        thick = np.interp(along, np.linspace(0, 1, len(half)), np.maximum(half, half.max() * 0.5)) * style.thickness
-        start = us[0] + (0.5 - style.inset_mm) / UV_MM
-        u0 = start + along * (us[-1] - us[0] - 2.0 / UV_MM)
-        rise = style.lift_mm + style.arch_mm * (np.sin(np.pi * np.clip(along / 1.3, 0, 1)) - 0.4)
-        return u0, axis(u0) - rise / UV_MM - across * thick * profile * 0.8, along, across
+        along = rng.choice(_ALONG, count, p=(weight := _brow_ends(_ALONG) * _brow_profile(_ALONG)) / weight.sum())
+        along = np.clip(along + rng.normal(0, 0.01, count), 0, 1)
+        across = np.clip(rng.normal(0, 0.55, count), -1.25, 1.25)
+        return *place.uv(along, across), along, across
 
     chart = Chart(skin, BROWS_WINDOW)
     sides = [brow_strands(chart, roots(), style, rng, mirrored) for mirrored in (False, True)]
-    curves, width, facing = (np.concatenate(each) for each in zip(*sides, strict=True))
-    return Strands(curves, width, facing, rng.choice(list(BROWS), len(curves)))
+    return joined_brows(sides, rng)
+
+
+def joined_brows(sides: list[tuple[np.ndarray, ...]], rng: np.random.Generator) -> Strands:
+    """Hairs of `brow_strands`; the finer, the fairer."""
+    curves, width, facing, fine = (np.concatenate(each) for each in zip(*sides, strict=True))
+    tone = np.clip(0.35 + 0.35 * fine + rng.normal(0, 0.2, len(curves)), 0, 0.999)
+    return Strands(curves, width, facing, BROWS[0] + (tone * len(BROWS)).astype(int))
+
+
+_ALONG = np.linspace(0, 1, 201)
+
+
+def _brow_profile(along: np.ndarray) -> np.ndarray:
+    """How thick a brow is, of its style's thickness."""
+    return np.interp(along, [0, 0.1, 0.35, 0.65, 0.85, 1], [0.80, 1.0, 1.0, 0.85, 0.6, 0.35])
+
+
+def _brow_ends(along: np.ndarray) -> np.ndarray:
+    """How dense it is along: thin at both ends."""
+    return np.interp(along, [0, 0.06, 0.18, 0.7, 0.9, 1], [0.25, 0.6, 1.0, 1.0, 0.65, 0.15])
+
+
+class _BrowPlace:
+    """Where a brow lies in the layout, on the image's right."""
+
+    def __init__(self, style: BrowStyle) -> None:
+        us, middle, half = brow_axis()
+        self._axis = np.polynomial.Polynomial.fit(us, middle, 3)
+        self._start, self._span = us[0] + (0.5 - style.inset_mm) / UV_MM, us[-1] - us[0] - 1.0 / UV_MM
+        self._thick, self._style = 0.9 * half.max() * style.thickness, style
+
+    def _line(self, u: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        style = self._style
+        rise = style.lift_mm + style.arch_mm * (np.sin(np.pi * np.clip(along / 1.3, 0, 1)) - 0.4)
+        return self._axis(u) - rise / UV_MM, self._thick * _brow_profile(along)
+
+    def uv(self, along: np.ndarray, across: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """u and v at 0..1 `along` from the nose and -1 below to 1 above."""
+        u = self._start + along * self._span
+        middle, thick = self._line(u, along)
+        return u, middle - across * thick
+
+    def density(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """How dense its hairs lie at u and v, 0 to 1: roots, and as far as they reach from there."""
+        u = np.where(u < 0.5, 1 - u, u) - 1.5 / UV_MM
+        along = (u - self._start) / self._span
+        middle, thick = self._line(u, along.clip(0, 1))
+        across = (middle - v - 0.8 / UV_MM) / thick
+        ends = np.clip(np.minimum((along + 0.08) / 0.25, (1.08 - along) / 0.3), 0, 1)
+        return np.exp(-1.6 * across**2) * ends
+
+
+def brow_cover(style: BrowStyle, size: int) -> np.ndarray:
+    """(size, size) float32 0..1 how dense brows are, softly."""
+    small = 512
+    v, u = (np.mgrid[0:small, 0:small].reshape(2, -1) + 0.5) / small
+    cover = _BrowPlace(style).density(u, v).reshape(small, small)
+    return resize_bilinear(cover.astype(np.float32), (size, size))
 
 
 def brow_strands(
     chart: Chart, roots: Roots, style: BrowStyle, rng: np.random.Generator, mirrored: bool, before: float = 0.0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points (N, K, 3), widths (N,) and normals (N, 3) of one brow's hairs, on the image's left if `mirrored`. Each
-    starts a share of its length `before` its root.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Points (N, K, 3), widths (N,) and normals (N, K, 3) of one brow's hairs, and how fine they are, 0 to 1 (N,); on the
+    image's left if `mirrored`. Each starts a share of its length `before` its root.
 
     Inner hairs stand up, those above lean down and those below up, so that the brow closes to a line outwards; hairs
     lie on the skin and lift at the tip.
@@ -172,11 +224,13 @@ def brow_strands(
     axis = np.polynomial.Polynomial.fit(us, middle, 3)
     u0, v0, along, across = roots
     count, points = len(u0), 4
-    upper = np.interp(along, [0, 0.12, 0.35, 0.7, 1], [80, 48, 8, -16, -26])
-    lower = np.interp(along, [0, 0.12, 0.35, 0.7, 1], [88, 70, 40, 16, -8])
-    heading = np.radians(lower + (upper - lower) * (across + 1) / 2 + rng.normal(0, 16 - 11 * style.tidy, count))
-    length = style.length_mm * np.interp(along, [0, 0.15, 0.5, 1], [0.62, 0.85, 1.0, 0.65])
-    length = length * rng.uniform(0.6, 1.05, count)
+    fine = np.where(rng.random(count) < 0.5, rng.uniform(0.5, 1, count), rng.uniform(0, 0.3, count))
+    fine = np.maximum(fine, np.clip(1.6 * np.abs(across) - 0.9, 0, 1) * rng.random(count))  # at the edges
+    upper = np.interp(along, [0, 0.12, 0.35, 0.7, 1], [82, 52, 14, -10, -24])
+    lower = np.interp(along, [0, 0.12, 0.35, 0.7, 1], [92, 74, 46, 20, -6])
+    heading = np.radians(lower + (upper - lower) * (across + 1) / 2 + rng.normal(0, 18 - 10 * style.tidy, count))
+    length = style.length_mm * np.interp(along, [0, 0.15, 0.5, 0.8, 1], [0.60, 0.85, 1.0, 0.75, 0.45])
+    length = length * rng.uniform(0.75, 1.1, count) * (1 - 0.35 * fine)
     bend = np.radians(rng.normal(-18, 10, count))
     step = np.linspace(0, 1, points)
     angle = heading[:, None] + bend[:, None] * step
@@ -190,8 +244,9 @@ def brow_strands(
     place, normal = place.reshape(count, points, 3), normal.reshape(count, points, 3)
     lift = step**1.3 * rng.uniform(0.3, 0.9, count)[:, None] * 1e-3 * (0.4 + 0.6 * (1 - style.tidy))
     curves = place + normal * (lift + 0.00006)[..., None]
-    width = 1.2e-4 * rng.uniform(0.6, 1.1, count) * np.interp(along, [0, 0.1, 0.7, 1], [0.75, 1, 1, 0.75])
-    return curves, width, normal.mean(axis=1)
+    ends = np.interp(along, [0, 0.15, 0.7, 1], [0.7, 1, 1, 0.7])
+    width = rng.uniform(0.7, 1.1, count) * ends * np.where(fine > 0.45, 2.1e-4, 0.9e-4)
+    return curves, width, normal, fine
 
 
 def lashes(cards_m: np.ndarray, rng: np.random.Generator, fullness: float = 1.0) -> Strands:
@@ -200,7 +255,7 @@ def lashes(cards_m: np.ndarray, rng: np.random.Generator, fullness: float = 1.0)
     for card in range(12):
         upper = card % 6 < 3
         grid = cards_m[card]
-        count = int((52 if upper else 22) * fullness)
+        count = int((64 if upper else 26) * fullness)
         column = np.sort(rng.uniform(0.02, 0.98, count)) * (grid.shape[1] - 1)
         clumps = (grid.shape[1] - 1) / (12 if upper else 8)
         together = np.round(column / clumps) * clumps
@@ -208,9 +263,9 @@ def lashes(cards_m: np.ndarray, rng: np.random.Generator, fullness: float = 1.0)
         row = np.linspace(0, 1, points) * reach[:, None] * (grid.shape[0] - 1)
         share = (row / (grid.shape[0] - 1)) ** 1.5
         at = column[:, None] + 0.75 * (together - column)[:, None] * share + rng.normal(0, 0.3, (count, 1)) * share
-        parts.append((_on_grid(grid, row, at), (1.0e-4 if upper else 6.5e-5) * rng.uniform(0.7, 1.1, count)))
+        parts.append((_on_grid(grid, row, at), (1.25e-4 if upper else 7e-5) * rng.uniform(0.7, 1.0, count)))
     curves, width = (np.concatenate(each) for each in zip(*parts, strict=True))
-    facing = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (len(curves), 3))
+    facing = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (len(curves), 1, 3))
     return Strands(curves, width, facing, rng.choice(list(LASHES), len(curves)))
 
 
@@ -271,9 +326,9 @@ class _Cut:
 _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(26000, 2, 1.2e-3, 0.0050, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
     HairStyle.CROPPED: _Cut(16000, 3, 1.2e-3, 0.020, 0.009, 0.45, 0.003, (0.25, 0, 0.7), 14, 0.7, 0.05),
-    HairStyle.SWEPT: _Cut(7500, 6, 1.7e-3, 0.058, 0.026, 0.65, 0.007, (1.3, 0.1, 0.25), 18, 0.5, 0.30, stray=0.07),
-    HairStyle.LOOSE: _Cut(5200, 9, 2.4e-3, 0.19, 0.15, 0.50, 0.010, (0, 0, 0), 16, 0.5, 1.2, (0.004, 1.3), 0.06),
-    HairStyle.CURLED: _Cut(7000, 8, 1.3e-3, 0.026, 0.018, 1.0, 0.004, (0, 0, 0), 8, 0.8, 0.0, (0.0028, 2.0)),
+    HairStyle.SWEPT: _Cut(7500, 6, 1.7e-3, 0.058, 0.020, 0.65, 0.007, (1.3, 0.1, 0.25), 18, 0.6, 0.30, stray=0.07),
+    HairStyle.LOOSE: _Cut(4500, 12, 3.0e-3, 0.19, 0.15, 0.40, 0.012, (0, 0, 0), 9, 0.95, 1.0, (0.004, 1.3), 0.06),
+    HairStyle.CURLED: _Cut(8000, 8, 2.0e-3, 0.016, 0.013, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0036, 1.3)),
     HairStyle.TIED: _Cut(6500, 7, 1.7e-3, 0.11, 0.09, 0.10, 0.006, (0, 0, 0), 14, 0.6),
     HairStyle.RECEDING: _Cut(12000, 3, 1.0e-3, 0.014, 0.010, 0.45, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
 }
@@ -300,12 +355,12 @@ def scalp(
     skull = _Skull(skin)
     flow = _flow(skin, root[:guides], height[:guides], style, rng, part_left)
     length = cut.side + (cut.top - cut.side) * height
-    length *= (0.35 + 0.65 * share) * rng.uniform(0.7, 1.1, guides)[of]
+    length *= (0.25 + 0.75 * share) * rng.uniform(0.7, 1.1, guides)[of]
     if style is HairStyle.TIED:
         path, outward = _gathered(skull, root[:guides], step, rng, part_left)
     else:
         path, outward = _fallen(skull, root[:guides], normal[:guides], flow, length[:guides], height[:guides], cut, rng)
-    layer = rng.uniform(0, 1, count)
+    layer = rng.uniform(0 if cut.volume else 0.7, 1, count)
     own = (length / np.maximum(length[:guides], 1e-6)[of]).clip(0.3, 1.5) * rng.uniform(0.75, 1.05, count)
     own = np.ones(count) if style is HairStyle.TIED else own
     apart = (root - root[:guides][of])[:, None] * (1 - (1 - cut.loose) * step[:, None])
@@ -317,9 +372,30 @@ def scalp(
     if cut.curl[0]:
         curves += _curls(normal, flow[of], step, cut, of, rng)
     width = cut.width * rng.uniform(0.5, 1.1, count) * (0.08 + 0.92 * share**1.5) * np.where(stray > 0, 0.1, 1)
-    facing = normal + rng.normal(0, 0.25, normal.shape)
-    facing /= np.linalg.norm(facing, axis=1, keepdims=True)
+    facing = outward[of] + rng.normal(0, 0.25, (count, 1, 3))
+    facing /= np.linalg.norm(facing, axis=2, keepdims=True)
     return Strands(curves, width, facing, _columns(root, layer, of, rng))
+
+
+def down(skin: Scalp, style: HairStyle, rng: np.random.Generator, line: Hairline) -> Strands | None:
+    """The short and fine hairs before and along the hairline."""
+    if style in (HairStyle.SHAVED, HairStyle.BUZZED, HairStyle.RECEDING):
+        return None
+    root, normal, place = _scattered(skin, 26000, rng, line, -0.03)
+    inside = hair_distance(place, line)
+    chosen = (inside < 0.012) & (rng.random(len(root)) < np.clip((inside + 0.012) / 0.02, 0, 1) ** 2)
+    root, normal, count = root[chosen], normal[chosen], int(chosen.sum())
+    flow = _flow(skin, root, np.ones(count), style, rng, False)
+    if style is HairStyle.TIED:
+        flow = np.array([0.0, skin.positions_m[:, 1].max() - 0.07, root[:, 2].min()]) - root
+    flow += rng.normal(0, 0.25, root.shape) * np.linalg.norm(flow, axis=1, keepdims=True)
+    flow -= normal * (flow * normal).sum(axis=1, keepdims=True)
+    flow /= np.maximum(np.linalg.norm(flow, axis=1, keepdims=True), 1e-9)
+    step, length = np.linspace(0, 1, 3), rng.uniform(0.006, 0.016, count)
+    rise = rng.uniform(0.05, 0.35, count)[:, None] * step * (1.3 - step)
+    curves = root[:, None] + length[:, None, None] * (flow[:, None] * step[:, None] + normal[:, None] * rise[..., None])
+    column = SCALP[0] + SHADES * rng.integers(4, 10, count) + rng.integers(SHADES, size=count)
+    return Strands(curves, rng.uniform(0.4e-4, 0.9e-4, count), normal[:, None], column)
 
 
 def _columns(root: np.ndarray, layer: np.ndarray, tuft: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -348,7 +424,7 @@ def hair_distance(uv: np.ndarray, line: Hairline | None = None) -> np.ndarray:
         distance += high * np.sin(waves * (uv[:, 0] + 0.61 * v) + line.phase * waves) * np.cos(0.7 * waves * v)
     distance = np.minimum(distance, 0.665 - v)  # the nape
     if line.bald:  # a wreath is left
-        distance = np.minimum(distance, v - line.bald + 0.3 * np.maximum(aside - 0.2, 0))
+        distance = np.minimum(distance, 0.45 * (v - line.bald + 0.3 * np.maximum(aside - 0.2, 0)))
     return distance
 
 
@@ -360,21 +436,26 @@ def _roots(
     skin: Scalp, cut: _Cut, line: Hairline, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Places (S, 3), normals (S, 3), how far inside of the hairline 0..1 (S,), and 1 on top of the head (S,)."""
-    positions, uv = skin.positions_m, skin.corner_uv
-    hairy = hair_distance(uv.mean(axis=1), line) > -0.03
-    faces, uv = skin.faces[hairy], uv[hairy]
-    corners = positions[faces]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    chosen = rng.choice(len(faces), cut.locks, p=area / area.sum())
-    weight = rng.dirichlet((1, 1, 1), cut.locks)[..., None]
-    root, place = (corners[chosen] * weight).sum(axis=1), (uv[chosen] * weight).sum(axis=1)
-    normal = (vertex_normals(positions, skin.faces)[faces[chosen]] * weight).sum(axis=1)
-    ragged = 0.006 * rng.standard_normal(cut.locks)
-    share = np.clip((hair_distance(place, line) + 0.006 + ragged) / 0.036, 0, 1)
+    root, normal, place = _scattered(skin, cut.locks, rng, line, -0.03)
+    share = np.clip((hair_distance(place, line) + 0.006 + 0.006 * rng.standard_normal(cut.locks)) / 0.036, 0, 1)
     kept = rng.random(cut.locks) < np.clip(share * 2.5, 0, 1)
-    top = positions[:, 1].max()
-    height = np.clip((root[:, 1] - (top - 0.080)) / 0.055, 0, 1)
-    return root[kept], (normal / np.linalg.norm(normal, axis=1, keepdims=True))[kept], share[kept], height[kept]
+    height = np.clip((root[:, 1] - (skin.positions_m[:, 1].max() - 0.080)) / 0.055, 0, 1)
+    return root[kept], normal[kept], share[kept], height[kept]
+
+
+def _scattered(
+    skin: Scalp, count: int, rng: np.random.Generator, line: Hairline, least: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(count, 3) places and normals, evenly over the skin that is `least` inside the hair, and (count, 2) where in UV."""
+    hairy = hair_distance(skin.corner_uv.mean(axis=1), line) > least
+    faces, uv = skin.faces[hairy], skin.corner_uv[hairy]
+    corners = skin.positions_m[faces]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    chosen = rng.choice(len(faces), count, p=area / area.sum())
+    weight = rng.dirichlet((1, 1, 1), count)[..., None]
+    normal = (vertex_normals(skin.positions_m, skin.faces)[faces[chosen]] * weight).sum(axis=1)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    return (corners[chosen] * weight).sum(axis=1), normal, (uv[chosen] * weight).sum(axis=1)
 
 
 def _flow(
@@ -389,7 +470,7 @@ def _flow(
     away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
     if style is HairStyle.LOOSE:
         parted = np.tanh((root[:, 0] + rng.choice([0, 0.018, 0.028]) * side) / 0.006)
-        away = np.stack([parted, np.full(len(root), -0.1), np.full(len(root), -0.35)], -1)
+        away = np.stack([parted, np.full(len(root), -0.1), np.full(len(root), -0.8)], -1)
     flow = away + height[:, None] * np.array(cut.sweep) * (side, 1, 1)
     flow += (1 - height[:, None]) * np.array([0, -0.9, -0.15])
     wave = rng.normal(0, 1, (6, 3)) * 100
@@ -431,7 +512,7 @@ def _fallen(
     way = flow * np.cos(angle) + normal * np.sin(angle)
     path, outward, fine = [root], [normal], max(round(float(length.max()) / (cut.points - 1) / 0.008), 1)
     stride = (length / (cut.points - 1) / fine)[:, None]
-    down = np.array([0.0, -cut.gravity, 0.0])
+    down = cut.gravity * np.array([0.0, -1.0, -0.35])
     for _ in range((cut.points - 1) * fine):
         at, below = skull.outside(path[-1] + way * stride, 0.0015)
         way = (at - path[-1]) / np.maximum(np.linalg.norm(at - path[-1], axis=1, keepdims=True), 1e-9)
@@ -477,7 +558,7 @@ def knot(skin: Scalp, rng: np.random.Generator) -> Strands:
     layer = rng.uniform(0, 1, count)
     curves = centre + unit * radius * (0.86 + 0.14 * layer[:, None, None])
     column = _columns(curves[:, 0], layer, np.arange(count), rng)
-    return Strands(curves, rng.uniform(1.2e-3, 2.4e-3, count), unit[:, points // 2], column)
+    return Strands(curves, rng.uniform(1.2e-3, 2.4e-3, count), unit, column)
 
 
 def _curls(
@@ -498,4 +579,4 @@ def scalp_cover(line: Hairline, size: int) -> np.ndarray:
     small = 512
     v, u = (np.mgrid[0:small, 0:small].reshape(2, -1) + 0.5) / small
     inside = hair_distance(np.stack([u, v], -1), line).reshape(small, small)
-    return resize_bilinear(smoothstep((inside + 0.012) / 0.042).astype(np.float32), (size, size))
+    return resize_bilinear(smoothstep((inside + 0.008) / 0.034).astype(np.float32), (size, size))

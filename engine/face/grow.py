@@ -21,7 +21,7 @@ from engine.face.lids import eye_slit
 from engine.face.noise import gaussian_blur
 from engine.face.palette import palette, with_hair, with_palette
 from engine.face.registration import registered
-from engine.face.strands import BROWS, COLUMNS, PALETTE, ROWS, Place, Strands, ribbons
+from engine.face.strands import COLUMNS, PALETTE, ROWS, Place, Strands, ribbons
 from engine.face.traits import sample_person
 from engine.face.transfer import own_maps, resize_area
 from engine.identity import Identity, ReflectanceMaps
@@ -203,8 +203,7 @@ def _brows(on: groom.Scalp, painted: PaintedHair, rng: np.random.Generator) -> S
         groom.brow_strands(chart, _roots(brow, rng), style, rng, mirrored, before=0.4)
         for mirrored, brow in ((False, painted.brow), (True, painted.brow[:, ::-1]))
     ]
-    curves, width, facing = (np.concatenate(each) for each in zip(*both, strict=True))
-    return Strands(curves, width, facing, rng.choice(list(BROWS), len(curves)))
+    return groom.joined_brows(both, rng)
 
 
 def _roots(brow: np.ndarray, rng: np.random.Generator) -> groom.Roots:

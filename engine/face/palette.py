@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
-from engine.face import groom, regions
+from engine.face import groom
 from engine.face.groom import HairStyle
 from engine.face.noise import band_noise
-from engine.face.skin import meeting
+from engine.face.skin import lash_line, meeting
 from engine.face.strands import BROWS, COLUMNS, LASHES, PALETTE, ROWS, SCALP, SHADES, Place
 from engine.face.traits import GREY_RGB, Person
 from engine.identity import ReflectanceMaps
@@ -31,8 +31,8 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     size = maps.size[0]
     albedo = linear_from_srgb(maps.diffuse_srgb)
     hair = np.array(person.hair_rgb) * (1 - person.grey) + GREY_RGB * person.grey
-    brow = 0.42 * regions.mask("brow", size, 0.010)[..., None]
-    albedo = _shaded(albedo, hair * 1.4, brow)
+    dark = 0.45 * groom.brow_cover(person.brows, size) * (1 - 0.5 * person.grey) + 0.6 * lash_line(size)
+    albedo = _shaded(albedo, hair * 1.2, np.minimum(dark, 0.75)[..., None])
     cover = groom.scalp_cover(person.hairline, size)
     most = _COVERED.get(person.hair, 0.97)
     small = min(size, 1024)
@@ -73,8 +73,9 @@ def palette(base: np.ndarray, grey: float, rng: np.random.Generator, brow: np.nd
     """
     tone = np.exp(rng.normal(0, 0.28, (COLUMNS, 1)))
     tone[list(SCALP)] = np.exp(np.linspace(-0.8, 0.7, len(SCALP) // SHADES)).repeat(SHADES)[:, None]
-    turned = (rng.random(COLUMNS) < grey).astype(float)
-    turned[list(SCALP)] = np.tile(np.clip(grey * SHADES - np.arange(SHADES)[::-1], 0, 1), len(SCALP) // SHADES)
+    spread = 1.4 * grey * (1 - grey) * (np.arange(COLUMNS) % SHADES - 1.5)
+    turned = np.clip(grey + spread, 0, 1)
+    tone[list(BROWS)] = np.exp(np.linspace(-0.25, 0.45, len(BROWS)))[:, None]
     colour = (base + (GREY_RGB - base) * turned[:, None]) * tone
     colour[list(BROWS)] *= 0.8 if brow is None else brow / base
     colour[list(LASHES)] = np.minimum(base * 0.6, 0.03)

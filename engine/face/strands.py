@@ -35,7 +35,7 @@ class Strands:
     width_m: np.ndarray
     """(S,) at the root."""
     facing: np.ndarray
-    """(S, 3) normals of the flat ribbons; those of the skin below where hair lies on it."""
+    """(S, K or 1, 3) normals of the flat ribbons; those of the skin below where hair lies on it."""
     column: np.ndarray
     """(S,) of the palette."""
 
@@ -48,7 +48,7 @@ def ribbons(strands: Strands, palette: Place = PALETTE) -> Piece:
     """2 (K - 1) + 1 vertices and 2 K - 3 triangles a strand, textured by what lies at `palette`."""
     count, points, _ = strands.points_m.shape
     along = np.gradient(strands.points_m, axis=1)
-    side = np.cross(along, strands.facing[:, None])
+    side = np.cross(along, strands.facing)
     side /= np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-12)
     taper = 1 - np.linspace(0, 1, points) ** 2.5
     half = side * (0.5 * strands.width_m[:, None] * taper)[..., None]

@@ -141,7 +141,7 @@ def _hairline(rng: np.random.Generator, man: bool, style: HairStyle, age_years: 
     temples = rng.uniform(0.008, 0.03) + rng.uniform(0.01, 0.05) * older if man else rng.uniform(0.0, 0.012)
     peak = float(rng.uniform(-0.004, 0.014))
     bald = 0.21 if style is HairStyle.RECEDING else 0.0
-    sideburns = rng.uniform(0.01, 0.06) if man else rng.uniform(-0.02, 0.01)
+    sideburns = rng.uniform(0.01, 0.06) if man else rng.uniform(-0.08, -0.04)
     return Hairline(float(temples), peak, bald, float(sideburns), float(rng.uniform(0, 6.3)))
 
 

@@ -263,7 +263,9 @@ def lashes(cards_m: np.ndarray, rng: np.random.Generator, fullness: float = 1.0)
         row = np.linspace(0, 1, points) * reach[:, None] * (grid.shape[0] - 1)
         share = (row / (grid.shape[0] - 1)) ** 1.5
         at = column[:, None] + 0.75 * (together - column)[:, None] * share + rng.normal(0, 0.3, (count, 1)) * share
-        parts.append((_on_grid(grid, row, at), (1.25e-4 if upper else 7e-5) * rng.uniform(0.7, 1.0, count)))
+        curves = _on_grid(grid, row, at)
+        curves[..., 1] += (0.0035 if upper else -0.0008) * share  # curled
+        parts.append((curves, (1.5e-4 if upper else 7e-5) * rng.uniform(0.7, 1.0, count)))
     curves, width = (np.concatenate(each) for each in zip(*parts, strict=True))
     facing = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (len(curves), 1, 3))
     return Strands(curves, width, facing, rng.choice(list(LASHES), len(curves)))
@@ -366,11 +368,12 @@ def scalp(
     apart = (root - root[:guides][of])[:, None] * (1 - (1 - cut.loose) * step[:, None])
     curves = root[:guides][of][:, None] + apart + (path - path[:, :1])[of] * own[:, None, None]
     stray = (rng.random(count) < 0.04) * cut.volume
-    raised = (layer * cut.volume + stray)[:, None] * np.minimum(3 * step, 1) * (0.3 + 0.7 * share[:, None])
+    height_of = np.minimum(3 * step, 1) * (1 - 0.9 * step**4 if style is HairStyle.TIED else 1)
+    raised = (layer * cut.volume + stray)[:, None] * height_of * (0.3 + 0.7 * share[:, None])
     curves += outward[of] * raised[..., None]
     curves += rng.normal(0, 0.06, (count, 1, 3)) * (length[:, None] * step**1.5)[..., None]
     if cut.curl[0]:
-        curves += _curls(normal, flow[of], step, cut, of, rng)
+        curves += _curls(normal, flow[of], step, cut, of, rng) * share[:, None, None] ** 0.5
     width = cut.width * rng.uniform(0.5, 1.1, count) * (0.08 + 0.92 * share**1.5) * np.where(stray > 0, 0.1, 1)
     facing = outward[of] + rng.normal(0, 0.25, (count, 1, 3))
     facing /= np.linalg.norm(facing, axis=2, keepdims=True)
@@ -422,7 +425,8 @@ def hair_distance(uv: np.ndarray, line: Hairline | None = None) -> np.ndarray:
     distance += 0.014 * _bump(aside, 0.228, 0.03) * _bump(v, 0.285, 0.035)  # the point of the temple
     for waves, high in ((23, 0.0030), (57, 0.0022), (131, 0.0016)):
         distance += high * np.sin(waves * (uv[:, 0] + 0.61 * v) + line.phase * waves) * np.cos(0.7 * waves * v)
-    distance = np.minimum(distance, 0.665 - v)  # the nape
+    ear = layout.sample_bilinear(np.asarray(regions.distance("ear", 512))[..., None], uv)[:, 0]
+    distance = np.minimum(np.minimum(distance, 0.665 - v), ear - 0.010)  # the nape; behind and above the ear
     if line.bald:  # a wreath is left
         distance = np.minimum(distance, 0.45 * (v - line.bald + 0.3 * np.maximum(aside - 0.2, 0)))
     return distance
@@ -438,7 +442,7 @@ def _roots(
     """Places (S, 3), normals (S, 3), how far inside of the hairline 0..1 (S,), and 1 on top of the head (S,)."""
     root, normal, place = _scattered(skin, cut.locks, rng, line, -0.03)
     share = np.clip((hair_distance(place, line) + 0.006 + 0.006 * rng.standard_normal(cut.locks)) / 0.036, 0, 1)
-    kept = rng.random(cut.locks) < np.clip(share * 2.5, 0, 1)
+    kept = rng.random(cut.locks) < np.clip(3 * share - 0.4, 0, 1)
     height = np.clip((root[:, 1] - (skin.positions_m[:, 1].max() - 0.080)) / 0.055, 0, 1)
     return root[kept], normal[kept], share[kept], height[kept]
 
@@ -467,10 +471,10 @@ def _flow(
     side = 1.0 if part_left else -1.0
     whorl = np.array([0.012 * side, top - 0.012, back + 0.055])
     away = root - whorl
-    away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
+    away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 0.03)
     if style is HairStyle.LOOSE:
         parted = np.tanh((root[:, 0] + rng.choice([0, 0.018, 0.028]) * side) / 0.006)
-        away = np.stack([parted, np.full(len(root), -0.1), np.full(len(root), -0.8)], -1)
+        away = np.stack([parted, np.full(len(root), -0.1), np.full(len(root), -1.1)], -1)
     flow = away + height[:, None] * np.array(cut.sweep) * (side, 1, 1)
     flow += (1 - height[:, None]) * np.array([0, -0.9, -0.15])
     wave = rng.normal(0, 1, (6, 3)) * 100
@@ -520,7 +524,9 @@ def _fallen(
         way /= np.linalg.norm(way, axis=1, keepdims=True)
         path.append(at)
         outward.append(below)
-    return np.stack(path[::fine], 1), np.stack(outward[::fine], 1)
+    whole = np.stack(path, 1)
+    whole[:, 1:-1] = (whole[:, :-2] + 2 * whole[:, 1:-1] + whole[:, 2:]) / 4
+    return whole[:, ::fine], np.stack(outward[::fine], 1)
 
 
 def _gathered(
@@ -532,6 +538,8 @@ def _gathered(
     parting = rng.choice([0.0, 0.022, -0.022]) if rng.random() < 0.6 else None
     reach = rng.uniform(0.45, 0.85, len(root))[:, None, None] * step[None, :, None]
     line = root[:, None] + (knot - root)[:, None] * reach
+    over_ear = 1.3 * np.maximum(knot[1] + 0.004 - root[:, 1], 0) * (root[:, 2] > 0.5 * (back + front))
+    line[..., 1] += over_ear[:, None] * (4 * reach * (1 - reach))[..., 0]
     if parting is not None:
         forward = np.clip((root[:, 2] - back) / (front - back) * 1.6 - 0.5, 0, 1)
         away = np.tanh((root[:, 0] - parting) / 0.012)

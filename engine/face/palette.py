@@ -16,7 +16,7 @@ from engine.face.traits import GREY_RGB, Person
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
 
-_ROUGHNESS = 0.36
+_ROUGHNESS = 0.30
 _COVERED = {HairStyle.SHAVED: 0.45, HairStyle.RECEDING: 0.80, HairStyle.BUZZED: 0.88}
 """How much of the scalp is hair where it is thickest; where it is long, no skin is seen between its strands."""
 _SHADED = {HairStyle.SHAVED: 0.0, HairStyle.BUZZED: 0.15, HairStyle.RECEDING: 0.3, HairStyle.CROPPED: 0.45}
@@ -38,10 +38,10 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     small = min(size, 1024)
     grain = resize_bilinear(band_noise(rng, small, small / 5, 0.3), (size, size))
     most *= 1 - 0.25 * person.grey  # grey hair lets the skin be seen
-    uneven = min(1.0, (1 - most) / 0.15)  # where skin is seen between hairs, it is seen here and there
+    uneven = np.maximum(min(1.0, (1 - most) / 0.15), 2.5 * (1 - cover))  # where skin is seen, it is so here and there
     share = meeting(most * np.clip(cover * (1 + uneven * (0.14 * grain - 0.1)), 0, 1))[..., None]
     albedo = _shaded(albedo, hair * (0.9 - 0.5 * person.grey), share)
-    albedo = albedo * (1 - _SHADED.get(person.hair, 0.65) * share)
+    albedo = albedo * (1 - _SHADED.get(person.hair, 0.75) * share)
     diffuse = bytes_from_unit(srgb_from_linear(albedo.astype(np.float32)))
     specular = np.rint(maps.specular_data * (1 - 0.8 * share)).astype(np.uint8)
     tinted = replace(maps, diffuse_srgb=diffuse, specular_data=specular)

@@ -329,10 +329,10 @@ _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(26000, 2, 1.2e-3, 0.0050, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
     HairStyle.CROPPED: _Cut(16000, 3, 1.2e-3, 0.020, 0.009, 0.45, 0.003, (0.25, 0, 0.7), 14, 0.7, 0.05),
     HairStyle.SWEPT: _Cut(7500, 6, 1.7e-3, 0.058, 0.020, 0.65, 0.007, (1.3, 0.1, 0.25), 18, 0.6, 0.30, stray=0.07),
-    HairStyle.LOOSE: _Cut(4500, 12, 3.0e-3, 0.19, 0.15, 0.40, 0.012, (0, 0, 0), 9, 0.95, 1.0, (0.004, 1.3), 0.06),
+    HairStyle.LOOSE: _Cut(4800, 11, 3.2e-3, 0.18, 0.14, 0.40, 0.014, (0, 0, 0), 7, 1.0, 1.0, (0.004, 1.2), 0.06),
     HairStyle.CURLED: _Cut(8000, 8, 2.0e-3, 0.016, 0.013, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0036, 1.3)),
     HairStyle.TIED: _Cut(6500, 7, 1.7e-3, 0.11, 0.09, 0.10, 0.006, (0, 0, 0), 14, 0.6),
-    HairStyle.RECEDING: _Cut(12000, 3, 1.0e-3, 0.014, 0.010, 0.45, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
+    HairStyle.RECEDING: _Cut(15000, 3, 0.8e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
 }
 
 
@@ -488,8 +488,10 @@ class _Skull:
 
     def __init__(self, skin: Scalp) -> None:
         self.top = skin.positions_m[:, 1].max()
-        self._positions, self._normals = skin.positions_m, vertex_normals(skin.positions_m, skin.faces)
-        self._tree = KDTree(skin.positions_m)
+        ear = layout.sample_bilinear(np.asarray(regions.distance("ear", 512))[..., None], skin.corner_uv.mean(axis=1))
+        bare = np.unique(skin.faces[ear[:, 0] > 0.004])  # hair passes ears as if they were not there
+        self._positions, self._normals = skin.positions_m[bare], vertex_normals(skin.positions_m, skin.faces)[bare]
+        self._tree = KDTree(self._positions)
 
     def outside(self, points: np.ndarray, least_m: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """(N, 3) `points` at least so far out, and the normals of the skin below them."""
@@ -516,11 +518,10 @@ def _fallen(
     way = flow * np.cos(angle) + normal * np.sin(angle)
     path, outward, fine = [root], [normal], max(round(float(length.max()) / (cut.points - 1) / 0.008), 1)
     stride = (length / (cut.points - 1) / fine)[:, None]
-    down = cut.gravity * np.array([0.0, -1.0, -0.35])
-    for _ in range((cut.points - 1) * fine):
+    for done in np.linspace(0, 1, (cut.points - 1) * fine):
         at, below = skull.outside(path[-1] + way * stride, 0.0015)
         way = (at - path[-1]) / np.maximum(np.linalg.norm(at - path[-1], axis=1, keepdims=True), 1e-9)
-        way += down * stride / 0.01
+        way += cut.gravity * stride / 0.01 * (0.0, -1.0, -0.7 * (1 - done) ** 3)
         way /= np.linalg.norm(way, axis=1, keepdims=True)
         path.append(at)
         outward.append(below)

@@ -73,7 +73,7 @@ def palette(base: np.ndarray, grey: float, rng: np.random.Generator, brow: np.nd
     """
     tone = np.exp(rng.normal(0, 0.28, (COLUMNS, 1)))
     tone[list(SCALP)] = np.exp(np.linspace(-0.8, 0.7, len(SCALP) // SHADES)).repeat(SHADES)[:, None]
-    spread = 1.4 * grey * (1 - grey) * (np.arange(COLUMNS) % SHADES - 1.5)
+    spread = 0.9 * grey * (1 - grey) * (np.arange(COLUMNS) % SHADES - 1.5)
     turned = np.clip(grey + spread, 0, 1)
     tone[list(BROWS)] = np.exp(np.linspace(-0.25, 0.45, len(BROWS)))[:, None]
     colour = (base + (GREY_RGB - base) * turned[:, None]) * tone

@@ -74,7 +74,7 @@ def _spans(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The first and last vertex of each strand of `ribbons` among (F, 3) `faces`, and where its faces end; (S,) each."""
     lowest, so_far = faces.min(axis=1), np.maximum.accumulate(faces.max(axis=1))
     starts = np.flatnonzero(np.r_[True, lowest[1:] > so_far[:-1]][: len(faces)])
-    ends = np.append(starts[1:], len(faces)).astype(int)
+    ends = np.r_[starts[1:], len(faces)][: len(starts)]
     return lowest[starts], so_far[ends - 1], ends
 
 

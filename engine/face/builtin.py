@@ -45,7 +45,7 @@ def strands_of(shape: HeadShape, person: Person, seed: int) -> list[Strands]:
     skin, density = groom.model_scalp(shape), 0.75 + 0.4 * person.skin.brow_density
     strands = [
         groom.brows(skin, person.brows, brow, density),
-        groom.lashes(shape.lash_cards_m, lash, 0.8 if person.man else 1.1),
+        groom.lashes(shape.lash_cards_m, lash, 0.8 if person.man else 1.1, (0.0035, -0.0008)),
         groom.down(skin, person.hair, scalp, person.hairline),
         groom.knot(skin, scalp) if person.hair is groom.HairStyle.TIED else None,
         groom.scalp(skin, person.hair, scalp, person.part_left, person.hairline),

@@ -58,18 +58,18 @@ class BrowStyle:
 
 
 BROW_STYLES: tuple[BrowStyle, ...] = (
-    BrowStyle(1.07, 690, 0.0, 0.0, 0.0, 0.6, 8.5),
-    BrowStyle(1.32, 920, -0.6, -0.5, 1.0, 0.3, 10.0),
-    BrowStyle(0.94, 660, 1.2, 0.8, -0.5, 0.9, 7.5),
-    BrowStyle(1.16, 820, 0.5, 0.0, 0.5, 0.5, 9.0),
-    BrowStyle(0.94, 630, -0.4, 0.3, 0.0, 0.7, 8.0),
-    BrowStyle(1.45, 1020, 0.0, -1.0, 1.5, 0.2, 10.5),
-    BrowStyle(0.90, 560, 1.8, 1.2, -1.0, 0.9, 7.0),
-    BrowStyle(1.24, 760, 0.8, -0.3, 0.3, 0.4, 9.5),
-    BrowStyle(1.03, 540, -0.8, 0.0, -0.6, 0.5, 8.0),
-    BrowStyle(1.20, 990, 1.0, 0.4, 0.6, 0.8, 8.5),
-    BrowStyle(1.03, 760, 0.6, 0.9, 0.2, 0.8, 8.0),
-    BrowStyle(1.37, 660, -0.2, -0.8, 0.8, 0.15, 11.0),
+    BrowStyle(1.02, 670, 0.0, 0.0, 0.0, 0.6, 8.5),
+    BrowStyle(1.23, 900, -0.6, -0.5, 1.0, 0.3, 10.0),
+    BrowStyle(0.92, 640, 1.2, 0.8, -0.5, 0.9, 7.5),
+    BrowStyle(1.09, 800, 0.5, 0.0, 0.5, 0.5, 9.0),
+    BrowStyle(0.92, 610, -0.4, 0.3, 0.0, 0.7, 8.0),
+    BrowStyle(1.33, 990, 0.0, -1.0, 1.5, 0.2, 10.5),
+    BrowStyle(0.88, 540, 1.8, 1.2, -1.0, 0.9, 7.0),
+    BrowStyle(1.16, 740, 0.8, -0.3, 0.3, 0.4, 9.5),
+    BrowStyle(0.98, 530, -0.8, 0.0, -0.6, 0.5, 8.0),
+    BrowStyle(1.12, 960, 1.0, 0.4, 0.6, 0.8, 8.5),
+    BrowStyle(0.98, 740, 0.6, 0.9, 0.2, 0.8, 8.0),
+    BrowStyle(1.26, 640, -0.2, -0.8, 0.8, 0.15, 11.0),
 )
 """Odd ones are rather men's; see `engine.face.traits`."""
 
@@ -156,7 +156,7 @@ def brows(skin: Scalp, style: BrowStyle, rng: np.random.Generator, fullness: flo
 def joined_brows(sides: list[tuple[np.ndarray, ...]], rng: np.random.Generator) -> Strands:
     """Hairs of `brow_strands`; the finer, the fairer."""
     curves, width, facing, fine = (np.concatenate(each) for each in zip(*sides, strict=True))
-    tone = np.clip(0.35 + 0.35 * fine + rng.normal(0, 0.2, len(curves)), 0, 0.999)
+    tone = np.clip(0.22 + 0.35 * fine + rng.normal(0, 0.2, len(curves)), 0, 0.999)
     return Strands(curves, width, facing, BROWS[0] + (tone * len(BROWS)).astype(int))
 
 
@@ -249,8 +249,11 @@ def brow_strands(
     return curves, width, normal, fine
 
 
-def lashes(cards_m: np.ndarray, rng: np.random.Generator, fullness: float = 1.0) -> Strands:
-    """Upper and lower lashes of both eyes, in clumps, along (12, R, C, 3) cards as `HeadShape` has them."""
+def lashes(
+    cards_m: np.ndarray, rng: np.random.Generator, fullness: float = 1.0, curl_m: tuple[float, float] = (0.0, 0.0)
+) -> Strands:
+    """Upper and lower lashes of both eyes, in clumps, along (12, R, C, 3) cards as `HeadShape` has them, whose tips go
+    up by `curl_m` on the upper and the lower lids."""
     points, parts = 4, []
     for card in range(12):
         upper = card % 6 < 3
@@ -264,7 +267,7 @@ def lashes(cards_m: np.ndarray, rng: np.random.Generator, fullness: float = 1.0)
         share = (row / (grid.shape[0] - 1)) ** 1.5
         at = column[:, None] + 0.75 * (together - column)[:, None] * share + rng.normal(0, 0.3, (count, 1)) * share
         curves = _on_grid(grid, row, at)
-        curves[..., 1] += (0.0035 if upper else -0.0008) * share  # curled
+        curves[..., 1] += curl_m[0 if upper else 1] * share
         parts.append((curves, (1.5e-4 if upper else 7e-5) * rng.uniform(0.7, 1.0, count)))
     curves, width = (np.concatenate(each) for each in zip(*parts, strict=True))
     facing = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (len(curves), 1, 3))
@@ -329,7 +332,7 @@ _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(26000, 2, 1.2e-3, 0.0050, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
     HairStyle.CROPPED: _Cut(16000, 3, 1.2e-3, 0.020, 0.009, 0.45, 0.003, (0.25, 0, 0.7), 14, 0.7, 0.05),
     HairStyle.SWEPT: _Cut(7500, 6, 1.7e-3, 0.058, 0.020, 0.65, 0.007, (1.3, 0.1, 0.25), 18, 0.6, 0.30, stray=0.07),
-    HairStyle.LOOSE: _Cut(4800, 11, 3.2e-3, 0.18, 0.14, 0.40, 0.014, (0, 0, 0), 7, 1.0, 1.0, (0.004, 1.2), 0.06),
+    HairStyle.LOOSE: _Cut(5600, 9, 3.0e-3, 0.18, 0.14, 0.40, 0.014, (0, 0, 0), 7, 1.0, 1.0, (0.003, 0.9), 0.06),
     HairStyle.CURLED: _Cut(8000, 8, 2.0e-3, 0.016, 0.013, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0036, 1.3)),
     HairStyle.TIED: _Cut(6500, 7, 1.7e-3, 0.11, 0.09, 0.10, 0.006, (0, 0, 0), 14, 0.6),
     HairStyle.RECEDING: _Cut(15000, 3, 0.8e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
@@ -355,13 +358,13 @@ def scalp(
     guides = max(count // cut.together, 1)
     of = KDTree(root[:guides]).query(root + rng.normal(0, 0.0012, root.shape))[1]
     skull = _Skull(skin)
-    flow = _flow(skin, root[:guides], height[:guides], style, rng, part_left)
+    flow, rise = _flow(skin, root[:guides], height[:guides], style, rng, part_left)
     length = cut.side + (cut.top - cut.side) * height
     length *= (0.25 + 0.75 * share) * rng.uniform(0.7, 1.1, guides)[of]
     if style is HairStyle.TIED:
         path, outward = _gathered(skull, root[:guides], step, rng, part_left)
     else:
-        path, outward = _fallen(skull, root[:guides], normal[:guides], flow, length[:guides], height[:guides], cut, rng)
+        path, outward = _fallen(skull, root[:guides], normal[:guides], flow, rise, length[:guides], cut, rng)
     layer = rng.uniform(0 if cut.volume else 0.7, 1, count)
     own = (length / np.maximum(length[:guides], 1e-6)[of]).clip(0.3, 1.5) * rng.uniform(0.75, 1.05, count)
     own = np.ones(count) if style is HairStyle.TIED else own
@@ -388,7 +391,7 @@ def down(skin: Scalp, style: HairStyle, rng: np.random.Generator, line: Hairline
     inside = hair_distance(place, line)
     chosen = (inside < 0.012) & (rng.random(len(root)) < np.clip((inside + 0.012) / 0.02, 0, 1) ** 2)
     root, normal, count = root[chosen], normal[chosen], int(chosen.sum())
-    flow = _flow(skin, root, np.ones(count), style, rng, False)
+    flow, _ = _flow(skin, root, np.ones(count), style, rng, False)
     if style is HairStyle.TIED:
         flow = np.array([0.0, skin.positions_m[:, 1].max() - 0.07, root[:, 2].min()]) - root
     flow += rng.normal(0, 0.25, root.shape) * np.linalg.norm(flow, axis=1, keepdims=True)
@@ -423,7 +426,7 @@ def hair_distance(uv: np.ndarray, line: Hairline | None = None) -> np.ndarray:
     distance = np.maximum(distance, before_ear)
     distance = distance + line.peak * _bump(aside, 0, 0.035) - line.temples * _bump(aside, 0.165, 0.05) * _bump(v, 0.15, 0.06)
     distance += 0.014 * _bump(aside, 0.228, 0.03) * _bump(v, 0.285, 0.035)  # the point of the temple
-    for waves, high in ((23, 0.0030), (57, 0.0022), (131, 0.0016)):
+    for waves, high in ((23, 0.0045), (57, 0.0030), (131, 0.0016)):
         distance += high * np.sin(waves * (uv[:, 0] + 0.61 * v) + line.phase * waves) * np.cos(0.7 * waves * v)
     ear = layout.sample_bilinear(np.asarray(regions.distance("ear", 512))[..., None], uv)[:, 0]
     distance = np.minimum(np.minimum(distance, 0.665 - v), ear - 0.010)  # the nape; behind and above the ear
@@ -442,7 +445,7 @@ def _roots(
     """Places (S, 3), normals (S, 3), how far inside of the hairline 0..1 (S,), and 1 on top of the head (S,)."""
     root, normal, place = _scattered(skin, cut.locks, rng, line, -0.03)
     share = np.clip((hair_distance(place, line) + 0.006 + 0.006 * rng.standard_normal(cut.locks)) / 0.036, 0, 1)
-    kept = rng.random(cut.locks) < np.clip(3 * share - 0.4, 0, 1)
+    kept = rng.random(cut.locks) < np.clip(3 * share - (1.0 if cut.top > 0.12 else 0.4), 0, 1)
     height = np.clip((root[:, 1] - (skin.positions_m[:, 1].max() - 0.080)) / 0.055, 0, 1)
     return root[kept], normal[kept], share[kept], height[kept]
 
@@ -464,14 +467,17 @@ def _scattered(
 
 def _flow(
     skin: Scalp, root: np.ndarray, height: np.ndarray, style: HairStyle, rng: np.random.Generator, part_left: bool
-) -> np.ndarray:
-    """(S, 3) where hair wants to go: away from whorl or parting, down at the sides, forward or aside on top; in waves."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """(S, 3) where hair wants to go: away from whorl or parting, down at the sides, forward or aside on top; in waves.
+    And (S,) how much it rises there, 0 to 1: little around the whorl."""
     cut = _CUTS[style]
     top, back = skin.positions_m[:, 1].max(), root[:, 2].min()
     side = 1.0 if part_left else -1.0
     whorl = np.array([0.012 * side, top - 0.012, back + 0.055])
     away = root - whorl
-    away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 0.03)
+    far = np.linalg.norm(away, axis=1)
+    rise = (0.6 + 0.4 * height) * np.clip(far / 0.055 - 0.1, 0.15, 1)
+    away /= np.maximum(far, 0.03)[:, None]
     if style is HairStyle.LOOSE:
         parted = np.tanh((root[:, 0] + rng.choice([0, 0.018, 0.028]) * side) / 0.006)
         away = np.stack([parted, np.full(len(root), -0.1), np.full(len(root), -1.1)], -1)
@@ -480,7 +486,7 @@ def _flow(
     wave = rng.normal(0, 1, (6, 3)) * 100
     for number in range(6):
         flow += np.sin(root @ wave[number] + rng.uniform(0, 6.3))[:, None] * rng.normal(0, 0.75 * cut.stray, 3)
-    return flow + rng.normal(0, cut.stray, root.shape)
+    return flow + rng.normal(0, cut.stray, root.shape), rise
 
 
 class _Skull:
@@ -506,15 +512,15 @@ def _fallen(
     root: np.ndarray,
     normal: np.ndarray,
     flow: np.ndarray,
+    rise: np.ndarray,
     length: np.ndarray,
-    height: np.ndarray,
     cut: _Cut,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(G, K, 3) guides that rise, bend down and rest on the skull, and the normals below them."""
     flow = flow - normal * (flow * normal).sum(axis=1, keepdims=True)
     flow /= np.maximum(np.linalg.norm(flow, axis=1, keepdims=True), 1e-9)
-    angle = (cut.lift * (0.6 + 0.4 * height) * rng.uniform(0.6, 1.3, len(root)))[:, None]
+    angle = (cut.lift * rise * rng.uniform(0.6, 1.3, len(root)))[:, None]
     way = flow * np.cos(angle) + normal * np.sin(angle)
     path, outward, fine = [root], [normal], max(round(float(length.max()) / (cut.points - 1) / 0.008), 1)
     stride = (length / (cut.points - 1) / fine)[:, None]

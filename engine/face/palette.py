@@ -16,7 +16,8 @@ from engine.face.traits import GREY_RGB, Person
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
 
-_ROUGHNESS = 0.30
+_ROUGHNESS = np.where(np.isin(np.arange(COLUMNS), SCALP), 0.30, 0.50)
+"""Of each column: brows and lashes lie less in order."""
 _COVERED = {HairStyle.SHAVED: 0.45, HairStyle.RECEDING: 0.80, HairStyle.BUZZED: 0.88}
 """How much of the scalp is hair where it is thickest; where it is long, no skin is seen between its strands."""
 _SHADED = {HairStyle.SHAVED: 0.0, HairStyle.BUZZED: 0.15, HairStyle.RECEDING: 0.3, HairStyle.CROPPED: 0.45}
@@ -62,7 +63,7 @@ def with_palette(maps: ReflectanceMaps, colours_linear: np.ndarray, place: Place
     rows = np.clip(((np.arange(top, bottom) - top + 0.5) / (bottom - top) * ROWS).astype(int), 0, ROWS - 1)
     columns = np.clip(((np.arange(left, right) - left + 0.5) / (right - left) * COLUMNS).astype(int), 0, COLUMNS - 1)
     diffuse[top:bottom, left:right] = colours[rows][:, columns]
-    roughness[top:bottom, left:right] = round(_ROUGHNESS * 255)
+    roughness[top:bottom, left:right] = np.rint(_ROUGHNESS[columns] * 255)
     return replace(maps, diffuse_srgb=diffuse, roughness_data=roughness)
 
 

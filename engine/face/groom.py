@@ -294,8 +294,10 @@ class Hairline:
     """How much lower it comes down in the middle."""
     bald: float = 0.0
     """How far down no hair grows on forehead and crown; 0 for hair everywhere."""
-    sideburns: float = 0.02
-    """How far they come down before the ears."""
+    sideburns: float = -0.1
+    """How far they come down before the ears; -0.1 for none."""
+    point: float = 0.0
+    """How far hair comes forward beside the brow."""
     phase: float = 0.0
     """Of the waves that it runs in."""
 
@@ -326,14 +328,16 @@ class _Cut:
     """Radius of curls, and how often they turn."""
     stray: float = 0.16
     """How far tufts go other ways than their neighbours."""
+    off: float = 0.0
+    """How far from the skull long hair hangs, so that it covers the ears."""
 
 
 _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(26000, 2, 1.2e-3, 0.0050, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
     HairStyle.CROPPED: _Cut(16000, 3, 1.2e-3, 0.020, 0.009, 0.45, 0.003, (0.25, 0, 0.7), 14, 0.7, 0.05),
-    HairStyle.SWEPT: _Cut(7500, 6, 1.7e-3, 0.058, 0.020, 0.65, 0.007, (1.3, 0.1, 0.25), 18, 0.6, 0.30, stray=0.07),
-    HairStyle.LOOSE: _Cut(5600, 9, 3.0e-3, 0.18, 0.14, 0.40, 0.014, (0, 0, 0), 7, 1.0, 1.0, (0.003, 0.9), 0.06),
-    HairStyle.CURLED: _Cut(8000, 8, 2.0e-3, 0.016, 0.013, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0036, 1.3)),
+    HairStyle.SWEPT: _Cut(7500, 6, 1.7e-3, 0.058, 0.020, 0.45, 0.008, (1.3, 0.1, 0.25), 18, 0.8, 0.40, stray=0.07),
+    HairStyle.LOOSE: _Cut(5600, 9, 3.0e-3, 0.18, 0.14, 0.40, 0.014, (0, 0, 0), 7, 1.0, 1.0, (0.003, 0.9), 0.06, 0.016),
+    HairStyle.CURLED: _Cut(8500, 8, 2.0e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 1.0)),
     HairStyle.TIED: _Cut(6500, 7, 1.7e-3, 0.11, 0.09, 0.10, 0.006, (0, 0, 0), 14, 0.6),
     HairStyle.RECEDING: _Cut(15000, 3, 0.8e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
 }
@@ -425,7 +429,7 @@ def hair_distance(uv: np.ndarray, line: Hairline | None = None) -> np.ndarray:
     before_ear = np.minimum(0.017 - np.abs(aside - 0.266), np.minimum(v - 0.26, 0.405 + line.sideburns - v))
     distance = np.maximum(distance, before_ear)
     distance = distance + line.peak * _bump(aside, 0, 0.035) - line.temples * _bump(aside, 0.165, 0.05) * _bump(v, 0.15, 0.06)
-    distance += 0.014 * _bump(aside, 0.228, 0.03) * _bump(v, 0.285, 0.035)  # the point of the temple
+    distance += line.point * _bump(aside, 0.228, 0.03) * _bump(v, 0.285, 0.035)
     for waves, high in ((23, 0.0045), (57, 0.0030), (131, 0.0016)):
         distance += high * np.sin(waves * (uv[:, 0] + 0.61 * v) + line.phase * waves) * np.cos(0.7 * waves * v)
     ear = layout.sample_bilinear(np.asarray(regions.distance("ear", 512))[..., None], uv)[:, 0]
@@ -525,7 +529,7 @@ def _fallen(
     path, outward, fine = [root], [normal], max(round(float(length.max()) / (cut.points - 1) / 0.008), 1)
     stride = (length / (cut.points - 1) / fine)[:, None]
     for done in np.linspace(0, 1, (cut.points - 1) * fine):
-        at, below = skull.outside(path[-1] + way * stride, 0.0015)
+        at, below = skull.outside(path[-1] + way * stride, 0.0015 + cut.off * min(2 * done, 1))
         way = (at - path[-1]) / np.maximum(np.linalg.norm(at - path[-1], axis=1, keepdims=True), 1e-9)
         way += cut.gravity * stride / 0.01 * (0.0, -1.0, -0.7 * (1 - done) ** 3)
         way /= np.linalg.norm(way, axis=1, keepdims=True)

@@ -79,7 +79,7 @@ def _as_painted(identity: Identity) -> Identity:
     on, place = groom.scalp_of(identity.topology, identity.positions_m), palette_place(identity.topology)
     strands = [
         _brows(on, painted, rng),
-        groom.lashes(lash_cards(identity), rng, 0.9),
+        groom.lashes(lash_cards(identity), rng, 0.75),
         groom.scalp(on, _STYLE, rng),
     ]
     colours = palette(_STRAND * painted.hair_rgb, 0.0, rng, painted.brow_rgb)

@@ -336,7 +336,7 @@ _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(26000, 2, 1.2e-3, 0.0050, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
     HairStyle.CROPPED: _Cut(16000, 3, 1.2e-3, 0.020, 0.009, 0.45, 0.003, (0.25, 0, 0.7), 14, 0.7, 0.05),
     HairStyle.SWEPT: _Cut(7500, 6, 1.7e-3, 0.058, 0.020, 0.45, 0.008, (1.3, 0.1, 0.25), 18, 0.8, 0.40, stray=0.07),
-    HairStyle.LOOSE: _Cut(5600, 9, 3.0e-3, 0.18, 0.14, 0.40, 0.014, (0, 0, 0), 7, 1.0, 1.0, (0.003, 0.9), 0.06, 0.016),
+    HairStyle.LOOSE: _Cut(5600, 9, 3.0e-3, 0.18, 0.14, 0.25, 0.013, (0, 0, 0), 7, 1.0, 1.5, (0.003, 0.9), 0.06, 0.009),
     HairStyle.CURLED: _Cut(8500, 8, 2.0e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 1.0)),
     HairStyle.TIED: _Cut(6500, 7, 1.7e-3, 0.11, 0.09, 0.10, 0.006, (0, 0, 0), 14, 0.6),
     HairStyle.RECEDING: _Cut(15000, 3, 0.8e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
@@ -365,6 +365,8 @@ def scalp(
     flow, rise = _flow(skin, root[:guides], height[:guides], style, rng, part_left)
     length = cut.side + (cut.top - cut.side) * height
     length *= (0.25 + 0.75 * share) * rng.uniform(0.7, 1.1, guides)[of]
+    if cut.side < 0.03:  # short before the ears and at the nape
+        length *= np.clip((root[:, 1] - skull.top + 0.130) / 0.040, 0.35, 1)
     if style is HairStyle.TIED:
         path, outward = _gathered(skull, root[:guides], step, rng, part_left)
     else:
@@ -378,11 +380,11 @@ def scalp(
     height_of = np.minimum(3 * step, 1) * (1 - 0.9 * step**4 if style is HairStyle.TIED else 1)
     raised = (layer * cut.volume + stray)[:, None] * height_of * (0.3 + 0.7 * share[:, None])
     curves += outward[of] * raised[..., None]
-    curves += rng.normal(0, 0.06, (count, 1, 3)) * (length[:, None] * step**1.5)[..., None]
+    curves += rng.normal(0, 0.06, (count, 1, 3)) * (np.minimum(length, 0.08)[:, None] * step**1.5)[..., None]
     if cut.curl[0]:
         curves += _curls(normal, flow[of], step, cut, of, rng) * share[:, None, None] ** 0.5
     width = cut.width * rng.uniform(0.5, 1.1, count) * (0.08 + 0.92 * share**1.5) * np.where(stray > 0, 0.1, 1)
-    facing = outward[of] + rng.normal(0, 0.25, (count, 1, 3))
+    facing = outward[of] + rng.normal(0, 0.8 if cut.off else 0.25, (count, 1, 3))
     facing /= np.linalg.norm(facing, axis=2, keepdims=True)
     return Strands(curves, width, facing, _columns(root, layer, of, rng))
 
@@ -480,7 +482,7 @@ def _flow(
     whorl = np.array([0.012 * side, top - 0.012, back + 0.055])
     away = root - whorl
     far = np.linalg.norm(away, axis=1)
-    rise = (0.6 + 0.4 * height) * np.clip(far / 0.055 - 0.1, 0.15, 1)
+    rise = (0.45 + 0.55 * height) * np.clip(far / 0.055 - 0.1, 0.15, 1)
     away /= np.maximum(far, 0.03)[:, None]
     if style is HairStyle.LOOSE:
         parted = np.tanh((root[:, 0] + rng.choice([0, 0.018, 0.028]) * side) / 0.006)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
-from engine.face import groom
-from engine.face.groom import HairStyle
+from engine.face import groom, scalp
 from engine.face.noise import band_noise
+from engine.face.scalp import HairStyle
 from engine.face.skin import lash_line, meeting
 from engine.face.strands import BROWS, COLUMNS, LASHES, PALETTE, ROWS, SCALP, SHADES, Place
 from engine.face.traits import GREY_RGB, Person
@@ -34,7 +34,7 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     hair = np.array(person.hair_rgb) * (1 - person.grey) + GREY_RGB * person.grey
     dark = 0.45 * groom.brow_cover(person.brows, size) * (1 - 0.5 * person.grey) + 0.6 * lash_line(size)
     albedo = _shaded(albedo, hair * 1.2, np.minimum(dark, 0.75)[..., None])
-    cover = groom.scalp_cover(person.hairline, size)
+    cover = scalp.cover(person.hairline, size)
     most = _COVERED.get(person.hair, 0.97)
     small = min(size, 1024)
     grain = resize_bilinear(band_noise(rng, small, small / 5, 0.3), (size, size))

@@ -71,7 +71,7 @@ def ribbons(strands: Strands, palette: Place = PALETTE) -> Piece:
 
 
 def _spans(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The first and last vertex of each strand of `ribbons` among (F, 3) `faces`, and where its faces end; (S,) each."""
+    """The first and last vertex of each strand of `ribbons` with (F, 3) `faces`, and where its faces end; (S,) each."""
     lowest, so_far = faces.min(axis=1), np.maximum.accumulate(faces.max(axis=1))
     starts = np.flatnonzero(np.r_[True, lowest[1:] > so_far[:-1]][: len(faces)])
     ends = np.r_[starts[1:], len(faces)][: len(starts)]
@@ -79,8 +79,8 @@ def _spans(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def fibre_places(faces: np.ndarray, positions_m: np.ndarray) -> np.ndarray:
-    """(H, 4) float32 for the vertices of the ribbons' (F, 3) `faces`, which follow each other: -1 left to 1 right, 0 at the
-    root to 1 at the tip, the strand's number modulo 256, and how many hairs lie side by side in it."""
+    """(H, 4) float32 for the H vertices, which follow each other, of the ribbons' (F, 3) `faces`: -1 left to 1 right, 0
+    at the root to 1 at the tip, the strand's number modulo 256, and how many hairs lie side by side in it."""
     root, tip, _ = _spans(faces)
     half, size = (tip - root) // 2, tip - root + 1
     step, points = _counted(size), np.repeat(half, size)
@@ -151,4 +151,3 @@ class HairRig:
         from_root = self._rest[self.vertices] - self._rest[anchor][number]
         turned = (from_root[:, None] @ turn[number])[:, 0]
         return turned - from_root + (posed_m[anchor] - self._rest[anchor])[number]
-

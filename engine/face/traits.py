@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.face.groom import BROW_STYLES, BrowStyle, Hairline, HairStyle
+from engine.face.groom import BROW_STYLES, BrowStyle
 from engine.face.head_model import LANDMARKS, HeadShape
+from engine.face.scalp import Hairline, HairStyle
 from engine.face.skin import SkinTraits, sample_traits
 
 _MEASURES = np.array(
@@ -89,7 +90,17 @@ def sample_person(seed: int, shape: HeadShape) -> Person:
         traits, hair=0.25 * traits.hair, stubble=stubble, lip_redness=traits.lip_redness * (0.8 if man else 1.15)
     )
     part_left = bool(rng.random() < 0.6)
-    return Person(skin, man, style, _hairline(rng, man, style, traits.age_years), brow, _triple(hair), grey, _triple(iris), part_left)
+    return Person(
+        skin,
+        man,
+        style,
+        _hairline(rng, man, style, traits.age_years),
+        brow,
+        _triple(hair),
+        grey,
+        _triple(iris),
+        part_left,
+    )
 
 
 def manliness(shape: HeadShape) -> float:

@@ -46,9 +46,9 @@ def strands_of(shape: HeadShape, person: Person, seed: int) -> list[Strands]:
     strands = [
         groom.brows(skin, person.brows, brow, density),
         groom.lashes(shape.lash_cards_m, lash, 0.8 if person.man else 1.1, (0.0035, -0.0008)),
-        scalp.down(skin, person.hair, head, person.hairline),
         scalp.knot(skin, head) if person.hair is scalp.HairStyle.TIED else None,
         scalp.hair(skin, person.hair, head, person.part_left, person.hairline),
+        scalp.down(skin, person.hair, head, person.hairline),
     ]
     return [each for each in strands if each is not None]
 

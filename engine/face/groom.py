@@ -208,7 +208,7 @@ def brow_strands(
     us, middle, _ = brow_axis()
     axis = np.polynomial.Polynomial.fit(us, middle, 3)
     u0, v0, along, across = roots
-    count, points = len(u0), 4
+    count, points = len(u0), 3
     fine = np.where(rng.random(count) < 0.5, rng.uniform(0.5, 1, count), rng.uniform(0, 0.3, count))
     fine = np.maximum(fine, np.clip(1.6 * np.abs(across) - 0.9, 0, 1) * rng.random(count))  # at the edges
     upper = np.interp(along, [0, 0.12, 0.35, 0.7, 1], [82, 52, 14, -10, -24])

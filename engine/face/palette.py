@@ -18,7 +18,7 @@ from engine.image import resize_bilinear
 
 _ROUGHNESS = np.where(np.isin(np.arange(COLUMNS), SCALP), 0.30, 0.50)
 """Of each column: brows and lashes lie less in order."""
-_COVERED = {HairStyle.SHAVED: 0.45, HairStyle.RECEDING: 0.80, HairStyle.BUZZED: 0.88}
+_COVERED = {HairStyle.SHAVED: 0.45, HairStyle.RECEDING: 0.80, HairStyle.BUZZED: 0.94}
 """How much of the scalp is hair where it is thickest; where it is long, no skin is seen between its strands."""
 _SHADED = {HairStyle.SHAVED: 0.0, HairStyle.BUZZED: 0.15, HairStyle.RECEDING: 0.3, HairStyle.CROPPED: 0.45}
 """Share of the light that hair keeps from the scalp."""

@@ -322,7 +322,7 @@ def knot(skin: Skin, rng: np.random.Generator) -> Strands:
     top = positions[:, 1].max()
     behind = positions[(np.abs(positions[:, 1] - (top - 0.085)) < 0.006) & (np.abs(positions[:, 0]) < 0.01)]
     centre = np.array([0.0, top - 0.085, behind[:, 2].min() - 0.016])
-    count, points, radius = 420, 6, np.array([0.030, 0.027, 0.024])
+    count, points, radius = 240, 6, np.array([0.030, 0.027, 0.024])
     turn = rng.uniform(0, 2 * np.pi, count)
     tilt = np.clip(rng.normal(0, 0.5, count), -1.3, 1.3)
     wound = np.linspace(0, 1.9, points)[None] + turn[:, None]
@@ -331,7 +331,7 @@ def knot(skin: Skin, rng: np.random.Generator) -> Strands:
     layer = rng.uniform(0, 1, count)
     curves = centre + unit * radius * (0.86 + 0.14 * layer[:, None, None])
     column = _columns(curves[:, 0], layer, np.arange(count), rng)
-    return Strands(curves, rng.uniform(1.2e-3, 2.4e-3, count), unit, column)
+    return Strands(curves, rng.uniform(2.4e-3, 4.0e-3, count), unit, column)
 
 
 def _curls(

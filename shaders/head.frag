@@ -153,15 +153,25 @@ Surface part_surface(vec3 n) {
 }
 #elif defined(HAIR)
 // The normal is the hair's own direction, from its root to its tip, in which v grows; the smooth one is that of the ribbon,
-// which lies as the skin below does.
+// which lies as the skin below does, and is rounded as the lock is. A ribbon is many hairs side by side, each with its
+// own length, tone and lean; v_sky says where in it: engine.face.strands.fibre_places.
 Surface part_surface(vec3 n) {
+    float side = clamp(v_sky.x, -1.0, 1.0), along = v_sky.y, count = v_sky.w;
+    float place = (0.5 + 0.4999 * side) * count, number = floor(place);
+    float own = fract(52.9829189 * fract(0.06711056 * number + 0.00583715 * (floor(v_sky.z + 0.5) + 7.0 * count)));
+    float other = fract(own * 57.31 + 0.37);
+    float pixel = fwidth((0.5 + 0.5 * side) * count);   // hairs in it: where there are many, gaps between them are not seen
     vec3 px = dFdx(v_position), py = dFdy(v_position);
-    vec3 along = cross(py, n) * dFdx(v_uv.y) + cross(n, px) * dFdy(v_uv.y);
-    float size = dot(along, along);
-    vec3 tangent = size > 0.0 ? along * inversesqrt(size) : vec3(0.0, -1.0, 0.0);
-    vec3 albedo = linear_from_srgb(textureLod(t_diffuse, v_uv, 0.0).rgb);
-    float roughness = textureLod(t_specular, v_uv, 0.0).a;
+    vec3 grows = cross(py, n) * dFdx(v_uv.y) + cross(n, px) * dFdy(v_uv.y);
+    float size = dot(grows, grows);
+    vec3 tangent = size > 0.0 ? grows * inversesqrt(size) : vec3(0.0, -1.0, 0.0);
     vec3 outward = FRONT ? n : -n;     // whichever side is seen
+    vec3 across = cross(outward, tangent);
+    tangent = normalize(tangent + (0.30 * (own - 0.5)) * outward + (0.20 * (other - 0.5)) * across);
+    vec3 albedo = linear_from_srgb(textureLod(t_diffuse, v_uv, 0.0).rgb) * (0.65 + 0.7 * other);
+    float roughness = textureLod(t_specular, v_uv, 0.0).a;
+    float half_width = mix(mix(0.42, 0.30, along), 0.5, saturate(1.4 * pixel - 0.4));
+    if (count > 1.5 && (along > 0.65 + 0.35 * own || along < 0.12 * other || abs(place - number - 0.5) > half_width)) discard;
     return Surface(albedo, vec3(0.0465), roughness, tangent, outward, vec3(0.0), 0.0, occlusion_here(), reach_here(), open_sky(outward));
 }
 #else

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.channels import MAP_NAMES
-from engine.face import groom, palette, regions, relief, skin
+from engine.face import groom, palette, regions, relief, scalp, skin
 from engine.face.assemble import Piece, inner_occlusion, joined
 from engine.face.eyes import paint_eye
 from engine.face.head_model import HeadShape, head_model, sample_shape
@@ -41,13 +41,14 @@ def grown(shape: HeadShape, person: Person, seed: int) -> list[Piece]:
 
 def strands_of(shape: HeadShape, person: Person, seed: int) -> list[Strands]:
     """The hair of `person`, whose head is `shape`."""
-    brow, lash, scalp = np.random.default_rng([seed, 0x4A12]).spawn(3)
-    skin, density = groom.model_scalp(shape), 0.75 + 0.4 * person.skin.brow_density
+    brow, lash, head = np.random.default_rng([seed, 0x4A12]).spawn(3)
+    skin, density = groom.model_skin(shape), 0.75 + 0.4 * person.skin.brow_density
     strands = [
         groom.brows(skin, person.brows, brow, density),
-        groom.lashes(shape.lash_cards_m, lash, 0.8 if person.man else 1.1),
-        groom.knot(skin, scalp) if person.hair is groom.HairStyle.TIED else None,
-        groom.scalp(skin, person.hair, scalp, person.part_left),
+        groom.lashes(shape.lash_cards_m, lash, 0.8 if person.man else 1.1, (0.0035, -0.0008)),
+        scalp.knot(skin, head) if person.hair is scalp.HairStyle.TIED else None,
+        scalp.hair(skin, person.hair, head, person.part_left, person.hairline),
+        scalp.down(skin, person.hair, head, person.hairline),
     ]
     return [each for each in strands if each is not None]
 

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter, grey_closing, grey_opening
 
 from engine.color import bytes_from_unit, linear_from_srgb, luminance, srgb_from_linear
 from engine.errors import TopologyError
-from engine.face import groom, regions, skin
+from engine.face import groom, regions, scalp, skin
 from engine.face.assemble import Piece, inner_occlusion, joined
 from engine.face.builtin import strands_of
 from engine.face.contact import sides
@@ -21,7 +21,7 @@ from engine.face.lids import eye_slit
 from engine.face.noise import gaussian_blur
 from engine.face.palette import palette, with_hair, with_palette
 from engine.face.registration import registered
-from engine.face.strands import BROWS, COLUMNS, PALETTE, ROWS, Place, Strands, ribbons
+from engine.face.strands import COLUMNS, PALETTE, ROWS, Place, Strands, ribbons
 from engine.face.traits import sample_person
 from engine.face.transfer import own_maps, resize_area
 from engine.identity import Identity, ReflectanceMaps
@@ -37,7 +37,7 @@ _ABOVE = 0.085
 """How far above a brow, in v, lies the forehead whose fine detail the skin below the brow gets."""
 _TINT, _STRAND = 0.45, 1.4
 """How much of a brow's colour is left on the skin below; colour of a hair over that of the scalp painted with many."""
-_STYLE = groom.HairStyle.BUZZED
+_STYLE = scalp.HairStyle.BUZZED
 """Longer hair ends like a comb on the forehead of a head whose hair was painted there."""
 NOTE = "hair grown"
 
@@ -76,11 +76,11 @@ def _as_drawn(identity: Identity, seed: int) -> Identity:
 def _as_painted(identity: Identity) -> Identity:
     """A head in the canonical layout with the hair that its texture shows."""
     painted, rng = read_painted(identity.maps.diffuse_srgb), np.random.default_rng(0x6803)
-    on, place = groom.scalp_of(identity.topology, identity.positions_m), palette_place(identity.topology)
+    on, place = groom.skin_of(identity.topology, identity.positions_m), palette_place(identity.topology)
     strands = [
         _brows(on, painted, rng),
-        groom.lashes(lash_cards(identity), rng, 0.9),
-        groom.scalp(on, _STYLE, rng),
+        groom.lashes(lash_cards(identity), rng, 0.75),
+        scalp.hair(on, _STYLE, rng),
     ]
     colours = palette(_STRAND * painted.hair_rgb, 0.0, rng, painted.brow_rgb)
     maps = with_palette(painted_out(identity.maps, painted), colours, place)
@@ -149,7 +149,7 @@ def read_painted(diffuse_srgb: np.ndarray) -> PaintedHair:
     brow = np.clip((darker - 0.18) / 0.6, 0, 1) * edge
     cover = np.clip(gaussian_blur((brow > 0.04).astype(np.float32), 2.0) * 1.8, 0, 1) * edge
     v, u = (np.mgrid[0:_SIDE, 0:_SIDE].reshape(2, -1) + 0.5) / _SIDE
-    inside = groom.hair_distance(np.stack([u, v], -1)).reshape(_SIDE, _SIDE) > 0.03
+    inside = scalp.distance(np.stack([u, v], -1)).reshape(_SIDE, _SIDE) > 0.03
     hair = np.median(small[inside & ~skin.inner_charts(_SIDE)], axis=0)
     dense = small[brow > max(0.6 * float(brow.max()), 0.1)]
     brow_rgb = np.median(dense, axis=0) if len(dense) > 20 else 0.8 * hair
@@ -196,15 +196,14 @@ def _without_lashes(linear: np.ndarray) -> np.ndarray:
     return result
 
 
-def _brows(on: groom.Scalp, painted: PaintedHair, rng: np.random.Generator) -> Strands:
+def _brows(on: groom.Skin, painted: PaintedHair, rng: np.random.Generator) -> Strands:
     """Hairs as dense as the texture's brows are dark, side by side."""
     chart, style = groom.Chart(on, groom.BROWS_WINDOW), replace(groom.BROW_STYLES[0], length_mm=7.0)
     both = [
         groom.brow_strands(chart, _roots(brow, rng), style, rng, mirrored, before=0.4)
         for mirrored, brow in ((False, painted.brow), (True, painted.brow[:, ::-1]))
     ]
-    curves, width, facing = (np.concatenate(each) for each in zip(*both, strict=True))
-    return Strands(curves, width, facing, rng.choice(list(BROWS), len(curves)))
+    return groom.joined_brows(both, rng)
 
 
 def _roots(brow: np.ndarray, rng: np.random.Generator) -> groom.Roots:

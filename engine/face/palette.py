@@ -7,18 +7,21 @@ from dataclasses import replace
 import numpy as np
 
 from engine.color import bytes_from_unit, linear_from_srgb, srgb_from_linear
-from engine.face import groom, regions
-from engine.face.groom import HairStyle
+from engine.face import groom, scalp
 from engine.face.noise import band_noise
-from engine.face.skin import meeting
-from engine.face.strands import BROWS, COLUMNS, LASHES, PALETTE, ROWS, SCALP, Place
+from engine.face.scalp import HairStyle
+from engine.face.skin import lash_line, meeting
+from engine.face.strands import BROWS, COLUMNS, LASHES, PALETTE, ROWS, SCALP, SHADES, Place
 from engine.face.traits import GREY_RGB, Person
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
 
-_ROUGHNESS = 0.42
-_COVERED = {HairStyle.SHAVED: 0.45, HairStyle.RECEDING: 0.80, HairStyle.BUZZED: 0.88}
+_ROUGHNESS = np.where(np.isin(np.arange(COLUMNS), SCALP), 0.30, 0.50)
+"""Of each column: brows and lashes lie less in order."""
+_COVERED = {HairStyle.SHAVED: 0.45, HairStyle.RECEDING: 0.80, HairStyle.BUZZED: 0.94}
 """How much of the scalp is hair where it is thickest; where it is long, no skin is seen between its strands."""
+_SHADED = {HairStyle.SHAVED: 0.0, HairStyle.BUZZED: 0.15, HairStyle.RECEDING: 0.3, HairStyle.CROPPED: 0.45}
+"""Share of the light that hair keeps from the scalp."""
 _UNDER_HAIR = 0.6
 """Most of the skin's own light that is seen between hairs."""
 
@@ -29,16 +32,17 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     size = maps.size[0]
     albedo = linear_from_srgb(maps.diffuse_srgb)
     hair = np.array(person.hair_rgb) * (1 - person.grey) + GREY_RGB * person.grey
-    brow = 0.42 * regions.mask("brow", size, 0.010)[..., None]
-    albedo = _shaded(albedo, hair * 1.4, brow)
-    cover = groom.scalp_cover(person.hair, size)
+    dark = 0.45 * groom.brow_cover(person.brows, size) * (1 - 0.5 * person.grey) + 0.6 * lash_line(size)
+    albedo = _shaded(albedo, hair * 1.2, np.minimum(dark, 0.75)[..., None])
+    cover = scalp.cover(person.hairline, size)
     most = _COVERED.get(person.hair, 0.97)
     small = min(size, 1024)
     grain = resize_bilinear(band_noise(rng, small, small / 5, 0.3), (size, size))
     most *= 1 - 0.25 * person.grey  # grey hair lets the skin be seen
-    uneven = min(1.0, (1 - most) / 0.15)  # where skin is seen between hairs, it is seen here and there
+    uneven = np.maximum(min(1.0, (1 - most) / 0.15), 2.5 * (1 - cover))  # where skin is seen, it is so here and there
     share = meeting(most * np.clip(cover * (1 + uneven * (0.14 * grain - 0.1)), 0, 1))[..., None]
     albedo = _shaded(albedo, hair * (0.9 - 0.5 * person.grey), share)
+    albedo = albedo * (1 - _SHADED.get(person.hair, 0.75) * share)
     diffuse = bytes_from_unit(srgb_from_linear(albedo.astype(np.float32)))
     specular = np.rint(maps.specular_data * (1 - 0.8 * share)).astype(np.uint8)
     tinted = replace(maps, diffuse_srgb=diffuse, specular_data=specular)
@@ -59,7 +63,7 @@ def with_palette(maps: ReflectanceMaps, colours_linear: np.ndarray, place: Place
     rows = np.clip(((np.arange(top, bottom) - top + 0.5) / (bottom - top) * ROWS).astype(int), 0, ROWS - 1)
     columns = np.clip(((np.arange(left, right) - left + 0.5) / (right - left) * COLUMNS).astype(int), 0, COLUMNS - 1)
     diffuse[top:bottom, left:right] = colours[rows][:, columns]
-    roughness[top:bottom, left:right] = round(_ROUGHNESS * 255)
+    roughness[top:bottom, left:right] = np.rint(_ROUGHNESS[columns] * 255)
     return replace(maps, diffuse_srgb=diffuse, roughness_data=roughness)
 
 
@@ -69,10 +73,11 @@ def palette(base: np.ndarray, grey: float, rng: np.random.Generator, brow: np.nd
     `base` (3,) is that of the scalp's hairs; brows are a little darker, or of colour `brow` (3,).
     """
     tone = np.exp(rng.normal(0, 0.28, (COLUMNS, 1)))
-    tone[list(SCALP)] = np.exp(np.linspace(-0.45, 0.45, len(SCALP)))[:, None]
-    colour = base * tone
-    is_grey = rng.random(COLUMNS) < grey
-    colour[is_grey] = GREY_RGB * np.exp(rng.normal(0, 0.12, (int(is_grey.sum()), 1)))
+    tone[list(SCALP)] = np.exp(np.linspace(-0.8, 0.7, len(SCALP) // SHADES)).repeat(SHADES)[:, None]
+    spread = 0.9 * grey * (1 - grey) * (np.arange(COLUMNS) % SHADES - 1.5)
+    turned = np.clip(grey + spread, 0, 1)
+    tone[list(BROWS)] = np.exp(np.linspace(-0.25, 0.45, len(BROWS)))[:, None]
+    colour = (base + (GREY_RGB - base) * turned[:, None]) * tone
     colour[list(BROWS)] *= 0.8 if brow is None else brow / base
     colour[list(LASHES)] = np.minimum(base * 0.6, 0.03)
     along = np.linspace(0.75, 1.15, ROWS)[:, None, None]

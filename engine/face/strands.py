@@ -16,6 +16,10 @@ PALETTE = (0.940, 0.005, 0.995, 0.045)
 """Where it lies in the canonical layout, in a corner that skin does not use: u from, v from, u to, v to."""
 SCALP, BROWS, LASHES = range(48), range(48, 60), range(60, 64)
 """Columns of the palette."""
+SHADES = 4
+"""Columns of the scalp side by side that have one tone, the first turning grey last."""
+FIBRE_M = 1.3e-4
+"""Width that a hair takes in a ribbon, which stands for as many as fit in it side by side."""
 _CELL_M = 0.015
 """Side of the cubes in which strands stand for each other."""
 _PATCH = 12
@@ -31,7 +35,7 @@ class Strands:
     width_m: np.ndarray
     """(S,) at the root."""
     facing: np.ndarray
-    """(S, 3) normals of the flat ribbons; those of the skin below where hair lies on it."""
+    """(S, K or 1, 3) normals of the flat ribbons; those of the skin below where hair lies on it."""
     column: np.ndarray
     """(S,) of the palette."""
 
@@ -44,9 +48,9 @@ def ribbons(strands: Strands, palette: Place = PALETTE) -> Piece:
     """2 (K - 1) + 1 vertices and 2 K - 3 triangles a strand, textured by what lies at `palette`."""
     count, points, _ = strands.points_m.shape
     along = np.gradient(strands.points_m, axis=1)
-    side = np.cross(along, strands.facing[:, None])
+    side = np.cross(along, strands.facing)
     side /= np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-12)
-    taper = 1 - np.linspace(0, 1, points) ** 2
+    taper = 1 - np.linspace(0, 1, points) ** 2.5
     half = side * (0.5 * strands.width_m[:, None] * taper)[..., None]
     left, right = strands.points_m[:, :-1] - half[:, :-1], strands.points_m[:, :-1] + half[:, :-1]
     vertices = np.concatenate([left, right, strands.points_m[:, -1:]], axis=1)
@@ -66,24 +70,49 @@ def ribbons(strands: Strands, palette: Place = PALETTE) -> Piece:
     return Piece(vertices.reshape(-1, 3), faces, uvs, uv_faces, constant_parts(len(faces), Part.HAIR))
 
 
+def _spans(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The first and last vertex of each strand of `ribbons` with (F, 3) `faces`, and where its faces end; (S,) each."""
+    lowest, so_far = faces.min(axis=1), np.maximum.accumulate(faces.max(axis=1))
+    starts = np.flatnonzero(np.r_[True, lowest[1:] > so_far[:-1]][: len(faces)])
+    ends = np.r_[starts[1:], len(faces)][: len(starts)]
+    return lowest[starts], so_far[ends - 1], ends
+
+
+def fibre_places(faces: np.ndarray, positions_m: np.ndarray) -> np.ndarray:
+    """(H, 4) float32 for the H vertices, which follow each other, of the ribbons' (F, 3) `faces`: -1 left to 1 right, 0
+    at the root to 1 at the tip, the strand's number modulo 256, and how many hairs lie side by side in it."""
+    root, tip, _ = _spans(faces)
+    half, size = (tip - root) // 2, tip - root + 1
+    step, points = _counted(size), np.repeat(half, size)
+    places = np.empty((len(step), 4), np.float32)
+    places[:, 0] = np.where(step < points, -1, np.where(step < 2 * points, 1, 0))
+    places[:, 1] = np.where(step < 2 * points, step % points, points) / points
+    places[:, 2] = np.repeat(np.arange(len(root)) % 256, size)
+    width_m = np.linalg.norm(positions_m[root + half] - positions_m[root], axis=1)
+    places[:, 3] = np.repeat(np.maximum(np.rint(width_m / FIBRE_M), 1), size)
+    return places
+
+
+def _counted(lengths: np.ndarray) -> np.ndarray:
+    """0, 1, 2 ... up to each of (S,) `lengths`, one after the other."""
+    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
 def stand_ins(faces: np.ndarray, positions_m: np.ndarray, count: int) -> tuple[int, np.ndarray]:
     """The first strands of `ribbons` within `count` of (F, 3) `faces`, as wide as those around that they stand for.
 
     How many triangles they have, and (V, 3) metres from `positions_m` to where their vertices go.
     """
     wider_m = np.zeros_like(positions_m)
-    lowest, so_far = faces.min(axis=1), np.maximum.accumulate(faces.max(axis=1))
-    starts = np.flatnonzero(np.r_[True, lowest[1:] > so_far[:-1]][: len(faces)])
-    ends = np.append(starts[1:], len(faces))
+    root, tip, ends = _spans(faces)
     shown = int(np.searchsorted(ends, count, side="right"))
-    if not 0 < shown < len(starts):
+    if not 0 < shown < len(root):
         return len(faces) if shown else 0, wider_m
-    root, tip = lowest[starts], so_far[ends - 1]
     cell = np.unique((positions_m[root] // _CELL_M).astype(int), axis=0, return_inverse=True)[1].ravel()
     here = np.bincount(cell[:shown], minlength=cell.max() + 1)
     more = np.bincount(cell)[cell[:shown]] / here[cell[:shown]] - 1
     half = (tip - root)[:shown] // 2
-    left = np.repeat(root[:shown], half) + np.arange(half.sum()) - np.repeat(np.cumsum(half) - half, half)
+    left = np.repeat(root[:shown], half) + _counted(half)
     right = left + np.repeat(half, half)
     wider_m[left] = 0.5 * np.repeat(more, half)[:, None] * (positions_m[left] - positions_m[right])
     wider_m[right] = -wider_m[left]
@@ -95,21 +124,15 @@ class HairRig:
 
     def __init__(self, topology: Topology, positions_m: np.ndarray, skin: np.ndarray) -> None:
         """Of a head at rest with (V, 3) positions; `skin` are the vertices that hair grows on."""
-        faces = topology.faces_of(Part.HAIR)
-        self.vertices, corner = np.unique(topology.faces[faces], return_index=True)
+        faces = topology.faces[topology.faces_of(Part.HAIR)]
+        self.vertices = np.unique(faces)
         if not len(self.vertices):
             return
-        strand = _strands_of(topology.faces[faces], self.vertices)
-        v = topology.uvs[topology.uv_faces[faces].ravel()[corner], 1]
-        top = np.full(strand.max() + 1, np.inf)
-        np.minimum.at(top, strand, v)
-        at_root = v <= top[strand] + 1e-6
-        counts = np.maximum(np.bincount(strand[at_root], minlength=len(top)), 1)[:, None]
-        roots = np.stack(
-            [np.bincount(strand[at_root], positions_m[self.vertices[at_root], k], len(top)) for k in range(3)], -1
-        )
+        root, tip, _ = _spans(faces)
+        strand = np.searchsorted(root, self.vertices, side="right") - 1
+        roots = (positions_m[root] + positions_m[root + (tip - root) // 2]) / 2
         tree = KDTree(positions_m[skin])
-        nearest, number = np.unique(tree.query(roots / counts)[1], return_inverse=True)
+        nearest, number = np.unique(tree.query(roots)[1], return_inverse=True)
         self._patch = skin[tree.query(positions_m[skin[nearest]], k=_PATCH)[1]]
         self._anchor, self._number = skin[nearest], number[strand]
         self._rest = positions_m.astype(np.float64)
@@ -128,10 +151,3 @@ class HairRig:
         from_root = self._rest[self.vertices] - self._rest[anchor][number]
         turned = (from_root[:, None] @ turn[number])[:, 0]
         return turned - from_root + (posed_m[anchor] - self._rest[anchor])[number]
-
-
-def _strands_of(faces: np.ndarray, vertices: np.ndarray) -> np.ndarray:
-    """(H,) number of the strand that each of the sorted `vertices` of (F, 3) `faces` belongs to."""
-    from engine.face.layout import charts
-
-    return np.unique(charts(np.searchsorted(vertices, faces), len(vertices)), return_inverse=True)[1]

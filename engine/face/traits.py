@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.face.groom import BROW_STYLES, BrowStyle, HairStyle
+from engine.face.groom import BROW_STYLES, BrowStyle
 from engine.face.head_model import LANDMARKS, HeadShape
+from engine.face.scalp import Hairline, HairStyle
 from engine.face.skin import SkinTraits, sample_traits
 
 _MEASURES = np.array(
@@ -52,6 +53,7 @@ class Person:
     skin: SkinTraits
     man: bool
     hair: HairStyle
+    hairline: Hairline
     brows: BrowStyle
     hair_rgb: tuple[float, float, float]
     """Linear, of single hairs."""
@@ -87,7 +89,18 @@ def sample_person(seed: int, shape: HeadShape) -> Person:
     skin = replace(
         traits, hair=0.25 * traits.hair, stubble=stubble, lip_redness=traits.lip_redness * (0.8 if man else 1.15)
     )
-    return Person(skin, man, style, brow, _triple(hair), grey, _triple(iris), bool(rng.random() < 0.6))
+    part_left = bool(rng.random() < 0.6)
+    return Person(
+        skin,
+        man,
+        style,
+        _hairline(rng, man, style, traits.age_years),
+        brow,
+        _triple(hair),
+        grey,
+        _triple(iris),
+        part_left,
+    )
 
 
 def manliness(shape: HeadShape) -> float:
@@ -131,7 +144,20 @@ def _hair_style(rng: np.random.Generator, man: bool, dark: bool, age_years: floa
         return HairStyle.CURLED
     if age_years > 50 and draw < 0.4:
         return HairStyle.SWEPT
-    return HairStyle.TIED if other < 0.8 else HairStyle.SWEPT
+    return HairStyle.TIED if other < 0.8 else HairStyle.LOOSE
+
+
+def _hairline(rng: np.random.Generator, man: bool, style: HairStyle, age_years: float) -> Hairline:
+    older = np.clip((age_years - 20) / 50, 0, 1)
+    temples = rng.uniform(0.008, 0.03) + rng.uniform(0.01, 0.05) * older if man else rng.uniform(0.004, 0.016)
+    return Hairline(
+        temples=float(temples),
+        peak=float(rng.uniform(-0.004, 0.014)),
+        bald=0.21 if style is HairStyle.RECEDING else 0.0,
+        sideburns=float(rng.uniform(0.01, 0.06) if man else rng.uniform(-0.08, -0.04)),
+        point=float(rng.uniform(0.006, 0.018)),
+        phase=float(rng.uniform(0, 6.3)),
+    )
 
 
 def _triple(values: np.ndarray) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.channels import CHANGE_TILES
 from engine.expression import ReflectanceChange
-from engine.face.strands import stand_ins
+from engine.face.strands import fibre_places, stand_ins
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_bilinear
 from engine.mesh import Part, Topology
@@ -30,7 +30,7 @@ HALF_FLOAT = 60000.0
 
 MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32, 2)])
 STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32), ("sky", np.float32, 4)])
-COARSE_HAIR = 14_000
+COARSE_HAIR = 20_000
 """Triangles of hair in a coarse picture, as a software rasteriser draws a head that moves: hair is a fifth of
 the drawing, and most of the posing. Brows and lashes come first, then strands from all over the head."""
 TABLE_WIDTH = 1024
@@ -136,6 +136,9 @@ class MeshBuffers:
         still["curvature"] = curvature[split.vertex]
         still["sky"][:, :3] = 0.75 * normals[split.vertex]  # an open hemisphere: w = 1/2, xyz = 3/4 n
         still["sky"][:, 3] = 0.5
+        hair, grown = identity.topology.faces[identity.topology.faces_of(Part.HAIR)], self.vertices_of(Part.HAIR)
+        if len(hair):  # whose sky is open: what the shader asks of a strand instead
+            still["sky"][grown] = fibre_places(hair, identity.positions_m)[split.vertex[grown] - hair.min()]
         self.still = context.buffer(still.tobytes())
         self._reach_data = np.repeat(still["occlusion"][:, None], 4, axis=1)
         self.reach = context.buffer(self._reach_data.tobytes(), dynamic=True)
@@ -143,7 +146,6 @@ class MeshBuffers:
             self.tables.still.write(still)
             self.tables.reach.write(self._reach_data)
         self.moving = context.buffer(reserve=count * MOVING.itemsize, dynamic=True)
-        hair = identity.topology.faces[identity.topology.faces_of(Part.HAIR)]
         # only a software driver draws coarse pictures, and it alone has tables
         strands, wider_m = stand_ins(hair, identity.positions_m, COARSE_HAIR if self.tables else len(hair))
         self.wider = context.buffer(wider_m[split.vertex].tobytes())

@@ -44,8 +44,8 @@ Light hair_environment(Surface s, vec3 tangent, vec3 v) {
     Light light;
     light.scattered = environment_diffuse(n) * s.occlusion;
     vec3 shifted = normalize(n - HAIR_TILT * 2.0 * tangent);
-    vec3 gloss = environment_specular(reflect(-v, shifted), 0.55) * s.occlusion;
-    light.specular = gloss * (0.018 + 0.10 * s.albedo);
+    vec3 gloss = environment_specular(reflect(-v, shifted), 1.5 * s.roughness) * s.occlusion;
+    light.specular = gloss * square(1.0 - s.roughness) * (0.10 + 0.40 * s.albedo);
     return light;
 }
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from engine.face import groom
+from engine.face import groom, scalp
 from engine.face.builtin import builtin_identity, grown
 from engine.face.head_model import sample_shape
 from engine.face.strands import COLUMNS, PALETTE, HairRig, Strands, ribbons
@@ -71,18 +71,18 @@ def test_strands_turn_with_the_skin(person: Identity) -> None:
 
 
 def test_styles_differ_and_each_makes_hair() -> None:
-    skin = groom.model_scalp(sample_shape(7))
+    skin = groom.model_skin(sample_shape(7))
     assert len(groom.BROW_STYLES) == 12
     lengths = {}
-    for style in groom.HairStyle:
-        strands = groom.scalp(skin, style, np.random.default_rng(0))
-        if style is groom.HairStyle.SHAVED:
+    for style in scalp.HairStyle:
+        strands = scalp.hair(skin, style, np.random.default_rng(0))
+        if style is scalp.HairStyle.SHAVED:
             assert strands is None
             continue
         assert strands is not None
         lengths[style] = float(np.median(np.linalg.norm(np.diff(strands.points_m, axis=1), axis=2).sum(axis=1)))
-    assert len(lengths) == 6
-    assert lengths[groom.HairStyle.BUZZED] < 0.006 < lengths[groom.HairStyle.SWEPT]
+    assert len(lengths) == 7
+    assert lengths[scalp.HairStyle.BUZZED] < 0.006 < lengths[scalp.HairStyle.SWEPT] < lengths[scalp.HairStyle.LOOSE]
 
 
 def test_people_are_men_and_women_of_all_ages() -> None:

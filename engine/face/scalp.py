@@ -1,0 +1,355 @@
+"""The hair of the head: ribbons in tufts around guides, which are combed, fall and rest on the skull.
+
+Shapes are plausible rather than measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from engine.face import layout, regions
+from engine.face.groom import Skin
+from engine.face.strands import SCALP, SHADES, Strands
+from engine.image import resize_bilinear, smoothstep
+from engine.mesh import vertex_normals
+
+
+class HairStyle(StrEnum):
+    """How the scalp's hair is worn."""
+
+    SHAVED = "shaved"
+    BUZZED = "buzzed"
+    CROPPED = "cropped"
+    SWEPT = "swept"
+    LOOSE = "loose"
+    CURLED = "curled"
+    TIED = "tied"
+    RECEDING = "receding"
+
+
+@dataclass(frozen=True, slots=True)
+class Hairline:
+    """Where a person's hair begins; canonical UV units."""
+
+    temples: float = 0.004
+    """How far back it lies beside the forehead."""
+    peak: float = 0.0
+    """How much lower it comes down in the middle."""
+    bald: float = 0.0
+    """How far down no hair grows on forehead and crown; 0 for hair everywhere."""
+    sideburns: float = -0.1
+    """How far they come down before the ears; -0.1 for none."""
+    point: float = 0.0
+    """How far hair comes forward beside the brow."""
+    phase: float = 0.0
+    """Of the waves that it runs in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """What a style asks for; lengths in metres."""
+
+    locks: int
+    """Ribbons."""
+    points: int
+    width: float
+    top: float
+    side: float
+    lift: float
+    """Angle between hair and scalp, radians."""
+    volume: float
+    """How thick hair lies on the scalp."""
+    sweep: tuple[float, float, float]
+    """Added to the direction of hair on top of the head."""
+    together: int
+    """Ribbons that go one way."""
+    loose: float = 0.5
+    """How far those of one tuft lie apart at the tip, 0 to 1."""
+    gravity: float = 0.0
+    """How fast hair bends down, of its direction per centimetre."""
+    curl: tuple[float, float] = (0.0, 0.0)
+    """Radius of curls, and how often they turn."""
+    stray: float = 0.16
+    """How far tufts go other ways than their neighbours."""
+    off: float = 0.0
+    """How far from the skull long hair hangs, so that it covers the ears."""
+
+
+_CUTS: dict[HairStyle, _Cut] = {
+    HairStyle.BUZZED: _Cut(26000, 2, 1.2e-3, 0.0050, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
+    HairStyle.CROPPED: _Cut(16000, 3, 1.2e-3, 0.020, 0.009, 0.45, 0.003, (0.25, 0, 0.7), 14, 0.7, 0.05),
+    HairStyle.SWEPT: _Cut(7500, 6, 1.7e-3, 0.058, 0.020, 0.45, 0.008, (1.3, 0.1, 0.25), 18, 0.8, 0.40, stray=0.07),
+    HairStyle.LOOSE: _Cut(5600, 9, 3.0e-3, 0.18, 0.14, 0.25, 0.013, (0, 0, 0), 7, 1.0, 1.5, (0.003, 0.9), 0.06, 0.009),
+    HairStyle.CURLED: _Cut(8500, 8, 2.0e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 1.0)),
+    HairStyle.TIED: _Cut(6500, 7, 1.7e-3, 0.11, 0.09, 0.10, 0.006, (0, 0, 0), 14, 0.6),
+    HairStyle.RECEDING: _Cut(15000, 3, 0.8e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
+}
+
+
+def hair(
+    skin: Skin,
+    style: HairStyle,
+    rng: np.random.Generator,
+    part_left: bool = False,
+    line: Hairline | None = None,
+) -> Strands | None:
+    """The hair of the head; None where there is none to see as strands.
+
+    Ribbons lie in tufts around guides, which are combed, fall and rest on the skull.
+    """
+    if style is HairStyle.SHAVED:
+        return None
+    cut, line, tied = _CUTS[style], line or Hairline(), style is HairStyle.TIED
+    root, normal, share, height = _roots(skin, cut, line, rng)
+    count, step, skull = len(root), np.linspace(0, 1, cut.points), _Skull(skin)
+    guides = max(count // cut.together, 1)
+    guide = np.asarray(KDTree(root[:guides]).query(root + rng.normal(0, 0.0012, root.shape))[1])
+    flow, rise = _flow(skin, root[:guides], height[:guides], style, rng, part_left)
+    flow = _along(flow, normal[:guides])
+    length = (cut.side + (cut.top - cut.side) * height) * (0.25 + 0.75 * share) * rng.uniform(0.7, 1.1, guides)[guide]
+    if cut.side < 0.03:  # short before the ears and at the nape
+        length *= np.clip((root[:, 1] - skull.top + 0.130) / 0.040, 0.35, 1)
+    if tied:
+        path, outward = _gathered(skull, root[:guides], step, rng, part_left)
+        own = np.ones(count)
+    else:
+        path, outward = _fallen(skull, root[:guides], normal[:guides], flow, rise, length[:guides], cut, rng)
+        own = (length / length[:guides][guide]).clip(0.3, 1.5) * rng.uniform(0.75, 1.05, count)
+    apart = (root - root[guide])[:, None] * (1 - (1 - cut.loose) * step[:, None])
+    curves = root[guide][:, None] + apart + (path - path[:, :1])[guide] * own[:, None, None]
+    layer, strays = rng.uniform(0 if cut.volume else 0.7, 1, count), rng.random(count) < 0.04
+    raised = np.minimum((layer + strays) * cut.volume, 0.3 * length) * (0.3 + 0.7 * share)
+    lies = 1 - 0.9 * step**4 if tied else 1
+    curves += outward[guide] * (raised[:, None] * np.minimum(3 * step, 1) * lies)[..., None]
+    curves += rng.normal(0, 0.06, (count, 1, 3)) * (np.minimum(length, 0.08)[:, None] * step**1.5)[..., None]
+    if cut.curl[0]:
+        curves += _curls(normal, flow[guide], step, cut, guide, rng) * share[:, None, None] ** 0.5
+    width = np.minimum(cut.width, length / 4) * rng.uniform(0.5, 1.1, count) * (0.08 + 0.92 * share**1.5)
+    width[strays] *= 0.1
+    facing = outward[guide] + rng.normal(0, 0.8 if cut.off else 0.25, (count, 1, 3))
+    facing /= np.linalg.norm(facing, axis=2, keepdims=True)
+    return Strands(curves, width, facing, _columns(root, layer, guide, rng))
+
+
+def down(skin: Skin, style: HairStyle, rng: np.random.Generator, line: Hairline) -> Strands | None:
+    """The short and fine hairs before and along the hairline."""
+    if style in (HairStyle.SHAVED, HairStyle.BUZZED, HairStyle.RECEDING):
+        return None
+    root, normal, place = _scattered(skin, 26000, rng, line)
+    inside = distance(place, line)
+    chosen = (inside < 0.012) & (rng.random(len(root)) < np.clip((inside + 0.012) / 0.02, 0, 1) ** 2)
+    root, normal, count = root[chosen], normal[chosen], int(chosen.sum())
+    flow, _ = _flow(skin, root, np.ones(count), style, rng, False)
+    if style is HairStyle.TIED:
+        flow = np.array([0.0, skin.positions_m[:, 1].max() - 0.07, root[:, 2].min()]) - root
+    flow = _along(_along(flow, normal) + rng.normal(0, 0.25, root.shape), normal)
+    step, length = np.linspace(0, 1, 3), rng.uniform(0.006, 0.016, count)
+    rise = rng.uniform(0.05, 0.35, count)[:, None] * step * (1.3 - step)
+    curves = root[:, None] + length[:, None, None] * (flow[:, None] * step[:, None] + normal[:, None] * rise[..., None])
+    column = SCALP[0] + SHADES * rng.integers(4, 10, count) + rng.integers(SHADES, size=count)
+    return Strands(curves, rng.uniform(0.4e-4, 0.9e-4, count), normal[:, None], column)
+
+
+def _along(way: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """(S, 3) unit directions of `way` on a surface with (S, 3) `normal`."""
+    flat = way - normal * (way * normal).sum(axis=1, keepdims=True)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
+
+
+def _columns(root: np.ndarray, layer: np.ndarray, tuft: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(S,) colours: those of a `tuft` are alike, what lies below (`layer` 0 to 1) is darker, and tufts turn grey one by
+    one, low ones first."""
+    wave = rng.normal(0, 1, (5, 3)) * 90
+    streak = sum(np.sin(root @ wave[k] + rng.uniform(0, 6.3)) for k in range(5)) / 5
+    own = rng.normal(0, 0.5, tuft.max() + 1)[tuft]
+    tone = 0.10 + 0.62 * layer + 0.10 * streak + 0.16 * own + rng.normal(0, 0.08, len(root))
+    low = np.clip((root[:, 1].max() - root[:, 1]) / 0.10, 0, 1)
+    grey = 0.3 + 0.4 * low + 0.25 * streak + rng.normal(0, 0.35, tuft.max() + 1)[tuft] + rng.normal(0, 0.25, len(root))
+    tones = len(SCALP) // SHADES
+    at = SHADES * np.clip(tone * tones, 0, tones - 1).astype(int) + np.clip(grey * SHADES, 0, SHADES - 1).astype(int)
+    return SCALP[0] + at
+
+
+def distance(uv: np.ndarray, line: Hairline | None = None) -> np.ndarray:
+    """(N,) how far (N, 2) canonical places lie inside the hair, UV units."""
+    line = line or Hairline()
+    aside, v = np.abs(uv[:, 0] - 0.5), uv[:, 1]
+    inside = layout.sample_bilinear(np.asarray(regions.distance("hairless", 512))[..., None], uv)[:, 0]
+    before_ear = np.minimum(0.017 - np.abs(aside - 0.266), np.minimum(v - 0.26, 0.405 + line.sideburns - v))
+    inside = np.maximum(inside, before_ear)
+    inside += line.peak * _bump(aside, 0, 0.035) + line.point * _bump(aside, 0.228, 0.03) * _bump(v, 0.285, 0.035)
+    inside -= line.temples * _bump(aside, 0.165, 0.05) * _bump(v, 0.15, 0.06)
+    if line.bald:  # a wreath is left
+        inside = np.minimum(inside, 0.6 * (v - line.bald + 0.3 * np.maximum(aside - 0.2, 0)))
+    for waves, high in ((23, 0.0045), (57, 0.0030), (131, 0.0016)):
+        inside += high * np.sin(waves * (uv[:, 0] + 0.61 * v + line.phase)) * np.cos(0.7 * waves * v)
+    inside = np.minimum(np.minimum(inside, 0.665 - v), _from_ear(uv) - 0.010)  # the nape; behind and above the ear
+    return inside
+
+
+def _from_ear(uv: np.ndarray) -> np.ndarray:
+    """(N,) how far (N, 2) canonical places lie outside of the ears, UV units."""
+    return layout.sample_bilinear(np.asarray(regions.distance("ear", 512))[..., None], uv)[:, 0]
+
+
+def _bump(x: np.ndarray, middle: float, width: float) -> np.ndarray:
+    return np.exp(-(((x - middle) / width) ** 2))
+
+
+def _roots(
+    skin: Skin, cut: _Cut, line: Hairline, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Places (S, 3), normals (S, 3), how far inside of the hairline 0..1 (S,), and 1 on top of the head (S,)."""
+    root, normal, place = _scattered(skin, cut.locks, rng, line)
+    share = np.clip((distance(place, line) + 0.006 + 0.006 * rng.standard_normal(cut.locks)) / 0.036, 0, 1)
+    grows = rng.random(cut.locks) < np.clip(3 * share - (1.0 if cut.top > 0.12 else 0.4), 0, 1)
+    height = np.clip((root[:, 1] - (skin.positions_m[:, 1].max() - 0.080)) / 0.055, 0, 1)
+    return root[grows], normal[grows], share[grows], height[grows]
+
+
+def _scattered(
+    skin: Skin, count: int, rng: np.random.Generator, line: Hairline
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(count, 3) places and normals, evenly over the skin within 0.03 of the hair, and (count, 2) canonical ones."""
+    hairy = distance(skin.corner_uv.mean(axis=1), line) > -0.03
+    faces, uv = skin.faces[hairy], skin.corner_uv[hairy]
+    corners = skin.positions_m[faces]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    chosen = rng.choice(len(faces), count, p=area / area.sum())
+    weight = rng.dirichlet((1, 1, 1), count)[..., None]
+    normal = (vertex_normals(skin.positions_m, skin.faces)[faces[chosen]] * weight).sum(axis=1)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    return (corners[chosen] * weight).sum(axis=1), normal, (uv[chosen] * weight).sum(axis=1)
+
+
+def _flow(
+    skin: Skin, root: np.ndarray, height: np.ndarray, style: HairStyle, rng: np.random.Generator, part_left: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(S, 3) where hair wants to go: away from whorl or parting, down at the sides, forward or aside on top; in waves.
+    And (S,) how much it rises there, 0 to 1: little around the whorl."""
+    cut = _CUTS[style]
+    top, back = skin.positions_m[:, 1].max(), root[:, 2].min()
+    side = 1.0 if part_left else -1.0
+    whorl = np.array([0.012 * side, top - 0.012, back + 0.055])
+    away = root - whorl
+    far = np.linalg.norm(away, axis=1)
+    rise = (0.45 + 0.55 * height) * np.clip(far / 0.08 - 0.2, 0.1, 1)
+    away /= np.maximum(far, 0.03)[:, None]
+    if style is HairStyle.LOOSE:
+        parted = np.tanh((root[:, 0] + rng.choice([0, 0.018, 0.028]) * side) / 0.006)
+        away = np.stack([parted, np.full(len(root), -0.1), np.full(len(root), -1.1)], -1)
+    flow = away + height[:, None] * np.array(cut.sweep) * (side, 1, 1)
+    flow += (1 - height[:, None]) * np.array([0, -0.9, -0.15])
+    wave = rng.normal(0, 1, (6, 3)) * 100
+    for number in range(6):
+        flow += np.sin(root @ wave[number] + rng.uniform(0, 6.3))[:, None] * rng.normal(0, 0.75 * cut.stray, 3)
+    return flow + rng.normal(0, cut.stray, root.shape), rise
+
+
+class _Skull:
+    """What hair rests on."""
+
+    def __init__(self, skin: Skin) -> None:
+        self.top = skin.positions_m[:, 1].max()
+        bare = np.unique(skin.faces[_from_ear(skin.corner_uv.mean(axis=1)) > 0.004])  # hair passes ears by
+        self._positions, self._normals = skin.positions_m[bare], vertex_normals(skin.positions_m, skin.faces)[bare]
+        self._tree = KDTree(self._positions)
+
+    def outside(self, points: np.ndarray, least_m: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 3) `points` at least so far out, and the normals of the skin below them."""
+        near = self._tree.query(points)[1]
+        normal = self._normals[near]
+        depth = ((points - self._positions[near]) * normal).sum(axis=1)
+        return points + normal * np.maximum(least_m - depth, 0)[:, None], normal
+
+
+def _fallen(
+    skull: _Skull,
+    root: np.ndarray,
+    normal: np.ndarray,
+    flow: np.ndarray,
+    rise: np.ndarray,
+    length: np.ndarray,
+    cut: _Cut,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(G, K, 3) guides that rise, bend down and rest on the skull, and the normals below them."""
+    angle = (cut.lift * rise * rng.uniform(0.6, 1.3, len(root)))[:, None]
+    way = flow * np.cos(angle) + normal * np.sin(angle)
+    path, outward, fine = [root], [normal], max(round(float(length.max()) / (cut.points - 1) / 0.008), 1)
+    stride = (length / (cut.points - 1) / fine)[:, None]
+    for done in np.linspace(0, 1, (cut.points - 1) * fine):
+        at, below = skull.outside(path[-1] + way * stride, 0.0015 + cut.off * min(2 * done, 1))
+        way = (at - path[-1]) / np.maximum(np.linalg.norm(at - path[-1], axis=1, keepdims=True), 1e-9)
+        way += cut.gravity * stride / 0.01 * (0.0, -1.0, -0.7 * (1 - done) ** 3)
+        way /= np.linalg.norm(way, axis=1, keepdims=True)
+        path.append(at)
+        outward.append(below)
+    whole = np.stack(path, 1)
+    whole[:, 1:-1] = (whole[:, :-2] + 2 * whole[:, 1:-1] + whole[:, 2:]) / 4
+    return whole[:, ::fine], np.stack(outward[::fine], 1)
+
+
+def _gathered(
+    skull: _Skull, root: np.ndarray, step: np.ndarray, rng: np.random.Generator, part_left: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(G, K, 3) guides combed from a parting over the skull to a knot at its back, and the normals below them."""
+    back, front = root[:, 2].min(), root[:, 2].max()
+    knot = np.array([0.0, skull.top - 0.085, back - 0.012])
+    parting = float(rng.choice([0.0, 0.022 if part_left else -0.022]))
+    reach = rng.uniform(0.45, 0.85, len(root))[:, None, None] * step[None, :, None]
+    line = root[:, None] + (knot - root)[:, None] * reach
+    over_ear = 1.3 * np.maximum(knot[1] + 0.004 - root[:, 1], 0) * (root[:, 2] > 0.5 * (back + front))
+    line[..., 1] += over_ear[:, None] * (4 * reach * (1 - reach))[..., 0]
+    if rng.random() < 0.6:
+        forward = np.clip((root[:, 2] - back) / (front - back) * 1.6 - 0.5, 0, 1)
+        away = np.tanh((root[:, 0] - parting) / 0.012)
+        aside = np.stack([0.055 * away, np.full(len(root), -0.02), np.zeros(len(root))], -1)
+        line = line + (aside * forward[:, None])[:, None] * (4 * reach * (1 - reach))
+    flat, normal = skull.outside(line.reshape(-1, 3), 0.0012)
+    path = flat.reshape(line.shape)
+    path[:, 0] = root
+    return path, normal.reshape(line.shape)
+
+
+def knot(skin: Skin, rng: np.random.Generator) -> Strands:
+    """A bun at the back of the head: strands wound around a ball."""
+    positions = skin.positions_m
+    top = positions[:, 1].max()
+    behind = positions[(np.abs(positions[:, 1] - (top - 0.085)) < 0.006) & (np.abs(positions[:, 0]) < 0.01)]
+    centre = np.array([0.0, top - 0.085, behind[:, 2].min() - 0.016])
+    count, points, radius = 240, 6, np.array([0.030, 0.027, 0.024])
+    turn = rng.uniform(0, 2 * np.pi, count)
+    tilt = np.clip(rng.normal(0, 0.5, count), -1.3, 1.3)
+    wound = np.linspace(0, 1.9, points)[None] + turn[:, None]
+    lean = tilt[:, None] + 0.25 * np.linspace(-1, 1, points)[None] * rng.normal(0, 1, (count, 1))
+    unit = np.stack([np.cos(wound) * np.cos(lean), np.sin(wound) * np.cos(lean), -np.sin(lean)], -1)
+    layer = rng.uniform(0, 1, count)
+    curves = centre + unit * radius * (0.86 + 0.14 * layer[:, None, None])
+    column = _columns(curves[:, 0], layer, np.arange(count), rng)
+    return Strands(curves, rng.uniform(2.4e-3, 4.0e-3, count), unit, column)
+
+
+def _curls(
+    normal: np.ndarray, flow: np.ndarray, step: np.ndarray, cut: _Cut, tuft: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """(S, K, 3) offsets that wind the strands of a tuft together."""
+    tufts = tuft.max() + 1
+    phase = (rng.uniform(0, 2 * np.pi, tufts)[tuft] + rng.normal(0, 0.5, len(tuft)))[:, None]
+    turns = (cut.curl[1] * rng.uniform(0.7, 1.3, tufts)[tuft])[:, None] * 2 * np.pi * step
+    grown = cut.curl[0] * (rng.uniform(0.6, 1.4, tufts)[tuft])[:, None] * np.minimum(step * 3, 1)
+    across = np.cross(normal, flow)
+    first, second = grown * (np.cos(phase + turns) - np.cos(phase)), grown * (np.sin(phase + turns) - np.sin(phase))
+    return first[..., None] * across[:, None] + second[..., None] * flow[:, None]
+
+
+def cover(line: Hairline, size: int) -> np.ndarray:
+    """(size, size) float32 0..1 how much of the scalp's skin its hair colours, less towards the hairline."""
+    small = 512
+    v, u = (np.mgrid[0:small, 0:small].reshape(2, -1) + 0.5) / small
+    inside = distance(np.stack([u, v], -1), line).reshape(small, small)
+    return resize_bilinear(smoothstep((inside + 0.008) / 0.034).astype(np.float32), (size, size))

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.face.layout import boundary_edges
 from engine.image import smoothstep
-from engine.mesh import PARTS, Part, Registration, Topology
+from engine.mesh import PARTS, Part, Registration, Topology, boundary_edges
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -177,7 +177,7 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
     wide, blotch, fine, speck = (skin_noise(rng, size, cycles) for cycles in (5, 28, 110, 260))
     spread = 0.035 * wide + 0.022 * blotch + 0.020 * fine + 0.022 * speck
     spread = spread * (0.7 + 0.5 * years)
-    lids = np.maximum(regions.mask("upper_lid", size, 0.012), regions.mask("lower_lid", size, 0.012))
+    lids = np.maximum(regions.mask("upper_lid", size, 0.012), 0.5 * regions.mask("lower_lid", size, 0.012))
     region = (
         -0.04 * soft["cheek"]
         + 0.03 * soft["forehead"]
@@ -185,7 +185,7 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
         + 0.07 * soft["neck"]
         + 0.07 * soft["ear"]
         + 0.04 * soft["temple"]
-        + 0.06 * soft["under_eye"]
+        + 0.03 * soft["under_eye"]
         + 0.05 * soft["mouth_area"]
         + 0.07 * lids
     )

@@ -14,7 +14,7 @@ IRIS_SHARE = 0.39
 """Iris radius over the radius of the frontal texture's unit disc: 5.9 mm over balls of 15 mm."""
 PUPIL_SHARE = 0.31
 """Pupil radius over that of the iris, indoors."""
-_SCLERA_RGB = np.array([0.57, 0.51, 0.46])
+_SCLERA_RGB = np.array([0.50, 0.44, 0.39])
 """Linear: less white than one thinks, mean of MakeHuman's photographed eyes (CC0)."""
 _LOOK_RAD = {"In": np.radians(32.0), "Out": np.radians(32.0), "Up": np.radians(22.0), "Down": np.radians(28.0)}
 

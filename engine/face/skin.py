@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.color import bytes_from_unit, linear_from_srgb, luminance, srgb_from_linear
 from engine.face import regions
-from engine.face.layout import beyond_seam
+from engine.face.layout import SLITS, beyond_seam
 from engine.face.noise import gaussian_blur, skin_noise
 from engine.face.relief import TEXEL_MM, lines_mm, micro_relief
 from engine.identity import ReflectanceMaps
@@ -31,6 +31,8 @@ INNER_RGB = np.array([0.32, 0.10, 0.09], np.float32)
 """Wet flesh of mouth bag and eye sockets."""
 INNER_UV = (0.03, 0.03)
 """A place in the layout's corners where it is painted."""
+NOSTRIL_RGB = np.array([0.32, 0.16, 0.13], np.float32)
+"""What nostrils leave of the albedo around them: light hardly gets in, and comes back red."""
 ROUGHNESS_MEAN, SPECULAR_MEAN = 0.46, np.array([28.0, 37.0, 46.0], np.float32) / 255.0
 SOFT_SIDE = 1024
 """Regions and mottle are made at no more texels a side: they hold nothing finer, and larger ones would be kept."""
@@ -62,7 +64,7 @@ def sample_traits(seed: int) -> SkinTraits:
     melanin = float(0.12 + 2.1 * rng.beta(1.1, 1.9))
     return SkinTraits(
         melanin=melanin,
-        haemoglobin=float(rng.uniform(0.42, 0.85)),
+        haemoglobin=float(rng.uniform(0.38, 0.72)),
         age_years=float(rng.uniform(18, 80)),
         hair=float(rng.beta(1, 3)) * float(melanin < 0.7),
         stubble=float(rng.random() < 0.4) * float(rng.uniform(0.2, 0.9)),
@@ -156,26 +158,26 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
     threads = np.exp(-((skin_noise(rng, size, 26) / 0.07) ** 2)) * np.clip(skin_noise(rng, size, 12) - 0.2, 0, 1)
     beside_nose = np.exp(-((regions.distance("nasolabial", size) / 0.016) ** 2))
     blood = (
-        0.16 * soft["cheek"] * np.clip(1 + 0.4 * patches, 0, 2)
-        + 0.26 * soft["nose_tip"]
-        + 0.08 * soft["chin"]
-        + 0.42 * soft["ear"]
-        + 0.14 * beside_nose
+        0.24 * soft["cheek"] * np.clip(1 + 0.4 * patches, 0, 2)
+        + 0.36 * soft["nose_tip"]
+        + 0.14 * soft["chin"]
+        + 0.50 * soft["ear"]
+        + 0.20 * beside_nose
         - 0.14 * soft["forehead"]
         - 0.08 * soft["mouth_area"]
         - 0.08 * soft["temple"]
         - 0.20 * soft["neck"]
         + 0.06 * soft["under_eye"]
-        + 0.04 * slow
-        + 0.03 * patches
-        + 0.04 * mottle
+        + 0.05 * slow
+        + 0.04 * patches
+        + 0.05 * mottle
         + 0.05 * grain
         + (0.10 + 0.30 * years) * threads * ruddy
     )
     under = 1 / (1 + 0.35 * traits.melanin)  # melanin lies above the blood
     haemoglobin = traits.haemoglobin * under * (1 + blood)
     wide, blotch, fine, speck = (skin_noise(rng, size, cycles) for cycles in (5, 28, 110, 260))
-    spread = 0.035 * wide + 0.022 * blotch + 0.020 * fine + 0.022 * speck
+    spread = 0.035 * wide + 0.026 * blotch + 0.020 * fine + 0.022 * speck
     spread = spread * (0.7 + 0.5 * years)
     lids = np.maximum(regions.mask("upper_lid", size, 0.012), 0.5 * regions.mask("lower_lid", size, 0.012))
     region = (
@@ -195,9 +197,9 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
     tone = 1 + 0.12 * _streaks(size, rng) + 0.08 * skin_noise(rng, size, 60)
     haemoglobin = haemoglobin + lips * (0.50 + 0.45 * traits.lip_redness) * tone * under
     melanin = melanin * (1 - 0.22 * lips) + (0.08 + 0.12 * traits.melanin) * lips * tone
-    # light skin along the border of the lips, dark where they meet
-    border = np.minimum(regions.distance("upper_lip", size), regions.distance("lower_lip", size))
-    melanin = melanin - 0.06 * np.exp(-(((border - 0.009) / 0.005) ** 2))
+    u, v = (np.indices((size, size), np.float32)[::-1] + 0.5) / size
+    corner = np.exp(-(((abs(u - 0.5) - SLITS[0].u_right + 0.5) / 0.014) ** 2 + ((v - SLITS[0].v_at(u)) / 0.010) ** 2))
+    melanin, haemoglobin = melanin + 0.12 * corner, haemoglobin + 0.16 * under * corner
     seal = np.exp(-((regions.distance("lower_lip", size) / 0.004) ** 2)) * regions.mask("upper_lip", size, 0.004)
     melanin = melanin + 0.25 * seal
     if traits.freckles:
@@ -217,8 +219,8 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
 def _lips(size: int, rng: np.random.Generator) -> np.ndarray:
     """(size, size) 0..1 the lips' red, whose border wanders and is softer below."""
     wander = 0.0016 * skin_noise(rng, size, 40) + 0.0012 * skin_noise(rng, size, 90)
-    upper = np.clip(0.5 - (regions.distance("upper_lip", size) + wander) / 0.010, 0, 1)
-    lower = np.clip(0.5 - (regions.distance("lower_lip", size) + wander) / 0.014, 0, 1)
+    upper = np.clip(0.8 - (regions.distance("upper_lip", size) + wander) / 0.010, 0, 1)
+    lower = np.clip(0.7 - (regions.distance("lower_lip", size) + wander) / 0.012, 0, 1)
     share = np.maximum(upper, lower)
     return share * share * (3 - 2 * share)
 
@@ -333,8 +335,6 @@ def brow_axis() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def lash_line(size: int) -> np.ndarray:
     """(size, size) 0..1 dark rim along the upper (strong) and lower (faint) lid margins."""
-    from engine.face.layout import SLITS
-
     y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
     line = np.zeros((size, size), np.float32)
     for slit in SLITS[1:]:
@@ -349,7 +349,7 @@ def lash_line(size: int) -> np.ndarray:
 def _openings(albedo: np.ndarray, size: int) -> np.ndarray:
     """Nostrils and the lips' meeting line darkened; the corner charts (mouth bag, sockets) painted as wet flesh."""
     nostril = regions.mask("nostril", size, 0.006)[..., None]
-    albedo = albedo * (1 - 0.85 * nostril) + np.array([0.05, 0.015, 0.01]) * 0.85 * nostril
+    albedo = albedo * (1 - 0.8 * nostril * (1 - NOSTRIL_RGB))
     return np.where(inner_charts(size)[..., None], INNER_RGB, albedo).astype(np.float32)
 
 

@@ -19,7 +19,7 @@ from engine.sides import LARGEST_WEIGHT, Weight, both, is_on, plain
 
 _PORTRAIT_RAD = math.radians(15.0)
 """Of a portrait lens, 91 mm on full frame: a head that fills the picture is seen from more than a metre away."""
-_HEADROOM, _HEAD_M, _FACE_M = 0.07, 0.25, 0.30
+_HEADROOM, _HEAD_M, _FACE_M = 0.09, 0.25, 0.30
 """Share of the picture above the head; from the crown to the chin and to the neck of a large head with its hair."""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.face import regions
+from engine.face.layout import SLITS
 from engine.face.noise import on_skin, skin_noise
 
 TEXEL_MM = 0.55
@@ -55,15 +56,17 @@ def lines_mm(age_years: float, size: int, rng: np.random.Generator) -> np.ndarra
     height = 0.06 * lips * (creases - 0.7) + 0.05 * skin_noise(rng, size, 22) * (1 - lips)
     height += 0.011 * skin_noise(rng, size, 100) + 0.006 * skin_noise(rng, size, 260)
     years = np.clip((age_years - 25) / 45, 0, 1.2)
-    bend, broken = 0.012 * skin_noise(rng, size, 3), np.clip(0.6 + 0.7 * skin_noise(rng, size, 9), 0, 1.3)
-    forehead = np.cos((y + bend) * 2 * np.pi * 24 + 1.2 * skin_noise(rng, size, 4)) * regions.mask(
-        "forehead", size, 0.06
-    )
-    height -= years * 0.30 * np.clip(forehead, 0, 1) ** 6 * broken
+    bend, broken = 0.012 * skin_noise(rng, size, 3), np.clip(0.55 + 0.5 * skin_noise(rng, size, 6), 0, 1.2)
+    level = 2 * np.pi * (y + bend - 0.25 * (x - 0.5) ** 2 + 0.0010 * skin_noise(rng, size, 30))
+    furrowed = years * broken * regions.mask("forehead", size, 0.06)
+    for lines, depth_mm, narrow in ((27, 0.20, 12), (73, 0.04, 8)):
+        height -= depth_mm * furrowed * np.clip(np.cos(level * lines + skin_noise(rng, size, 4)), 0, 1) ** narrow
     fold = np.exp(-(((regions.distance("nasolabial", size) + 0.007) / 0.006) ** 2))  # its outline is 0.014 wide
     height -= (0.05 + 0.35 * years) * fold
-    crow = np.cos((y * 3 - x + bend) * 2 * np.pi * 30) * regions.mask("crow_feet", size, 0.03)
-    height -= years * 0.22 * np.clip(crow, 0, 1) ** 4 * broken
+    eye = SLITS[2]  # lines run out from its outer corner
+    fan = np.arctan2(y - eye.v_line[-1], np.abs(x - 0.5) - eye.u_right + 0.51) + 8 * bend
+    crow = np.clip(np.cos(fan * 24), 0, 1) ** 6 * regions.mask("crow_feet", size, 0.03)
+    height -= years * 0.16 * crow * broken
     below = np.cos((y + 0.4 * np.abs(x - 0.5) + bend) * 2 * np.pi * 60) * regions.mask("under_eye", size, 0.02)
     height -= (0.01 + 0.12 * years) * np.clip(below, 0, 1) ** 3 * broken
     rings = np.cos((y + 0.25 * (x - 0.5) ** 2 + bend) * 2 * np.pi * 13) * regions.mask("neck", size, 0.06)

@@ -84,7 +84,7 @@ def paint(traits: SkinTraits, size: int = 1024, hair: bool = True) -> Reflectanc
         chromophores = pool.submit(_chromophores, traits, size, colour)
         pores, furrows = micro_relief(size, traits.seed)
         brows = pool.submit(_brow_strokes, size, traits, strokes) if hair else None
-        height_mm = lines_mm(traits.age_years, size, relief) - 0.13 * pores - 0.075 * furrows
+        height_mm = lines_mm(traits.age_years, size, relief) - 0.13 * pores - (0.075 + 0.0012 * max(traits.age_years - 25, 0)) * furrows
         level, roughness = _gloss(size, finish, pores, furrows)
         if traits.stubble:  # stiff ends of hairs scatter the highlight
             beard = traits.stubble * regions.mask("beard", size, 0.05)

@@ -26,6 +26,8 @@ MELANIN_RGB = np.array([0.85, 1.00, 1.09], np.float32)
 """Between what photographs of skins (MakeHuman's, CC0: 0.77, 1, 1.17) and charts of skin types (0.88, 1, 1.04) say,
 nearer to those."""
 HAEMOGLOBIN_RGB = np.array([0.10, 0.64, 0.58], np.float32)
+LIP_RGB = np.array([0.08, 0.66, 0.42], np.float32)
+"""Absorption of the lips' blood, seen through thinner skin than elsewhere: pinker than `HAEMOGLOBIN_RGB`."""
 BASE_RGB = np.array([0.80, 0.66, 0.50], np.float32)
 INNER_RGB = np.array([0.32, 0.10, 0.09], np.float32)
 """Wet flesh of mouth bag and eye sockets."""
@@ -64,7 +66,7 @@ def sample_traits(seed: int) -> SkinTraits:
     melanin = float(0.12 + 2.1 * rng.beta(1.1, 1.9))
     return SkinTraits(
         melanin=melanin,
-        haemoglobin=float(rng.uniform(0.38, 0.72)),
+        haemoglobin=float(rng.uniform(0.44, 0.72)),
         age_years=float(rng.uniform(18, 80)),
         hair=float(rng.beta(1, 3)) * float(melanin < 0.7),
         stubble=float(rng.random() < 0.4) * float(rng.uniform(0.2, 0.9)),
@@ -89,9 +91,10 @@ def paint(traits: SkinTraits, size: int = 1024, hair: bool = True) -> Reflectanc
         if traits.stubble:  # stiff ends of hairs scatter the highlight
             beard = traits.stubble * regions.mask("beard", size, 0.05)
             level, roughness = level * (1 - 0.5 * beard), roughness * (1 + 0.3 * beard)
-        melanin, haemoglobin = chromophores.result()
+        melanin, haemoglobin, lips = chromophores.result()
         slope = pool.submit(slope_from_height, height_mm)
         log_albedo = -melanin[..., None] * MELANIN_RGB - haemoglobin[..., None] * HAEMOGLOBIN_RGB
+        log_albedo -= lips[..., None] * LIP_RGB
         creased = np.clip(-0.9 * (height_mm + 0.1), 0, 0.35)  # light is lost in deep lines
         albedo = BASE_RGB * np.exp(log_albedo - (0.08 * pores + creased)[..., None])
         albedo = _stubble(albedo, traits, size, strokes)
@@ -142,8 +145,10 @@ def slope_from_height(height_mm: np.ndarray) -> np.ndarray:
     return slope
 
 
-def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(size, size) melanin and haemoglobin.
+def _chromophores(
+    traits: SkinTraits, size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(size, size) melanin, haemoglobin, and blood of the lips.
 
     Regions differ from the cheek, and bands of detail vary, as they do in mean in FFHQ-UV's textures and in Lee
     Perry-Smith's scan, light that is painted into those left out: docs/shading.md.
@@ -189,14 +194,14 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
         + 0.04 * soft["temple"]
         + 0.03 * soft["under_eye"]
         + 0.05 * soft["mouth_area"]
-        + 0.07 * lids
+        + 0.11 * lids
     )
     melanin = traits.melanin + (0.6 + 0.4 * traits.melanin) * (spread + region)
-    haemoglobin = haemoglobin * (1 + 0.35 * lids)
+    haemoglobin = haemoglobin * (1 + 0.5 * lids)
     lips = _lips(size, rng)
     tone = 1 + 0.12 * _streaks(size, rng) + 0.08 * skin_noise(rng, size, 60)
-    haemoglobin = haemoglobin + lips * (0.50 + 0.45 * traits.lip_redness) * tone * under
-    melanin = melanin * (1 - 0.22 * lips) + (0.08 + 0.12 * traits.melanin) * lips * tone
+    red = lips * (0.50 + 0.45 * traits.lip_redness) * tone * under
+    melanin = melanin * (1 - 0.3 * lips) + (0.08 + 0.16 * traits.melanin) * lips * tone
     u, v = (np.indices((size, size), np.float32)[::-1] + 0.5) / size
     corner = np.exp(-(((abs(u - 0.5) - SLITS[0].u_right + 0.5) / 0.014) ** 2 + ((v - SLITS[0].v_at(u)) / 0.010) ** 2))
     melanin, haemoglobin = melanin + 0.12 * corner, haemoglobin + 0.16 * under * corner
@@ -213,7 +218,7 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
         x, y = rng.uniform(0.25, 0.75), rng.uniform(0.2, 0.85)
         mole = _spot(size, x, y, rng.uniform(0.0012, 0.0026)) * rng.uniform(0.6, 1.4)
         melanin = melanin + mole * (1 - lids) * (1 - lips)  # there it would be stretched, and looks like a fault
-    return np.maximum(melanin, 0.02), np.maximum(haemoglobin, 0.02)
+    return np.maximum(melanin, 0.02), np.maximum(haemoglobin, 0.02), red
 
 
 def _lips(size: int, rng: np.random.Generator) -> np.ndarray:

@@ -100,8 +100,9 @@ def _veins(size: int, rng: np.random.Generator) -> np.ndarray:
     along = np.linspace(0, 1, steps)
 
     def winding(*shape: int) -> np.ndarray:
-        waves = [np.sin(f * along + rng.uniform(0, 6.3, (*shape, 1))) / f**0.9 for f in (5, 11, 23, 47)]
-        return sum(wave * rng.normal(0, 0.30, (*shape, 1)) for wave in waves)
+        frequency = np.array([5, 11, 23, 47])[:, None]
+        phase, size = rng.uniform(0, 6.3, (*shape, 4, 1)), rng.normal(0, 0.3, (*shape, 4, 1))
+        return (size * np.sin(frequency * along + phase) / frequency**0.9).sum(axis=-2)
 
     corner = rng.choice((0.0, np.pi, np.pi / 2, -np.pi / 2), (trunks, 1, 1), p=(0.36, 0.36, 0.14, 0.14))
     parts = rng.uniform(0.05, 0.75, (trunks, twigs, 1))

@@ -86,7 +86,9 @@ def even_layout(size: int) -> np.ndarray:
     power = (waves**2).sum(axis=0)
     power[0, 0] = 1
     along, place = stretch, np.zeros((2, size, size))
-    for _ in range(10):  # steepest along u and v, as the nearest turn of the skin would have it, and what has that slope
+    for _ in range(
+        10
+    ):  # steepest along u and v, as the nearest turn of the skin would have it, and what has that slope
         for axis in (0, 1):
             slopes = np.stack([_mirrored(along[..., side, axis], side) for side in (0, 1)])
             spectrum = (-1j * waves * np.fft.fft2(slopes)).sum(axis=0) / power
@@ -124,6 +126,7 @@ def _stretch(size: int) -> np.ndarray:
     even = (PERIOD_MM**2, 0, PERIOD_MM**2)
     uu, uv, vv = ((each + little * own) / (sums[0] + little) for each, own in zip(sums[1:], even, strict=True))
     root = np.sqrt(np.maximum(uu * vv - uv**2, 1))
-    return np.stack([uu + root, uv, uv, vv + root], -1).reshape(size, size, 2, 2) / np.sqrt(
-        uu + vv + 2 * root
-    )[..., None, None]
+    return (
+        np.stack([uu + root, uv, uv, vv + root], -1).reshape(size, size, 2, 2)
+        / np.sqrt(uu + vv + 2 * root)[..., None, None]
+    )

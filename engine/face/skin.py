@@ -86,7 +86,11 @@ def paint(traits: SkinTraits, size: int = 1024, hair: bool = True) -> Reflectanc
         chromophores = pool.submit(_chromophores, traits, size, colour)
         pores, furrows = micro_relief(size, traits.seed)
         brows = pool.submit(_brow_strokes, size, traits, strokes) if hair else None
-        height_mm = lines_mm(traits.age_years, size, relief) - 0.13 * pores - (0.075 + 0.0012 * max(traits.age_years - 25, 0)) * furrows
+        height_mm = (
+            lines_mm(traits.age_years, size, relief)
+            - 0.13 * pores
+            - (0.075 + 0.0012 * max(traits.age_years - 25, 0)) * furrows
+        )
         level, roughness = _gloss(size, finish, pores, furrows)
         if traits.stubble:  # stiff ends of hairs scatter the highlight
             beard = traits.stubble * regions.mask("beard", size, 0.05)
@@ -130,7 +134,9 @@ def complete_maps(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
     rng = np.random.default_rng(0)
     level, roughness = _gloss(size, rng, resize_bilinear(pores, (size, size)))
     shape = diffuse_srgb.shape[:2]
-    specular = bytes_from_unit(resize_bilinear(level, shape)[..., None] * SPECULAR_MEAN)  # each as soon as it can be: floats are large
+    specular = bytes_from_unit(
+        resize_bilinear(level, shape)[..., None] * SPECULAR_MEAN
+    )  # each as soon as it can be: floats are large
     roughness = bytes_from_unit(resize_bilinear(roughness, shape))
     slope = slope_from_height(resize_bilinear(0.25 * detail, (size, size)))
     return ReflectanceMaps(diffuse_srgb, specular, roughness, resize_bilinear(slope, shape).astype(np.float16))
@@ -145,9 +151,7 @@ def slope_from_height(height_mm: np.ndarray) -> np.ndarray:
     return slope
 
 
-def _chromophores(
-    traits: SkinTraits, size: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(size, size) melanin, haemoglobin, and blood of the lips.
 
     Regions differ from the cheek, and bands of detail vary, as they do in mean in FFHQ-UV's textures and in Lee

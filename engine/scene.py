@@ -259,7 +259,7 @@ class Scene:
     stage: LightStage = field(default_factory=LightStage)
     exposure_ev: float = 0.0
     """Stops applied to the whole picture."""
-    tone_curve: ToneCurve = ToneCurve.NEUTRAL
+    tone_curve: ToneCurve = ToneCurve.ACES
     background_srgb: Vector3 = (0.16, 0.16, 0.17)
     """Backdrop where neither environment nor head is seen; display-encoded."""
     scattering: bool = True

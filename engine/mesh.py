@@ -163,6 +163,14 @@ class _Normals:
         return np.ascontiguousarray(sums.T, np.float32)
 
 
+def boundary_edges(faces: np.ndarray) -> np.ndarray:
+    """(N, 2) directed edges of (F, 3) `faces` that no face shares the other way round."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    base = int(edges.max()) + 1
+    forward, backward = edges[:, 0] * base + edges[:, 1], edges[:, 1] * base + edges[:, 0]
+    return edges[~np.isin(forward, backward)]
+
+
 def sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
     """Centre (3,) and radius of the sphere that fits (N, 3) points best (algebraic least squares)."""
     design = np.concatenate([2 * points, np.ones((len(points), 1))], axis=1)

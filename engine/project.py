@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from engine.checks import check_range, check_text
 from engine.expression import ExpressionSet
 from engine.identity import LONGEST_NAME, Identity
+from engine.mesh import Part, boundary_edges
 from engine.scene import Camera, Scene, View, scene_with
 from engine.sides import LARGEST_WEIGHT, Weight, both, is_on, plain
+
+_PORTRAIT_RAD = math.radians(15.0)
+"""Of a portrait lens, 91 mm on full frame: a head that fills the picture is seen from more than a metre away."""
+_HEADROOM, _HEAD_M, _FACE_M = 0.09, 0.25, 0.30
+"""Share of the picture above the head; from the crown to the chin and to the neck of a large head with its hair."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -71,13 +80,25 @@ def new_project(identity: Identity, scene: Scene | None = None) -> Project:
 
 
 def framed(identity: Identity) -> Camera:
-    """A camera that holds the whole head: chin to crown in the middle, shoulders cut as a portrait cuts them."""
-    height = identity.positions_m[:, 1]
+    """A camera that holds head and neck, as a portrait does: where the skin of a bust ends is below the picture, at any
+    width of it."""
+    height, depth = identity.positions_m[:, 1], identity.positions_m[:, 2]
     top, bottom = float(height.max()), float(height.min())
-    span = min(top - bottom, 0.30)
-    face = identity.positions_m[height > top - span]
-    depth = float(face[:, 2].min() + face[:, 2].max()) / 2
-    return replace(Camera(), target_m=(0.0, top - span / 2, depth), distance_m=span * 3.6)
+    face = depth[height > top - _FACE_M]
+    middle_m, lens = float(face.min() + face.max()) / 2, 2 * math.tan(_PORTRAIT_RAD / 2)
+    skin = identity.topology.faces[identity.topology.faces_of(Part.SKIN)]
+    rim = np.unique(boundary_edges(skin)) if len(skin) else np.zeros(0, int)
+    rim = rim[height[rim] < top - 0.74 * (top - bottom)]  # neither eyes nor lips
+    low = max(bottom, top - _FACE_M)
+    if len(rim):
+        # what lies behind the middle is drawn nearer to the picture's own middle
+        near = (top - low) / lens / ((top - low) / lens + middle_m - depth[rim])
+        ends = float(((height[rim] - (top + low) / 2) * near).max()) + (top + low) / 2
+        low = max(low, min(ends, top - _HEAD_M))
+    span = (top - low) / (1 - _HEADROOM)
+    return replace(
+        Camera(), target_m=(0.0, low + span / 2, middle_m), distance_m=span / lens, vertical_fov_rad=_PORTRAIT_RAD
+    )
 
 
 def scened(project: Project, **changes: Any) -> Project:

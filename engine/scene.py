@@ -241,7 +241,7 @@ class Scene:
     stage: LightStage = field(default_factory=LightStage)
     exposure_ev: Stops = 0.0
     """Stops applied to the whole picture."""
-    tone_curve: ToneCurve = ToneCurve.NEUTRAL
+    tone_curve: ToneCurve = ToneCurve.ACES
     background_srgb: Annotated[Vector3, (0.0, 1.0)] = (0.16, 0.16, 0.17)
     """Backdrop where neither environment nor head is seen; display-encoded."""
     scattering: bool = True

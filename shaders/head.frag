@@ -149,7 +149,7 @@ Surface part_surface(vec3 n) {
     vec3 bowl = mapped_normal(n, off_axis * (-1.8 * cornea));
     const float lashes = 0.8;      // they are not drawn, but they shade
     // F0 of cornea and tears, n = 1.376
-    return Surface(albedo, vec3(0.025), 0.12, bulge, bowl, vec3(1.0), 40.0 * u_material.z, occlusion_here() * lashes, reach_here() * lashes, v_sky);
+    return Surface(albedo, vec3(0.025), 0.08, bulge, bowl, vec3(1.0), 40.0 * u_material.z, occlusion_here() * lashes, reach_here() * lashes, v_sky);
 }
 #elif defined(HAIR)
 // The normal is the hair's own direction, from its root to its tip, in which v grows; the smooth one is that of the ribbon,

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.face.layout import boundary_edges
 from engine.image import smoothstep
-from engine.mesh import PARTS, Part, Registration, Topology
+from engine.mesh import PARTS, Part, Registration, Topology, boundary_edges
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -86,7 +85,7 @@ def _under_lids(ball_m: np.ndarray, rims_m: np.ndarray) -> np.ndarray:
         return np.ones(len(ball_m), np.float32)
     upper = lids[lids[:, 1] > np.median(lids[:, 1])]
     near, above = (np.sqrt(((ball_m[:, None] - each[None]) ** 2).sum(axis=2).min(axis=1)) for each in (lids, upper))
-    seen = (0.30 + 0.70 * smoothstep(near / 0.0032)) * (0.55 + 0.45 * smoothstep(above / 0.006))
+    seen = (0.25 + 0.75 * smoothstep(near / 0.0035)) * (0.45 + 0.55 * smoothstep(above / 0.006))
     # behind the rims, where the lids lie on it
     return np.where(ball_m[:, 2] < lids[:, 2].min() - 0.004, 0.25, seen).astype(np.float32)
 

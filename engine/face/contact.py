@@ -16,7 +16,7 @@ from engine.face import layout
 from engine.face.ict_shapes import MARGIN_RINGS, has_shapes
 from engine.face.registration import registered
 from engine.identity import Identity
-from engine.mesh import Part, Registration, Topology
+from engine.mesh import Part, Registration, Topology, boundary_edges
 from engine.raster import barycentric, counted
 
 STATIONS = 24
@@ -72,7 +72,7 @@ def _meeting(topology: Topology, slit: layout.Slit) -> tuple[np.ndarray, np.ndar
     It is the edge of the skin; of lids that are lined within (ICT-FaceKit's) a ring of vertices before it.
     """
     faces = skin_faces(topology)
-    edge = np.unique(layout.boundary_edges(faces))
+    edge = np.unique(boundary_edges(faces))
     hidden = np.zeros(0, np.int64)
     if slit is layout.SLITS[0] or not has_shapes(topology):
         return edge, hidden

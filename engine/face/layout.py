@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.mesh import PARTS, Part
+from engine.mesh import PARTS, Part, boundary_edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,6 @@ def charts(uv_faces: np.ndarray, uv_count: int) -> np.ndarray:
     edges = np.concatenate([uv_faces[:, :2], uv_faces[:, 1:]])
     graph = coo_matrix((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(uv_count, uv_count))
     return connected_components(graph, directed=False)[1]
-
-
-def boundary_edges(faces: np.ndarray) -> np.ndarray:
-    """(N, 2) directed edges of (F, 3) `faces` that no face shares the other way round."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
-    base = int(edges.max()) + 1
-    forward, backward = edges[:, 0] * base + edges[:, 1], edges[:, 1] * base + edges[:, 0]
-    return edges[~np.isin(forward, backward)]
 
 
 def canonical_parts(uvs: np.ndarray, uv_faces: np.ndarray) -> np.ndarray | None:

@@ -6,46 +6,37 @@ Pores and furrows come from a tile that `scripts/build_faces.py` makes: plateaus
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from engine.face import regions
-from engine.face.noise import band_noise
-from engine.image import resize_bilinear
+from engine.face.layout import SLITS
+from engine.face.noise import on_skin, skin_noise
 
 TEXEL_MM = 0.55
 """Width of a texel of a 512 map on the front of the face, mean of the FFHQ-UV layout."""
 TILE_SIDE, TILES = 512, 4
-"""Texels of the tile, and how many of them go across the layout."""
+"""Texels of the tile, and how many of them go to `noise.PERIOD_MM`."""
 
 
-@lru_cache(maxsize=2)
-def tiled(size: int) -> np.ndarray:
-    """(2, size, size) float32 0..1: furrows and pores over the layout, two layers of tiles so that none repeats."""
+def tiled(size: int, seed: int) -> np.ndarray:
+    """(size, size, 2) float32 0..1: furrows and pores on the skin, two layers of tiles so that none repeats."""
     with np.load(Path(__file__).parent / "relief.npz", allow_pickle=False) as stored:
         tile = stored["relief"].astype(np.float32) / 255
-    side = max(size // TILES, 1)
-    if side < TILE_SIDE:
-        step = TILE_SIDE // side
-        tile = tile.reshape(2, side, step, side, step).mean(axis=(2, 4)) if TILE_SIDE % side == 0 else tile
-    else:
-        tile = np.stack([resize_bilinear(each, (side, side)) for each in tile])
-    whole = np.tile(tile, (1, TILES + 1, TILES + 1))[:, :size, :size]
-    turned = np.tile(np.swapaxes(tile, 1, 2)[:, ::-1], (1, TILES + 1, TILES + 1))[
-        :, side // 3 : side // 3 + size, :size
-    ]
-    share = np.clip(0.5 + 0.8 * band_noise(np.random.default_rng(11), size, 5), 0, 1)
-    mixed = whole * share + turned * (1 - share)
-    mixed.flags.writeable = False
-    return mixed
+    step = max(TILE_SIDE * TILES // max(size, TILES), 1)
+    tile = tile.reshape(2, TILE_SIDE // step, step, TILE_SIDE // step, step).mean(axis=(2, 4))
+    rng = np.random.default_rng([seed, 11])
+    tile = np.roll(np.moveaxis(tile, 0, -1), tuple(rng.integers(0, TILE_SIDE, 2)), axis=(0, 1))
+    share = np.clip(0.5 + 0.8 * skin_noise(rng, size, 5), 0, 1)[..., None]
+    first = on_skin(tile, size, TILES)
+    return first + share * (on_skin(tile, size, TILES * 0.9, turned=True) - first)
 
 
 def micro_relief(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(size, size) 0..1 depth of pores and of furrows: pores strongest on nose and cheeks, none on lips and lids,
     furrows on cheeks, lids and forehead."""
-    furrows, pores = np.roll(tiled(size), (seed * 37 % size, seed * 61 % size), axis=(1, 2))
+    furrows, pores = np.moveaxis(tiled(size, seed), -1, 0)
     nose, cheek = regions.mask("nose", size, 0.03), regions.mask("cheek", size, 0.05)
     chin, forehead = regions.mask("chin", size, 0.04), regions.mask("forehead", size, 0.05)
     lips = np.maximum(regions.mask("upper_lip", size, 0.008), regions.mask("lower_lip", size, 0.008))
@@ -60,20 +51,22 @@ def lines_mm(age_years: float, size: int, rng: np.random.Generator) -> np.ndarra
     mouth)."""
     y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
     lips = np.maximum(regions.mask("upper_lip", size, 0.006), regions.mask("lower_lip", size, 0.006))
-    fan = (x - 0.5) * (1 + 2.0 * np.abs(y - 0.58)) + 0.004 * band_noise(rng, size, 14)
-    creases = np.abs(np.sin(fan * 260 + 1.5 * band_noise(rng, size, 24))) ** 0.6
-    height = 0.045 * lips * (creases - 0.7) + 0.006 * band_noise(rng, size, 90)
-    height += 0.05 * band_noise(rng, size, 22) * (1 - lips)
+    fan = (x - 0.5) * (1 + 2.0 * np.abs(y - 0.58)) + 0.004 * skin_noise(rng, size, 14)
+    creases = np.abs(np.sin(fan * 260 + 1.5 * skin_noise(rng, size, 24))) ** 0.6
+    height = 0.06 * lips * (creases - 0.7) + 0.05 * skin_noise(rng, size, 22) * (1 - lips)
+    height += 0.011 * skin_noise(rng, size, 100) + 0.006 * skin_noise(rng, size, 260)
     years = np.clip((age_years - 25) / 45, 0, 1.2)
-    bend, broken = 0.012 * band_noise(rng, size, 3), np.clip(0.6 + 0.7 * band_noise(rng, size, 9), 0, 1.3)
-    forehead = np.cos((y + bend) * 2 * np.pi * 24 + 1.2 * band_noise(rng, size, 4)) * regions.mask(
-        "forehead", size, 0.06
-    )
-    height -= years * 0.30 * np.clip(forehead, 0, 1) ** 6 * broken
+    bend, broken = 0.012 * skin_noise(rng, size, 3), np.clip(0.55 + 0.5 * skin_noise(rng, size, 6), 0, 1.2)
+    level = 2 * np.pi * (y + bend - 0.25 * (x - 0.5) ** 2 + 0.0010 * skin_noise(rng, size, 30))
+    furrowed = years * broken * regions.mask("forehead", size, 0.06)
+    for lines, depth_mm, narrow in ((27, 0.20, 12), (73, 0.04, 8)):
+        height -= depth_mm * furrowed * np.clip(np.cos(level * lines + skin_noise(rng, size, 4)), 0, 1) ** narrow
     fold = np.exp(-(((regions.distance("nasolabial", size) + 0.007) / 0.006) ** 2))  # its outline is 0.014 wide
     height -= (0.05 + 0.35 * years) * fold
-    crow = np.cos((y * 3 - x + bend) * 2 * np.pi * 30) * regions.mask("crow_feet", size, 0.03)
-    height -= years * 0.22 * np.clip(crow, 0, 1) ** 4 * broken
+    eye = SLITS[2]  # lines run out from its outer corner
+    fan = np.arctan2(y - eye.v_line[-1], np.abs(x - 0.5) - eye.u_right + 0.51) + 8 * bend
+    crow = np.clip(np.cos(fan * 24), 0, 1) ** 6 * regions.mask("crow_feet", size, 0.03)
+    height -= years * 0.16 * crow * broken
     below = np.cos((y + 0.4 * np.abs(x - 0.5) + bend) * 2 * np.pi * 60) * regions.mask("under_eye", size, 0.02)
     height -= (0.01 + 0.12 * years) * np.clip(below, 0, 1) ** 3 * broken
     rings = np.cos((y + 0.25 * (x - 0.5) ** 2 + bend) * 2 * np.pi * 13) * regions.mask("neck", size, 0.06)

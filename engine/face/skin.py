@@ -16,20 +16,25 @@ import numpy as np
 
 from engine.color import bytes_from_unit, linear_from_srgb, luminance, srgb_from_linear
 from engine.face import regions
-from engine.face.layout import beyond_seam
-from engine.face.noise import band_noise, gaussian_blur
+from engine.face.layout import SLITS, beyond_seam
+from engine.face.noise import gaussian_blur, skin_noise
 from engine.face.relief import TEXEL_MM, lines_mm, micro_relief
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear, strips
 
-MELANIN_RGB = np.array([0.82, 1.00, 1.13], np.float32)
-"""Between what photographs of skins (MakeHuman's, CC0: 0.77, 1, 1.17) and charts of skin types (0.88, 1, 1.04) say."""
+MELANIN_RGB = np.array([0.85, 1.00, 1.09], np.float32)
+"""Between what photographs of skins (MakeHuman's, CC0: 0.77, 1, 1.17) and charts of skin types (0.88, 1, 1.04) say,
+nearer to those."""
 HAEMOGLOBIN_RGB = np.array([0.10, 0.64, 0.58], np.float32)
+LIP_RGB = np.array([0.08, 0.66, 0.42], np.float32)
+"""Absorption of the lips' blood, seen through thinner skin than elsewhere: pinker than `HAEMOGLOBIN_RGB`."""
 BASE_RGB = np.array([0.80, 0.66, 0.50], np.float32)
 INNER_RGB = np.array([0.32, 0.10, 0.09], np.float32)
 """Wet flesh of mouth bag and eye sockets."""
 INNER_UV = (0.03, 0.03)
 """A place in the layout's corners where it is painted."""
+NOSTRIL_RGB = np.array([0.32, 0.16, 0.13], np.float32)
+"""What nostrils leave of the albedo around them: light hardly gets in, and comes back red."""
 ROUGHNESS_MEAN, SPECULAR_MEAN = 0.46, np.array([28.0, 37.0, 46.0], np.float32) / 255.0
 SOFT_SIDE = 1024
 """Regions and mottle are made at no more texels a side: they hold nothing finer, and larger ones would be kept."""
@@ -61,7 +66,7 @@ def sample_traits(seed: int) -> SkinTraits:
     melanin = float(0.12 + 2.1 * rng.beta(1.1, 1.9))
     return SkinTraits(
         melanin=melanin,
-        haemoglobin=float(rng.uniform(0.42, 0.85)),
+        haemoglobin=float(rng.uniform(0.44, 0.72)),
         age_years=float(rng.uniform(18, 80)),
         hair=float(rng.beta(1, 3)) * float(melanin < 0.7),
         stubble=float(rng.random() < 0.4) * float(rng.uniform(0.2, 0.9)),
@@ -81,23 +86,28 @@ def paint(traits: SkinTraits, size: int = 1024, hair: bool = True) -> Reflectanc
         chromophores = pool.submit(_chromophores, traits, size, colour)
         pores, furrows = micro_relief(size, traits.seed)
         brows = pool.submit(_brow_strokes, size, traits, strokes) if hair else None
-        height_mm = lines_mm(traits.age_years, size, relief) - 0.085 * pores - 0.050 * furrows
-        specular, roughness = _gloss(size, finish, pores)
+        height_mm = (
+            lines_mm(traits.age_years, size, relief)
+            - 0.13 * pores
+            - (0.075 + 0.0012 * max(traits.age_years - 25, 0)) * furrows
+        )
+        level, roughness = _gloss(size, finish, pores, furrows)
         if traits.stubble:  # stiff ends of hairs scatter the highlight
             beard = traits.stubble * regions.mask("beard", size, 0.05)
-            specular, roughness = specular * (1 - 0.5 * beard[..., None]), roughness * (1 + 0.3 * beard)
-        melanin, haemoglobin = chromophores.result()
+            level, roughness = level * (1 - 0.5 * beard), roughness * (1 + 0.3 * beard)
+        melanin, haemoglobin, lips = chromophores.result()
         slope = pool.submit(slope_from_height, height_mm)
         log_albedo = -melanin[..., None] * MELANIN_RGB - haemoglobin[..., None] * HAEMOGLOBIN_RGB
+        log_albedo -= lips[..., None] * LIP_RGB
         creased = np.clip(-0.9 * (height_mm + 0.1), 0, 0.35)  # light is lost in deep lines
-        albedo = BASE_RGB * np.exp(log_albedo - (0.10 * pores + creased)[..., None])
+        albedo = BASE_RGB * np.exp(log_albedo - (0.08 * pores + creased)[..., None])
         albedo = _stubble(albedo, traits, size, strokes)
         if brows is not None:
             albedo = _hair(albedo, brows.result(), traits, size, strokes)
         albedo = _openings(albedo, size)
         return ReflectanceMaps(
             bytes_from_unit(srgb_from_linear(albedo)),
-            bytes_from_unit(specular),
+            bytes_from_unit(level[..., None] * luminance(SPECULAR_MEAN).repeat(3)),
             bytes_from_unit(roughness),
             slope.result().astype(np.float16),
         )
@@ -122,9 +132,11 @@ def complete_maps(diffuse_srgb: np.ndarray) -> ReflectanceMaps:
     detail = np.clip(detail, -0.12, 0.12) * resize_bilinear(bare, detail.shape[:2])
     pores = np.clip(-detail * 6, 0, 1)
     rng = np.random.default_rng(0)
-    specular, roughness = _gloss(size, rng, resize_bilinear(pores, (size, size)))
+    level, roughness = _gloss(size, rng, resize_bilinear(pores, (size, size)))
     shape = diffuse_srgb.shape[:2]
-    specular = bytes_from_unit(resize_bilinear(specular, shape))  # each as soon as it can be: floats are large
+    specular = bytes_from_unit(
+        resize_bilinear(level, shape)[..., None] * SPECULAR_MEAN
+    )  # each as soon as it can be: floats are large
     roughness = bytes_from_unit(resize_bilinear(roughness, shape))
     slope = slope_from_height(resize_bilinear(0.25 * detail, (size, size)))
     return ReflectanceMaps(diffuse_srgb, specular, roughness, resize_bilinear(slope, shape).astype(np.float16))
@@ -139,72 +151,85 @@ def slope_from_height(height_mm: np.ndarray) -> np.ndarray:
     return slope
 
 
-def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(size, size) melanin and haemoglobin."""
+def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(size, size) melanin, haemoglobin, and blood of the lips.
+
+    Regions differ from the cheek, and bands of detail vary, as they do in mean in FFHQ-UV's textures and in Lee
+    Perry-Smith's scan, light that is painted into those left out: docs/shading.md.
+    """
     soft = {
         name: regions.mask(name, size, 0.03)
         for name in ("cheek", "nose_tip", "chin", "ear", "under_eye", "neck", "forehead", "temple", "mouth_area")
     }
     years = float(np.clip((traits.age_years - 25) / 45, 0, 1.2))
-    slow, patches, mottle = (band_noise(rng, size, cycles) for cycles in (6, 18, 52))
-    broken = np.clip(band_noise(rng, size, 34) - 0.6, 0, 2) * (soft["cheek"] + soft["nose_tip"])
+    slow, patches, mottle, grain = (skin_noise(rng, size, cycles) for cycles in (6, 20, 64, 240))
+    ruddy = soft["cheek"] + soft["nose_tip"]
+    threads = np.exp(-((skin_noise(rng, size, 26) / 0.07) ** 2)) * np.clip(skin_noise(rng, size, 12) - 0.2, 0, 1)
     beside_nose = np.exp(-((regions.distance("nasolabial", size) / 0.016) ** 2))
-    seen = 1 / (1 + 0.7 * traits.melanin)  # melanin lies above the blood
-    haemoglobin = (
-        0.20 * soft["cheek"] * np.clip(1 + 0.35 * patches, 0, 2)
-        + 0.26 * soft["nose_tip"]
-        + 0.12 * soft["chin"]
-        + 0.30 * soft["ear"]
-        + 0.12 * beside_nose
-        - 0.10 * soft["forehead"]
-        - 0.12 * soft["mouth_area"]
-        - 0.10 * soft["temple"]
-        - 0.10 * soft["neck"]
-        + 0.14 * soft["under_eye"]
-        + 0.06 * slow
-        + 0.05 * patches
-        + 0.04 * mottle
-        + (0.02 + 0.06 * years) * broken
+    blood = (
+        0.24 * soft["cheek"] * np.clip(1 + 0.4 * patches, 0, 2)
+        + 0.36 * soft["nose_tip"]
+        + 0.14 * soft["chin"]
+        + 0.50 * soft["ear"]
+        + 0.20 * beside_nose
+        - 0.14 * soft["forehead"]
+        - 0.08 * soft["mouth_area"]
+        - 0.08 * soft["temple"]
+        - 0.20 * soft["neck"]
+        + 0.06 * soft["under_eye"]
+        + 0.05 * slow
+        + 0.04 * patches
+        + 0.05 * mottle
+        + 0.05 * grain
+        + (0.10 + 0.30 * years) * threads * ruddy
     )
-    haemoglobin = traits.haemoglobin * (1 + seen * haemoglobin)
-    wide, blotch, fine = (band_noise(rng, size, cycles) for cycles in (5, 24, 100))
-    spread = 0.05 * wide + 0.035 * blotch + 0.025 * fine
-    melanin = traits.melanin * (1 + spread * (0.5 + 0.5 * years) - 0.05 * soft["cheek"] + 0.07 * soft["forehead"])
-    melanin = melanin + 0.35 * spread
-    melanin = (
-        melanin
-        + (0.07 + 0.12 * traits.melanin) * soft["under_eye"]
-        + (0.03 + 0.10 * traits.melanin) * soft["mouth_area"]
+    under = 1 / (1 + 0.35 * traits.melanin)  # melanin lies above the blood
+    haemoglobin = traits.haemoglobin * under * (1 + blood)
+    wide, blotch, fine, speck = (skin_noise(rng, size, cycles) for cycles in (5, 28, 110, 260))
+    spread = 0.035 * wide + 0.026 * blotch + 0.020 * fine + 0.022 * speck
+    spread = spread * (0.7 + 0.5 * years)
+    lids = np.maximum(regions.mask("upper_lid", size, 0.012), 0.5 * regions.mask("lower_lid", size, 0.012))
+    region = (
+        -0.04 * soft["cheek"]
+        + 0.03 * soft["forehead"]
+        + 0.05 * soft["nose_tip"]
+        + 0.07 * soft["neck"]
+        + 0.07 * soft["ear"]
+        + 0.04 * soft["temple"]
+        + 0.03 * soft["under_eye"]
+        + 0.05 * soft["mouth_area"]
+        + 0.11 * lids
     )
-    lids = np.maximum(regions.mask("upper_lid", size, 0.012), regions.mask("lower_lid", size, 0.012))
-    melanin, haemoglobin = melanin + (0.05 + 0.05 * traits.melanin) * lids, haemoglobin * (1 + 0.28 * lids)
+    melanin = traits.melanin + (0.6 + 0.4 * traits.melanin) * (spread + region)
+    haemoglobin = haemoglobin * (1 + 0.5 * lids)
     lips = _lips(size, rng)
-    tone = 1 + 0.10 * _streaks(size, rng) + 0.06 * band_noise(rng, size, 60)
-    haemoglobin = haemoglobin + lips * (0.26 + 0.42 * traits.lip_redness) * tone
-    melanin = melanin * (1 - 0.22 * lips) + (0.06 + 0.10 * traits.melanin) * lips * tone
+    tone = 1 + 0.12 * _streaks(size, rng) + 0.08 * skin_noise(rng, size, 60)
+    red = lips * (0.50 + 0.45 * traits.lip_redness) * tone * under
+    melanin = melanin * (1 - 0.3 * lips) + (0.08 + 0.16 * traits.melanin) * lips * tone
+    u, v = (np.indices((size, size), np.float32)[::-1] + 0.5) / size
+    corner = np.exp(-(((abs(u - 0.5) - SLITS[0].u_right + 0.5) / 0.014) ** 2 + ((v - SLITS[0].v_at(u)) / 0.010) ** 2))
+    melanin, haemoglobin = melanin + 0.12 * corner, haemoglobin + 0.16 * under * corner
     seal = np.exp(-((regions.distance("lower_lip", size) / 0.004) ** 2)) * regions.mask("upper_lip", size, 0.004)
-    melanin = melanin + 0.18 * seal
+    melanin = melanin + 0.25 * seal
     if traits.freckles:
-        spots = np.clip(band_noise(rng, size, 95) - 1.5, 0, 1) * regions.mask("cheek", size, 0.05)
-        melanin = melanin + traits.freckles * seen**2 * (
-            spots + np.clip(band_noise(rng, size, 80) - 1.7, 0, 1) * soft["nose_tip"]
-        )
+        spots = np.clip(skin_noise(rng, size, 110) - 1.3, 0, 1) + np.clip(skin_noise(rng, size, 70) - 1.7, 0, 1)
+        melanin = melanin + 0.8 * traits.freckles * under**3 * spots * np.clip(ruddy + 0.3 * soft["forehead"], 0, 1)
     if years > 0.4:  # lentigines
-        aged = np.clip(band_noise(rng, size, 42) - 1.9, 0, 0.6) * (soft["temple"] + soft["forehead"] + soft["cheek"])
+        aged = np.clip(skin_noise(rng, size, 42) - 1.9, 0, 0.6) * (soft["temple"] + soft["forehead"] + soft["cheek"])
         melanin = melanin + (years - 0.4) * 0.5 * aged
     melanin, haemoglobin = meeting(melanin), meeting(haemoglobin)
     for _ in range(int(rng.poisson(5))):
         x, y = rng.uniform(0.25, 0.75), rng.uniform(0.2, 0.85)
         mole = _spot(size, x, y, rng.uniform(0.0012, 0.0026)) * rng.uniform(0.6, 1.4)
         melanin = melanin + mole * (1 - lids) * (1 - lips)  # there it would be stretched, and looks like a fault
-    return np.maximum(melanin, 0.02), np.maximum(haemoglobin, 0.02)
+    return np.maximum(melanin, 0.02), np.maximum(haemoglobin, 0.02), red
 
 
 def _lips(size: int, rng: np.random.Generator) -> np.ndarray:
     """(size, size) 0..1 the lips' red, whose border wanders and is softer below."""
-    wander = 0.0016 * band_noise(rng, size, 40) + 0.0012 * band_noise(rng, size, 90)
-    upper = np.clip(0.5 - (regions.distance("upper_lip", size) + wander) / 0.010, 0, 1)
-    lower = np.clip(0.5 - (regions.distance("lower_lip", size) + wander) / 0.014, 0, 1)
+    wander = 0.0016 * skin_noise(rng, size, 40) + 0.0012 * skin_noise(rng, size, 90)
+    upper = np.clip(0.8 - (regions.distance("upper_lip", size) + wander) / 0.010, 0, 1)
+    lower = np.clip(0.7 - (regions.distance("lower_lip", size) + wander) / 0.012, 0, 1)
     share = np.maximum(upper, lower)
     return share * share * (3 - 2 * share)
 
@@ -245,12 +270,12 @@ def _stubble(albedo: np.ndarray, traits: SkinTraits, size: int, rng: np.random.G
     if not traits.stubble:
         return albedo
     dark = _hair_colour(traits)
-    grain = np.clip(0.55 + 0.45 * band_noise(rng, size, 170, 0.3), 0, 1.3)
+    grain = np.clip(0.55 + 0.45 * skin_noise(rng, size, 170, 0.3), 0, 1.3)
     lips = np.maximum(regions.mask("upper_lip", size, 0.008), regions.mask("lower_lip", size, 0.008))
     y = (np.arange(size, dtype=np.float32)[:, None] + 0.5) / size
     below = np.clip((0.80 - y) / 0.10, 0, 1) * np.clip((y - 0.60) / 0.08, 0, 1) * regions.mask("jaw", size, 0.09)
     beard = np.maximum(regions.mask("beard", size, 0.05), below)
-    patchy = np.clip(0.9 + 0.12 * band_noise(rng, size, 14), 0.5, 1.2)
+    patchy = np.clip(0.9 + 0.12 * skin_noise(rng, size, 14), 0.5, 1.2)
     share = np.clip(beard * patchy * (1 - lips), 0, 1)[..., None] * traits.stubble
     shadow = np.exp(-share * np.array([0.46, 0.40, 0.33]))  # roots seen through the skin: cool
     cover = 0.36 * share * grain[..., None]
@@ -264,10 +289,10 @@ def _hair(albedo: np.ndarray, brows: np.ndarray, traits: SkinTraits, size: int, 
     albedo = albedo * (1 - brow) + dark * brow
     lash = lash_line(size)[..., None] * 0.85
     albedo = albedo * (1 - lash) + dark * 0.8 * lash
-    grain = np.clip(0.72 + 0.22 * band_noise(rng, size, 170, 0.3), 0, 1)
+    grain = np.clip(0.72 + 0.22 * skin_noise(rng, size, 170, 0.3), 0, 1)
     if traits.cropped_hair:
         edge = (
-            regions.distance("hairless", size) + 0.006 * band_noise(rng, size, 60) + 0.004 * band_noise(rng, size, 200)
+            regions.distance("hairless", size) + 0.006 * skin_noise(rng, size, 60) + 0.004 * skin_noise(rng, size, 200)
         )
         share = (np.clip(edge / 0.03, 0, 1) * (0.62 + 0.3 * grain))[..., None]
         albedo = albedo * (1 - share) + dark * 1.6 * share
@@ -319,8 +344,6 @@ def brow_axis() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def lash_line(size: int) -> np.ndarray:
     """(size, size) 0..1 dark rim along the upper (strong) and lower (faint) lid margins."""
-    from engine.face.layout import SLITS
-
     y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / size
     line = np.zeros((size, size), np.float32)
     for slit in SLITS[1:]:
@@ -335,7 +358,7 @@ def lash_line(size: int) -> np.ndarray:
 def _openings(albedo: np.ndarray, size: int) -> np.ndarray:
     """Nostrils and the lips' meeting line darkened; the corner charts (mouth bag, sockets) painted as wet flesh."""
     nostril = regions.mask("nostril", size, 0.006)[..., None]
-    albedo = albedo * (1 - 0.85 * nostril) + np.array([0.05, 0.015, 0.01]) * 0.85 * nostril
+    albedo = albedo * (1 - 0.8 * nostril * (1 - NOSTRIL_RGB))
     return np.where(inner_charts(size)[..., None], INNER_RGB, albedo).astype(np.float32)
 
 
@@ -348,21 +371,24 @@ def inner_charts(size: int) -> np.ndarray:
     return corner & (resize_bilinear(_beyond_seam(), (size, size)) > 0.03)
 
 
-def _gloss(size: int, rng: np.random.Generator, pores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(size, size, 3) specular intensity and (size, size) perceptual roughness."""
+def _gloss(
+    size: int, rng: np.random.Generator, pores: np.ndarray, furrows: np.ndarray | float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """(size, size) specular intensity over its mean and perceptual roughness: oil on forehead, nose and chin, least
+    on the plateaus between `furrows`."""
     soft = min(size, SOFT_SIDE)
     oily = np.maximum.reduce([regions.mask(name, soft, 0.04) for name in ("forehead", "nose", "chin")])
     lips = np.maximum(regions.mask("upper_lip", soft, 0.006), regions.mask("lower_lip", soft, 0.006))
     cheeks, ears = regions.mask("cheek", soft, 0.05), regions.mask("ear", soft, 0.02)
-    mottle = 0.04 * band_noise(rng, soft, 40) + 0.05 * band_noise(rng, soft, 120)
-    rough = 1.12 - 0.12 * oily + 0.06 * cheeks - 0.16 * lips + 0.10 * ears + 0.35 * mottle
-    level = 1.0 + 0.12 * oily + 0.25 * lips - 0.45 * ears + mottle
+    mottle = 0.06 * skin_noise(rng, soft, 30) + 0.07 * skin_noise(rng, soft, 110)
+    rough = 1.10 - 0.20 * oily + 0.04 * cheeks - 0.22 * lips + 0.10 * ears + 0.35 * mottle
+    level = 0.95 + 0.15 * oily + 0.25 * lips - 0.45 * ears + mottle
     hair = _hair_share(soft)
     shade = (1 - 0.35 * hair) * (1 - 0.8 * regions.mask("nostril", soft, 0.008))
     rough, level, hair, shade = (resize_bilinear(each, (size, size)) for each in (rough, level, hair, shade))
-    roughness = ROUGHNESS_MEAN * (rough + 0.2 * pores) * (1 + 0.45 * hair)
-    level = (level - 0.5 * pores) * shade
-    return np.maximum(level, 0.05)[..., None] * SPECULAR_MEAN, np.clip(roughness, 0.15, 0.9)
+    roughness = ROUGHNESS_MEAN * (rough + 0.2 * pores + 0.15 * furrows) * (1 + 0.45 * hair)
+    level = (level - 0.6 * pores - 0.35 * furrows) * shade
+    return np.maximum(level, 0.05), np.clip(roughness, 0.15, 0.9)
 
 
 def _spot(size: int, u: float, v: float, radius: float) -> np.ndarray:

@@ -41,7 +41,7 @@ _HAIR = np.array(
 """Linear colour of single hairs from black to fair."""
 _RED, GREY_RGB = np.array([0.150, 0.050, 0.018]), np.array([0.36, 0.34, 0.32])
 _IRIS = np.array(
-    [(0.032, 0.016, 0.008), (0.075, 0.038, 0.016), (0.095, 0.062, 0.030), (0.085, 0.095, 0.060), (0.095, 0.135, 0.165)]
+    [(0.030, 0.015, 0.008), (0.060, 0.030, 0.014), (0.076, 0.043, 0.021), (0.074, 0.074, 0.052), (0.085, 0.115, 0.140)]
 )
 """Linear colour of dark brown, brown, hazel, green and blue irises."""
 

@@ -59,7 +59,7 @@ class Tissue:
 TISSUES: dict[Part, Tissue] = {
     Part.MOUTH: Tissue((0.34, 0.10, 0.085), 0.28, 0.028, 60.0),  # wet mucosa
     Part.TEETH: Tissue((0.50, 0.44, 0.35), 0.22, 0.045, 120.0),  # enamel, n = 1.62, under saliva
-    Part.SOCKET: Tissue((0.42, 0.20, 0.16), 0.22, 0.025, 80.0),  # and the wet rim of the lids
+    Part.SOCKET: Tissue((0.37, 0.21, 0.17), 0.32, 0.025, 80.0),  # and the wet rim of the lids
 }
 CLAY = Tissue((0.42, 0.42, 0.42), 0.6, 0.04, 0.0)
 """Every part in the geometry channel."""

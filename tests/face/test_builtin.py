@@ -13,7 +13,7 @@ from engine.face.registration import registered
 from engine.face.skin import inner_charts
 from engine.face.transfer import lower_parts
 from engine.identity import Identity
-from engine.mesh import PARTS, Part, sphere
+from engine.mesh import PARTS, Part, boundary_edges, sphere
 
 
 @pytest.fixture(scope="module", params=[0, 7, 23])
@@ -86,7 +86,7 @@ def test_skin_is_open_at_neck_mouth_and_eyes_only(person: Identity) -> None:
     skin = topology.faces_of(Part.SKIN)
     edges = edges_of(topology.faces[skin])
     assert len(np.unique(edges, axis=0)) == len(edges)  # no three at an edge, all wound alike
-    rim = layout.boundary_edges(topology.faces[skin])
+    rim = boundary_edges(topology.faces[skin])
     first, ways_out = np.unique(rim[:, 0], return_counts=True)
     assert (ways_out == 1).all()
     loops = layout.charts(np.concatenate([rim, rim[:, 1:]], axis=1), topology.vertex_count)[first]

@@ -319,7 +319,7 @@ def test_the_surface_of_an_eye(evaluate: Evaluate, upload: Upload, middle: tuple
         return evaluate(HEAD, call, inputs, {"t_eye": eye}, ("EYE",), before=before, frame=frame)[0, 0]
 
     np.testing.assert_allclose(
-        found("vec4(s.albedo, s.roughness)"), [*linear_from_srgb(np.array([90, 120, 160], np.uint8)), 0.12], atol=1e-3
+        found("vec4(s.albedo, s.roughness)"), [*linear_from_srgb(np.array([90, 120, 160], np.uint8)), 0.08], atol=1e-3
     )
     np.testing.assert_allclose(
         found("vec4(s.f0, s.occlusion)"), [*[((1.376 - 1) / (1.376 + 1)) ** 2] * 3, 0.4], atol=1e-3

@@ -530,6 +530,9 @@ def _busy(application: WatchedApplication, person: Person) -> list[str]:
     rows = [("", ""), ("events delivered", f"{application.count}")]
     rows += [(f"of these over {limit * 1000:g} ms outside painting", f"{n}") for limit, n in application.over.items()]
     rows += [(f"longest: {each.what}", f"{each.seconds * 1000:.0f} ms") for each in application.longest[:5]]
+    rows += [
+        (f"longest paint: {each.what}", f"{each.seconds * 1000:.0f} ms") for each in application.longest_paints[:3]
+    ]
     rows += [(f"memory after {count} actions", f"{size / 2**20:.0f} MiB") for count, size in person.resident.items()]
     return [f"| {name} | {value} |" if name else "" for name, value in rows]
 

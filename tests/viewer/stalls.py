@@ -30,6 +30,8 @@ class WatchedApplication(QApplication):
         self.count = 0
         self.longest: list[Stall] = []
         """The ten longest, painting apart, longest first."""
+        self.longest_paints: list[Stall] = []
+        """The same of painting: repaints, and pieces of a fine frame."""
         self.over: dict[float, int] = {0.02: 0, 0.05: 0, 0.1: 0}
         """Number of events that took more seconds than this."""
         self._inner = 0.0
@@ -46,15 +48,18 @@ class WatchedApplication(QApplication):
             own = took - self._inner
             self._inner = outer + took
             self.count += 1
-            if kind not in _PAINTING:
+            if own > 0.01:
                 self._account(own, receiver, kind)
 
     def _account(self, own: float, receiver: QObject, kind: QEvent.Type) -> None:
-        for limit in self.over:
+        name = _named(receiver)
+        painting = kind in _PAINTING or name.endswith("(Viewport._piece)")
+        longest = self.longest_paints if painting else self.longest
+        longest.append(Stall(own, f"{kind.name} of {name}"))
+        longest.sort(key=lambda each: -each.seconds)
+        del longest[10:]
+        for limit in () if painting else self.over:
             self.over[limit] += own > limit
-        if own > 0.01 and (len(self.longest) < 10 or own > self.longest[-1].seconds):
-            what = f"{kind.name} of {_named(receiver)}"
-            self.longest = sorted([*self.longest, Stall(own, what)], key=lambda each: -each.seconds)[:10]
 
 
 def _named(receiver: QObject) -> str:

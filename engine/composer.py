@@ -158,8 +158,8 @@ def compose_maps(
     def compose_strip(rows: tuple[int, int]) -> None:
         strip, sums = slice(*rows), _narrow_sums(changes, neutral.size[0], rows)
         for row, image, composed in zip(MAPS, neutral.images, result, strict=True):
-            change = _widened([row.of(each) for each in sums], neutral.size[1])
-            composed[strip] = row.changed(image[strip], change)
+            wide = [resize_axis(np.ascontiguousarray(row.of(each)), 1, neutral.size[1]) for each in sums]
+            composed[strip] = row.changed(image[strip], sum(wide[1:], start=wide[0]))
 
     with ThreadPoolExecutor(THREADS) as pool:
         deque(pool.map(compose_strip, strips(neutral.size)), maxlen=0)  # asks for each, so that errors come through
@@ -187,9 +187,3 @@ def _narrow_sums(changes: list[tuple[np.ndarray, np.float32]], height: int, rows
         width = channels.shape[1]
         by_width[width] = by_width[width] + narrow if width in by_width else narrow
     return list(by_width.values())
-
-
-def _widened(sums: list[np.ndarray], width: int) -> np.ndarray:
-    """The sum of `sums`, each sampled at `width`."""
-    wide = [resize_axis(np.ascontiguousarray(narrow), 1, width) for narrow in sums]
-    return sum(wide[1:], start=wide[0])

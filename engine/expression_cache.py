@@ -35,7 +35,7 @@ def generate_cached(request: GenerateRequest, *, fresh: bool = False) -> Iterato
     step that carries it, so that nobody waits for the disk; iterate to the end. `fresh` makes all of them anew. What
     keeps a part of other expressions (`lock`) is neither looked for nor stored. Errors as `generate`.
     """
-    wanted = list(_singles(request))
+    wanted, prompt = list(_singles(request)), request.prompt.strip()
     cached = () if fresh or request.lock else _loaded(request, wanted)
     on_disk = tuple(each for each in cached if each is not None)
     missing = [name for name in wanted if name not in [each.name for each in on_disk]]
@@ -43,7 +43,8 @@ def generate_cached(request: GenerateRequest, *, fresh: bool = False) -> Iterato
     if on_disk:
         yield Step(int(not batches), 1, "looked on disk", result=ExpressionSet(request.identity.hash, on_disk))
     for number, batch in enumerate(batches):
-        for step in generate(_only(request, batch)):
+        names = tuple(name for name in batch if name != prompt)
+        for step in generate(replace(request, names=names, prompt=prompt if prompt in batch else "")):
             new = () if step.result is None else step.result.expressions
             count = len(wanted) - len(missing) + AT_ONCE * number + len(new)
             label = f"{count} of {len(wanted)}" if new else step.label
@@ -94,13 +95,6 @@ def _singles(request: GenerateRequest) -> dict[str, GenerateRequest]:
     if prompt and prompt not in singles:
         singles[prompt] = replace(request, names=(), prompt=prompt)
     return singles
-
-
-def _only(request: GenerateRequest, wanted: list[str]) -> GenerateRequest:
-    """`request` for the expressions `wanted` of it."""
-    prompt = request.prompt.strip()
-    names = tuple(name for name in wanted if name != prompt)
-    return replace(request, names=names, prompt=prompt if prompt in wanted else "")
 
 
 def load(request: GenerateRequest, name: str) -> Expression | None:

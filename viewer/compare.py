@@ -10,7 +10,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from engine.project import Project
-from engine.scene import Scene, ViewChannel, scene_with, with_channel
+from engine.scene import ViewChannel, scene_with, with_channel
 
 
 class Against(StrEnum):
@@ -69,7 +69,8 @@ class Comparison(QObject):
         if self.against is Against.CHANNEL:
             return replace(project, scene=with_channel(scene, self.channel))
         if self.against is Against.STORED and self.stored is not None:
-            return replace(self.stored, scene=_seen_as(self.stored.scene, scene))
+            seen = scene_with(self.stored.scene, camera=scene.view.camera, uv_view=scene.view.uv_view)
+            return replace(self.stored, scene=seen)
         return None
 
     def sides(self, project: Project) -> tuple[Project, ...]:
@@ -83,8 +84,3 @@ class Comparison(QObject):
         edge = round(self.position * picture.shape[1])
         picture[:, :edge] = pictures[0][:, :edge]
         return picture
-
-
-def _seen_as(stored: Scene, now: Scene) -> Scene:
-    """`stored` by the camera of `now`, flat where that is flat."""
-    return scene_with(stored, camera=now.view.camera, uv_view=now.view.uv_view)

@@ -179,20 +179,19 @@ class Document(QObject):
 
 def with_weight(project: Project, name: str, weight: Weight) -> dict[str, Weight]:
     """The project's weights with `name` at `weight`; a weight of zero is left out."""
-    weights = {**project.weights, name: plain(weight)}
-    return {key: value for key, value in weights.items() if value != 0.0}
+    return _nonzero({**project.weights, name: plain(weight)})
 
 
 def differ(now: Project, saved: Project | None) -> bool:
     """Is there more to save of `now` than there was of `saved`? The view is not."""
     if saved is None:
         return True
-    one, other = (scened(replace(each, weights=_nonzero(each)), view=View()) for each in (now, saved))
+    one, other = (scened(replace(each, weights=_nonzero(each.weights)), view=View()) for each in (now, saved))
     return any(getattr(one, part.name) != getattr(other, part.name) for part in fields(Project))
 
 
-def _nonzero(project: Project) -> dict[str, Weight]:
-    return {name: weight for name, weight in project.weights.items() if weight != 0.0}
+def _nonzero(weights: Weights) -> dict[str, Weight]:
+    return {name: weight for name, weight in weights.items() if weight != 0.0}
 
 
 def _arrays(projects: Iterable[Project]) -> dict[int, np.ndarray]:

@@ -92,7 +92,7 @@ class Menus:
         self._add(self.edit, "Reset All Expressions", self._document.reset_weights, "Ctrl+R")
 
     def _fill_view(self, reset_layout: Callable[[], object]) -> None:
-        menu = self.view
+        menu, viewport = self.view, self._viewport
         for name in orbit.VIEWS_RAD:
             label = f"{name} view"
             self._add(menu, label, lambda name=name: self._look(name), *_VIEW_KEYS[name])
@@ -111,8 +111,10 @@ class Menus:
             self.channels[channel] = action
         self.flat = self._check(menu, "&UV View", lambda: self._toggle("uv_view"), "U")
         self.wireframe = self._check(menu, "&Wireframe", lambda: self._toggle("wireframe"), "W")
-        self.converging = self._check(menu, "&Converge When Still", self._toggle_converging, "C")
-        menu.aboutToShow.connect(lambda: self.converging.setChecked(self._viewport.converges))
+        self.converging = self._check(
+            menu, "&Converge When Still", lambda: viewport.set_converges(not viewport.converges), "C"
+        )
+        menu.aboutToShow.connect(lambda: self.converging.setChecked(viewport.converges))
         menu.addSeparator()
         panels = menu.addMenu("&Panels")
         for dock in self._docks:
@@ -153,9 +155,6 @@ class Menus:
     def _toggle(self, name: str) -> None:
         """Switch a field of the view over."""
         self._document.look(**{name: not getattr(self._document.project.scene.view, name)})
-
-    def _toggle_converging(self) -> None:
-        self._viewport.set_converges(not self._viewport.converges)
 
     def _toggle_full_screen(self) -> None:
         window = self._window

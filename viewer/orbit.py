@@ -37,7 +37,7 @@ def pan(camera: Camera, dx: float, dy: float, height: int) -> Camera:
     """Slide the target so that what lies in its plane follows the pointer; `height` of the viewport in pixels."""
     right, up, _ = axes(camera)
     metres = 2.0 * camera.distance_m * math.tan(camera.vertical_fov_rad / 2.0) / max(height, 1)
-    return _aimed(camera, np.asarray(camera.target_m) + (up * dy - right * dx) * metres)
+    return recentre(camera, np.asarray(camera.target_m) + (up * dy - right * dx) * metres)
 
 
 def zoom(camera: Camera, notches: float) -> Camera:
@@ -76,11 +76,7 @@ def view(project: Project, name: str) -> Camera:
 
 def recentre(camera: Camera, point_m: np.ndarray) -> Camera:
     """Look at `point_m` (3,) from the same direction and distance."""
-    return _aimed(camera, point_m)
-
-
-def _aimed(camera: Camera, target_m: np.ndarray) -> Camera:
-    x, y, z = (float(value) for value in target_m)
+    x, y, z = (float(value) for value in point_m)
     return replace(camera, target_m=(x, y, z))
 
 

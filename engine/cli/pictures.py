@@ -6,11 +6,11 @@ import argparse
 import logging
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from engine.cli.shared import bar, iterate, opened, say, with_expressions, with_weights
 from engine.errors import EngineError, ExportError, VocabularyError
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
-
 
 def render(options: argparse.Namespace) -> int:
     from engine.export import named, save_layers, save_screenshot
@@ -36,7 +33,8 @@ def render(options: argparse.Namespace) -> int:
     layered = Path(options.out).suffix.lower() == ".exr" and options.reference is None
     named(options.out, ".exr" if layered else ".png")
     project = opened(options)
-    scene = _scene(project.scene, options)
+    with _options():
+        scene = _scene(project.scene, options)
     project = replace(with_weights(project, options), scene=scene)
     _note_memory(options.size, 112 if layered else 9)
     if layered:
@@ -79,7 +77,8 @@ def olat(options: argparse.Namespace) -> int:
 
     check_fillable(Path(options.out).expanduser())
     project = with_weights(open_project(options.path), options)
-    stage, camera = _stage(project.scene, options, "0"), _camera(project.scene.view.camera, options)
+    with _options():
+        stage, camera = _stage(project.scene, options, "0"), _camera(project.scene.view.camera, options)
     project = replace(project, scene=scene_with(project.scene, stage=stage, camera=camera))
     steps = olat_steps(project, options.out, options.size, linear=options.linear, samples=options.samples)
     done = iterate(steps, "picture")
@@ -95,7 +94,9 @@ def video(options: argparse.Namespace) -> int:
 
     check_video(Path(options.out).expanduser(), options.size, options.fps)
     project = open_project(options.path)
-    project = replace(with_weights(project, options), scene=_scene(project.scene, options))
+    project = with_weights(project, options)
+    with _options():
+        project = replace(project, scene=_scene(project.scene, options))
     _note_samples(project.scene, options.samples)
     names = tuple(name for name in parse_names(options.expressions or "") if name != "Neutral")
     project = with_expressions(project, names, options)
@@ -106,18 +107,11 @@ def video(options: argparse.Namespace) -> int:
     return 0
 
 
-def _options(read: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """`read` with what a value of the scene refuses told as the fault of an option."""
-
-    @wraps(read)
-    def checked(*args: Parameters.args, **named: Parameters.kwargs) -> Result:
-        with border("options", "values that a scene takes", EngineError):
-            return read(*args, **named)
-
-    return checked
+def _options() -> AbstractContextManager[None]:
+    """What a value of the scene refuses is told as the fault of an option."""
+    return border("options", "values that a scene takes", EngineError)
 
 
-@_options
 def _scene(scene: Scene, options: argparse.Namespace) -> Scene:
     from engine.scene import ViewChannel, scene_with, with_channel
 
@@ -160,7 +154,6 @@ def _note_memory(size: tuple[int, int], bytes_a_pixel: int) -> None:
         LOG.info("size: %d x %d pixels take about %.1f GB of memory, and a while to draw", *size, taken / 1e9)
 
 
-@_options
 def _camera(camera: Camera, options: argparse.Namespace) -> Camera:
     if options.camera is None:
         return camera
@@ -168,7 +161,6 @@ def _camera(camera: Camera, options: argparse.Namespace) -> Camera:
     return replace(camera, yaw_rad=math.radians(yaw), pitch_rad=math.radians(pitch))
 
 
-@_options
 def _stage(scene: Scene, options: argparse.Namespace, wanted: str | None) -> LightStage:
     """The scene's light stage with --rig, and as `wanted` lights it: a mode, a lamp's number or a file of a mixture."""
     from engine.io.rig import read_mixture

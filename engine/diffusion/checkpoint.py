@@ -75,7 +75,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata that `save_tensors` wrote; WeightsError where the file is missing, damaged or foreign."""
-    _check_file(path)
+    with weights_border(path, "a weights file"):
+        check_file(path)
     with border(path, "a safetensors checkpoint", WeightsError, SafetensorError), safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
@@ -84,11 +85,6 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             f"{path}: expected a checkpoint of format {FORMAT}, found {short(metadata.get('format', 'none'))}"
         )
     return tensors, metadata
-
-
-def _check_file(path: Path) -> None:
-    with weights_border(path, "a weights file"):
-        check_file(path)
 
 
 def config_of(metadata: Mapping[str, str], path: Path) -> Config:

@@ -37,15 +37,10 @@ def tokenize(prompts: Sequence[str], length: int, vocabulary: int) -> Tensor:
     for row, prompt in enumerate(prompts):
         found = _WORD.finditer(_INNER_CAPITAL.sub(" ", prompt).casefold())
         for column, match in zip(range(1, length), found, strict=False):
-            pieces = _pieces(_spelt(match), vocabulary)
+            value = float(match["share"]) / 100.0 if match["share"] else float(match["part"]) if match["part"] else None
+            pieces = _pieces(match[0] if value is None else f"#{round(value * 20) * 5}", vocabulary)
             ids[row, column, : len(pieces)] = pieces
     return torch.from_numpy(ids)
-
-
-def _spelt(match: re.Match[str]) -> str:
-    """The token's text; strengths all in one form."""
-    value = float(match["share"]) / 100.0 if match["share"] else float(match["part"]) if match["part"] else None
-    return match[0] if value is None else f"#{round(value * 20) * 5}"
 
 
 @lru_cache(maxsize=4096)

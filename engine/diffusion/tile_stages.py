@@ -171,7 +171,8 @@ class TileDenoiserStage:
         noise = normal(clean.shape, rng, self.device)
         dropped = torch.rand(count, generator=rng) < DROP_PROMPT
         random = Random(int(torch.randint(2**62, (), generator=rng)))
-        ids = parts.text.tokens(_captions(self.strengths[chosen], dropped, random))
+        spoken = zip(self.strengths[chosen].tolist(), dropped.tolist(), strict=True)
+        ids = parts.text.tokens(["" if leave else caption(row, random) for row, leave in spoken])
         time = times[:, None, None, None, None]
         noisy = clean + time * (noise - clean)
         found = parts.denoiser(noisy, times, parts.denoiser.read(neutral), parts.text(ids.to(self.device)))
@@ -206,9 +207,3 @@ def _first(batches: Iterator[Batch], wanted: int) -> list[Batch]:
     while sum(len(batch.identity) for batch in taken) < wanted and (batch := next(batches, None)) is not None:
         taken.append(batch)
     return taken
-
-
-def _captions(strengths: Tensor, dropped: Tensor, random: Random) -> list[str]:
-    """A caption for each of (B, 2, 32), empty where dropped."""
-    rows = strengths.tolist()
-    return ["" if leave else caption(row, random) for row, leave in zip(rows, dropped.tolist(), strict=True)]

@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.color import bytes_from_unit, srgb_from_linear
 from engine.composer import compose_maps, left_texels
-from engine.expression import Expression, ExpressionSet
+from engine.expression import Expression
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import normal_bytes_from_slope
 from engine.io.glb import GlbBuilder
@@ -153,7 +153,8 @@ def _mesh(builder: GlbBuilder, project: Project, materials: _Materials) -> dict[
             "extras": {"part": part.value},
         }
         primitives.append(primitive | ({"targets": skin_targets if is_skin else targets} if targets else {}))
-    mesh: dict[str, Any] = {"name": identity.name or "Head", "primitives": primitives, "extras": _extras(expressions)}
+    extras = {"targetNames": list(expressions.names), "expressions": [about(one) for one in expressions.expressions]}
+    mesh: dict[str, Any] = {"name": identity.name or "Head", "primitives": primitives, "extras": extras}
     if targets:
         mesh["weights"] = [both(project.weights.get(name, 0.0)).left for name in expressions.names]
     return mesh
@@ -226,11 +227,6 @@ def _without_small(values: np.ndarray, least: float) -> np.ndarray:
     """(V, 3) `values` with vectors shorter than `least` set to zero."""
     keep = np.linalg.norm(values, axis=1, keepdims=True) >= least
     return np.where(keep, values, np.float32(0.0)).astype(np.float32)
-
-
-def _extras(expressions: ExpressionSet) -> dict[str, Any]:
-    rows = [about(expression) for expression in expressions.expressions]
-    return {"targetNames": list(expressions.names), "expressions": rows}
 
 
 # --- materials -------------------------------------------------------------------------------------------------------

@@ -122,12 +122,6 @@ def face_parts(faces: np.ndarray) -> np.ndarray:
     return parts[np.searchsorted([end for end, _ in _RANGES], faces.max(axis=1), side="right").clip(max=len(parts) - 1)]
 
 
-def generic_positions_m(folder: Path) -> np.ndarray:
-    """(26719, 3) float64 metres of the generic neutral."""
-    model = model_folder(folder) or folder
-    return read_obj(model / "generic_neutral_mesh.obj").positions.astype(np.float64) * METRES_PER_UNIT
-
-
 @reads("JSON with identity_coefficients")
 def read_coefficients(path: Path) -> np.ndarray:
     """(<= 100,) identity coefficients of a JSON file with `identity_coefficients`; the model's first 100 are used."""

@@ -15,7 +15,7 @@ import numpy as np
 from engine.channels import MAPS
 from engine.composer import compose_maps, compose_positions
 from engine.errors import ExportError
-from engine.expression import Expression, ExpressionSet
+from engine.expression import ExpressionSet
 from engine.identity import Identity, ReflectanceMaps
 from engine.io.files import check_fillable, filling, read_npy, write_json, write_npy, writing_into
 from engine.io.images import read_grey, read_rgb, write_png
@@ -61,8 +61,10 @@ def write(identity: Identity, expressions: ExpressionSet, folder: Path) -> Itera
             yield Step(0, 1, "until another export into this folder is done")
             time.sleep(_WAIT_S)
         written, numbers = prepare(identity, folder, expressions.names)
-        unfinished = {NEUTRAL_KEY: {"name": NEUTRAL}} if NEUTRAL_KEY not in written else {}
-        unfinished |= {f"exp{number}": _recipe(expressions[name]) for name, number in numbers.items()}
+        unfinished: Recipes = {NEUTRAL_KEY: {"name": NEUTRAL}} if NEUTRAL_KEY not in written else {}
+        for name, number in numbers.items():
+            expression = expressions[name]
+            unfinished[f"exp{number}"] = about(expression) | {"change_size": list(expression.change.size)}
         _write_manifest(identity, written, unfinished, folder)
         _write_head(identity, folder)
         yield from _write_all(identity, expressions, written, unfinished, folder)
@@ -179,10 +181,6 @@ def _write_manifest(
         "expressions": {key: written[key] for key in sorted(written, key=lambda key: int(key[3:]))},
     }
     write_json(folder / IDENTITY, person | ({"unfinished": unfinished} if unfinished else {}))
-
-
-def _recipe(expression: Expression) -> dict[str, Any]:
-    return about(expression) | {"change_size": list(expression.change.size)}
 
 
 def _write_expression(identity: Identity, positions: np.ndarray, maps: ReflectanceMaps, folder: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.face.skin import brow_axis
-from engine.synth.noise import Noise, blur, splat
+from engine.synth.noise import Noise, blur, floats, splat
 
 STROKES, STEPS = 1000, 14
 """Hairs of a full brow, and points along each."""
@@ -23,7 +23,7 @@ def brow_cover(density: Tensor, grey: Tensor, noise: Noise, size: int) -> tuple[
     Short curved strokes, upwards near the nose and outwards beyond, in a brow whose thickness, arch, place and tidiness
     are the person's own.
     """
-    us, middle, half = (_tensor(part, noise.device) for part in brow_axis())
+    us, middle, half = (floats(part, noise.device) for part in brow_axis())
     own = noise.normal(6)[:, :, None]
     thickness, tidy = (1.25 + 0.35 * own[:, 0]).clamp(0.6, 2.2), (0.13 + 0.05 * own[:, 1]).clamp(0.05, 0.3)
     arch, inset, lift = 0.004 * own[:, 2], 0.005 * own[:, 3], 0.004 * own[:, 4] - 0.005
@@ -101,8 +101,4 @@ def _combed(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     dx, dy = (x - 0.5) / 0.42, (y - 0.55) / 0.44
     across = (dx**4 + dy**4) ** 0.25 / 0.6 - 1.6
     along = np.arctan2(dx, -dy) / np.pi * 1.6
-    return _tensor(across, device), _tensor(along, device)
-
-
-def _tensor(values: np.ndarray, device: torch.device) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32)).to(device)
+    return floats(across, device), floats(along, device)

@@ -73,9 +73,10 @@ class Population:
         """
         self.device = torch.device(device)
         self._geometry_size, self._texture_size = sizes
-        topology = topology_of(ict.read(folder))
+        head = ict.read(folder)
+        topology = topology_of(head)
         operator, skin_rows = geometry_operator(topology), registered(topology).vertices
-        generic = ict.generic_positions_m(folder)
+        generic = head.mesh.positions * ict.METRES_PER_UNIT
         mean = mean_position_m().reshape(-1, 3)
         shift = (mean - operator @ generic[skin_rows]).mean(axis=0)
         self._generic = torch.from_numpy(_map(operator @ generic[skin_rows] + shift)).to(self.device)

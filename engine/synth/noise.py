@@ -85,6 +85,11 @@ def splat(uv: Tensor, weight: Tensor, size: int) -> Tensor:
     return canvas.reshape(-1, size, size)
 
 
+def floats(values: np.ndarray, device: torch.device) -> Tensor:
+    """Values as float32 on `device`."""
+    return torch.from_numpy(np.array(values, np.float32)).to(device)
+
+
 @lru_cache(maxsize=64)
 def _band_filter(size: int, cycles: float, width: float, heading: float | None, device: torch.device) -> Tensor:
     """(size, size // 2 + 1) response that gives unit variance to a spectrum of unit normal real and imaginary parts."""
@@ -97,4 +102,4 @@ def _band_filter(size: int, cycles: float, width: float, heading: float | None, 
     weight = np.full(response.shape, 4.0)  # inner columns stand for their mirror images too
     weight[:, [0, -1]] = 1.0
     scale = size**2 / np.sqrt((weight * response**2).sum())
-    return torch.from_numpy((response * scale).astype(np.float32)).to(device)
+    return floats(response * scale, device)

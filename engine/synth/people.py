@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from engine.synth import skin
+from engine.synth.noise import floats
 from engine.vocabulary import EXPRESSIONS
 
 SHAPE_MODES, BUILDS = 12, 6
@@ -49,12 +50,12 @@ class People:
 def sample_people(count: int, modes: int, seed: int, device: torch.device) -> People:
     """`count` people with `modes` shape coefficients; the same for the same seed."""
     rng = np.random.default_rng([seed, 0x9E0])
-    shape = torch.from_numpy(rng.standard_normal((count, modes)).astype(np.float32)).to(device)
+    shape = floats(rng.standard_normal((count, modes)), device)
     traits = skin.sample_traits(count, seed, device)
     common = rng.standard_normal((count, 1, len(EXPRESSIONS))) * HIDDEN_SPREAD
     sides = rng.standard_normal((count, 2, len(EXPRESSIONS))) * HIDDEN_ASYMMETRY
-    hidden = torch.from_numpy(np.exp(common + sides).astype(np.float32)).to(device)
-    fold = torch.from_numpy(np.exp(rng.standard_normal(count) * HIDDEN_FOLD).astype(np.float32)).to(device)
+    hidden = floats(np.exp(common + sides), device)
+    fold = floats(np.exp(rng.standard_normal(count) * HIDDEN_FOLD), device)
     age = ((traits.age_years - 18) / 60).clamp(0, 1)
     slack = 1 - traits.firmness
     flush = 1 + 0.35 * (traits.haemoglobin - 0.63) / 0.22 - 0.15 * (age - 0.5)
@@ -67,19 +68,15 @@ def strengths(shape: Tensor, age: Tensor, slack: Tensor) -> Tensor:
     """(N, 2, 32) strength of each expression from shape (N, >= 12), age 0..1 (N,) and slackness 0..1 (N,)."""
     rng = np.random.default_rng(_LAW)
     mixing = rng.standard_normal((SHAPE_MODES, BUILDS)) / SHAPE_MODES**0.5
-    builds = torch.tanh(1.2 * shape[:, :SHAPE_MODES] @ _like(mixing, shape)) / 0.74
+    builds = torch.tanh(1.2 * shape[:, :SHAPE_MODES] @ floats(mixing, shape.device)) / 0.74
     tissue = torch.stack([(age - 0.5) / 0.28, (slack - age) / 0.25, ((age - 0.5) / 0.28) ** 2 - 1], 1)
-    by_build = _like(_unit(rng.standard_normal((len(EXPRESSIONS), BUILDS))), shape)
-    by_tissue = _like(_unit(rng.standard_normal((len(EXPRESSIONS), 3)) * (1.0, 1.0, 0.4)), shape)
+    by_build = floats(_unit(rng.standard_normal((len(EXPRESSIONS), BUILDS))), shape.device)
+    by_tissue = floats(_unit(rng.standard_normal((len(EXPRESSIONS), 3)) * (1.0, 1.0, 0.4)), shape.device)
     # the oldest moved most (Frey et al. 2003), slack tissue follows less: shared directions
-    by_tissue = by_tissue + _like(np.array([0.2, -0.2, 0.0]), shape)
+    by_tissue = by_tissue + floats(np.array([0.2, -0.2, 0.0]), shape.device)
     log = SHAPE_SPREAD * builds @ by_build.T + TISSUE_SPREAD * tissue @ by_tissue.T
     return log.clamp(-0.6, 0.5).exp()[:, None].expand(-1, 2, -1)
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def _like(values: np.ndarray, other: Tensor) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32)).to(other.device)

@@ -67,8 +67,9 @@ class PictureSurface(QWidget):
     def __init__(self, parent: QWidget, opened: Opened, drawn: Drawn) -> None:
         super().__init__(parent)
         self._opened, self._drawn = opened, drawn
-        self._aside = QOffscreenSurface(parent=self)
-        self._context: QOpenGLContext | None = None
+        # no context shares this one: Qt would free the buffer, whenever Python lets go of it, in any that does. It ends
+        # before the surface it is current on, as children do in the order in which they came
+        self._context, self._aside = QOpenGLContext(self), QOffscreenSurface(parent=self)
         self._buffer: QOpenGLFramebufferObject | None = None
         self._picture, self._stale = QImage(), True
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
@@ -80,19 +81,23 @@ class PictureSurface(QWidget):
 
     def makeCurrent(self) -> None:
         """Make the context current; the first call makes it."""
-        if self._context is None:
-            self._aside.create()
-            self._context = QOpenGLContext(self)
-            self._context.setShareContext(QOpenGLContext.globalShareContext())
-            self._context.create()
+        if self._context.isValid():
             self._context.makeCurrent(self._aside)
-            self._opened(self._context)
+            return
+        self._aside.create()
+        self._context.create()
+        self._context.aboutToBeDestroyed.connect(self._end)
+        self._context.makeCurrent(self._aside)
+        self._opened(self._context)
         self._context.makeCurrent(self._aside)
 
     def doneCurrent(self) -> None:
         """No context is current any more."""
-        if self._context is not None:
-            self._context.doneCurrent()
+        self._context.doneCurrent()
+
+    def _end(self) -> None:
+        self._context.makeCurrent(self._aside)
+        self._buffer = None
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw what is new, and copy the part that Qt asks for: what lies over the picture may have changed alone."""

@@ -34,8 +34,8 @@ class Part(StrEnum):
     OVERLAY = "overlay"
     """Lashes, tear line and other cards that need a texture of their own: kept and exported, not drawn."""
     HAIR = "hair"
-    """Ribbons, each of one or more hairs side by side. Texture coordinates run along each from the root to the tip, v growing; the diffuse map
-    holds the colours."""
+    """Ribbons, each of one or more hairs side by side. Texture coordinates run along each from the root to the tip, v
+    growing; the diffuse map holds the colours."""
 
 
 PARTS: tuple[Part, ...] = tuple(Part)

@@ -83,7 +83,7 @@ _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(26000, 2, 1.2e-3, 0.0050, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
     HairStyle.CROPPED: _Cut(16000, 3, 1.2e-3, 0.020, 0.009, 0.45, 0.003, (0.25, 0, 0.7), 14, 0.7, 0.05),
     HairStyle.SWEPT: _Cut(7500, 6, 1.7e-3, 0.058, 0.020, 0.45, 0.008, (1.3, 0.1, 0.25), 18, 0.8, 0.40, stray=0.07),
-    HairStyle.LOOSE: _Cut(5600, 9, 3.0e-3, 0.18, 0.14, 0.25, 0.013, (0, 0, 0), 7, 1.0, 1.5, (0.003, 0.9), 0.06, 0.009),
+    HairStyle.LOOSE: _Cut(4200, 9, 2.3e-3, 0.16, 0.12, 0.25, 0.013, (0, 0, 0), 7, 1.0, 1.5, (0.003, 0.9), 0.06, 0.009),
     HairStyle.CURLED: _Cut(8500, 8, 2.0e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 1.0)),
     HairStyle.TIED: _Cut(6500, 7, 1.7e-3, 0.11, 0.09, 0.10, 0.006, (0, 0, 0), 14, 0.6),
     HairStyle.RECEDING: _Cut(15000, 3, 0.8e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
@@ -132,7 +132,10 @@ def hair(
     width[strays] *= 0.1
     facing = outward[guide] + rng.normal(0, 0.8 if cut.off else 0.25, (count, 1, 3))
     facing /= np.linalg.norm(facing, axis=2, keepdims=True)
-    return Strands(curves, width, facing, _columns(root, layer, guide, rng))
+    column = _columns(root, layer, guide, rng)
+    first = count // 6  # of all layers, for coarse pictures; then those that hide others
+    order = np.concatenate([np.arange(first), first + np.argsort(-layer[first:])])
+    return Strands(curves[order], width[order], facing[order], column[order])
 
 
 def down(skin: Skin, style: HairStyle, rng: np.random.Generator, line: Hairline) -> Strands | None:

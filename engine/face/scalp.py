@@ -83,7 +83,7 @@ _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(26000, 2, 1.2e-3, 0.0050, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
     HairStyle.CROPPED: _Cut(16000, 3, 1.2e-3, 0.020, 0.009, 0.45, 0.003, (0.25, 0, 0.7), 14, 0.7, 0.05),
     HairStyle.SWEPT: _Cut(7500, 6, 1.7e-3, 0.058, 0.020, 0.45, 0.008, (1.3, 0.1, 0.25), 18, 0.8, 0.40, stray=0.07),
-    HairStyle.LOOSE: _Cut(5600, 9, 3.0e-3, 0.18, 0.14, 0.25, 0.013, (0, 0, 0), 7, 1.0, 1.5, (0.003, 0.9), 0.06, 0.009),
+    HairStyle.LOOSE: _Cut(3900, 9, 2.7e-3, 0.16, 0.12, 0.25, 0.013, (0, 0, 0), 7, 1.0, 1.5, (0.003, 0.9), 0.06, 0.009),
     HairStyle.CURLED: _Cut(8500, 8, 2.0e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 1.0)),
     HairStyle.TIED: _Cut(6500, 7, 1.7e-3, 0.11, 0.09, 0.10, 0.006, (0, 0, 0), 14, 0.6),
     HairStyle.RECEDING: _Cut(15000, 3, 0.8e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
@@ -119,9 +119,10 @@ def hair(
     else:
         path, outward = _fallen(skull, root[:guides], normal[:guides], flow, rise, length[:guides], cut, rng)
         own = (length / length[:guides][guide]).clip(0.3, 1.5) * rng.uniform(0.75, 1.05, count)
+    layer, strays = rng.uniform(0 if cut.volume else 0.7, 1, count), rng.random(count) < 0.04
+    own[strays] *= 0.5
     apart = (root - root[guide])[:, None] * (1 - (1 - cut.loose) * step[:, None])
     curves = root[guide][:, None] + apart + (path - path[:, :1])[guide] * own[:, None, None]
-    layer, strays = rng.uniform(0 if cut.volume else 0.7, 1, count), rng.random(count) < 0.04
     raised = np.minimum((layer + strays) * cut.volume, 0.3 * length) * (0.3 + 0.7 * share)
     lies = 1 - 0.9 * step**4 if tied else 1
     curves += outward[guide] * (raised[:, None] * np.minimum(3 * step, 1) * lies)[..., None]
@@ -132,7 +133,10 @@ def hair(
     width[strays] *= 0.1
     facing = outward[guide] + rng.normal(0, 0.8 if cut.off else 0.25, (count, 1, 3))
     facing /= np.linalg.norm(facing, axis=2, keepdims=True)
-    return Strands(curves, width, facing, _columns(root, layer, guide, rng))
+    column = _columns(root, layer, guide, rng)
+    first = count // 6  # of all layers, for coarse pictures; then those that hide others
+    order = np.concatenate([np.arange(first), first + np.argsort(-layer[first:])])
+    return Strands(curves[order], width[order], facing[order], column[order])
 
 
 def down(skin: Skin, style: HairStyle, rng: np.random.Generator, line: Hairline) -> Strands | None:
@@ -206,7 +210,7 @@ def _roots(
     """Places (S, 3), normals (S, 3), how far inside of the hairline 0..1 (S,), and 1 on top of the head (S,)."""
     root, normal, place = _scattered(skin, cut.locks, rng, line)
     share = np.clip((distance(place, line) + 0.006 + 0.006 * rng.standard_normal(cut.locks)) / 0.036, 0, 1)
-    grows = rng.random(cut.locks) < np.clip(3 * share - (1.0 if cut.top > 0.12 else 0.4), 0, 1)
+    grows = rng.random(cut.locks) < np.clip(3 * share - (1.3 if cut.top > 0.12 else 0.4), 0, 1)
     height = np.clip((root[:, 1] - (skin.positions_m[:, 1].max() - 0.080)) / 0.055, 0, 1)
     return root[grows], normal[grows], share[grows], height[grows]
 

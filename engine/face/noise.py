@@ -74,12 +74,14 @@ def on_skin(tile: np.ndarray, size: int, across: float, turned: bool = False) ->
 @lru_cache(maxsize=3)
 def even_layout(size: int) -> np.ndarray:
     """(size, size, 2) float32 where each texel lies when the mean head's skin is laid out with as little stretch as can
-    be, over `PERIOD_MM`; right and down, roughly as the layout has it.
+    be, over `PERIOD_MM`; right and down, roughly as the layout has it."""
+    return resize_bilinear(_even_grid(_GRID), (size, size))
 
-    As rigid as possible (Liu et al. 2008, "A Local/Global Approach to Mesh Parameterization"), on a grid.
-    """
-    if size > _GRID:
-        return resize_bilinear(even_layout(_GRID), (size, size))
+
+@lru_cache(maxsize=1)
+def _even_grid(size: int) -> np.ndarray:
+    """`even_layout` on a grid, as rigid as possible (Liu et al. 2008, "A Local/Global Approach to Mesh
+    Parameterization")."""
     stretch = _stretch(size)
     frequency = 2 * np.pi * np.fft.fftfreq(2 * size, 1 / (2 * size)) / 2
     waves = np.stack(np.meshgrid(frequency, frequency), 0)

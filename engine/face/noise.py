@@ -44,10 +44,10 @@ def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
 
 def skin_noise(rng: np.random.Generator, size: int, cycles: float, width: float = 0.5) -> np.ndarray:
     """`band_noise` that is as fine across as down on the skin, where the layout is not: `cycles` per `PERIOD_MM`."""
-    fine = 1 << max(6, int(np.ceil(np.log2(8 * cycles))))
+    fine = 1 << max(6, int(np.ceil(np.log2(6 * cycles))))
     if fine < size:
         return resize_bilinear(skin_noise(rng, fine, cycles, width), (size, size))
-    tile = band_noise(rng, min(2 * fine, max(size, 32)), cycles, width)
+    tile = band_noise(rng, min(fine, size), cycles, width)
     field = on_skin(tile[..., None], size, 1.0)[..., 0]
     return field / max(float(field.std()), 1e-9)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.channels import MAP_NAMES
-from engine.face import groom, palette, regions, scalp, skin
+from engine.face import groom, noise, palette, regions, scalp, skin
 from engine.face.assemble import Piece, inner_occlusion, joined
 from engine.face.eyes import paint_eye
 from engine.face.head_model import HeadShape, head_model, sample_shape
@@ -26,6 +26,7 @@ def builtin_identity(seed: int = 0, texture_size: int = 1024) -> Identity:
     person = sample_person(seed, shape)
     maps = palette.with_hair(skin.paint(person.skin, texture_size, hair=False), person)
     regions.forget()
+    noise.even_layout.cache_clear()
     provenance = Provenance(f"builtin:{seed}", LICENCE, "shape sampled, skin painted, hair grown")
     eyes = paint_eye(seed, person.iris_rgb)
     identity = grow_identity(f"Built-in {seed}", shape, maps, eyes, provenance, grown(shape, person, seed))

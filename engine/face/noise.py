@@ -44,10 +44,10 @@ def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
 
 def skin_noise(rng: np.random.Generator, size: int, cycles: float, width: float = 0.5) -> np.ndarray:
     """`band_noise` that is as fine across as down on the skin, where the layout is not: `cycles` per `PERIOD_MM`."""
-    fine = 1 << max(6, int(np.ceil(np.log2(8 * cycles))))
+    fine = 1 << max(6, int(np.ceil(np.log2(6 * cycles))))
     if fine < size:
         return resize_bilinear(skin_noise(rng, fine, cycles, width), (size, size))
-    tile = band_noise(rng, min(2 * fine, max(size, 32)), cycles, width)
+    tile = band_noise(rng, min(fine, size), cycles, width)
     field = on_skin(tile[..., None], size, 1.0)[..., 0]
     return field / max(float(field.std()), 1e-9)
 
@@ -74,12 +74,14 @@ def on_skin(tile: np.ndarray, size: int, across: float, turned: bool = False) ->
 @lru_cache(maxsize=3)
 def even_layout(size: int) -> np.ndarray:
     """(size, size, 2) float32 where each texel lies when the mean head's skin is laid out with as little stretch as can
-    be, over `PERIOD_MM`; right and down, roughly as the layout has it.
+    be, over `PERIOD_MM`; right and down, roughly as the layout has it."""
+    return resize_bilinear(_even_grid(_GRID), (size, size))
 
-    As rigid as possible (Liu et al. 2008, "A Local/Global Approach to Mesh Parameterization"), on a grid.
-    """
-    if size > _GRID:
-        return resize_bilinear(even_layout(_GRID), (size, size))
+
+@lru_cache(maxsize=1)
+def _even_grid(size: int) -> np.ndarray:
+    """`even_layout` on a grid, as rigid as possible (Liu et al. 2008, "A Local/Global Approach to Mesh
+    Parameterization")."""
     stretch = _stretch(size)
     frequency = 2 * np.pi * np.fft.fftfreq(2 * size, 1 / (2 * size)) / 2
     waves = np.stack(np.meshgrid(frequency, frequency), 0)

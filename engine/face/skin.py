@@ -66,7 +66,7 @@ def sample_traits(seed: int) -> SkinTraits:
     melanin = float(0.12 + 2.1 * rng.beta(1.1, 1.9))
     return SkinTraits(
         melanin=melanin,
-        haemoglobin=float(rng.uniform(0.44, 0.72)),
+        haemoglobin=float(rng.uniform(0.50, 0.80)),
         age_years=float(rng.uniform(18, 80)),
         hair=float(rng.beta(1, 3)) * float(melanin < 0.7),
         stubble=float(rng.random() < 0.4) * float(rng.uniform(0.2, 0.9)),

@@ -41,7 +41,7 @@ _HAIR = np.array(
 """Linear colour of single hairs from black to fair."""
 _RED, GREY_RGB = np.array([0.150, 0.050, 0.018]), np.array([0.36, 0.34, 0.32])
 _IRIS = np.array(
-    [(0.030, 0.015, 0.008), (0.060, 0.030, 0.014), (0.076, 0.043, 0.021), (0.074, 0.074, 0.052), (0.085, 0.115, 0.140)]
+    [(0.045, 0.023, 0.012), (0.090, 0.045, 0.021), (0.110, 0.063, 0.031), (0.107, 0.107, 0.076), (0.120, 0.160, 0.195)]
 )
 """Linear colour of dark brown, brown, hazel, green and blue irises."""
 

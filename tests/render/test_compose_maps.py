@@ -273,7 +273,7 @@ def test_the_built_in_person_looks_the_same_in_every_way(renderer: Renderer) -> 
     weights = {"Jaw Open": 0.7, "Brows Up": -0.4, "Dimpler": Sides(1.2, 0)}
     made = moved_by_the_first(head, make_expressions(head, NAMES[:4]), weights)
     project = replace(new_project(head), expressions=made, weights=weights)
-    camera = project.scene.view.camera  # FLIP is a mean over the picture: of which the head has half the height
+    camera = project.scene.view.camera  # FLIP is a mean over the picture: the head has half of its height
     further = replace(camera, distance_m=camera.distance_m * 4 / 3)
     project = replace(project, scene=scene_with(project.scene, camera=further))
     direct = drawn(renderer, project, moving=True)

@@ -214,8 +214,7 @@ def lit() -> Project:
     head = make_head(size=64, rings=40, segments=64)
     key = Lamp(yaw_rad=math.radians(70), pitch_rad=0.2, irradiance=2.0)
     project = scened(new_project(head), key_light=key, environment=Environment("Even", exposure_ev=-3.0))
-    camera = replace(project.scene.view.camera, distance_m=0.35)
-    return scened(project, camera=camera, tone_curve=ToneCurve.LINEAR)
+    return scened(project, camera=Camera(distance_m=0.35), tone_curve=ToneCurve.LINEAR)
 
 
 def test_a_face_keeps_its_light(renderer: Renderer, lit: Project) -> None:

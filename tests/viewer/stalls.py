@@ -8,7 +8,6 @@ from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QApplication
-from shiboken6 import isValid
 
 _PAINTING = (QEvent.Type.UpdateRequest, QEvent.Type.Paint, QEvent.Type.Expose, QEvent.Type.Show, QEvent.Type.Resize)
 _PAGE_BYTES = 4096
@@ -65,9 +64,10 @@ class WatchedApplication(QApplication):
 
 def _named(receiver: QObject) -> str:
     """Its class, and where it is an attribute of its parent, as a timer, which one. The event may have been its end."""
-    if not isValid(receiver):
+    try:
+        parent = receiver.parent()
+    except RuntimeError:
         return type(receiver).__name__
-    parent = receiver.parent()
     names = (name for name, value in getattr(parent, "__dict__", {}).items() if value is receiver)
     holder = f" ({type(parent).__name__}.{name})" if (name := next(names, "")) else ""
     return type(receiver).__name__ + holder

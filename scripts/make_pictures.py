@@ -61,7 +61,7 @@ def main() -> int:
 def _framed(project: Project, light: str) -> Project:
     """`project` seen close, a little from the side, under `light`."""
     scene = project.scene
-    camera = replace(scene.view.camera, distance_m=scene.view.camera.distance_m * 0.72, yaw_rad=0.3)
+    camera = replace(scene.view.camera, yaw_rad=0.3)
     if light in PRESETS:
         lit = with_preset(scene, light)
     else:

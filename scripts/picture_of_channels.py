@@ -37,7 +37,7 @@ def main() -> None:
     project = open_project(args.path)
     made = generate_all(GenerateRequest(project.identity, tuple(WEIGHTS)))
     camera = project.scene.view.camera
-    camera = replace(camera, distance_m=camera.distance_m * 0.62, yaw_rad=0.35, target_m=(0.0, *camera.target_m[1:]))
+    camera = replace(camera, distance_m=camera.distance_m * 0.85, yaw_rad=0.35, target_m=(0.0, *camera.target_m[1:]))
     scene = scene_with(project.scene, camera=camera)
     project = replace(project, expressions=made, weights=WEIGHTS, scene=scene)
     channels = [*(channel for channel in ViewChannel if channel not in DIFFERENCES), *DIFFERENCES]

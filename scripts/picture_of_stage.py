@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
     project = open_project(args.path)
-    camera = replace(project.scene.view.camera, distance_m=project.scene.view.camera.distance_m * 0.72, yaw_rad=0.3)
+    camera = replace(project.scene.view.camera, yaw_rad=0.3)
     towards = [direction(np.radians(yaw), np.radians(pitch)) for yaw, pitch in _DIRECTIONS_DEG]
     stages = [LightStage(True, lamp=int((geodesic_rig() @ each).argmax())) for each in towards]
     stages += [LightStage(True, mode=mode) for mode in _PATTERNS]

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QSettings, QTimer
+from PySide6.QtCore import QSettings, Qt, QTimer
 
 from engine.diffusion.request import GenerateRequest
 from engine.expression_cache import generate_all
@@ -23,7 +23,7 @@ from viewer.app import make_application, make_window
 
 WEIGHTS = {"Brows Up": 0.55, "Lip Corner Puller": 0.8, "Jaw Open": 0.12}
 SIZE = (1500, 980)
-REST_MS = 6000
+LOOK_MS = 500
 
 
 def main() -> int:
@@ -32,14 +32,22 @@ def main() -> int:
     project = open_project(path)
     made = generate_all(GenerateRequest(project.identity, tuple(NAMES[1:])))
     scene = with_preset(project.scene, "Three-Point")
-    camera = replace(scene.view.camera, distance_m=0.9 * scene.view.camera.distance_m, yaw_rad=math.radians(22))
+    camera = replace(scene.view.camera, yaw_rad=math.radians(22))
     project = replace(project, expressions=made, weights=WEIGHTS, scene=scene_with(scene, camera=camera))
     application = make_application()
     with tempfile.TemporaryDirectory() as folder:
         window = make_window(project, QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat))
         window.resize(*SIZE)
         window.show()
-        QTimer.singleShot(REST_MS, lambda: (window.grab().save(str(out)), application.quit()))
+
+        def look() -> None:
+            if not window.viewport.moving:
+                window.grab().save(str(out))
+                application.quit()
+
+        timer = QTimer(interval=LOOK_MS)
+        timer.timeout.connect(look)
+        window.viewport.painted.connect(timer.start, Qt.ConnectionType.SingleShotConnection)
         application.exec()
         window.finish()
     return 0

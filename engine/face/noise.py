@@ -88,9 +88,7 @@ def _even_grid(size: int) -> np.ndarray:
     power = (waves**2).sum(axis=0)
     power[0, 0] = 1
     along, place = stretch, np.zeros((2, size, size))
-    for _ in range(
-        10
-    ):  # steepest along u and v, as the nearest turn of the skin would have it, and what has that slope
+    for _ in range(10):  # slopes as the nearest turn of the skin would have them, and what has such slopes
         for axis in (0, 1):
             slopes = np.stack([_mirrored(along[..., side, axis], side) for side in (0, 1)])
             spectrum = (-1j * waves * np.fft.fft2(slopes)).sum(axis=0) / power

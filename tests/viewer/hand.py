@@ -39,6 +39,8 @@ from PySide6.QtWidgets import (
 from viewer.widgets.column import Section
 
 W = TypeVar("W", bound=QWidget)
+REACH_MS = 50
+"""From one click to the next at another place no hand is quicker; Qt drops some that come at once after a menu opens."""
 
 LEFT, RIGHT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton
 NO_KEYS, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
@@ -354,6 +356,7 @@ def choose(window: QMainWindow, action: QAction) -> None:
         if not each.isEnabled():
             keys(*[Qt.Key.Key_Escape] * len(path))
             raise Unreachable(f"{each.text()!r} is greyed out")
+        QTest.qWait(REACH_MS)
         click(menu, menu.actionGeometry(each).center())
 
 

@@ -40,7 +40,7 @@ from viewer.widgets.column import Section
 
 W = TypeVar("W", bound=QWidget)
 REACH_MS = 50
-"""From one click to the next at another place no hand is quicker; Qt drops some that come at once after a menu opens."""
+"""No hand is quicker from one place to another; Qt drops some clicks that come at once after a menu opens."""
 
 LEFT, RIGHT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton
 NO_KEYS, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier

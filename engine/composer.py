@@ -78,7 +78,7 @@ def compose_positions(
     positions = np.empty_like(neutral_m)
     for first in range(0, len(positions), _BLOCK):
         rows = slice(first, min(first + _BLOCK, len(positions)))
-        some = [share[rows] if isinstance(share, np.ndarray) and share.ndim else share for share in shares]
+        some = [share[rows] if isinstance(share, np.ndarray) else share for share in shares]
         positions[rows] = neutral_m[rows] + _moved_m(some, [each[rows] for each in offsets_m])
     for ball in _eyeballs(identity):
         whole = ball.rows[-1] < len(positions)
@@ -88,7 +88,7 @@ def compose_positions(
 
 
 def _moved_m(shares: Sequence[np.ndarray | np.float32], offsets_m: Sequence[np.ndarray]) -> np.ndarray:
-    """(V, 3) what `shares`, each () or (V, 1), of (V, 3) offsets come to."""
+    """(V, 3) what `shares`, each a number or (V, 1), of (V, 3) offsets come to."""
     moves_m = [share * each for share, each in zip(shares, offsets_m, strict=True)]
     moved_m, over = sum(moves_m[1:], start=moves_m[0]), np.clip(sum(map(np.abs, shares)) - np.float32(1), 0, 1)
     if len(moves_m) > 1 and np.any(over):

@@ -81,15 +81,14 @@ class PictureSurface(QWidget):
 
     def makeCurrent(self) -> None:
         """Make the context current; the first call makes it."""
-        if self._context.isValid():
-            self._context.makeCurrent(self._aside)
-            return
-        self._aside.create()
-        self._context.create()
-        self._context.aboutToBeDestroyed.connect(self._end)
+        first = not self._context.isValid()
+        if first:
+            self._aside.create()
+            self._context.create()
+            self._context.aboutToBeDestroyed.connect(self._end)
         self._context.makeCurrent(self._aside)
-        self._opened(self._context)
-        self._context.makeCurrent(self._aside)
+        if first:
+            self._opened(self._context)
 
     def doneCurrent(self) -> None:
         """No context is current any more."""

@@ -6,11 +6,13 @@ Shapes are plausible rather than measured. Lashes follow ICT-FaceKit's lash card
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.spatial import KDTree
 
 from engine.face.head_model import SKIN_VERTICES, HeadShape, head_model
+from engine.face.layout import texel_uv
 from engine.face.registration import canonical_uv
 from engine.face.skin import TEXEL_MM, brow_axis
 from engine.face.strands import BROWS, LASHES, Strands
@@ -158,19 +160,25 @@ def _brow_ends(along: np.ndarray) -> np.ndarray:
     return np.interp(along, [0, 0.06, 0.18, 0.7, 0.9, 1], [0.25, 0.6, 1.0, 1.0, 0.65, 0.15])
 
 
+@lru_cache(maxsize=1)
+def _brow_line() -> np.polynomial.Polynomial:
+    """v of the middle of the brow on the image's right, by u."""
+    us, middle, _ = brow_axis()
+    return np.polynomial.Polynomial.fit(us, middle, 3)
+
+
 class _BrowPlace:
     """Where a brow lies in the layout, on the image's right."""
 
     def __init__(self, style: BrowStyle) -> None:
-        us, middle, half = brow_axis()
-        self._axis = np.polynomial.Polynomial.fit(us, middle, 3)
+        us, _, half = brow_axis()
         self._start, self._span = us[0] + (0.5 - style.inset_mm) / UV_MM, us[-1] - us[0] - 1.0 / UV_MM
         self._thick, self._style = 0.9 * half.max() * style.thickness, style
 
     def _line(self, u: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         style = self._style
         rise = style.lift_mm + style.arch_mm * (np.sin(np.pi * np.clip(along / 1.3, 0, 1)) - 0.4)
-        return self._axis(u) - rise / UV_MM, self._thick * _brow_profile(along)
+        return _brow_line()(u) - rise / UV_MM, self._thick * _brow_profile(along)
 
     def uv(self, along: np.ndarray, across: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """u and v at 0..1 `along` from the nose and -1 below to 1 above."""
@@ -191,8 +199,7 @@ class _BrowPlace:
 def brow_cover(style: BrowStyle, size: int) -> np.ndarray:
     """(size, size) float32 0..1 how dense brows are, softly."""
     small = 512
-    v, u = (np.mgrid[0:small, 0:small].reshape(2, -1) + 0.5) / small
-    cover = _BrowPlace(style).density(u, v).reshape(small, small)
+    cover = _BrowPlace(style).density(*texel_uv(small).T).reshape(small, small)
     return resize_bilinear(cover.astype(np.float32), (size, size))
 
 
@@ -205,8 +212,6 @@ def brow_strands(
     Inner hairs stand up, those above lean down and those below up, so that the brow closes to a line outwards; hairs
     lie on the skin and lift at the tip.
     """
-    us, middle, _ = brow_axis()
-    axis = np.polynomial.Polynomial.fit(us, middle, 3)
     u0, v0, along, across = roots
     count, points = len(u0), 3
     fine = np.where(rng.random(count) < 0.5, rng.uniform(0.5, 1, count), rng.uniform(0, 0.3, count))
@@ -219,7 +224,7 @@ def brow_strands(
     bend = np.radians(rng.normal(-18, 10, count))
     step = np.linspace(0, 1, points)
     angle = heading[:, None] + bend[:, None] * step
-    tilt = np.arctan2(-axis.deriv()(u0), 1.0)[:, None]
+    tilt = np.arctan2(-_brow_line().deriv()(u0), 1.0)[:, None]
     du, dv = np.cos(angle + tilt), -np.sin(angle + tilt)
     stride = (length / UV_MM / points)[:, None]
     u = u0[:, None] + (np.cumsum(du, 1) - du[:, :1] - before * points * du) * stride

@@ -16,6 +16,7 @@ from engine.face.builtin import strands_of
 from engine.face.contact import sides
 from engine.face.head_model import LASH_COLUMNS, LASH_ROWS, MESH_VERTICES, HeadShape, head_model
 from engine.face.ict_shapes import has_shapes
+from engine.face.layout import texel_uv
 from engine.face.lid_skin import harmonic
 from engine.face.lids import eye_slit
 from engine.face.noise import gaussian_blur
@@ -148,8 +149,7 @@ def read_painted(diffuse_srgb: np.ndarray) -> PaintedHair:
     edge = np.clip((_AROUND - away) / 0.008, 0, 1)
     brow = np.clip((darker - 0.18) / 0.6, 0, 1) * edge
     cover = np.clip(gaussian_blur((brow > 0.04).astype(np.float32), 2.0) * 1.8, 0, 1) * edge
-    v, u = (np.mgrid[0:_SIDE, 0:_SIDE].reshape(2, -1) + 0.5) / _SIDE
-    inside = scalp.distance(np.stack([u, v], -1)).reshape(_SIDE, _SIDE) > 0.03
+    inside = scalp.distance(texel_uv(_SIDE)).reshape(_SIDE, _SIDE) > 0.03
     hair = np.median(small[inside & ~skin.inner_charts(_SIDE)], axis=0)
     dense = small[brow > max(0.6 * float(brow.max()), 0.1)]
     brow_rgb = np.median(dense, axis=0) if len(dense) > 20 else 0.8 * hair

@@ -129,6 +129,12 @@ def canonical_parts(uvs: np.ndarray, uv_faces: np.ndarray) -> np.ndarray | None:
     return parts
 
 
+def texel_uv(size: int) -> np.ndarray:
+    """(size * size, 2) places of the texels' middles in a map, row by row."""
+    v, u = (np.mgrid[0:size, 0:size].reshape(2, -1) + 0.5) / size
+    return np.stack([u, v], -1)
+
+
 def sample_bilinear(image: np.ndarray, uvs: np.ndarray) -> np.ndarray:
     """(H, W, C) at (N, 2) UVs -> (N, C) float32, texel centres at + 0.5, edges clamped."""
     height, width = image.shape[:2]

@@ -354,6 +354,5 @@ def _curls(
 def cover(line: Hairline, size: int) -> np.ndarray:
     """(size, size) float32 0..1 how much of the scalp's skin its hair colours, less towards the hairline."""
     small = 512
-    v, u = (np.mgrid[0:small, 0:small].reshape(2, -1) + 0.5) / small
-    inside = distance(np.stack([u, v], -1), line).reshape(small, small)
+    inside = distance(layout.texel_uv(small), line).reshape(small, small)
     return resize_bilinear(smoothstep((inside + 0.008) / 0.034).astype(np.float32), (size, size))

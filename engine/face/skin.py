@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.color import bytes_from_unit, linear_from_srgb, luminance, srgb_from_linear
 from engine.face import regions
-from engine.face.layout import SLITS, beyond_seam
+from engine.face.layout import SLITS, beyond_seam, texel_uv
 from engine.face.noise import gaussian_blur, skin_noise
 from engine.face.relief import TEXEL_MM, lines_mm, micro_relief
 from engine.identity import ReflectanceMaps
@@ -256,8 +256,7 @@ def _seam_share(size: int) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _beyond_seam() -> np.ndarray:
     """(128, 128) how far outside of the seam each texel lies, UV units, negative inside."""
-    v, u = (np.mgrid[0:128, 0:128].reshape(2, -1) + 0.5) / 128
-    return beyond_seam(np.stack([u, v], -1))[0].reshape(128, 128)
+    return beyond_seam(texel_uv(128))[0].reshape(128, 128)
 
 
 def _hair_colour(traits: SkinTraits) -> np.ndarray:

@@ -61,42 +61,49 @@ def exporting_video(project: Project, motion: Motion, size: tuple[int, int], pat
     check_video(Path(path), size, motion.fps)
     shown_names = dict.fromkeys((*project.active(), *motion.expressions))
     spawn = get_context("spawn")
-    receiver, sender = spawn.Pipe(duplex=False)
+    steps, other_end = spawn.Pipe()
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
-    with temporary_beside(cache / "film", folder=True) as folder, receiver:
+    with temporary_beside(cache / "film", folder=True) as folder, steps:
         saved = str(folder / ("film" + PROJECT_SUFFIX))
         save_project(only(project, tuple(shown_names)), saved)
-        process = spawn.Process(target=_write_video, args=(saved, motion, size, path, sender), daemon=True)
-        with sender:
+        process = spawn.Process(target=_write_video, args=(saved, motion, size, path, other_end), daemon=True)
+        with other_end:
             process.start()
         try:
-            while (message := receiver.recv()) is not None:
-                if isinstance(message, Exception):
-                    raise message
-                yield message
+            while (step := _next_step(steps)) is not None:
+                yield step
             yield Step(1, 1, f"Wrote {shown(path)}", result=path)
-        except EOFError:
+        except (EOFError, ConnectionError):
             raise ExportError(f"{path}: expected a whole film, found that its process ended; try again") from None
         finally:
-            receiver.close()  # which the process takes as the wish to stop, and clears up
+            steps.close()  # which the process takes as the wish to stop, and clears up
             process.join()
 
 
-def _write_video(saved: str, motion: Motion, size: tuple[int, int], path: str, sender: Connection) -> None:
-    """In the other process: a step per frame, then None, or the exception that ended it."""
+def _next_step(steps: Connection) -> Step | None:
+    """Of the film's process, which takes a step only when asked: a film ends in a step, or was stopped before that."""
+    steps.send(True)
+    answer = steps.recv()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _write_video(saved: str, motion: Motion, size: tuple[int, int], path: str, asked: Connection) -> None:
+    """In the other process: answers each time with a step per frame, then None, or the exception that ended it."""
     if hasattr(os, "nice"):
         os.nice(10)  # a software driver uses every core
     try:
         with closing(video_steps(load_project(saved), motion, path, size)) as steps:
-            for step in steps:
-                sender.send(Step(step.index, step.total, f"{step.label} of {step.total}"))
-        sender.send(None)
-    except BrokenPipeError:
-        pass
+            while asked.recv():
+                step = next(steps, None)
+                asked.send(step and Step(step.index, step.total, f"{step.label} of {step.total}"))
+    except (EOFError, ConnectionError):
+        pass  # nobody asks any more
     except Exception as error:
-        with suppress(BrokenPipeError):
-            sender.send(error if isinstance(error, EngineError) else RuntimeError(f"{type(error).__name__}: {error}"))
+        with suppress(ConnectionError):
+            asked.send(error if isinstance(error, EngineError) else RuntimeError(f"{type(error).__name__}: {error}"))
 
 
 def writing(write: Callable[[Any, str], Any], value: Any, path: str) -> Iterator[Step]:

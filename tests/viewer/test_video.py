@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from engine.jobs import State
 from engine.render.motion import Motion
 from tests.viewer import hand
 from tests.viewer.work import file_work_over
+from viewer.files import exporting_video
 from viewer.video import VideoDialog, VideoSettings
 
 WAIT_MS = 120000
@@ -67,3 +70,12 @@ def test_a_film_is_written_beside_the_window_and_a_stopped_one_leaves_nothing(
     assert [file.name for file in tmp_path.iterdir() if "settings" not in file.name] == ["frames"]
     assert "empty or a new folder" in window.notifier.message
     assert not window.job_bar.isVisible()
+
+
+@pytest.mark.timeout(400)
+def test_a_film_stopped_after_its_last_frame_leaves_nothing(expressive, tmp_path: Path) -> None:
+    motion = Motion(turntable=True, seconds=0.2, fps=10)
+    with closing(exporting_video(expressive, motion, (32, 24), str(tmp_path / "film.mp4"))) as steps:
+        next(step for step in steps if (step.index, step.total) == (2, 2))
+        time.sleep(1.0)  # in which a process that does not wait to be asked ends the film
+    assert list(tmp_path.iterdir()) == []

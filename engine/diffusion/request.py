@@ -97,6 +97,7 @@ class GenerateRequest:
 
 def usual_age_years(identity: Identity) -> float:
     """How old folds take a person to be when nobody says: a built-in one's own age, or `DEFAULT_AGE_YEARS`."""
-    from engine.face.builtin import builtin_age_years  # late: growing hair takes a part of scipy that no start needs
+    from engine.face.skin import sample_traits  # late: a command that draws nobody need not wait for it
 
-    return builtin_age_years(identity) or DEFAULT_AGE_YEARS
+    kind, _, seed = identity.provenance.source.partition(":")
+    return sample_traits(int(seed)).age_years if kind == "builtin" and seed.isdecimal() else DEFAULT_AGE_YEARS

@@ -53,12 +53,6 @@ def strands_of(shape: HeadShape, person: Person, seed: int) -> list[Strands]:
     return [each for each in strands if each is not None]
 
 
-def builtin_age_years(identity: Identity) -> float | None:
-    """The age of a built-in person, by the number that its provenance names; None for anyone else."""
-    kind, _, seed = identity.provenance.source.partition(":")
-    return skin.sample_traits(int(seed)).age_years if kind == "builtin" and seed.isdecimal() else None
-
-
 def grow_identity(
     name: str,
     shape: HeadShape,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from engine.face.assemble import Piece, constant_parts
 from engine.mesh import Part, Topology
@@ -131,6 +130,8 @@ class HairRig:
         root, tip, _ = _spans(faces)
         strand = np.searchsorted(root, self.vertices, side="right") - 1
         roots = (positions_m[root] + positions_m[root + (tip - root) // 2]) / 2
+        from scipy.spatial import KDTree  # late: no start needs it
+
         tree = KDTree(positions_m[skin])
         nearest, number = np.unique(tree.query(roots)[1], return_inverse=True)
         self._patch = skin[tree.query(positions_m[skin[nearest]], k=_PATCH)[1]]

@@ -27,7 +27,7 @@ VARIABLE = "EXPDIFF_CACHE"
 LARGEST_BYTES = 4 * 2**30
 """Files that were used longest ago go when the folder grows beyond this."""
 _CONTENT = "set.json"
-_OURS = re.compile(r"[0-9a-f]{40}\.(expression|head|visibility)")
+_OURS = re.compile(r"[0-9a-f]{40}\.(expression|head|light|visibility)")
 
 Value = TypeVar("Value")
 
@@ -39,7 +39,7 @@ def cache_folder() -> Path:
 
 
 def cache_path(kind: str, decides: Iterable[str]) -> Path:
-    """Where the value that follows from the texts `decides` is kept; `kind` is "expression", "head" or "visibility"."""
+    """Where the value that follows from the texts `decides` is kept; `kind` is one of those of `_OURS`."""
     digest = hashlib.sha256("\n".join(decides).encode())
     return cache_folder() / f"{digest.hexdigest()[:40]}.{kind}"
 

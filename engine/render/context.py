@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import moderngl
 
 from engine.errors import GraphicsError
+from engine.reproducible import code_digest
 
 GL_VERSION = 410
 """OpenGL 4.1 core: what macOS still has, and all the renderer needs."""
@@ -51,6 +52,11 @@ def give_back(*owned: Owned | None) -> None:
 def is_software(context: moderngl.Context) -> bool:
     """Whether the driver draws on the CPU (Mesa's llvmpipe and softpipe, SwiftShader, Windows' own)."""
     return names_software(context.info["GL_RENDERER"])
+
+
+def drawn_by(context: moderngl.Context) -> tuple[str, ...]:
+    """What decides the bits of what `context` draws, beside what it is given: its driver and this program's code."""
+    return context.info["GL_RENDERER"], context.info["GL_VERSION"], code_digest("render", "shaders")
 
 
 def names_software(renderer: str) -> bool:

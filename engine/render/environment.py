@@ -6,8 +6,10 @@ head. See shaders/common/equirect.glsl and octahedron.glsl.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +18,9 @@ import moderngl
 import numpy as np
 
 from engine.errors import FileFormatError
+from engine.io import cache
 from engine.io.border import reads
-from engine.render.context import drawing_into
+from engine.render.context import drawing_into, drawn_by
 from engine.render.lights import BUILT_IN, built_in_light
 from engine.render.sampling import EnvironmentSampler
 from engine.render.shaders import program, set_uniforms
@@ -171,6 +174,14 @@ class EnvironmentLight(NamedTuple):
     """(32, 64, 3) float32 linear radiance of the atlas, as an equirectangular picture."""
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Atlas:
+    """An atlas as it is kept."""
+
+    rgba: np.ndarray
+    """(ROWS * TILE, COLUMNS * TILE, 4) float16."""
+
+
 class EnvironmentCache:
     """Atlases of filtered radiance on one context, by name and, for files, time of change."""
 
@@ -189,7 +200,7 @@ class EnvironmentCache:
             radiance, found = equirect_radiance(name), ()
             if suns:
                 radiance, found = extract_suns(radiance, *equirect_directions(*radiance.shape[:2]))
-            return EnvironmentLight(self._filtered(radiance), found, _blocks(radiance, *_COARSE))
+            return EnvironmentLight(self._filtered_before(radiance), found, _blocks(radiance, *_COARSE))
 
         return self._kept((name, changed_at(name), suns), make)
 
@@ -216,6 +227,23 @@ class EnvironmentCache:
             self._sampler = key, EnvironmentSampler(radiance, *equirect_directions(*radiance.shape[:2]))
         return self._sampler[1]
 
+    def _filtered_before(self, radiance: np.ndarray) -> moderngl.Texture:
+        """As `_filtered`, kept on disk: a start waits for it."""
+        kept_at = cache.cache_path("light", [hashlib.sha256(radiance.tobytes()).hexdigest(), *drawn_by(self._context)])
+        stored = cache.load(kept_at, _Atlas)
+        if stored is not None and stored.rgba.shape == (ROWS * TILE, COLUMNS * TILE, 4):
+            return self._atlas(stored.rgba.tobytes())
+        atlas = self._filtered(radiance)
+        rgba = np.frombuffer(atlas.read(), np.float16).reshape(ROWS * TILE, COLUMNS * TILE, 4)
+        cache.store(kept_at, _Atlas(rgba))
+        return atlas
+
+    def _atlas(self, rgba: bytes | None = None) -> moderngl.Texture:
+        atlas = self._context.texture((COLUMNS * TILE, ROWS * TILE), 4, rgba, dtype="f2")
+        atlas.filter = moderngl.LINEAR, moderngl.LINEAR
+        atlas.repeat_x = atlas.repeat_y = False
+        return atlas
+
     def _filtered(self, radiance: np.ndarray) -> moderngl.Texture:
         context = self._context
         height, width = radiance.shape[:2]
@@ -225,9 +253,7 @@ class EnvironmentCache:
         source.repeat_y = False
         source.build_mipmaps()
         source.filter = moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR
-        atlas = context.texture((COLUMNS * TILE, ROWS * TILE), 4, dtype="f2")
-        atlas.filter = moderngl.LINEAR, moderngl.LINEAR
-        atlas.repeat_x = atlas.repeat_y = False
+        atlas = self._atlas()
         target = context.framebuffer([atlas])
         with drawing_into(target):
             source.use(0)

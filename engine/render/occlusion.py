@@ -13,14 +13,13 @@ import numpy as np
 
 from engine.identity import Identity
 from engine.io import cache
-from engine.render.context import drawing_into, give_back
+from engine.render.context import drawing_into, drawn_by, give_back
 from engine.render.environment import equirect_directions
 from engine.render.frame import FRAME, pack_frame
 from engine.render.passes import UNIT_SHADOW, HeadPass, linked
 from engine.render.shaders import set_uniforms
 from engine.render.shadows import ShadowMap
 from engine.render.sources import MOST_LIGHTS, LightSource
-from engine.reproducible import code_digest
 from engine.scene import Scene
 
 _MAP_SIZE = 256
@@ -91,8 +90,7 @@ def bake_visibility(
     of them follow from `identity`."""
     if len(points[0]) < _WORTH_KEEPING:
         return Visibility(_bake(context, head, identity, points, ball), points[1])
-    drawn_by = (context.info["GL_RENDERER"], context.info["GL_VERSION"], code_digest("render", "shaders"))
-    kept_at = cache.cache_path("visibility", [identity.hash, str(len(points[0])), *drawn_by])
+    kept_at = cache.cache_path("visibility", [identity.hash, str(len(points[0])), *drawn_by(context)])
     hidden = cache.load(kept_at, Hidden)
     if hidden is None or hidden.shares.shape != (len(points[0]), _DIRECTIONS):
         hidden = Hidden(_bake(context, head, identity, points, ball))

@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.spatial import ConvexHull, KDTree
 
 from engine.color import luminance
 from engine.io.rig import read_rig
@@ -71,6 +70,8 @@ def geodesic_rig() -> np.ndarray:
 
 def _edge_middles(points: np.ndarray) -> np.ndarray:
     """Middles of the edges of the triangulation of a convex, nearly regular set of unit vectors, on the sphere."""
+    from scipy.spatial import ConvexHull  # late, here and below: no start needs it
+
     faces = ConvexHull(points).simplices
     edges = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1), axis=0)
     middles = points[edges].sum(axis=1)
@@ -171,6 +172,8 @@ def projected(radiance: np.ndarray, directions: np.ndarray, solid_angles: np.nda
     radiance (H, W, 3) linear, directions (H, W, 3) unit, solid_angles (H, W), rig (N, 3). The sum over the lamps is the
     sum of radiance times solid angle. Debevec et al. 2002, section 3.
     """
+    from scipy.spatial import KDTree
+
     nearest = KDTree(rig).query(directions.reshape(-1, 3))[1]
     light = (radiance * solid_angles[..., None]).reshape(-1, 3)
     return np.stack([np.bincount(nearest, light[:, channel], len(rig)) for channel in range(3)], axis=1)
@@ -202,8 +205,10 @@ def _discs(directions: np.ndarray, irradiance: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _texels() -> tuple[KDTree, np.ndarray, tuple[int, int]]:
-    """Directions of a picture's texels to search in, their solid angles (H W,), and its size."""
+def _texels() -> tuple[Any, np.ndarray, tuple[int, int]]:
+    """A KDTree of the directions of a picture's texels, their solid angles (H W,), and its size."""
+    from scipy.spatial import KDTree
+
     size = 256, 512  # 9 texels across a disc
     directions, solid_angles = equirect_directions(*size)
     return KDTree(directions.reshape(-1, 3)), solid_angles.ravel().astype(np.float64), size

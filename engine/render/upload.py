@@ -183,7 +183,10 @@ class MeshBuffers:
         """GL vertices of `parts`, sorted."""
         spans = [self.split.ranges.get(part, (0, 0)) for part in parts]
         corners = self.split.elements.ravel()
-        return np.unique(np.concatenate([corners[first : first + count] for first, count in spans]))
+        chosen = np.zeros(len(self.split.vertex), bool)
+        for first, count in spans:
+            chosen[corners[first : first + count]] = True
+        return np.flatnonzero(chosen)
 
     def shown(self, coarse: bool) -> np.ndarray:
         """(N,) the vertex of each GL vertex that is drawn, sorted; with `coarse`, of a coarse picture."""

@@ -12,6 +12,7 @@ import OpenImageIO as oiio
 import pytest
 
 from engine.errors import FileFormatError
+from engine.io.cache import VARIABLE
 from engine.render import environment
 from engine.render.environment import BUILT_IN, EnvironmentCache, equirect_directions, equirect_radiance
 from engine.render.sources import MOST_LIGHTS, MOST_SUNS, extract_suns, lights_of
@@ -99,6 +100,20 @@ def test_a_changed_file_is_filtered_again(cache: EnvironmentCache, tmp_path: Pat
     write_hdr(path, np.full((16, 32, 3), 0.25, np.float32))
     path.touch()
     assert tiles(cache.light(str(path)).atlas)[6].max() == pytest.approx(0.25, rel=1e-2)
+
+
+def test_a_filtered_sky_is_kept_for_the_next_start_and_a_damaged_one_filtered_again(
+    context: moderngl.Context, cache: EnvironmentCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
+    path = write_hdr(tmp_path / "sky.exr", np.random.default_rng(1).random((16, 32, 3), np.float32))
+    first = cache.light(path).atlas.read()
+    with monkeypatch.context() as patch:
+        patch.setattr(EnvironmentCache, "_filtered", lambda *_: pytest.fail("filtered again"))
+        assert EnvironmentCache(context).light(path).atlas.read() == first
+    [stored] = (tmp_path / "cache").glob("*.light")
+    stored.write_bytes(stored.read_bytes()[:1000])
+    assert EnvironmentCache(context).light(path).atlas.read() == first
 
 
 def test_blocks_keep_the_energy_of_a_sun(tmp_path: Path) -> None:

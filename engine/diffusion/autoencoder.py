@@ -17,6 +17,8 @@ neutral (`line_in`, `sharpen`) is learnt in the last stage, from latents that th
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -199,17 +201,32 @@ class Autoencoder(nn.Module):
         return self.sharpen(features + self.line_in(lines))
 
     def draw(self, latent: Tensor, look: Tensor, lines: Tensor) -> Tensor:
-        """As `decode`, of the `look` at the neutral."""
+        """As `decode`, of the `look` at the neutral. Smaller `lines`, which are means, give means, except in slopes."""
         hidden = self.decoder(self.decode_join(self.decode_stem(latent), look))
-        fine = deepened(self.guided(hidden), lines)
-        return fine.add_(self.pixels(hidden)).add_(self.skeleton.decode(latent))
+        side, pixels = lines.shape[-1], self.pixels[0]
+        assert isinstance(pixels, nn.Conv2d)
+        fine = deepened(self.guided(hidden), lines).add_(_blocks(hidden, pixels.weight.flatten(1), pixels.bias, side))
+        return fine.add_(self._skeleton(latent, side))
+
+    def _skeleton(self, latent: Tensor, side: int) -> Tensor:
+        return _blocks(latent, (self.skeleton.basis * self.skeleton.deviation[:, None]).T, None, side)
 
     def decode_preview(self, latent: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 9, h * scale, w * scale) scaled change, in a few milliseconds."""
-        block, scale = self.skeleton.block, self.preview_scale
-        pooled = F.avg_pool2d(self.skeleton.basis.view(-1, MODEL_CHANNELS, block, block), block // scale)
-        weight = (pooled.flatten(1) * self.skeleton.deviation[:, None]).T[:, :, None, None]
-        return F.pixel_shuffle(F.conv2d(latent, weight.contiguous()) + self.preview_refine(latent), scale)
+        refined = F.pixel_shuffle(self.preview_refine(latent), self.preview_scale)
+        return refined.add_(self._skeleton(latent, refined.shape[-1]))
+
+
+def _blocks(values: Tensor, weight: Tensor, bias: Tensor | None, side: int) -> Tensor:
+    """(B, C, h, w) times `weight` (9 K^2, C), plus `bias` (9 K^2), as blocks of K x K texels: (B, 9, h K, w K); with a
+    smaller `side` the means of those in (B, 9, side, side)."""
+    scale, block = side // values.shape[-1], math.isqrt(len(weight) // MODEL_CHANNELS)
+
+    def pooled(rows: Tensor) -> Tensor:
+        return F.avg_pool2d(rows.T.reshape(-1, MODEL_CHANNELS, block, block), block // scale).flatten(1).T
+
+    offset = None if bias is None else pooled(bias[:, None])[:, 0]
+    return F.pixel_shuffle(F.conv2d(values, pooled(weight)[:, :, None, None].contiguous(), offset), scale)
 
 
 def deepened(coefficients: Tensor, lines: Tensor) -> Tensor:

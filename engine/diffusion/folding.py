@@ -21,15 +21,16 @@ from engine.synth.fold_lines import draw_lines
 from engine.synth.folds import Lines, deepened, drive, enlarged, fold_change, shape_change, unit_strengths
 
 
-def folded(maps: Maps, position_m: Tensor, strengths: Tensor, lines: Lines, amount: float) -> Maps:
-    """`maps` of one answer (B = 1) with the folds of `lines` in shape and skin, `amount` times as deep as usual.
+def folded(maps: Maps, position_m: Tensor, strengths: Tensor, lines: Lines, amount: float, size: int) -> Maps:
+    """`maps` of one answer (B = 1) with the folds of `lines` in shape and skin, `amount` times as deep as usual; the
+    change has (`size`, `size`) texels.
 
     `position_m` (1, 3, 128, 128) is the neutral, `strengths` (1, 2, 32) the vocabulary's. The model's own slopes and
     what else it says finer than 8 texels, which are a mean of many people's folds, give way.
     """
     driven, pull = drive(lines, position_m, maps.offset_m, unit_strengths(strengths))
     depth_mm = deepened(lines, driven, pull, torch.full_like(lines.age_years, amount)).maximum(lines.rest_mm)
-    change = fold_change(lines, depth_mm, maps.change.shape[-1]).add_(_broad(maps.change))
+    change = fold_change(lines, depth_mm, size).add_(_broad(maps.change, size))
     offset_m = maps.offset_m + shape_change(lines, depth_mm, position_m, maps.offset_m)
     return Maps(offset_m, change)
 
@@ -41,9 +42,8 @@ def lines_of(person: str, age_years: float, device: torch.device) -> Lines:
     return Lines.of([draw_lines(seed, age_years)], torch.tensor([age_years], device=device))
 
 
-def _broad(change: Tensor) -> Tensor:
-    """(B, 9, S, S) without slopes and without what is finer than 8 texels of 512."""
-    size = change.shape[-1]
+def _broad(change: Tensor, size: int) -> Tensor:
+    """(B, 9, S, S) change in (B, 9, `size`, `size`), without slopes and without what is finer than 8 texels of 512."""
     coarse = functional.interpolate(change[:, :7], (GEOMETRY_SIZE,) * 2, mode="area")
     coarse = functional.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)
     return functional.pad(enlarged(coarse, size), (0, 0, 0, 0, 0, 2))

@@ -213,9 +213,11 @@ def _decoded(
 
     made = []
     for order, row in zip(batch, latent.split(1), strict=True):
-        maps = (model.decode_preview if preview else model.decode)(row, neutral)
-        if request.folds and not order.is_neutral:
-            maps = _folded(model, request, order, maps)
+        fold = bool(request.folds) and not order.is_neutral
+        decode = model.decode_preview if preview else model.decode_coarse if fold else model.decode
+        maps = decode(row, neutral)
+        if fold:
+            maps = _folded(model, request, order, maps, maps.change.shape[-1] if preview else TEXTURE_SIZE)
         seen = (maps.change / _STEP).round_().mul_(_STEP)
         if seen.shape[-1] == TEXTURE_SIZE and registered(request.identity.topology).same_layout:
             seen = seen.half()  # as it is kept: torch is several times as fast as numpy
@@ -230,15 +232,15 @@ def _decoded(
     return made
 
 
-def _folded(model: ExpressionModel, request: GenerateRequest, order: _Order, maps: Maps) -> Maps:
-    """`maps` with this person's folds."""
+def _folded(model: ExpressionModel, request: GenerateRequest, order: _Order, maps: Maps, size: int) -> Maps:
+    """`maps` with this person's folds, (`size`, `size`)."""
     from engine.diffusion.folding import folded, lines_of
     from engine.face.transfer import encode_neutral
 
     identity = request.identity
     lines = lines_of(f"{request.seed} {identity.hash}", request.folds_age_years, model.device)
     position_m = _tensor(encode_neutral(identity).position_m, model.device)
-    return folded(maps, position_m, _strengths(model, [order]), lines, request.folds)
+    return folded(maps, position_m, _strengths(model, [order]), lines, request.folds, size)
 
 
 def _strengths(model: ExpressionModel, orders: Sequence[_Order]) -> torch.Tensor:

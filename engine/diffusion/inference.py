@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -63,6 +63,7 @@ class ExpressionModel(Protocol):
         guidance: float = 1.0,
     ) -> Iterator[tuple[Tensor, Tensor]]: ...
     def decode(self, latent: Tensor, neutral: Any) -> Maps: ...
+    def decode_coarse(self, latent: Tensor, neutral: Any) -> Maps: ...
     def decode_preview(self, latent: Tensor, neutral: Any) -> Maps: ...
     def round_trip(self, batch: Batch) -> Maps: ...
 
@@ -87,6 +88,8 @@ class Neutral:
     """(B, W, h, w) what the skin's answer depends on."""
     lines: Tensor
     """(B, L, H', W') where this person's and everyone's lines lie."""
+    coarse_lines: Tensor
+    """(B, L, G, G) means of them over the texels of geometry."""
     maps: Tensor
     """(B, 9, H', W') the neutral's own maps as the model sees them: linear albedo, specular, roughness, slopes."""
 
@@ -136,6 +139,7 @@ class ChangeModel:
             self.autoencoder.look(features, lines),
             self.denoiser.tissue(condition, person),
             lines,
+            F.avg_pool2d(lines, lines.shape[-1] // self.config.model.geometry_size),
             maps,
         )
 
@@ -198,6 +202,10 @@ class ChangeModel:
         look, lines = (part.expand(len(latent), -1, -1, -1) for part in (neutral.look, neutral.lines))
         change = self.unified.unscale_change(self.autoencoder.draw(reflectance, look, lines))
         return Maps(self.unified.decode_offset(geometry), change)
+
+    def decode_coarse(self, latent: Tensor, neutral: Neutral) -> Maps:
+        """Latent (B, C, h, w) -> offsets in full size, change (B, 9, G, G) whose slopes mean nothing: for `folding`."""
+        return self.decode(latent, replace(neutral, lines=neutral.coarse_lines))
 
     def decode_preview(self, latent: Tensor, neutral: Neutral) -> Maps:
         """Latent (B, C, h, w) -> offsets in full size, a small and coarse change."""

@@ -214,6 +214,8 @@ class TileModel:
         offset_m = (self.space.position_m(row[:, 0]) - neutral.position_m) * self.space.offset_mask
         return Maps(offset_m, change)
 
+    decode_coarse = decode
+
     def decode_preview(self, latent: Tensor, neutral: TileNeutral) -> Maps:
         """Latent (B, 5, C, h, w) -> coarse offsets in full size, a small and coarse change."""
         row = self.statistics.preview(latent)

@@ -142,6 +142,23 @@ def test_the_neutral_reaches_the_decoded_detail():
         assert (autoencoder.decode(*other) - base).abs().max() > 1e-2
 
 
+def test_coarse_lines_draw_the_means_of_what_lines_draw():
+    torch.manual_seed(0)
+    autoencoder = Autoencoder(SMALL).requires_grad_(False)
+    autoencoder.pixels[0].weight.normal_(std=0.1)
+    autoencoder.pixels[0].bias.normal_()
+    autoencoder.guided.bias.normal_()  # the same everywhere: what varies within a texel of coarse lines is left out
+    latent = torch.randn(2, SMALL.change_channels, SMALL.grid, SMALL.grid)
+    look = torch.randn(2, SMALL.fine_width, 2 * SMALL.grid, 2 * SMALL.grid)
+    lines = torch.randn(2, 2 + SMALL.templates, SMALL.texture_size, SMALL.texture_size)
+
+    def coarser(maps):
+        return torch.nn.functional.avg_pool2d(maps, 2)
+
+    wanted, drawn = coarser(autoencoder.draw(latent, look, lines)), autoencoder.draw(latent, look, coarser(lines))
+    torch.testing.assert_close(drawn[:, :7], wanted[:, :7], atol=1e-5, rtol=1e-4)
+
+
 def test_a_face_is_known_by_its_lines():
     torch.manual_seed(0)
     made, size = Autoencoder(SMALL), SMALL.texture_size

@@ -12,6 +12,7 @@ derived.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import platform
 import resource
@@ -20,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -49,6 +50,8 @@ class Row:
     all_s: float
     maps_s: float | None = None
     """Network and decoder alone for all, maps left on the device."""
+    peak_mib: float = math.nan
+    """Of a process that makes all once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,7 @@ class Program:
     """Importing torch, reading and checking the weights: once a process."""
     neutral_s: float
     """Bringing the neutral into the canonical space and encoding it: once a person."""
-    rows: tuple[Row, ...]
-    peak_mib: float
+    rows: list[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Peer:
     def row(self, steps: int, evaluations: int = 1) -> Row:
         """One picture a time, as its memory asks on a small machine: steps, then a decode."""
         one = steps * evaluations * self.step_s + self.decode_s
-        return Row(steps, None, one, len(ALL) * one)
+        return Row(steps, None, one, len(ALL) * one, peak_mib=self.peak_mib)
 
 
 def measure_program(path: str, device: str, model: Path | None, rounds: int) -> Program:
@@ -105,9 +107,13 @@ def measure_program(path: str, device: str, model: Path | None, rounds: int) -> 
 
     where = use_device(device)
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else processor()
-    return Program(
-        source, identity.name, name, torch.get_num_threads(), torch.__version__, load_s, neutral_s, tuple(rows), peak()
-    )
+    return Program(source, identity.name, name, torch.get_num_threads(), torch.__version__, load_s, neutral_s, rows)
+
+
+def measure_memory(path: str, device: str, model: Path | None, steps: int) -> float:
+    """Peak resident memory in MiB of this fresh process, which makes all expressions once; what `generate` raises."""
+    _timed(open_project(path).identity, device, model, ALL, steps)
+    return peak()
 
 
 def _cold(identity: Identity, device: str, model: Path | None) -> tuple[float, float, str]:
@@ -150,7 +156,7 @@ def _maps_s(identity: Identity, device: str, model: Path | None, steps: int, rou
         for at in range(0, len(rows), at_once):
             part = slice(at, at + at_once)
             *_, (latent, _) = loaded.sample(neutral, strengths[part], prompts[part], noise, steps)
-            loaded.decode(latent, neutral)
+            loaded.decode_coarse(latent, neutral)  # as `generate` does where folds are drawn
 
     with torch.inference_mode():
         return _median(make, torch.cuda.synchronize if cuda else _nothing, rounds)
@@ -210,10 +216,10 @@ def processor() -> str:
 def table(program: Program, peer: Peer | None) -> str:
     """Both sides in Markdown."""
 
-    def line(name: str, row: Row, load_s: float, peak_mib: float) -> str:
+    def line(name: str, row: Row, load_s: float) -> str:
         preview, maps = ("-" if value is None else f"{value:.2f}" for value in (row.preview_s, row.maps_s))
         times = f"{preview} | {row.one_s:.2f} | {row.all_s:.1f} | {maps}"
-        return f"| {name} | {row.steps} | {times} | {load_s:.1f} | {peak_mib:.0f} |"
+        return f"| {name} | {row.steps} | {times} | {load_s:.1f} | {row.peak_mib:.0f} |"
 
     lines = [
         f"{program.device}, {program.threads} threads, torch {program.torch}; head: {program.person}; {program.model}",
@@ -221,12 +227,12 @@ def table(program: Program, peer: Peer | None) -> str:
         f"| | steps | first preview s | one s | {len(ALL)} s | of it network s | load s | peak RSS MiB |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    lines += [line("ExpDiff Studio", row, program.load_s, program.peak_mib) for row in program.rows]
+    lines += [line("ExpDiff Studio", row, program.load_s) for row in program.rows]
     notes = [f"Once a person: {program.neutral_s:.2f} s to read the neutral face."]
     if peer is not None:
         name = "SD-1.5-size stand-in"
         shown = [(name, peer.row(steps)) for steps in STEPS] + [(f"{name}, guided", peer.row(SD_USUAL, 2))]
-        lines += [line(label, row, peer.load_s, peer.peak_mib) for label, row in shown]
+        lines += [line(label, row, peer.load_s) for label, row in shown]
         notes.append(
             f"Stand-in: Stable Diffusion 1.5's U-Net and decoder with random weights ({peer.million:.0f} M parameters, "
             f"float32), no text encoder. Measured: one network step {peer.step_s:.2f} s, one decode to 512 x 512 "
@@ -254,6 +260,11 @@ def main() -> int:
             program = process.submit(
                 measure_program, options.path, options.device, options.model, options.rounds
             ).result()
+        asked = options.path, options.device, options.model
+        for number, row in enumerate(program.rows):
+            with fresh() as process:
+                peak_mib = process.submit(measure_memory, *asked, row.steps).result()
+            program.rows[number] = replace(row, peak_mib=peak_mib)
     except EngineError as error:
         print(f"generate_speed: error: {error}", file=sys.stderr)
         return 1

@@ -157,7 +157,7 @@ RUNS: dict[str, tuple[str, ...]] = {
         "python -m tests.render.test_goldens [FOLDER]",
         "python -m tests.render.test_goldens",
     ),
-    "python -m engine.render.ltc_fit --out ltc.npy --size 4": ("python -m engine.render.ltc_fit [--out FILE]",),
+    "python -m scripts.ltc_fit --out ltc.npy --size 4": ("python -m scripts.ltc_fit [--out FILE]",),
     "python -m benchmarks.render_speed builtin --truth --pictures pictures --size 64x48 --frames 2 --rounds 1": (
         "python -m benchmarks.render_speed builtin --truth",
         "python -m benchmarks.render_speed [HEAD] --truth --pictures FOLDER --peers-python PYTHON --three FOLDER",

@@ -119,7 +119,7 @@ def scatter_texture(context: moderngl.Context) -> moderngl.Texture:
 
 
 def ltc_texture(context: moderngl.Context) -> moderngl.Texture:
-    """The table of engine/render/ltc_fit.py as RGBA16F, edges clamped; rows and columns stand as those of
+    """The table of scripts/ltc_fit.py as RGBA16F, edges clamped; rows and columns stand as those of
     `dfg_texture`."""
     table = np.load(Path(__file__).parent / "ltc.npy", allow_pickle=False)
     texture = context.texture(table.shape[1::-1], 4, table.tobytes(), dtype="f2")

@@ -17,13 +17,13 @@ from engine.render import renderer as renderer_module
 from engine.render.accumulate import Accumulator
 from engine.render.camera import shadow_from_world, shadow_frustum
 from engine.render.frame import KIND_ORDER, pack_frame
-from engine.render.ltc_fit import lobe
 from engine.render.offscreen import render_layers
 from engine.render.passes import lamp_defines
 from engine.render.renderer import Renderer
 from engine.render.sources import LightSource, lights_of, rectangle_form_factor
 from engine.render.tables import ltc_texture
 from engine.scene import Camera, Environment, Lamp, LampKind, Scene
+from scripts.ltc_fit import lobe
 from tests.heads import make_head
 
 from .conftest import Evaluate

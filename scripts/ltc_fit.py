@@ -1,6 +1,6 @@
 """Fits linearly transformed cosines to the GGX lobe and writes the table that lights from rectangles need.
 
-    python -m engine.render.ltc_fit [--out FILE]
+    python -m scripts.ltc_fit [--out FILE]
 
 Heitz, Dupuy, Hill and Neubelt 2016, "Real-Time Polygonal-Light Shading with Linearly Transformed Cosines": a clamped
 cosine whose directions are multiplied by a matrix M takes nearly the shape of the lobe, and the light that a polygon
@@ -17,7 +17,7 @@ import numpy as np
 
 from engine.io.files import write_npy
 
-TABLE = Path(__file__).parent / "ltc.npy"
+TABLE = Path(__file__).parents[1] / "engine" / "render" / "ltc.npy"
 SIZE = 64
 LEAST_ROUGHNESS = 0.045
 """`MIN_ROUGHNESS` of shaders/lighting/ggx.glsl."""

@@ -90,8 +90,8 @@ class Person:
         """What the window's jobs on the model's lane are for since the head was opened, those that are over too."""
         self.undone = self.whole = self.absent = 0
         self.count = 0
-        self.resident: dict[int, int] = {}
-        """Bytes that the process held after so many actions."""
+        self.resident: dict[int, tuple[int, int]] = {}
+        """Bytes that the process held after so many actions, and when they were undone."""
         self.open_window(head)
 
     # The window
@@ -367,7 +367,7 @@ class Person:
             popup.close()
         QTest.qWait(self.rng.choice([0, 0, 0, 1, 10]))
         if self.count % 1000 == 0:
-            self.resident[self.count] = resident_bytes()
+            self.resident[self.count] = resident_bytes(), self.resident_at_the_start()
         if self.count % LOOK_EVERY == 0:
             self.undo_to_the_start()
             self.look_at_files()
@@ -393,6 +393,18 @@ class Person:
         if self.rng.random() < 0.5:
             for _ in range(steps):
                 document.undo()
+
+    def resident_at_the_start(self) -> int:
+        """Bytes of the process in the state that all of these share: what remains of the others is held for nothing."""
+        document, steps = self.window.document, 0
+        while document.undo_label is not None:
+            document.undo()
+            steps += 1
+        QTest.qWait(500)
+        held = resident_bytes()
+        for _ in range(steps):
+            document.redo()
+        return held
 
     def wait_for_files(self) -> None:
         end = time.monotonic() + 300
@@ -533,7 +545,8 @@ def _busy(application: WatchedApplication, person: Person) -> list[str]:
     rows += [
         (f"longest paint: {each.what}", f"{each.seconds * 1000:.0f} ms") for each in application.longest_paints[:3]
     ]
-    rows += [(f"memory after {count} actions", f"{size / 2**20:.0f} MiB") for count, size in person.resident.items()]
+    for count, (size, undone) in person.resident.items():
+        rows += [(f"memory after {count} actions, undone", f"{size / 2**20:.0f}, {undone / 2**20:.0f} MiB")]
     return [f"| {name} | {value} |" if name else "" for name, value in rows]
 
 

@@ -105,6 +105,12 @@ class Shot:
         return self.scene.environment.visible and not over_nothing
 
     @property
+    def wall(self) -> bool:
+        """Is the studio's wall seen behind the head? Where light shows; behind values there is one colour."""
+        over_nothing = self.transparent or self.layers or self.scene.view.uv_view
+        return self.scene.view.channel in LIT and not self.scene.environment.visible and not over_nothing
+
+    @property
     def wires(self) -> bool:
         """Are triangles seen as lines?"""
         return self.scene.view.wireframe and self.sample is None and not self.layers

@@ -11,6 +11,7 @@ from engine.face import groom, noise, palette, regions, scalp, skin
 from engine.face.assemble import Piece, inner_occlusion, joined
 from engine.face.eyes import paint_eye
 from engine.face.head_model import HeadShape, head_model, sample_shape
+from engine.face.lids import lids_clear
 from engine.face.lips import lips_touching
 from engine.face.resting import at_rest
 from engine.face.strands import Strands, ribbons
@@ -83,4 +84,5 @@ def grow_identity(
         known_maps=frozenset(MAP_NAMES),
         provenance=provenance,
     )
-    return replace(identity, positions_m=lips_touching(identity))
+    identity = replace(identity, positions_m=lips_touching(identity))
+    return replace(identity, positions_m=lids_clear(identity))

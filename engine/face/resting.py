@@ -50,7 +50,7 @@ def at_rest(shape: HeadShape, man: bool, seed: int) -> HeadShape:
         turn = rotation(yaw - middle[0] / (1000 * _LISTENER_M), lift - down)
         positions_mm[vertices] = (ball - middle) @ turn.T + middle
     lids = (upper_mm + 15.0 * (down - lift) - rng.normal(*_UPPER_MM)) / 7.7
-    positions_mm += np.clip(lids, -0.05, 0.25) * model.blink_mm
+    positions_mm += np.clip(lids, -0.05, 0.12) * model.blink_mm
     metres = positions_mm / 1000
     return HeadShape(metres[:MESH_VERTICES], metres[MESH_VERTICES:].reshape(shape.lash_cards_m.shape))
 

@@ -144,7 +144,7 @@ class Lamp:
     """Where the light comes from, around +Y from +Z towards +X."""
     pitch_rad: Annotated[float, (-1e4, 1e4)] = math.radians(30.0)
     """Where the light comes from, above the horizon."""
-    color_linear: Annotated[Vector3, _LIGHT] = (1.0, 0.95, 0.88)
+    color_linear: Annotated[Vector3, _LIGHT] = (1.0, 0.94, 0.85)
     irradiance: Annotated[float, _LIGHT] = 1.7
     """Irradiance at the middle of the head on a surface that faces the lamp, in units where the environment is shown at
     exposure 0. Kind, distance and size do not change it."""

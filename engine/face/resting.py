@@ -42,7 +42,7 @@ def at_rest(shape: HeadShape, man: bool, seed: int) -> HeadShape:
         np.mean([positions_mm[_marks(marks[side][row]), 1].mean() - positions_mm[eyes[side][1], 1] for side in eyes])
         for row in (0, 1)
     )
-    yaw, lift = rng.normal(0, 0.015), rng.normal(0, 0.008)
+    yaw, lift = rng.normal(0, 0.008), rng.normal(0, 0.006)
     down = float(np.clip((-lower_mm - _LOWER_MM) / 15.0, 0, 0.07))
     for vertices, pupil in eyes.values():
         ball = positions_mm[vertices]

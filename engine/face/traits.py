@@ -85,7 +85,7 @@ def sample_person(seed: int, shape: HeadShape) -> Person:
         brow = replace(brow, tidy=brow.tidy * 0.5, hairs=int(brow.hairs * 0.8), length_mm=brow.length_mm * 1.1)
     stubble = traits.stubble if man else 0.0
     if man and stubble == 0:
-        stubble = float(rng.uniform(0.05, 0.25))  # shaven, but never bare
+        stubble = float(rng.uniform(0.15, 0.45))  # shaven, but never bare
     skin = replace(
         traits, hair=0.25 * traits.hair, stubble=stubble, lip_redness=traits.lip_redness * (0.8 if man else 1.15)
     )

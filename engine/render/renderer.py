@@ -39,7 +39,7 @@ from engine.render.shadows import Shadows
 from engine.render.sources import lamps_around, lights_of
 from engine.render.stage import stage_key, stage_light, stage_radiance
 from engine.render.tables import dfg_texture, ltc_texture, scatter_texture
-from engine.render.targets import JITTER, LIT, Frame, Pace, Pass, Piece, SampleMean, Shot, Target, strips
+from engine.render.targets import LIT, Frame, Pace, Pass, Piece, SampleMean, Shot, Target, strips
 from engine.render.upload import MAP_MEMORY_BYTES
 from engine.render.uploaded_head import UploadedHead
 from engine.scene import Scene, ViewChannel, scene_with, staged
@@ -276,7 +276,7 @@ class Renderer:
         """Draw passes that write one target, strip by strip, as often as a pixel has samples."""
         jittered = frame.jittered and any(one.has_edges for one in together)
         frame.clear(target)
-        for number, shift_px in enumerate(JITTER if jittered else (shot.shift_px,)):
+        for number, shift_px in enumerate(frame.jitter if jittered else (shot.shift_px,)):
             seen = replace(shot, shift_px=shift_px) if jittered else shot
             for strip in _strips(target, seen, pace):
                 self._put_in_place(seen)

@@ -148,7 +148,7 @@ class Lamp:
     irradiance: Annotated[float, _LIGHT] = 1.7
     """Irradiance at the middle of the head on a surface that faces the lamp, in units where the environment is shown at
     exposure 0. Kind, distance and size do not change it."""
-    shadow_softness_m: Reach = 0.012
+    shadow_softness_m: Reach = 0.004
     """Width of the edge of a shadow that falls 3 cm. A rectangle's follows from its size."""
     kind: LampKind = LampKind.DIRECTIONAL
     distance_m: Reach = 1.2
@@ -235,7 +235,7 @@ class Scene:
 
     view: View = field(default_factory=View)
     environment: Environment = field(default_factory=Environment)
-    key_light: Lamp = field(default_factory=Lamp)
+    key_light: Lamp = field(default_factory=lambda: Lamp(shadow_softness_m=0.012))
     fill_lights: tuple[Lamp, ...] = ()
     """Further lamps: fill, rim. At most `MOST_FILL_LIGHTS` are drawn."""
     stage: LightStage = field(default_factory=LightStage)

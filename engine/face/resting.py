@@ -16,7 +16,7 @@ from engine.face.ict_shapes import shapes
 from engine.face.traits import manliness
 from engine.mesh import PARTS, Part
 
-_FURTHER = 0.9
+_FURTHER = 1.0
 """Deviations by which a head goes to the side of men or of women."""
 _UNEVEN = {"browOuterUp": 0.16, "browInnerUp": 0.10, "browDown": 0.10, "mouthSmile": 0.07, "mouthFrown": 0.05}
 """Most of a shape on each side of a face at rest."""
@@ -25,8 +25,8 @@ _ASKEW = {"mouth": 0.10, "jaw": 0.06}
 _LISTENER_M = 1.2
 """How far away whom they look at is."""
 _UPPER_MM, _LOWER_MM = (2.2, 0.25), 5.2
-"""Of the upper lid's marks above the pupil, mean and deviation; most of the lower one's below: the iris' radius is 5.9, and
-the upper lid lies over its top."""
+"""Of the upper lid's marks above the pupil, mean and deviation; most of the lower one's below: the iris' radius is 5.9,
+and the upper lid lies over its top."""
 
 
 def at_rest(shape: HeadShape, man: bool, seed: int) -> HeadShape:
@@ -44,7 +44,7 @@ def at_rest(shape: HeadShape, man: bool, seed: int) -> HeadShape:
     )
     yaw, lift = rng.normal(0, 0.008), rng.normal(0, 0.006)
     down = float(np.clip((-lower_mm - _LOWER_MM) / 15.0, 0, 0.07))
-    for vertices, pupil in eyes.values():
+    for vertices, _ in eyes.values():
         ball = positions_mm[vertices]
         middle = (ball.min(axis=0) + ball.max(axis=0)) / 2
         turn = rotation(yaw - middle[0] / (1000 * _LISTENER_M), lift - down)
@@ -82,7 +82,9 @@ def _men_mm() -> np.ndarray:
     def score(weights: np.ndarray) -> float:
         mesh_mm = np.zeros((MESH_VERTICES, 3))
         marks = list(LANDMARKS)
-        mesh_mm[marks] = model.mean_mm[marks] + np.tensordot(weights * model.step_mm, model.components[:, marks], axes=1)
+        mesh_mm[marks] = model.mean_mm[marks] + np.tensordot(
+            weights * model.step_mm, model.components[:, marks], axes=1
+        )
         return manliness(HeadShape(mesh_mm / 1000, np.zeros(0)))
 
     each = np.eye(len(model.step_mm))

@@ -178,10 +178,10 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
         - 0.20 * soft["neck"]
         + 0.16 * soft["under_eye"]
         + 0.08 * slow
-        + 0.09 * patches
+        + 0.07 * patches
         + 0.06 * mottle
         + 0.05 * grain
-        + (0.10 + 0.30 * years) * threads * ruddy
+        + (0.08 + 0.20 * years) * threads * ruddy
     )
     under = 1 / (1 + 0.35 * traits.melanin)  # melanin lies above the blood
     haemoglobin = traits.haemoglobin * under * (1 + blood)
@@ -204,7 +204,7 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
     haemoglobin = haemoglobin * (1 + 0.3 * lids)
     lips = _lips(size, rng)
     tone = 1 + 0.12 * _streaks(size, rng) + 0.08 * skin_noise(rng, size, 60)
-    red = lips * (0.62 + 0.45 * traits.lip_redness) * tone * under
+    red = lips * (0.70 + 0.45 * traits.lip_redness) * tone * under
     upper = regions.mask("upper_lip", size, 0.006)  # which looks down, and is the darker one
     melanin = melanin * (1 - 0.3 * lips) + (0.15 + 0.16 * traits.melanin + 0.14 * upper) * lips * tone
     u, v = (np.indices((size, size), np.float32)[::-1] + 0.5) / size
@@ -381,8 +381,8 @@ def _gloss(
     lips = np.maximum(regions.mask("upper_lip", soft, 0.006), regions.mask("lower_lip", soft, 0.006))
     cheeks, ears = regions.mask("cheek", soft, 0.05), regions.mask("ear", soft, 0.02)
     mottle = 0.08 * skin_noise(rng, soft, 30) + 0.09 * skin_noise(rng, soft, 110)
-    rough = 1.10 - 0.28 * oily + 0.04 * cheeks - 0.22 * lips + 0.10 * ears + 0.35 * mottle
-    level = 0.95 + 0.28 * oily + 0.25 * lips - 0.45 * ears + mottle
+    rough = 1.10 - 0.24 * oily + 0.04 * cheeks - 0.22 * lips + 0.10 * ears + 0.35 * mottle
+    level = 0.95 + 0.22 * oily + 0.25 * lips - 0.45 * ears + mottle
     hair = _hair_share(soft)
     shade = (1 - 0.35 * hair) * (1 - 0.8 * regions.mask("nostril", soft, 0.008))
     rough, level, hair, shade = (resize_bilinear(each, (size, size)) for each in (rough, level, hair, shade))

@@ -87,7 +87,7 @@ def sample_person(seed: int, shape: HeadShape) -> Person:
     if man and stubble == 0:
         stubble = float(rng.uniform(0.15, 0.45))  # shaven, but never bare
     skin = replace(
-        traits, hair=0.25 * traits.hair, stubble=stubble, lip_redness=traits.lip_redness * (0.8 if man else 1.15)
+        traits, hair=0.25 * traits.hair, stubble=stubble, lip_redness=traits.lip_redness * (0.8 if man else 1.3)
     )
     part_left = bool(rng.random() < 0.6)
     return Person(

@@ -16,7 +16,7 @@ from engine.face.ict_shapes import shapes
 from engine.face.traits import manliness
 from engine.mesh import PARTS, Part
 
-_FURTHER = 1.0
+_FURTHER = 0.95
 """Deviations by which a head goes to the side of men or of women."""
 _UNEVEN = {"browOuterUp": 0.16, "browInnerUp": 0.10, "browDown": 0.10, "mouthSmile": 0.07, "mouthFrown": 0.05}
 """Most of a shape on each side of a face at rest."""

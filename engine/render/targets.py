@@ -26,7 +26,7 @@ SPREAD = (ViewChannel.SHADED, ViewChannel.DIFFUSE_LIGHT)
 """Channels in which light is spread inside the skin."""
 LIT = (*SPREAD, ViewChannel.GEOMETRY, ViewChannel.SPECULAR_LIGHT)
 """Channels that need light; the others show a map as it is."""
-JITTER = ((0.125, 0.375), (-0.375, 0.125), (0.375, -0.125), (-0.125, -0.375))
+JITTER: tuple[tuple[float, float], ...] = ((0.125, 0.375), (-0.375, 0.125), (0.375, -0.125), (-0.125, -0.375))
 """Pixels by which a picture is shifted for each of its samples: the pattern of multisampling with four."""
 FINE_JITTER = tuple(((row + 0.5) / 9 - 0.5, (4 * row % 9 + 0.5) / 9 - 0.5) for row in range(9))
 """The same for nine, as many as a still of the command line has: each alone in its row and its column."""

@@ -144,8 +144,8 @@ class Lamp:
     """Where the light comes from, around +Y from +Z towards +X."""
     pitch_rad: Annotated[float, (-1e4, 1e4)] = math.radians(30.0)
     """Where the light comes from, above the horizon."""
-    color_linear: Annotated[Vector3, _LIGHT] = (1.0, 0.95, 0.88)
-    irradiance: Annotated[float, _LIGHT] = 1.5
+    color_linear: Annotated[Vector3, _LIGHT] = (1.0, 0.94, 0.85)
+    irradiance: Annotated[float, _LIGHT] = 1.7
     """Irradiance at the middle of the head on a surface that faces the lamp, in units where the environment is shown at
     exposure 0. Kind, distance and size do not change it."""
     shadow_softness_m: Reach = 0.004
@@ -235,15 +235,15 @@ class Scene:
 
     view: View = field(default_factory=View)
     environment: Environment = field(default_factory=Environment)
-    key_light: Lamp = field(default_factory=Lamp)
+    key_light: Lamp = field(default_factory=lambda: Lamp(shadow_softness_m=0.012))
     fill_lights: tuple[Lamp, ...] = ()
     """Further lamps: fill, rim. At most `MOST_FILL_LIGHTS` are drawn."""
     stage: LightStage = field(default_factory=LightStage)
     exposure_ev: Stops = 0.0
     """Stops applied to the whole picture."""
     tone_curve: ToneCurve = ToneCurve.ACES
-    background_srgb: Annotated[Vector3, (0.0, 1.0)] = (0.16, 0.16, 0.17)
-    """Backdrop where neither environment nor head is seen; display-encoded."""
+    background_srgb: Annotated[Vector3, (0.0, 1.0)] = (0.43, 0.43, 0.445)
+    """Backdrop where neither environment nor head is seen, in its middle; display-encoded."""
     scattering: bool = True
     """Light travels inside the skin; without, it leaves where it enters."""
     dual_specular: bool = False

@@ -1,5 +1,5 @@
 """Where frames are drawn before Qt shows them: four samples a pixel; on a CPU smaller and in one pass in motion, and at
-rest in pieces, between which the window hears its user."""
+rest in pieces, between which the window hears its user, first with four samples and then with nine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.render.context import is_software
 from engine.render.renderer import Renderer
 from engine.render.sampling import SAMPLES
 from engine.render.scatter import Quality
-from engine.render.targets import Frame, Pace, Piece
+from engine.render.targets import FINE_JITTER, JITTER, Frame, Pace, Piece
 from engine.scene import scene_with
 
 MULTISAMPLES = 4
@@ -28,6 +28,8 @@ COARSE_S = 0.05
 
 FAINT = 8, 64
 """Frames from which and up to which a converging picture is mixed in."""
+_COARSE, _FINE, _NEXT = range(3)
+"""Targets: what moves, what is seen at rest, and the finer one that is under way."""
 
 _GL_READ_FRAMEBUFFER, _GL_DRAW_FRAMEBUFFER = 0x8CA8, 0x8CA9
 _GL_COLOR_BUFFER_BIT, _GL_NEAREST, _GL_LINEAR = 0x4000, 0x2600, 0x2601
@@ -53,8 +55,8 @@ class Canvas:
         """Which of `COARSE` was quick enough last."""
         self._at_rest = True
         self.finished = False
-        """Is the fine picture there?"""
-        self._targets: dict[bool, tuple[tuple[int, int], moderngl.Framebuffer]] = {}
+        """Is the fine picture there? A finer one may be under way."""
+        self._targets: dict[int, tuple[tuple[int, int], moderngl.Framebuffer]] = {}
         self._frames: Accumulator | None = None
         self._mixed: moderngl.Framebuffer | None = None
 
@@ -74,7 +76,7 @@ class Canvas:
             quality = Quality.STILL if self.software else Quality.FULL
             self._frames.add(project, size, quality=quality)
         count = self._frames.count
-        drawn = self._targets[False][1]
+        drawn = self._targets[_FINE][1]
         self._blit(drawn.glo, size, self._mixed.glo, size)
         presence = min(max((count - FAINT[0]) / (FAINT[1] - FAINT[0]), 0.0), 1.0)
         if presence > 0:
@@ -103,7 +105,6 @@ class Canvas:
         piece = next(pieces, None) if pieces else None
         self.context.finish()
         if piece is None:
-            self.finished = True
             return None
         self._pieces = pieces
         if piece.pixels:
@@ -111,14 +112,18 @@ class Canvas:
         return piece
 
     def _fine(self, project: Project, size: tuple[int, int], left: Project | None, line: float) -> Iterator[Piece]:
-        target = self._target(False, size)
-        for renderer, side, clip in self._sides(project, size, left, line):
-            yield from renderer.draw_in_pieces(side, target, size, self._frame, self._pace, clip=clip)
-        yield from self._warm_up(project)
+        for self._frame.jitter in (JITTER, FINE_JITTER):
+            target = self._target(_NEXT, size)
+            for renderer, side, clip in self._sides(project, size, left, line):
+                yield from renderer.draw_in_pieces(side, target, size, self._frame, self._pace, clip=clip)
+            done, before = self._targets.pop(_NEXT), self._targets.pop(_FINE, None)
+            self._targets |= {_FINE: done} if before is None else {_FINE: done, _NEXT: before}
+            self.finished = True
+            yield from self._warm_up(project)
 
     def show(self, framebuffer: int, size: tuple[int, int]) -> bool:
         """Show what has been drawn last of a size again, the fine picture or the coarse one; is there any?"""
-        held = self._targets.get(not self.finished)
+        held = self._targets.get(_FINE if self.finished else _COARSE)
         if held is None or (self.finished and held[0] != size):
             return False
         self._blit(held[1].glo, held[0], framebuffer, size)
@@ -148,7 +153,10 @@ class Canvas:
         """
         start = time.perf_counter()
         drawn = self._coarse_size(size) if self.software else size
-        target, quality = self._target(self.software, drawn), Quality.MOVING if self.software else Quality.FULL
+        target, quality = (
+            self._target(_COARSE if self.software else _FINE, drawn),
+            Quality.MOVING if self.software else Quality.FULL,
+        )
         for renderer, side, clip in self._sides(project, drawn, left, line):
             moves = moving or self.software
             renderer.draw(side, target, drawn, quality=quality, clip=clip, moving=moves, coarse=self.software)
@@ -208,17 +216,17 @@ class Canvas:
             self._second = None
             self.renderer.idle.use()
 
-    def _target(self, coarse: bool, size: tuple[int, int]) -> moderngl.Framebuffer:
-        held = self._targets.get(coarse)
+    def _target(self, which: int, size: tuple[int, int]) -> moderngl.Framebuffer:
+        held = self._targets.get(which)
         if held is not None and held[0] == size:
             return held[1]
         if held is not None:
-            _release(self._targets.pop(coarse)[1])
+            _release(self._targets.pop(which)[1])
         samples = 0 if self.software else self._samples
-        dtype = "f2" if self.software and not coarse else "f1"  # the mean of samples
+        dtype = "f1" if which == _COARSE or not self.software else "f2"  # the mean of samples
         color = self.context.renderbuffer(size, 4, samples=samples, dtype=dtype)
         target = self.context.framebuffer([color], self.context.depth_renderbuffer(size, samples=samples))
-        self._targets[coarse] = size, target
+        self._targets[which] = size, target
         return target
 
     def _blit(self, source: int, from_size: tuple[int, int], target: int, to_size: tuple[int, int]) -> None:

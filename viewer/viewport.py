@@ -115,11 +115,12 @@ class Viewport(QWidget):
         self._piece.start()
 
     def _draw_piece(self) -> None:
-        """Go on with the fine frame; as long as it is not whole, what was seen last stays."""
+        """Go on with the fine frame and the finer one; as long as either is not whole, what was seen last stays."""
         if self._canvas is None or not self._canvas.busy:
             return
         try:
             with self._drawing():
+                seen = self._canvas.finished
                 whole = self._canvas.draw_piece() is None
         except Exception as error:
             log.exception("paint")
@@ -127,9 +128,10 @@ class Viewport(QWidget):
         else:
             if whole:
                 give_back()  # while nobody waits: what drawing needed a moment would add up over a day
-                self.surface.draw_soon()
             else:
                 self._piece.start()
+            if whole or seen != self._canvas.finished:
+                self.surface.draw_soon()
 
     @property
     def converges(self) -> bool:

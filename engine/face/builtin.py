@@ -11,7 +11,9 @@ from engine.face import groom, noise, palette, regions, scalp, skin
 from engine.face.assemble import Piece, inner_occlusion, joined
 from engine.face.eyes import paint_eye
 from engine.face.head_model import HeadShape, head_model, sample_shape
+from engine.face.lids import lids_clear
 from engine.face.lips import lips_touching
+from engine.face.resting import at_rest
 from engine.face.strands import Strands, ribbons
 from engine.face.traits import Person, sample_person
 from engine.identity import Identity, Provenance, ReflectanceMaps
@@ -24,6 +26,7 @@ def builtin_identity(seed: int = 0, texture_size: int = 1024) -> Identity:
     """The built-in person number `seed`: same number, same person. Maps are (texture_size, texture_size)."""
     shape = sample_shape(seed)
     person = sample_person(seed, shape)
+    shape = at_rest(shape, person.man, seed)
     maps = palette.with_hair(skin.paint(person.skin, texture_size, hair=False), person)
     regions.forget()
     noise.even_layout.cache_clear()
@@ -75,4 +78,5 @@ def grow_identity(
         known_maps=frozenset(MAP_NAMES),
         provenance=provenance,
     )
-    return replace(identity, positions_m=lips_touching(identity))
+    identity = replace(identity, positions_m=lips_touching(identity))
+    return replace(identity, positions_m=lids_clear(identity))

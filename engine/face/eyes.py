@@ -14,8 +14,9 @@ IRIS_SHARE = 0.39
 """Iris radius over the radius of the frontal texture's unit disc: 5.9 mm over balls of 15 mm."""
 PUPIL_SHARE = 0.31
 """Pupil radius over that of the iris, indoors."""
-_SCLERA_RGB = np.array([0.50, 0.44, 0.39])
-"""Linear: less white than one thinks, mean of MakeHuman's photographed eyes (CC0)."""
+_SCLERA_RGB = np.array([0.42, 0.355, 0.315])
+"""Linear: less white than one thinks; somewhat below the mean of MakeHuman's photographed eyes (CC0: 0.50, 0.44, 0.39),
+which were lit from the front."""
 _LOOK_RAD = {"In": np.radians(32.0), "Out": np.radians(32.0), "Up": np.radians(22.0), "Down": np.radians(28.0)}
 
 
@@ -51,7 +52,7 @@ def paint_eye(seed: int, iris_rgb: tuple[float, float, float] | None = None, siz
     """
     rng = np.random.default_rng([seed, 0xE7E])
     if iris_rgb is None:
-        colours = np.array([(0.075, 0.038, 0.016), (0.095, 0.062, 0.030), (0.085, 0.095, 0.060), (0.095, 0.135, 0.165)])
+        colours = np.array([(0.050, 0.028, 0.014), (0.065, 0.043, 0.023), (0.062, 0.066, 0.044), (0.065, 0.090, 0.110)])
         iris_rgb = tuple(rng.dirichlet((2.2, 1.2, 0.5, 0.6)) @ colours)
     y, x = (np.mgrid[0:size, 0:size] + 0.5) / size * 2 - 1
     radius, angle = np.hypot(x, y) / 0.98, np.arctan2(y, x)
@@ -78,7 +79,7 @@ def _iris(colour: np.ndarray, radius: np.ndarray, angle: np.ndarray, rng: np.ran
     crypts = crypts * np.exp(-(((radius - 0.68) / 0.10) ** 2))
     strength = 0.34 * _step(radius, PUPIL_SHARE, 0.6) * np.clip(1.5 - 0.7 * radius, 0.3, 1)
     tone = np.exp(strength * fibres + 0.35 * collar - 0.10 * inside - 0.9 * crypts)
-    limbus = 1 - 0.80 * _step(radius, 0.72, 1.06)
+    limbus = 1 - 0.85 * _step(radius, 0.68, 1.04)
     warm = 1 + (0.5 * collar + 0.5 * inside)[..., None] * np.array([0.30, 0.05, -0.25])
     return colour * warm * (tone * limbus)[..., None]
 
@@ -87,7 +88,7 @@ def _sclera(radius: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarr
     """(S, S, 3) linear: redder and darker outwards, with veins."""
     outwards = np.clip((radius - 0.40) / 0.42, 0, 1)
     blood = 0.8 * _veins(size, rng) + 0.14 * np.clip(band_noise(rng, size, 7), 0, 2) * outwards
-    absorbed = (blood + 0.50 * outwards**1.4)[..., None] * np.array([0.12, 0.52, 0.50])
+    absorbed = (blood + 0.60 * outwards**1.2)[..., None] * np.array([0.12, 0.52, 0.50])
     absorbed = absorbed + 0.25 * _step(radius, 0.60, 0.95)[..., None]
     mottled = 0.03 * band_noise(rng, size, 12)[..., None]
     return _SCLERA_RGB * np.exp(mottled - absorbed)

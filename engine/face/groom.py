@@ -126,7 +126,7 @@ Roots = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 def brows(skin: Skin, style: BrowStyle, rng: np.random.Generator, fullness: float = 1.0) -> Strands:
     """Both brows as `style` has them: long hairs, and below them twice as many that are short, fine and fairer."""
-    count = int(style.hairs * fullness)
+    count = int(_FINER * style.hairs * fullness)
     place = _BrowPlace(style)
 
     def roots() -> Roots:
@@ -147,7 +147,8 @@ def joined_brows(sides: list[tuple[np.ndarray, ...]], rng: np.random.Generator) 
     return Strands(curves, width, facing, BROWS[0] + (tone * len(BROWS)).astype(int))
 
 
-_ALONG = np.linspace(0, 1, 201)
+_ALONG, _FINER = np.linspace(0, 1, 201), 1.4
+"""Hairs of a brow for one that its style counts: as one sees them."""
 
 
 def _brow_profile(along: np.ndarray) -> np.ndarray:
@@ -235,7 +236,7 @@ def brow_strands(
     lift = step**1.3 * rng.uniform(0.3, 0.9, count)[:, None] * 1e-3 * (0.4 + 0.6 * (1 - style.tidy))
     curves = place + normal * (lift + 0.00006)[..., None]
     ends = np.interp(along, [0, 0.15, 0.7, 1], [0.7, 1, 1, 0.7])
-    width = rng.uniform(0.7, 1.1, count) * ends * np.where(fine > 0.45, 2.1e-4, 0.9e-4)
+    width = rng.uniform(0.7, 1.1, count) * ends * (8.5e-5 - 3e-5 * fine)
     return curves, width, normal, fine
 
 

@@ -66,6 +66,15 @@ def settle_lids(
     return result
 
 
+def lids_clear(identity: Identity) -> np.ndarray:
+    """(V, 3) metres: `identity` at rest, its lids before its eyeballs."""
+    result, rows = identity.positions_m.astype(np.float64), registered(identity.topology).vertices
+    for side, part in (("Left", Part.EYE_LEFT), ("Right", Part.EYE_RIGHT)):
+        ball = identity.topology.vertices_of(part)
+        result[rows] = _on_ball(identity, side, result[rows], np.zeros((len(ball), 3)), closed=True)
+    return result
+
+
 def to_shut_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndarray:
     """(V, 3) metres by which more of a blink, or less, brings the lids together best in the mean of their length, of a
     head that has shapes: what squeezes an eye shut adds up to more than a blink. `positions_m` is (V, 3)."""

@@ -22,6 +22,8 @@ _COVERED = {HairStyle.SHAVED: 0.45, HairStyle.RECEDING: 0.80, HairStyle.BUZZED: 
 """How much of the scalp is hair where it is thickest; where it is long, no skin is seen between its strands."""
 _SHADED = {HairStyle.SHAVED: 0.0, HairStyle.BUZZED: 0.15, HairStyle.RECEDING: 0.3, HairStyle.CROPPED: 0.45}
 """Share of the light that hair keeps from the scalp."""
+_THIN_RGB = np.array([0.020, 0.012, 0.008])
+"""What comes through hairs as thin as a brow's, however dark."""
 _UNDER_HAIR = 0.6
 """Most of the skin's own light that is seen between hairs."""
 
@@ -32,7 +34,7 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     size = maps.size[0]
     albedo = linear_from_srgb(maps.diffuse_srgb)
     hair = np.array(person.hair_rgb) * (1 - person.grey) + GREY_RGB * person.grey
-    dark = 0.45 * groom.brow_cover(person.brows, size) * (1 - 0.5 * person.grey) + 0.6 * lash_line(size)
+    dark = 0.55 * groom.brow_cover(person.brows, size) * (1 - 0.5 * person.grey) + 0.6 * lash_line(size)
     albedo = _shaded(albedo, hair * 1.2, np.minimum(dark, 0.75)[..., None])
     cover = scalp.cover(person.hairline, size)
     most = _COVERED.get(person.hair, 0.97)
@@ -78,7 +80,8 @@ def palette(base: np.ndarray, grey: float, rng: np.random.Generator, brow: np.nd
     turned = np.clip(grey + spread, 0, 1)
     tone[list(BROWS)] = np.exp(np.linspace(-0.25, 0.45, len(BROWS)))[:, None]
     colour = (base + (GREY_RGB - base) * turned[:, None]) * tone
-    colour[list(BROWS)] *= 0.8 if brow is None else brow / base
+    colour[list(BROWS)] *= 0.9 if brow is None else brow / base
+    colour[list(BROWS)] += _THIN_RGB
     colour[list(LASHES)] = np.minimum(base * 0.6, 0.03)
     along = np.linspace(0.75, 1.15, ROWS)[:, None, None]
     return np.clip(colour[None] * along, 0.004, 1).astype(np.float32)

@@ -176,17 +176,17 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
         - 0.08 * soft["mouth_area"]
         - 0.08 * soft["temple"]
         - 0.20 * soft["neck"]
-        + 0.06 * soft["under_eye"]
-        + 0.05 * slow
-        + 0.04 * patches
-        + 0.05 * mottle
+        + 0.16 * soft["under_eye"]
+        + 0.08 * slow
+        + 0.07 * patches
+        + 0.06 * mottle
         + 0.05 * grain
-        + (0.10 + 0.30 * years) * threads * ruddy
+        + (0.08 + 0.20 * years) * threads * ruddy
     )
     under = 1 / (1 + 0.35 * traits.melanin)  # melanin lies above the blood
     haemoglobin = traits.haemoglobin * under * (1 + blood)
     wide, blotch, fine, speck = (skin_noise(rng, size, cycles) for cycles in (5, 28, 110, 260))
-    spread = 0.035 * wide + 0.026 * blotch + 0.020 * fine + 0.022 * speck
+    spread = 0.045 * wide + 0.045 * blotch + 0.026 * fine + 0.024 * speck
     spread = spread * (0.7 + 0.5 * years)
     lids = np.maximum(regions.mask("upper_lid", size, 0.012), 0.5 * regions.mask("lower_lid", size, 0.012))
     region = (
@@ -196,16 +196,17 @@ def _chromophores(traits: SkinTraits, size: int, rng: np.random.Generator) -> tu
         + 0.07 * soft["neck"]
         + 0.07 * soft["ear"]
         + 0.04 * soft["temple"]
-        + 0.03 * soft["under_eye"]
+        + 0.08 * soft["under_eye"]
         + 0.05 * soft["mouth_area"]
-        + 0.11 * lids
+        + 0.17 * lids
     )
     melanin = traits.melanin + (0.6 + 0.4 * traits.melanin) * (spread + region)
-    haemoglobin = haemoglobin * (1 + 0.5 * lids)
+    haemoglobin = haemoglobin * (1 + 0.3 * lids)
     lips = _lips(size, rng)
     tone = 1 + 0.12 * _streaks(size, rng) + 0.08 * skin_noise(rng, size, 60)
-    red = lips * (0.50 + 0.45 * traits.lip_redness) * tone * under
-    melanin = melanin * (1 - 0.3 * lips) + (0.08 + 0.16 * traits.melanin) * lips * tone
+    red = lips * (0.70 + 0.45 * traits.lip_redness) * tone * under
+    upper = regions.mask("upper_lip", size, 0.006)  # which looks down, and is the darker one
+    melanin = melanin * (1 - 0.3 * lips) + (0.15 + 0.16 * traits.melanin + 0.14 * upper) * lips * tone
     u, v = (np.indices((size, size), np.float32)[::-1] + 0.5) / size
     corner = np.exp(-(((abs(u - 0.5) - SLITS[0].u_right + 0.5) / 0.014) ** 2 + ((v - SLITS[0].v_at(u)) / 0.010) ** 2))
     melanin, haemoglobin = melanin + 0.12 * corner, haemoglobin + 0.16 * under * corner
@@ -379,9 +380,9 @@ def _gloss(
     oily = np.maximum.reduce([regions.mask(name, soft, 0.04) for name in ("forehead", "nose", "chin")])
     lips = np.maximum(regions.mask("upper_lip", soft, 0.006), regions.mask("lower_lip", soft, 0.006))
     cheeks, ears = regions.mask("cheek", soft, 0.05), regions.mask("ear", soft, 0.02)
-    mottle = 0.06 * skin_noise(rng, soft, 30) + 0.07 * skin_noise(rng, soft, 110)
-    rough = 1.10 - 0.20 * oily + 0.04 * cheeks - 0.22 * lips + 0.10 * ears + 0.35 * mottle
-    level = 0.95 + 0.15 * oily + 0.25 * lips - 0.45 * ears + mottle
+    mottle = 0.08 * skin_noise(rng, soft, 30) + 0.09 * skin_noise(rng, soft, 110)
+    rough = 1.10 - 0.24 * oily + 0.04 * cheeks - 0.22 * lips + 0.10 * ears + 0.35 * mottle
+    level = 0.95 + 0.22 * oily + 0.25 * lips - 0.45 * ears + mottle
     hair = _hair_share(soft)
     shade = (1 - 0.35 * hair) * (1 - 0.8 * regions.mask("nostril", soft, 0.008))
     rough, level, hair, shade = (resize_bilinear(each, (size, size)) for each in (rough, level, hair, shade))

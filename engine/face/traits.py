@@ -39,9 +39,9 @@ _HAIR = np.array(
     ]
 )
 """Linear colour of single hairs from black to fair."""
-_RED, GREY_RGB = np.array([0.150, 0.050, 0.018]), np.array([0.36, 0.34, 0.32])
+_RED, GREY_RGB = np.array([0.150, 0.050, 0.018]), np.array([0.36, 0.33, 0.29])
 _IRIS = np.array(
-    [(0.045, 0.023, 0.012), (0.090, 0.045, 0.021), (0.110, 0.063, 0.031), (0.107, 0.107, 0.076), (0.120, 0.160, 0.195)]
+    [(0.030, 0.017, 0.010), (0.056, 0.030, 0.015), (0.072, 0.044, 0.023), (0.074, 0.073, 0.051), (0.080, 0.105, 0.126)]
 )
 """Linear colour of dark brown, brown, hazel, green and blue irises."""
 
@@ -85,9 +85,9 @@ def sample_person(seed: int, shape: HeadShape) -> Person:
         brow = replace(brow, tidy=brow.tidy * 0.5, hairs=int(brow.hairs * 0.8), length_mm=brow.length_mm * 1.1)
     stubble = traits.stubble if man else 0.0
     if man and stubble == 0:
-        stubble = float(rng.uniform(0.05, 0.25))  # shaven, but never bare
+        stubble = float(rng.uniform(0.15, 0.45))  # shaven, but never bare
     skin = replace(
-        traits, hair=0.25 * traits.hair, stubble=stubble, lip_redness=traits.lip_redness * (0.8 if man else 1.15)
+        traits, hair=0.25 * traits.hair, stubble=stubble, lip_redness=traits.lip_redness * (0.8 if man else 1.3)
     )
     part_left = bool(rng.random() < 0.6)
     return Person(

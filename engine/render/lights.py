@@ -36,11 +36,11 @@ def _gradient(toward: np.ndarray, *stops: tuple[float, tuple[float, float, float
 
 
 def _studio(toward: np.ndarray) -> np.ndarray:
-    room = _gradient(toward, (-90, (0.10, 0.09, 0.085)), (-5, (0.16, 0.16, 0.16)), (90, (0.22, 0.22, 0.23)))
-    room = room + _softbox(toward, 48, 28, 52, 62, (7.0, 6.7, 6.3))
-    room = room + _softbox(toward, -58, 12, 44, 70, (1.9, 2.0, 2.2))
-    room = room + _softbox(toward, 155, 25, 26, 80, (6.0, 6.0, 6.2))
-    room = room + _softbox(toward, -145, 30, 26, 80, (6.5, 6.6, 7.0))
+    room = _gradient(toward, (-90, (0.17, 0.155, 0.145)), (-5, (0.30, 0.30, 0.30)), (90, (0.42, 0.42, 0.43)))
+    room = room + _softbox(toward, 48, 28, 52, 62, (7.0, 6.6, 6.0))
+    room = room + _softbox(toward, -58, 12, 60, 80, (2.5, 2.5, 2.5))
+    room = room + _softbox(toward, 155, 25, 26, 80, (1.8, 1.8, 1.9))
+    room = room + _softbox(toward, -145, 30, 26, 80, (2.2, 2.2, 2.4))
     return room + _softbox(toward, 5, 80, 60, 30, (3.2, 3.2, 3.2))
 
 
@@ -88,7 +88,7 @@ def _even(toward: np.ndarray) -> np.ndarray:
 
 
 _LIGHTS: dict[str, tuple[Radiance, float]] = {
-    "Studio": (_studio, 2.0),
+    "Studio": (_studio, 2.7),
     "Window": (_window, 1.6),
     "Overcast": (_overcast, 2.2),
     "Sunset": (_sunset, 1.8),

@@ -9,13 +9,14 @@ import moderngl
 import numpy as np
 
 from engine.mesh import Part
+from engine.render.camera import Part4
 from engine.render.context import give_back
 from engine.render.shaders import program, set_array, set_uniforms
 from engine.render.sources import LightSource
 from engine.render.targets import LIT
 from engine.render.triangles import TriangleNumbers
 from engine.render.upload import MOVING, STILL, MeshBuffers
-from engine.scene import LampKind, Scene, ViewChannel
+from engine.scene import LampKind, Scene, Vector3, ViewChannel
 
 _UNITS = {
     "t_diffuse": 0,
@@ -332,6 +333,26 @@ class BackdropPass:
 
     def draw(self) -> None:
         """Fill the target; depth test off."""
+        self._array.render(moderngl.TRIANGLES, 3)
+
+    def release(self) -> None:
+        """Give everything back to the driver."""
+        self._array.release()
+        self._program.release()
+
+
+class WallPass:
+    """The studio's wall behind the head, brightest in the middle of the picture."""
+
+    def __init__(self, context: moderngl.Context) -> None:
+        self._program = linked(context, "fullscreen.vert", "wall.frag")
+        self._array = context.vertex_array(self._program, [])
+
+    def draw(self, color_srgb: Vector3, size: tuple[int, int], part: Part4) -> None:
+        """Fill the target, the rectangle `part` of a picture of `size`; depth test off."""
+        left, bottom, width, height = part
+        place = left - size[0] / 2, bottom - size[1] / 2, width, height
+        set_uniforms(self._program, u_color=color_srgb, u_part=tuple(each / size[1] for each in place))
         self._array.render(moderngl.TRIANGLES, 3)
 
     def release(self) -> None:

@@ -33,17 +33,17 @@ _OFF = Lamp(enabled=False)
 _PRESETS: dict[str, tuple[Environment, Lamp, tuple[Lamp, ...]]] = {
     # a key, a fill half as high on the other side, a lamp behind that parts the head from the ground
     "Three-Point": (
-        Environment("Even", exposure_ev=-3.0),
-        _lamp(40, 30, 3.2, 0.005, _WARM),
-        (_lamp(-45, 12, 1.05, 0.012, _COOL), _lamp(155, 35, 3.6, 0.006)),
+        Environment("Even", exposure_ev=-2.0),
+        _lamp(40, 30, 4.2, 0.010, _WARM),
+        (_lamp(-45, 12, 1.4, 0.012, _COOL), _lamp(155, 35, 2.4, 0.006)),
     ),
     # a triangle of light on the far cheek, bounded by the nose's shadow: a small softbox, or the triangle drowns
-    "Rembrandt": (Environment("Even", exposure_ev=-3.0), _softbox(48, 42, 4.1, (0.25, 0.35), 1.1, _WARM), ()),
+    "Rembrandt": (Environment("Even", exposure_ev=-2.0), _softbox(48, 40, 6.0, (0.4, 0.5), 1.1, _WARM), ()),
     # the shadow of the nose falls straight down from a softbox over the camera; a reflector below
     "Butterfly": (
-        Environment("Even", exposure_ev=-3.0),
-        _softbox(0, 48, 3.8, (0.35, 0.35), 1.0),
-        (_softbox(0, -35, 0.63, (0.8, 0.5), 0.7),),
+        Environment("Even", exposure_ev=-2.0),
+        _softbox(0, 45, 5.0, (0.5, 0.5), 1.0),
+        (_softbox(0, -35, 0.9, (0.8, 0.5), 0.7),),
     ),
     # half the face
     "Split": (Environment("Even", exposure_ev=-4.5), _lamp(88, 8, 4.2, 0.004), ()),

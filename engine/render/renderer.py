@@ -39,7 +39,7 @@ from engine.render.shadows import Shadows
 from engine.render.sources import lamps_around, lights_of
 from engine.render.stage import stage_key, stage_light, stage_radiance
 from engine.render.tables import dfg_texture, ltc_texture, scatter_texture
-from engine.render.targets import JITTER, LIT, Frame, Pace, Pass, Piece, SampleMean, Shot, Target, strips
+from engine.render.targets import LIT, Frame, Pace, Pass, Piece, SampleMean, Shot, Target, strips
 from engine.render.upload import MAP_MEMORY_BYTES
 from engine.render.uploaded_head import UploadedHead
 from engine.scene import Scene, ViewChannel, scene_with, staged
@@ -79,6 +79,7 @@ class Renderer:
         """Whose uniforms are in the buffer."""
         self._blend: Blend | None = None
         self._backdrop = passes.BackdropPass(context)
+        self._wall = passes.WallPass(context)
         self._converged = passes.ConvergedPass(context)
         self._scatter = ScatterPass(context)
         self.passes = self._passes()
@@ -103,6 +104,7 @@ class Renderer:
             Pass("blur across", (light,), across, scattered, blur(0)),
             Pass("blur up", (light, across), spread, scattered, blur(1)),
             Pass("backdrop", (), picture, lambda shot: shot.backdrop, lambda shot, frame: self._backdrop.draw()),
+            Pass("wall", (), picture, lambda shot: shot.wall, self._draw_wall),
             Pass("head", (shadows,), picture, lambda shot: not shot.in_floats, self._draw_head, has_edges=True),
             Pass("light and albedo", (light, spread), picture, combined, self._combine),
             Pass("wires", (picture,), picture, lambda shot: shot.wires, self._draw_wires, has_edges=True),
@@ -227,6 +229,8 @@ class Renderer:
         self.frame.open(Target.PICTURE, replace(shot, kept=presence < 1.0), None)
         if presence >= 1.0 and shot.backdrop:
             self._backdrop.draw()
+        if presence >= 1.0 and shot.wall:
+            self._draw_wall(shot, self.frame)
         if not transparent:
             context.enable(moderngl.BLEND)
             over = moderngl.ONE_MINUS_SRC_ALPHA
@@ -272,7 +276,7 @@ class Renderer:
         """Draw passes that write one target, strip by strip, as often as a pixel has samples."""
         jittered = frame.jittered and any(one.has_edges for one in together)
         frame.clear(target)
-        for number, shift_px in enumerate(JITTER if jittered else (shot.shift_px,)):
+        for number, shift_px in enumerate(frame.jitter if jittered else (shot.shift_px,)):
             seen = replace(shot, shift_px=shift_px) if jittered else shot
             for strip in _strips(target, seen, pace):
                 self._put_in_place(seen)
@@ -343,6 +347,9 @@ class Renderer:
         self._shadows.draw_thickness(self.head.parts, shot.lights, self.head.poses)
         self._shadows.bind()
 
+    def _draw_wall(self, shot: Shot, frame: Frame) -> None:
+        self._wall.draw(shot.scene.background_srgb, shot.size, shot.part)
+
     def _draw_head(self, shot: Shot, frame: Frame) -> None:
         """The head into what is bound."""
         scene, target = shot.scene, self.context.fbo
@@ -384,7 +391,7 @@ class Renderer:
 
     def release(self) -> None:
         """Give everything back to the driver; the context must be current. The renderer cannot be used afterwards."""
-        drawing = self._backdrop, self._converged, self._scatter, self.mean
+        drawing = self._backdrop, self._wall, self._converged, self._scatter, self.mean
         for owned in (self.head, self._shadows, self._environments, self.frame, *drawing):
             owned.release()
         for owned in (*self._tables.values(), self._uniforms, self.idle):

@@ -26,8 +26,10 @@ SPREAD = (ViewChannel.SHADED, ViewChannel.DIFFUSE_LIGHT)
 """Channels in which light is spread inside the skin."""
 LIT = (*SPREAD, ViewChannel.GEOMETRY, ViewChannel.SPECULAR_LIGHT)
 """Channels that need light; the others show a map as it is."""
-JITTER = ((0.125, 0.375), (-0.375, 0.125), (0.375, -0.125), (-0.125, -0.375))
+JITTER: tuple[tuple[float, float], ...] = ((0.125, 0.375), (-0.375, 0.125), (0.375, -0.125), (-0.125, -0.375))
 """Pixels by which a picture is shifted for each of its samples: the pattern of multisampling with four."""
+FINE_JITTER = tuple(((row + 0.5) / 9 - 0.5, (4 * row % 9 + 0.5) / 9 - 0.5) for row in range(9))
+"""The same for nine, as many as a still of the command line has: each alone in its row and its column."""
 
 PIECE_S = 0.02
 """Seconds that a piece of a picture in pieces should take."""
@@ -105,6 +107,12 @@ class Shot:
         return self.scene.environment.visible and not over_nothing
 
     @property
+    def wall(self) -> bool:
+        """Is the studio's wall seen behind the head? Where light shows; behind values there is one colour."""
+        over_nothing = self.transparent or self.layers or self.scene.view.uv_view
+        return self.scene.view.channel in LIT and not self.scene.environment.visible and not over_nothing
+
+    @property
     def wires(self) -> bool:
         """Are triangles seen as lines?"""
         return self.scene.view.wireframe and self.sample is None and not self.layers
@@ -133,9 +141,9 @@ class Frame:
     """The targets of a picture, kept for the next one. The context must be current in every call."""
 
     def __init__(self, context: moderngl.Context, jittered: bool = False) -> None:
-        """`jittered`: four samples a pixel are four shifted draws of one sample, whose mean is the picture, a target of
+        """`jittered`: samples of a pixel are shifted draws of one sample, whose mean is the picture, a target of
         floats. A software rasteriser takes half the time of multisampling for it, and it can be drawn in pieces."""
-        self.jittered = jittered
+        self.jittered, self.jitter = jittered, JITTER
         self._context = context
         self._picture: moderngl.Framebuffer | None = None
         self._drawn: Samples | None = None
@@ -212,7 +220,7 @@ class Frame:
         else:
             pairs = self.light.sums
         for texture, target in pairs:
-            mean.add(texture, target, 1 / len(JITTER), over=number > 0, strip=strip)
+            mean.add(texture, target, 1 / len(self.jitter), over=number > 0, strip=strip)
 
     def numbers_for(self, target: moderngl.Framebuffer) -> TriangleNumbers | None:
         """Numbers of the triangles in `target`; None where it has no depth or several samples. Kept for one target."""

@@ -16,6 +16,7 @@ from engine.render.scatter import Quality
 from engine.render.targets import LEAST_PIXELS, MOST_PIXELS, PIECE_S, Frame, Pace, Piece, Target
 from engine.scene import ViewChannel, scene_with
 from tests.heads import make_expressions, make_head
+from tests.wall import wall
 
 SIZE = (200, 150)
 Draw = Callable[..., tuple[np.ndarray, list[Piece]]]
@@ -134,7 +135,7 @@ def test_both_sides_of_a_line(draw: Draw, project: Project, edge: int) -> None:
 def test_a_head_that_is_not_in_the_picture(draw: Draw, project: Project) -> None:
     camera = replace(project.scene.view.camera, target_m=(30.0, 0.0, 0.0))
     found, _ = draw(replace(project, scene=scene_with(project.scene, camera=camera)), 1700)
-    assert np.abs(found - np.rint(255 * np.array(project.scene.background_srgb))).max() <= 1
+    assert np.abs(found - wall(project.scene, *SIZE)).max() <= 1
 
 
 def test_every_target_is_written_before_it_is_read(renderer: Renderer) -> None:

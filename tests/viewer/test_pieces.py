@@ -52,7 +52,7 @@ def test_no_paint_is_asked_for_a_whole_fine_frame(qtbot, open_window, expressive
     drawn = [piece for piece in pieces if piece is not None]
     width, height = view.pixel_size()
     assert max(piece.pixels for piece in drawn) <= MOST_PIXELS < 4 * width * height
-    assert sum(piece.pixels for piece in drawn if piece.kind is Target.PICTURE) == width * height
+    assert sum(piece.pixels for piece in drawn if piece.kind is Target.PICTURE) == 2 * width * height
 
 
 def test_a_change_gives_up_what_is_under_way(qtbot, open_window, expressive, pieces) -> None:

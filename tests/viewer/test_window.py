@@ -25,6 +25,7 @@ from engine.scene import ToneCurve, ViewChannel, scene_with
 from tests.heads import make_expressions, make_head, write_mesh
 from tests.viewer import hand
 from tests.viewer.work import USUAL_STEPS, Gate, file_work_over, make_step_by_step
+from tests.wall import wall
 from viewer import orbit
 from viewer.dialogs import Answer, MapsDialog, PictureSettings, ScreenshotDialog, ShortcutSheet
 from viewer.document import with_weight
@@ -54,8 +55,7 @@ def test_what_is_shown_is_what_is_rendered_without_a_window(qtbot, open_window, 
     assert seen.shape == (height, width, 3)
     alone = render_image(expressive, width, height)
     assert _difference(seen, alone.astype(np.int16)) < 1.0
-    backdrop = np.rint(np.array(expressive.scene.background_srgb) * 255)
-    assert np.abs(seen[:4] - backdrop).max() <= 1
+    assert np.abs(seen - wall(expressive.scene, width, height))[:4].max() <= 1
     assert seen[height // 2, width // 2].max() > 60
 
 

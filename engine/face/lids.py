@@ -71,7 +71,7 @@ def settle_lids(
 
 @derived
 def _lining_by_rim(topology: Topology, slit: layout.Slit) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) rows of the `lining` of `slit`, and (N,) of each the nearest row of its rims, which it hangs on: left behind,
+    """(N,) rows of the `lining` of `slit`, and (N,) of each the nearest row of its rims, on which it hangs: left behind
     it would come through the other lid."""
     within, uv = lining(topology, slit), registered(topology).opened_uv
     rim = np.unique(np.concatenate([side.rim for side in sides(topology, slit)]))

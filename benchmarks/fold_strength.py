@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -89,7 +90,8 @@ CLOSE_UPS: tuple[CloseUp, ...] = (
     CloseUp("Lip Corner Puller", "lower face", (0.0, -0.05, 0.02), 0.13, True, (0.0, 6.0)),
 )
 _APART_M, _SIZE, _COARSE_PX = 0.062, (440, 400), 6.0
-_GRAZING = Lamp(True, 0.0, math.radians(62.0), (1.0, 0.96, 0.9), 3.6, 0.004)
+_GRAZING = Lamp(True, 0.0, math.radians(62.0), (1.0, 0.96, 0.9), 4.4, 0.004)
+"""A surface that faces the camera gets as much light from it as from the preset Rembrandt."""
 MOST_DEG, MOST_ALIKE, LEAST_OLDER, MOST_LOPSIDED = 30.0, 0.5, 1.3, 3.0
 """Steepest texel; correlation of two people's foreheads; old over young; left over right, or right over left."""
 _BANDS = {"nose root": ("procerus", (-4, 0, 4), 3.0), "nose sides": ("bunny", (-2, 0, 2), 3.0)} | {
@@ -126,9 +128,8 @@ def written(identity: Identity, age_years: float) -> ExpressionSet:
     return last.result
 
 
-def written_slopes(identity: Identity, age_years: float) -> Slopes:
-    """Of `written`."""
-    made = written(identity, age_years)
+def written_slopes(identity: Identity, made: ExpressionSet) -> Slopes:
+    """Of the normal maps that `made` writes."""
     return {each.name: encode_change(identity, each.change)[..., 7:9].transpose(2, 0, 1) for each in made.expressions}
 
 
@@ -227,7 +228,8 @@ def _report(head: str, people: int, ages: tuple[float, float], folder: Path | No
     project = open_project(head)
     position_m, moved = motions(project.identity)
     young, old = ([folds_of(f"person {k}", age, position_m, moved) for k in range(people)] for age in ages)
-    own = [written_slopes(project.identity, age) for age in ages]
+    made = [written(project.identity, age) for age in ages]
+    own = [written_slopes(project.identity, each) for each in made]
     print(f"\n{head}, {people} people\n\n| | at {ages[0]:g} | at {ages[1]:g} (least, median, most) | goal | |")
     print("|---|--:|--:|--:|---|")
     held = []
@@ -257,10 +259,10 @@ def _report(head: str, people: int, ages: tuple[float, float], folder: Path | No
     if folder and renderer:
         for close_up in CLOSE_UPS:
             lost = []
-            for age in ages:
-                on, off, fine = pictures(project, written(project.identity, age), close_up, renderer)
+            for age, at_age in zip(ages, made, strict=True):
+                on, off, fine = pictures(project, at_age, close_up, renderer)
                 lost.append(fine)
-                name = f"{Path(head).name}-{age:g}-{close_up.expression}".replace(" ", "-").replace("?", "-")
+                name = re.sub(r"\W+", "-", f"{Path(head).name} {age:g} {close_up.expression}")
                 write_png(folder / f"{name}.png", np.concatenate([on, off], axis=1))
             least = " and ".join(f"{least:g}" for least in close_up.least)
             enough = all(each >= goal for each, goal in zip(lost, close_up.least, strict=True))

@@ -20,8 +20,8 @@ from dataclasses import fields, replace
 import moderngl
 import numpy as np
 
-from engine.composer import compose_positions
 from engine.expression import Expression, ExpressionSet, ReflectanceChange
+from engine.face.lips import posed_m
 from engine.face.space import TEXTURE_SIZE
 from engine.identity import ReflectanceMaps
 from engine.image import resize_bilinear
@@ -74,7 +74,7 @@ def steps(renderer: Renderer, target: moderngl.Framebuffer, project: Project) ->
     """Name -> what is measured."""
     size, identity, composer = (target.width, target.height), project.identity, renderer.head.composer
     topology, weights = identity.topology, project.active()
-    positions = compose_positions(identity, project.expressions, weights)
+    positions = posed_m(identity, project.expressions, weights)
     normals = topology.vertex_normals(positions)
     change = project.expressions.expressions[0].change
     mesh, composed = renderer.head.mesh, composer._composed
@@ -90,7 +90,7 @@ def steps(renderer: Renderer, target: moderngl.Framebuffer, project: Project) ->
         ChangeTexture(renderer.context, change, change.size).release()
 
     return {
-        "positions": lambda n: compose_positions(identity, project.expressions, weights),
+        "positions": lambda n: posed_m(identity, project.expressions, weights),
         "normals": lambda n: topology.vertex_normals(positions),
         "vertices to the driver": lambda n: mesh.pose(positions, normals),
         "a change to the driver, first use": uploaded,

@@ -169,10 +169,13 @@ RUNS: dict[str, tuple[str, ...]] = {
         "python -m benchmarks.drag_steps [HEAD]",
         "python -m benchmarks.drag_steps [HEAD] [--maps 512,1024,2048,4096] [--size 1280x720] [--rounds 9]",
     ),
-    "python -m benchmarks.geometry_faults builtin:7": ("python -m benchmarks.geometry_faults HEAD ...",),
+    "python -m benchmarks.geometry_faults builtin:7 --sums 2": (
+        "python -m benchmarks.geometry_faults HEAD ...",
+        "python -m benchmarks.geometry_faults HEAD ... [--sums 200]",
+    ),
     "python -m benchmarks.fold_strength builtin:7 --people 2 --ages 25,60": (
         "python -m benchmarks.fold_strength [HEAD ...]",
-        "python -m benchmarks.fold_strength [HEAD ...] [--people 10] [--ages 25,60]",
+        "python -m benchmarks.fold_strength [HEAD ...] [--people 10] [--ages 25,60] [--pictures FOLDER]",
     ),
     "python -m benchmarks.generate_speed builtin:7 --rounds 1 --no-peer": (
         "python -m benchmarks.generate_speed builtin:7",

@@ -16,9 +16,9 @@ from PySide6.QtCore import QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QMouseEvent, QOpenGLContext, QResizeEvent, QSurfaceFormat, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
-from engine.composer import compose_positions
 from engine.errors import GraphicsError
 from engine.expression import ExpressionSet
+from engine.face.lips import posed_m
 from engine.memory import give_back
 from engine.mesh import Part
 from engine.project import Project
@@ -325,7 +325,7 @@ class Viewport(QWidget):
         origin, direction = orbit.ray(self._camera, at.x(), at.y(), self.width(), self.height())
         project = self.document.project
         topology = project.identity.topology
-        positions = compose_positions(project.identity, project.expressions, project.active())
+        positions = posed_m(project.identity, project.expressions, project.active())
         drawn = topology.faces_of(*(part for part in Part if part is not Part.OVERLAY))
         point = orbit.hit(positions, topology.faces[drawn], origin, direction)
         if point is not None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import binary_erosion, maximum_filter, minimum_filter
 
-from engine.composer import compose_positions
+from engine.face.lips import posed_m
 from engine.identity import Identity
 from engine.mesh import Part
 from engine.project import Project
@@ -199,7 +199,7 @@ def trace(
     """`bounces` of `light` off the head of `project` (its own lights are not used), `size` (width, height) pixels."""
     mi = mitsuba()
     identity = project.identity
-    positions = compose_positions(identity, project.expressions, project.active())
+    positions = posed_m(identity, project.expressions, project.active())
     shapes = _shapes(mi, identity, positions, faults or Faults())
     camera = project.scene.view.camera
     at_once = min(samples, 64)

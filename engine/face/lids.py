@@ -57,12 +57,15 @@ def settle_lids(
         if closed:
             result += _closing(identity.topology, slit, result)
         result = _on_ball(identity, side, result, ball_offset_m, closed)
+    draped = result
     for _ in range(_ROUNDS if closed else 1):
         result = part_sides(identity, slit, result, _APART_M)
         if closed:
             result += _closing(identity.topology, slit, result, rims_only=True)
     if closed:
         _join_rims(sides(identity.topology, slit), result)
+    within, rim = _lining_by_rim(identity.topology, slit)
+    result[within] += (result - draped)[rim]
     return result
 
 
@@ -73,6 +76,15 @@ def lids_clear(identity: Identity) -> np.ndarray:
         ball = identity.topology.vertices_of(part)
         result[rows] = _on_ball(identity, side, result[rows], np.zeros((len(ball), 3)), closed=True)
     return result
+
+
+@derived
+def _lining_by_rim(topology: Topology, slit: layout.Slit) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) rows of the `lining` of `slit`, and (N,) of each the nearest row of its rims, on which it hangs: left behind
+    it would come through the other lid."""
+    within, uv = lining(topology, slit), registered(topology).opened_uv
+    rim = np.unique(np.concatenate([side.rim for side in sides(topology, slit)]))
+    return within, rim[KDTree(uv[rim]).query(uv[within])[1]] if len(within) else within
 
 
 def to_shut_m(topology: Topology, positions_m: np.ndarray, side: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Lips that meet when the expression closes them, and do not pass through each other."""
+"""Lips that meet when the expression closes them, and do not pass through each other, nor where expressions add up."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from engine.composer import compose_positions
+from engine.derived import derived
+from engine.errors import TopologyError
+from engine.expression import ExpressionSet
 from engine.face import layout
 from engine.face.contact import STATIONS, Facing, column_gap_m, gap_at_rest_m, part_sides, sides, skin_m
 from engine.face.registration import registered
 from engine.identity import Identity
-from engine.mesh import Part
+from engine.mesh import Part, Registration, Topology
+from engine.sides import Weight, both
 
 _PARTING = ("jawOpen", "mouthFunnel", "mouthUpperUp", "mouthLowerDown")
 """ARKit shapes that part the lips."""
@@ -23,8 +28,8 @@ _MARGIN_M = 0.0015
 """Over which lips are slowed down before the teeth."""
 _ROLLED_M = 0.009
 """Behind the front of the teeth: lips that shapes take deeper lie between the rows."""
-_APART_M = 0.00006
-"""Between closed lips."""
+_APART_M = 0.0001
+"""Between closed lips at points and middles of triangles; elsewhere triangles come a little nearer to each other."""
 
 
 def seal_share(arkit: Mapping[str, float]) -> tuple[float, float]:
@@ -67,6 +72,33 @@ def settle_lips(
     if own_m is not None and pushed:
         open_to = np.maximum(column_gap_m(pair, own_m), open_to)
     return _met(identity, result, open_to * (1 - np.linspace(*seal, STATIONS)))
+
+
+def posed_m(
+    identity: Identity, expressions: ExpressionSet, weights: Mapping[str, Weight], count: int | None = None
+) -> np.ndarray:
+    """`compose_positions`, with lips that do not pass through each other.
+
+    Each expression alone has settled them; what two do to the lips adds up to more. As sums saturate, from 1 to 2 of
+    all weights, lips give way.
+    """
+    posed = compose_positions(identity, expressions, weights, count)
+    share = min(sum(max(map(abs, both(weight))) for weight in weights.values()) - 1, 1)
+    place = _place(identity.topology) if share > 0 and len(weights) > 1 else None
+    if place is None or place.vertices.max(initial=0) >= len(posed):
+        return posed
+    lips = posed[place.vertices].astype(np.float64)
+    posed[place.vertices] += share * (part_sides(identity, layout.SLITS[0], lips, _APART_M) - lips)
+    return posed
+
+
+@derived
+def _place(topology: Topology) -> Registration | None:
+    """None of a head that has no lips anybody knows of."""
+    try:
+        return registered(topology)
+    except TopologyError:
+        return None
 
 
 def lips_touching(identity: Identity) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.channels import DIFFUSE, NORMAL, ROUGHNESS, SPECULAR, FaceMap
 from engine.color import DIVERGING_SRGB, SEQUENTIAL_SRGB
-from engine.composer import compose_positions
+from engine.face.lips import posed_m
 from engine.project import Project
 from engine.render.camera import direction, eye_position
 from engine.render.upload import DRAWN
@@ -96,7 +96,7 @@ def _reach(project: Project, channel: ViewChannel) -> float:
         vertices, identity = project.identity.topology.vertices_of(*DRAWN), project.identity
         if not active or not len(vertices):
             return 0.0
-        positions = compose_positions(identity, project.expressions, project.active())
+        positions = posed_m(identity, project.expressions, project.active())
         moved = (positions - identity.positions_m)[vertices]
         if channel is ViewChannel.OFFSET:
             return 1000 * float(np.linalg.norm(moved, axis=1).max())
@@ -119,7 +119,7 @@ def _usual(image: np.ndarray) -> float:
 
 def _depths_mm(project: Project) -> tuple[float, float]:
     """Of the nearest and the farthest vertex along the view axis."""
-    positions = compose_positions(project.identity, project.expressions, project.active())
+    positions = posed_m(project.identity, project.expressions, project.active())
     camera = project.scene.view.camera
     drawn = positions[project.identity.topology.vertices_of(*DRAWN)]
     depths = (eye_position(camera) - drawn) @ direction(camera.yaw_rad, camera.pitch_rad)

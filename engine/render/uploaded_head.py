@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import moderngl
 import numpy as np
 
-from engine.composer import compose_positions, left_texels
+from engine.composer import left_texels
+from engine.face.lips import posed_m
 from engine.identity import Identity, ReflectanceMaps
 from engine.mesh import Part
 from engine.project import Project
@@ -66,7 +67,7 @@ class UploadedHead:
             return
         shown = self._mesh.shown(coarse)
         count = int(shown[-1]) + 1 if coarse and len(shown) else None
-        positions = compose_positions(project.identity, project.expressions, project.active(), count)
+        positions = posed_m(project.identity, project.expressions, project.active(), count)
         self._mesh.pose(positions, project.identity.topology.vertex_normals(positions))
         self._measure(positions, shown)
         self._worn, self._coarse = worn, len(positions) < len(project.identity.positions_m)

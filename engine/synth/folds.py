@@ -50,7 +50,7 @@ UNITS: tuple[str, ...] = (
 _CHIN_UNITS = {"AU17": 1.0, "AU15": 0.35, "AU24": 0.2}
 _SMILE_FOLDS = ("nasolabial", "cheek")
 """Folds so large that they are shape: drawn into the offsets too."""
-_SHARPNESS = {"glabella": 0.5, "chin": 0.0}
+_SHARPNESS = {"glabella": 0.5, "cheek": 0.3, "chin": 0.0}
 _SOFT_FOLDS = ("nasolabial", "cheek", "mental", "chin", "glabella")
 """Wide folds, that darken half as much."""
 _CAVITY_TINT = (0.72, 1.0, 1.06)
@@ -308,7 +308,7 @@ class _Table:
     only_unit: Tensor
     soft: Tensor
     sharp: Tensor
-    """Dimples are not sharp at any age, frown lines half as sharp as others."""
+    """Dimples are not sharp at any age, frown lines half as sharp as others; sharp arcs of a cheek look like scars."""
     smile: Tensor
     one_sided: Tensor
 

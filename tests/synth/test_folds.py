@@ -9,6 +9,9 @@ import torch
 from benchmarks import fold_strength as measure
 from engine.face.builtin import builtin_identity
 from engine.face.registration import mean_position_m
+from engine.open import open_project
+from engine.render.context import standalone_context
+from engine.render.renderer import Renderer
 from engine.synth.fold_atlas import COUNTED, FAMILIES, LOOK_AGES, atlas
 from engine.synth.fold_lines import FoldLines, draw_lines
 from engine.synth.folds import (
@@ -204,3 +207,12 @@ def test_people_fold_differently_old_more_than_young_and_on_both_sides(strong: d
     assert np.mean(np.divide(rms[1], rms[0])) >= measure.LEAST_OLDER
     assert 1 / measure.MOST_LOPSIDED < np.median([measure.lopsided(each) for each in old]) < measure.MOST_LOPSIDED
     assert max(measure.degrees(slope).max() for each in (*young, *old) for slope in each.values()) <= measure.MOST_DEG
+
+
+def test_close_pictures_of_someone_near_sixty_need_the_maps() -> None:
+    project = open_project("builtin:13")
+    made, renderer = measure.written(project.identity, 60.0), Renderer(standalone_context())
+    for close_up in measure.CLOSE_UPS:
+        *_, lost = measure.pictures(project, made, close_up, renderer)
+        assert lost >= close_up.least[1]
+    renderer.release()

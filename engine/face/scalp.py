@@ -80,14 +80,18 @@ class _Cut:
 
 
 _CUTS: dict[HairStyle, _Cut] = {
-    HairStyle.BUZZED: _Cut(26000, 2, 1.2e-3, 0.0050, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
-    HairStyle.CROPPED: _Cut(16000, 3, 1.2e-3, 0.020, 0.009, 0.45, 0.003, (0.25, 0, 0.7), 14, 0.7, 0.05),
-    HairStyle.SWEPT: _Cut(7500, 6, 1.7e-3, 0.058, 0.020, 0.45, 0.008, (1.3, 0.1, 0.25), 18, 0.8, 0.40, stray=0.07),
-    HairStyle.LOOSE: _Cut(3900, 9, 2.7e-3, 0.16, 0.12, 0.25, 0.013, (0, 0, 0), 7, 1.0, 1.5, (0.003, 0.9), 0.06, 0.009),
-    HairStyle.CURLED: _Cut(8500, 8, 2.0e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 1.0)),
-    HairStyle.TIED: _Cut(6500, 7, 1.7e-3, 0.11, 0.09, 0.10, 0.006, (0, 0, 0), 14, 0.6),
-    HairStyle.RECEDING: _Cut(15000, 3, 0.8e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
+    HairStyle.BUZZED: _Cut(11000, 2, 0.6e-3, 0.0055, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
+    HairStyle.CROPPED: _Cut(8500, 3, 1.7e-3, 0.024, 0.010, 0.45, 0.004, (0.25, 0, 0.8), 14, 0.7, 0.05),
+    HairStyle.SWEPT: _Cut(3400, 6, 3.0e-3, 0.062, 0.022, 0.45, 0.009, (1.3, 0.1, 0.25), 12, 0.8, 0.40, stray=0.06),
+    HairStyle.LOOSE: _Cut(1700, 10, 6.5e-3, 0.24, 0.24, 0.25, 0.006, (0, 0, 0), 4, 1.0, 0.7, stray=0.03, off=0.007),
+    HairStyle.CURLED: _Cut(4600, 6, 2.8e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 0.9)),
+    HairStyle.TIED: _Cut(2300, 7, 4.0e-3, 0.11, 0.09, 0.10, 0.006, (0, 0, 0), 6, 0.6),
+    HairStyle.RECEDING: _Cut(8000, 3, 1.2e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
 }
+
+
+_BOB_M = 0.205
+"""From the top of the head to where loose hair is cut."""
 
 
 def hair(
@@ -111,6 +115,8 @@ def hair(
     flow, rise = _flow(skin, root[:guides], height[:guides], style, rng, part_left)
     flow = _along(flow, normal[:guides])
     length = (cut.side + (cut.top - cut.side) * height) * (0.25 + 0.75 * share) * rng.uniform(0.7, 1.1, guides)[guide]
+    if cut.off:  # all as long as the longest; they are cut at one height
+        length[:] = cut.top
     if cut.side < 0.03:  # short before the ears and at the nape
         length *= np.clip((root[:, 1] - skull.top + 0.130) / 0.040, 0.35, 1)
     if tied:
@@ -118,7 +124,7 @@ def hair(
         own = np.ones(count)
     else:
         path, outward = _fallen(skull, root[:guides], normal[:guides], flow, rise, length[:guides], cut, rng)
-        own = (length / length[:guides][guide]).clip(0.3, 1.5) * rng.uniform(0.75, 1.05, count)
+        own = (length / length[:guides][guide]).clip(0.3, 1.5) * rng.uniform(0.96 if cut.off else 0.75, 1.05, count)
     layer, strays = rng.uniform(0 if cut.volume else 0.7, 1, count), rng.random(count) < 0.04
     own[strays] *= 0.5
     apart = (root - root[guide])[:, None] * (1 - (1 - cut.loose) * step[:, None])
@@ -126,12 +132,12 @@ def hair(
     raised = np.minimum((layer + strays) * cut.volume, 0.3 * length) * (0.3 + 0.7 * share)
     lies = 1 - 0.9 * step**4 if tied else 1
     curves += outward[guide] * (raised[:, None] * np.minimum(3 * step, 1) * lies)[..., None]
-    curves += rng.normal(0, 0.06, (count, 1, 3)) * (np.minimum(length, 0.08)[:, None] * step**1.5)[..., None]
+    curves += rng.normal(0, 0.02 if tied or cut.off else 0.06, (count, 1, 3)) * (np.minimum(length, 0.08)[:, None] * step**1.5)[..., None]
     if cut.curl[0]:
         curves += _curls(normal, flow[guide], step, cut, guide, rng) * share[:, None, None] ** 0.5
     width = np.minimum(cut.width, length / 4) * rng.uniform(0.5, 1.1, count) * (0.08 + 0.92 * share**1.5)
     width[strays] *= 0.1
-    facing = outward[guide] + rng.normal(0, 0.8 if cut.off else 0.25, (count, 1, 3))
+    facing = outward[guide] + rng.normal(0, 0.15, (count, 1, 3))
     facing /= np.linalg.norm(facing, axis=2, keepdims=True)
     column = _columns(root, layer, guide, rng)
     first = count // 6  # of all layers, for coarse pictures; then those that hide others
@@ -155,7 +161,7 @@ def down(skin: Skin, style: HairStyle, rng: np.random.Generator, line: Hairline)
     rise = rng.uniform(0.05, 0.35, count)[:, None] * step * (1.3 - step)
     curves = root[:, None] + length[:, None, None] * (flow[:, None] * step[:, None] + normal[:, None] * rise[..., None])
     column = SCALP[0] + SHADES * rng.integers(4, 10, count) + rng.integers(SHADES, size=count)
-    return Strands(curves, rng.uniform(0.4e-4, 0.9e-4, count), normal[:, None], column)
+    return Strands(curves, rng.uniform(0.9e-4, 1.6e-4, count), normal[:, None], column)
 
 
 def _along(way: np.ndarray, normal: np.ndarray) -> np.ndarray:
@@ -186,6 +192,7 @@ def distance(uv: np.ndarray, line: Hairline | None = None) -> np.ndarray:
     before_ear = np.minimum(0.017 - np.abs(aside - 0.266), np.minimum(v - 0.26, 0.405 + line.sideburns - v))
     inside = np.maximum(inside, before_ear)
     inside += line.peak * _bump(aside, 0, 0.035) + line.point * _bump(aside, 0.228, 0.03) * _bump(v, 0.285, 0.035)
+    inside += 0.014 * smoothstep((0.30 - v) / 0.1) + 0.016 * _bump(aside, 0.150, 0.04) * _bump(v, 0.16, 0.05)
     inside -= line.temples * _bump(aside, 0.165, 0.05) * _bump(v, 0.15, 0.06)
     if line.bald:  # a wreath is left
         inside = np.minimum(inside, 0.6 * (v - line.bald + 0.3 * np.maximum(aside - 0.2, 0)))
@@ -210,7 +217,7 @@ def _roots(
     """Places (S, 3), normals (S, 3), how far inside of the hairline 0..1 (S,), and 1 on top of the head (S,)."""
     root, normal, place = _scattered(skin, cut.locks, rng, line)
     share = np.clip((distance(place, line) + 0.006 + 0.006 * rng.standard_normal(cut.locks)) / 0.036, 0, 1)
-    grows = rng.random(cut.locks) < np.clip(3 * share - (1.3 if cut.top > 0.12 else 0.4), 0, 1)
+    grows = rng.random(cut.locks) < np.clip(3 * share - 0.4, 0, 1)
     height = np.clip((root[:, 1] - (skin.positions_m[:, 1].max() - 0.080)) / 0.055, 0, 1)
     return root[grows], normal[grows], share[grows], height[grows]
 
@@ -245,7 +252,8 @@ def _flow(
     away /= np.maximum(far, 0.03)[:, None]
     if style is HairStyle.LOOSE:
         parted = np.tanh((root[:, 0] + rng.choice([0, 0.018, 0.028]) * side) / 0.006)
-        away = np.stack([parted, np.full(len(root), -0.1), np.full(len(root), -1.1)], -1)
+        ahead = smoothstep((root[:, 2:] - back - 0.06) / 0.05)
+        away += ahead * (np.stack([parted, np.full(len(root), -0.1), np.full(len(root), -0.35)], -1) - away)
     flow = away + height[:, None] * np.array(cut.sweep) * (side, 1, 1)
     flow += (1 - height[:, None]) * np.array([0, -0.9, -0.15])
     wave = rng.normal(0, 1, (6, 3)) * 100
@@ -259,16 +267,21 @@ class _Skull:
 
     def __init__(self, skin: Skin) -> None:
         self.top = skin.positions_m[:, 1].max()
-        bare = np.unique(skin.faces[_from_ear(skin.corner_uv.mean(axis=1)) > 0.004])  # hair passes ears by
+        from_ear = _from_ear(skin.corner_uv.mean(axis=1))
+        bare = np.unique(skin.faces[from_ear > 0.004])  # hair passes ears by
+        ears = skin.positions_m[skin.faces[from_ear < 0]].mean(axis=1)
+        self.ears = np.stack([ears[ears[:, 0] * side > 0].mean(axis=0) for side in (-1, 1)])
         self._positions, self._normals = skin.positions_m[bare], vertex_normals(skin.positions_m, skin.faces)[bare]
         self._tree = KDTree(self._positions)
 
-    def outside(self, points: np.ndarray, least_m: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        """(N, 3) `points` at least so far out, and the normals of the skin below them."""
-        near = self._tree.query(points)[1]
+    def outside(
+        self, points: np.ndarray, least_m: np.ndarray | float, within_m: float = np.inf
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 3) `points` at least so far out, if the skin is near, and the normals of the skin below them."""
+        far, near = self._tree.query(points)
         normal = self._normals[near]
         depth = ((points - self._positions[near]) * normal).sum(axis=1)
-        return points + normal * np.maximum(least_m - depth, 0)[:, None], normal
+        return points + normal * (np.maximum(least_m - depth, 0) * (far < within_m))[:, None], normal
 
 
 def _fallen(
@@ -285,17 +298,35 @@ def _fallen(
     angle = (cut.lift * rise * rng.uniform(0.6, 1.3, len(root)))[:, None]
     way = flow * np.cos(angle) + normal * np.sin(angle)
     path, outward, fine = [root], [normal], max(round(float(length.max()) / (cut.points - 1) / 0.008), 1)
-    stride = (length / (cut.points - 1) / fine)[:, None]
+    stride, back = (length / (cut.points - 1) / fine)[:, None], 0.35 if cut.off else 0.7
+    neck = np.array([0.0, 0.0, skull.ears[0, 2]])
     for done in np.linspace(0, 1, (cut.points - 1) * fine):
-        at, below = skull.outside(path[-1] + way * stride, 0.0015 + cut.off * min(2 * done, 1))
+        least = 0.0015 + np.full(len(root), cut.off * min(4 * done, 1))
+        if cut.off:  # over the ears
+            near = np.linalg.norm(path[-1][:, None] - skull.ears, axis=2).min(axis=1)
+            least += 0.008 * np.exp(-((near / 0.035) ** 2))
+        at, below = skull.outside(path[-1] + way * stride, least, 0.025)
         way = (at - path[-1]) / np.maximum(np.linalg.norm(at - path[-1], axis=1, keepdims=True), 1e-9)
-        way += cut.gravity * stride / 0.01 * (0.0, -1.0, -0.7 * (1 - done) ** 3)
+        way += cut.gravity * stride / 0.01 * (0.0, -1.0, -back * (1 - done) ** 3)
+        if cut.off:
+            low = np.clip((skull.ears[0, 1] - at[:, 1:2]) / 0.05, 0, 1)
+            inwards = (neck - at) * (1, 0, 1)
+            way += 0.22 * low * inwards / np.linalg.norm(inwards, axis=1, keepdims=True)
+            before = np.clip((at[:, 2] - neck[2] - 0.03) / 0.03, 0, 1) * np.clip((0.068 - np.abs(at[:, 0])) / 0.02, 0, 1)
+            way += 0.6 * before[:, None] * np.stack([np.sign(at[:, 0]), 0 * before, 0 * before - 0.5], -1)
         way /= np.linalg.norm(way, axis=1, keepdims=True)
         path.append(at)
         outward.append(below)
-    whole = np.stack(path, 1)
+    whole, outwards = np.stack(path, 1), np.stack(outward, 1)
     whole[:, 1:-1] = (whole[:, :-2] + 2 * whole[:, 1:-1] + whole[:, 2:]) / 4
-    return whole[:, ::fine], np.stack(outward[::fine], 1)
+    last = np.full(len(root), whole.shape[1] - 1.0)
+    if cut.off:
+        last = np.argmax(np.c_[whole[:, :, 1] < skull.top - _BOB_M, last > 0], axis=1).clip(2, last)
+    at = last[:, None] * np.linspace(0, 1, cut.points)
+    before, rows = np.minimum(at.astype(int), whole.shape[1] - 2), np.arange(len(root))[:, None]
+    share = (at - before)[..., None]
+    between = [each[rows, before] * (1 - share) + each[rows, before + 1] * share for each in (whole, outwards)]
+    return between[0], between[1]
 
 
 def _gathered(
@@ -305,7 +336,7 @@ def _gathered(
     back, front = root[:, 2].min(), root[:, 2].max()
     knot = np.array([0.0, skull.top - 0.085, back - 0.012])
     parting = float(rng.choice([0.0, 0.022 if part_left else -0.022]))
-    reach = rng.uniform(0.45, 0.85, len(root))[:, None, None] * step[None, :, None]
+    reach = rng.uniform(0.75, 1.0, len(root))[:, None, None] * step[None, :, None]
     line = root[:, None] + (knot - root)[:, None] * reach
     over_ear = 1.3 * np.maximum(knot[1] + 0.004 - root[:, 1], 0) * (root[:, 2] > 0.5 * (back + front))
     line[..., 1] += over_ear[:, None] * (4 * reach * (1 - reach))[..., 0]

@@ -149,10 +149,10 @@ def _hair_style(rng: np.random.Generator, man: bool, dark: bool, age_years: floa
 
 def _hairline(rng: np.random.Generator, man: bool, style: HairStyle, age_years: float) -> Hairline:
     older = np.clip((age_years - 20) / 50, 0, 1)
-    temples = rng.uniform(0.008, 0.03) + rng.uniform(0.01, 0.05) * older if man else rng.uniform(0.004, 0.016)
+    temples = rng.uniform(0.002, 0.020) + rng.uniform(0.01, 0.05) * older if man else rng.uniform(0.004, 0.016)
     return Hairline(
         temples=float(temples),
-        peak=float(rng.uniform(-0.004, 0.014)),
+        peak=float(rng.uniform(-0.004, 0.007)),
         bald=0.21 if style is HairStyle.RECEDING else 0.0,
         sideburns=float(rng.uniform(0.01, 0.06) if man else rng.uniform(-0.08, -0.04)),
         point=float(rng.uniform(0.006, 0.018)),

@@ -5,7 +5,7 @@ Shapes are plausible rather than measured.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -76,22 +76,22 @@ class _Cut:
     stray: float = 0.16
     """How far tufts go other ways than their neighbours."""
     off: float = 0.0
-    """How far from the skull long hair hangs, so that it covers the ears."""
+    """How far from the skull loose hair hangs, so that it covers the ears; 0 for hair that is not cut at one height."""
+    end: float = 0.205
+    """How far below the top of the head that is."""
+    inwards: float = 0.22
+    """How strongly it turns to the neck below the ears."""
 
 
 _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(11000, 2, 0.6e-3, 0.0055, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
     HairStyle.CROPPED: _Cut(8500, 3, 1.7e-3, 0.024, 0.010, 0.45, 0.004, (0.25, 0, 0.8), 14, 0.7, 0.05),
     HairStyle.SWEPT: _Cut(3400, 6, 3.0e-3, 0.062, 0.022, 0.45, 0.009, (1.3, 0.1, 0.25), 12, 0.8, 0.40, stray=0.06),
-    HairStyle.LOOSE: _Cut(1700, 10, 6.5e-3, 0.24, 0.24, 0.25, 0.006, (0, 0, 0), 4, 1.0, 0.7, stray=0.03, off=0.007),
+    HairStyle.LOOSE: _Cut(1700, 10, 6.5e-3, 0.24, 0.24, 0.25, 0.005, (0, 0, 0), 4, 1.0, 0.7, stray=0.03, off=0.005),
     HairStyle.CURLED: _Cut(4600, 6, 2.8e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 0.9)),
-    HairStyle.TIED: _Cut(2300, 7, 4.0e-3, 0.11, 0.09, 0.10, 0.006, (0, 0, 0), 6, 0.6),
+    HairStyle.TIED: _Cut(2000, 8, 4.5e-3, 0.11, 0.09, 0.10, 0.0025, (0, 0, 0), 6, 0.8),
     HairStyle.RECEDING: _Cut(8000, 3, 1.2e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
 }
-
-
-_BOB_M = 0.205
-"""From the top of the head to where loose hair is cut."""
 
 
 def hair(
@@ -100,16 +100,21 @@ def hair(
     rng: np.random.Generator,
     part_left: bool = False,
     line: Hairline | None = None,
+    behind: bool = False,
 ) -> Strands | None:
-    """The hair of the head; None where there is none to see as strands.
+    """The hair of the head, or what falls `behind` the ears of it; None where there is none to see as strands.
 
     Ribbons lie in tufts around guides, which are combed, fall and rest on the skull.
     """
     if style is HairStyle.SHAVED:
         return None
-    cut, line, tied = _CUTS[style], line or Hairline(), style is HairStyle.TIED
+    cut, line, tied, skull = _CUTS[style], line or Hairline(), style is HairStyle.TIED, _Skull(skin)
     root, normal, share, height = _roots(skin, cut, line, rng)
-    count, step, skull = len(root), np.linspace(0, 1, cut.points), _Skull(skin)
+    if behind:
+        cut, ear = replace(cut, end=0.240, off=0.012, volume=0.012, inwards=0.05), skull.ears[0]
+        low = (root[:, 2] < ear[2] - 0.008) & (np.abs(root[:, 1] - ear[1] - 0.01) < 0.04)
+        root, normal, share, height = root[low], normal[low], share[low], height[low]
+    count, step = len(root), np.linspace(0, 1, cut.points)
     guides = max(count // cut.together, 1)
     guide = np.asarray(KDTree(root[:guides]).query(root + rng.normal(0, 0.0012, root.shape))[1])
     flow, rise = _flow(skin, root[:guides], height[:guides], style, rng, part_left)
@@ -125,13 +130,16 @@ def hair(
     else:
         path, outward = _fallen(skull, root[:guides], normal[:guides], flow, rise, length[:guides], cut, rng)
         own = (length / length[:guides][guide]).clip(0.3, 1.5) * rng.uniform(0.96 if cut.off else 0.75, 1.05, count)
-    layer, strays = rng.uniform(0 if cut.volume else 0.7, 1, count), rng.random(count) < 0.04
+    layer, strays = rng.uniform(0 if cut.volume else 0.7, 1, count), rng.random(count) < (0.0 if tied or cut.off else 0.04)
     own[strays] *= 0.5
     apart = (root - root[guide])[:, None] * (1 - (1 - cut.loose) * step[:, None])
     curves = root[guide][:, None] + apart + (path - path[:, :1])[guide] * own[:, None, None]
     raised = np.minimum((layer + strays) * cut.volume, 0.3 * length) * (0.3 + 0.7 * share)
-    lies = 1 - 0.9 * step**4 if tied else 1
-    curves += outward[guide] * (raised[:, None] * np.minimum(3 * step, 1) * lies)[..., None]
+    raised = raised[:, None] * np.minimum(3 * step, 1)
+    if tied:  # full on top, flat where it is gathered
+        raised = (raised + 0.007 * np.clip((curves[..., 1] - skull.top + 0.06) / 0.05, 0, 1)) * (1 - 0.9 * step**4)
+        raised *= np.minimum(4 * step, 1)
+    curves += outward[guide] * raised[..., None]
     curves += rng.normal(0, 0.02 if tied or cut.off else 0.06, (count, 1, 3)) * (np.minimum(length, 0.08)[:, None] * step**1.5)[..., None]
     if cut.curl[0]:
         curves += _curls(normal, flow[guide], step, cut, guide, rng) * share[:, None, None] ** 0.5
@@ -275,13 +283,14 @@ class _Skull:
         self._tree = KDTree(self._positions)
 
     def outside(
-        self, points: np.ndarray, least_m: np.ndarray | float, within_m: float = np.inf
+        self, points: np.ndarray, least_m: np.ndarray | float, most_m: float = np.inf, near_m: float = np.inf
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(N, 3) `points` at least so far out, if the skin is near, and the normals of the skin below them."""
+        """(N, 3) `points` at least and at most so far out, if skin is so near, and the normals of the skin below
+        them."""
         far, near = self._tree.query(points)
         normal = self._normals[near]
         depth = ((points - self._positions[near]) * normal).sum(axis=1)
-        return points + normal * (np.maximum(least_m - depth, 0) * (far < within_m))[:, None], normal
+        return points + normal * ((depth.clip(least_m, most_m) - depth) * (far < near_m))[:, None], normal
 
 
 def _fallen(
@@ -305,13 +314,13 @@ def _fallen(
         if cut.off:  # over the ears
             near = np.linalg.norm(path[-1][:, None] - skull.ears, axis=2).min(axis=1)
             least += 0.008 * np.exp(-((near / 0.035) ** 2))
-        at, below = skull.outside(path[-1] + way * stride, least, 0.025)
+        at, below = skull.outside(path[-1] + way * stride, least, near_m=0.025)
         way = (at - path[-1]) / np.maximum(np.linalg.norm(at - path[-1], axis=1, keepdims=True), 1e-9)
         way += cut.gravity * stride / 0.01 * (0.0, -1.0, -back * (1 - done) ** 3)
         if cut.off:
             low = np.clip((skull.ears[0, 1] - at[:, 1:2]) / 0.05, 0, 1)
             inwards = (neck - at) * (1, 0, 1)
-            way += 0.22 * low * inwards / np.linalg.norm(inwards, axis=1, keepdims=True)
+            way += cut.inwards * low * inwards / np.linalg.norm(inwards, axis=1, keepdims=True)
             before = np.clip((at[:, 2] - neck[2] - 0.03) / 0.03, 0, 1) * np.clip((0.068 - np.abs(at[:, 0])) / 0.02, 0, 1)
             way += 0.6 * before[:, None] * np.stack([np.sign(at[:, 0]), 0 * before, 0 * before - 0.5], -1)
         way /= np.linalg.norm(way, axis=1, keepdims=True)
@@ -321,8 +330,8 @@ def _fallen(
     whole[:, 1:-1] = (whole[:, :-2] + 2 * whole[:, 1:-1] + whole[:, 2:]) / 4
     last = np.full(len(root), whole.shape[1] - 1.0)
     if cut.off:
-        last = np.argmax(np.c_[whole[:, :, 1] < skull.top - _BOB_M, last > 0], axis=1).clip(2, last)
-    at = last[:, None] * np.linspace(0, 1, cut.points)
+        last = np.argmax(np.c_[whole[:, :, 1] < skull.top - cut.end, last > 0], axis=1).clip(2, last)
+    at = last[:, None] * np.linspace(0, 1, cut.points) ** (1.4 if cut.off else 1)  # it bends at the top
     before, rows = np.minimum(at.astype(int), whole.shape[1] - 2), np.arange(len(root))[:, None]
     share = (at - before)[..., None]
     between = [each[rows, before] * (1 - share) + each[rows, before + 1] * share for each in (whole, outwards)]
@@ -345,7 +354,7 @@ def _gathered(
         away = np.tanh((root[:, 0] - parting) / 0.012)
         aside = np.stack([0.055 * away, np.full(len(root), -0.02), np.zeros(len(root))], -1)
         line = line + (aside * forward[:, None])[:, None] * (4 * reach * (1 - reach))
-    flat, normal = skull.outside(line.reshape(-1, 3), 0.0012)
+    flat, normal = skull.outside(line.reshape(-1, 3), 0.0012, 0.002)
     path = flat.reshape(line.shape)
     path[:, 0] = root
     return path, normal.reshape(line.shape)

@@ -31,8 +31,8 @@ _MEASURES = np.array(
 """Of the head model's people; directions as in Farkas 1994, "Anthropometry of the Head and Face"."""
 _HAIR = np.array(
     [
-        (0.012, 0.010, 0.009),
-        (0.028, 0.018, 0.012),
+        (0.022, 0.016, 0.013),
+        (0.036, 0.023, 0.015),
         (0.058, 0.035, 0.020),
         (0.125, 0.080, 0.044),
         (0.260, 0.175, 0.090),

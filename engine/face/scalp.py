@@ -84,11 +84,11 @@ class _Cut:
 
 
 _CUTS: dict[HairStyle, _Cut] = {
-    HairStyle.BUZZED: _Cut(11000, 2, 0.6e-3, 0.0055, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
+    HairStyle.BUZZED: _Cut(22000, 2, 0.45e-3, 0.0065, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
     HairStyle.CROPPED: _Cut(8500, 3, 1.7e-3, 0.024, 0.010, 0.45, 0.004, (0.25, 0, 0.8), 14, 0.7, 0.05),
     HairStyle.SWEPT: _Cut(3400, 6, 3.0e-3, 0.062, 0.022, 0.45, 0.009, (1.3, 0.1, 0.25), 12, 0.8, 0.40, stray=0.06),
     HairStyle.LOOSE: _Cut(1700, 10, 6.5e-3, 0.24, 0.24, 0.25, 0.005, (0, 0, 0), 4, 1.0, 0.7, stray=0.03, off=0.005),
-    HairStyle.CURLED: _Cut(4600, 6, 2.8e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 0.9)),
+    HairStyle.CURLED: _Cut(6200, 6, 1.9e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 0.9)),
     HairStyle.TIED: _Cut(2000, 8, 4.5e-3, 0.11, 0.09, 0.10, 0.0025, (0, 0, 0), 6, 0.8),
     HairStyle.RECEDING: _Cut(8000, 3, 1.2e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
 }
@@ -391,8 +391,9 @@ def _curls(
     return first[..., None] * across[:, None] + second[..., None] * flow[:, None]
 
 
-def cover(line: Hairline, size: int) -> np.ndarray:
-    """(size, size) float32 0..1 how much of the scalp's skin its hair colours, less towards the hairline."""
+def cover(line: Hairline, size: int, soft: float) -> np.ndarray:
+    """(size, size) float32 0..1 how much of the scalp's skin its hair colours, rising over `soft` UV units from the
+    hairline."""
     small = 512
     inside = distance(layout.texel_uv(small), line).reshape(small, small)
-    return resize_bilinear(smoothstep((inside + 0.008) / 0.034).astype(np.float32), (size, size))
+    return resize_bilinear(smoothstep((inside + 0.008) / soft).astype(np.float32), (size, size))

@@ -22,6 +22,7 @@ FIBRE_M = 1.3e-4
 """Width that a hair takes in a ribbon, which stands for as many as fit in it side by side."""
 _CELL_M = 0.015
 """Side of the cubes in which strands stand for each other."""
+_CASTING_M = 0.5e-3
 _PATCH = 12
 """Skin vertices around a root whose motion turns a strand."""
 
@@ -91,6 +92,15 @@ def fibre_places(faces: np.ndarray, positions_m: np.ndarray) -> np.ndarray:
     width_m = np.linalg.norm(positions_m[root + half] - positions_m[root], axis=1)
     places[:, 3] = np.repeat(np.maximum(np.rint(width_m / FIBRE_M), 1), size)
     return places
+
+
+def casting(faces: np.ndarray, positions_m: np.ndarray) -> tuple[int, int]:
+    """First and end of the ribbons' (F, 3) `faces` from the first to the last strand that is wide enough to cast a
+    shadow: finer ones would speckle a shadow map."""
+    root, tip, ends = _spans(faces)
+    width_m = np.linalg.norm(positions_m[root + (tip - root) // 2] - positions_m[root], axis=1)
+    wide = np.flatnonzero(width_m > _CASTING_M)
+    return (int(np.r_[0, ends][wide[0]]), int(ends[wide[-1]])) if len(wide) else (0, 0)
 
 
 def _counted(lengths: np.ndarray) -> np.ndarray:

@@ -295,15 +295,18 @@ class HeadPass:
         self._context.wireframe = False
 
     def draw_depth(self, light: int, skin_alone: bool = False, hair: bool = True) -> None:
-        """All triangles, those without `hair`, or the skin's, depth only, as light number `light` of the frame sees
-        them."""
+        """All triangles, with `hair` that casts shadows or without, or the skin's alone; depth only, as light number
+        `light` of the frame sees them."""
         assert self._depth_array is not None
         assert self._mesh is not None
         set_uniforms(self._depth, u_light=light)
         if skin_alone:
             self._render_skin(self._depth_array)
         else:
-            self._depth_array.render(moderngl.TRIANGLES, -1 if hair else self._mesh.coarse_hair[0])
+            self._depth_array.render(moderngl.TRIANGLES, self._mesh.coarse_hair[0])
+            first, count = self._mesh.casting_hair
+            if hair and count:
+                self._depth_array.render(moderngl.TRIANGLES, count, first=first)
 
     def _release_arrays(self) -> None:
         give_back(self._depth_array, self._numbered_array, *self._arrays.values())

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.channels import CHANGE_TILES
 from engine.expression import ReflectanceChange
-from engine.face.strands import fibre_places, stand_ins
+from engine.face.strands import casting, fibre_places, stand_ins
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_bilinear
 from engine.mesh import Part, Topology
@@ -152,6 +152,9 @@ class MeshBuffers:
         """Where hair goes in coarse pictures, metres from where it is."""
         self.coarse_hair = split.ranges.get(Part.HAIR, (split.elements.size, 0))[0], 3 * strands
         """First index and count, in `elements`."""
+        first, end = casting(hair, identity.positions_m)
+        self.casting_hair = self.coarse_hair[0] + 3 * first, 3 * (end - first)
+        """The same of hair that casts shadows."""
         self._coarse_count = int(split.elements.ravel()[: sum(self.coarse_hair)].max(initial=-1)) + 1
         """GL vertices that coarse pictures show: the first so many."""
         # Kept from pose to pose: fresh memory costs more than what is written to it.

@@ -85,12 +85,12 @@ class _Cut:
 
 _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(22000, 2, 0.45e-3, 0.0065, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
-    HairStyle.CROPPED: _Cut(8500, 3, 1.7e-3, 0.024, 0.010, 0.45, 0.004, (0.25, 0, 0.8), 14, 0.7, 0.05),
-    HairStyle.SWEPT: _Cut(3400, 6, 3.0e-3, 0.062, 0.022, 0.45, 0.009, (1.3, 0.1, 0.25), 12, 0.8, 0.40, stray=0.06),
-    HairStyle.LOOSE: _Cut(1700, 10, 6.5e-3, 0.24, 0.24, 0.25, 0.005, (0, 0, 0), 4, 1.0, 0.7, stray=0.03, off=0.005),
-    HairStyle.CURLED: _Cut(6200, 6, 1.9e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 0.9)),
-    HairStyle.TIED: _Cut(2000, 8, 4.5e-3, 0.11, 0.09, 0.10, 0.0025, (0, 0, 0), 6, 0.8),
-    HairStyle.RECEDING: _Cut(8000, 3, 1.2e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
+    HairStyle.CROPPED: _Cut(7000, 3, 1.8e-3, 0.024, 0.010, 0.45, 0.004, (0.25, 0, 0.8), 14, 0.7, 0.05),
+    HairStyle.SWEPT: _Cut(2500, 6, 3.2e-3, 0.062, 0.022, 0.45, 0.009, (1.3, 0.1, 0.25), 12, 0.8, 0.40, stray=0.06),
+    HairStyle.LOOSE: _Cut(1050, 10, 6.5e-3, 0.24, 0.24, 0.25, 0.005, (0, 0, 0), 4, 1.0, 0.7, stray=0.03, off=0.005),
+    HairStyle.CURLED: _Cut(5400, 6, 2.0e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 0.9)),
+    HairStyle.TIED: _Cut(1250, 7, 4.8e-3, 0.11, 0.09, 0.10, 0.0025, (0, 0, 0), 6, 0.8),
+    HairStyle.RECEDING: _Cut(7000, 3, 1.2e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
 }
 
 
@@ -157,7 +157,7 @@ def down(skin: Skin, style: HairStyle, rng: np.random.Generator, line: Hairline)
     """The short and fine hairs before and along the hairline."""
     if style in (HairStyle.SHAVED, HairStyle.BUZZED, HairStyle.RECEDING):
         return None
-    root, normal, place = _scattered(skin, 26000, rng, line)
+    root, normal, place = _scattered(skin, 18000, rng, line)
     inside = distance(place, line)
     chosen = (inside < 0.012) & (rng.random(len(root)) < np.clip((inside + 0.012) / 0.02, 0, 1) ** 2)
     root, normal, count = root[chosen], normal[chosen], int(chosen.sum())
@@ -169,7 +169,7 @@ def down(skin: Skin, style: HairStyle, rng: np.random.Generator, line: Hairline)
     rise = rng.uniform(0.05, 0.35, count)[:, None] * step * (1.3 - step)
     curves = root[:, None] + length[:, None, None] * (flow[:, None] * step[:, None] + normal[:, None] * rise[..., None])
     column = SCALP[0] + SHADES * rng.integers(4, 10, count) + rng.integers(SHADES, size=count)
-    return Strands(curves, rng.uniform(0.9e-4, 1.6e-4, count), normal[:, None], column)
+    return Strands(curves, rng.uniform(1.0e-4, 1.8e-4, count), normal[:, None], column)
 
 
 def _along(way: np.ndarray, normal: np.ndarray) -> np.ndarray:

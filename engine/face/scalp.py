@@ -85,11 +85,11 @@ class _Cut:
 
 _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(22000, 2, 0.45e-3, 0.0065, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
-    HairStyle.CROPPED: _Cut(7000, 3, 1.8e-3, 0.024, 0.010, 0.45, 0.004, (0.25, 0, 0.8), 14, 0.7, 0.05),
-    HairStyle.SWEPT: _Cut(2500, 6, 3.2e-3, 0.062, 0.022, 0.45, 0.009, (1.3, 0.1, 0.25), 12, 0.8, 0.40, stray=0.06),
-    HairStyle.LOOSE: _Cut(1050, 10, 6.5e-3, 0.24, 0.24, 0.25, 0.005, (0, 0, 0), 4, 1.0, 0.7, stray=0.03, off=0.005),
+    HairStyle.CROPPED: _Cut(8000, 3, 1.3e-3, 0.024, 0.010, 0.45, 0.004, (0.25, 0, 0.8), 14, 0.7, 0.05),
+    HairStyle.SWEPT: _Cut(2700, 6, 2.6e-3, 0.062, 0.022, 0.45, 0.009, (1.3, 0.1, 0.25), 12, 0.8, 0.40, stray=0.06),
+    HairStyle.LOOSE: _Cut(1050, 10, 6.5e-3, 0.24, 0.24, 0.25, 0.005, (0, 0, 0), 2, 1.0, 0.7, stray=0.03, off=0.005),
     HairStyle.CURLED: _Cut(5400, 6, 2.0e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 0.9)),
-    HairStyle.TIED: _Cut(1250, 7, 4.8e-3, 0.11, 0.09, 0.10, 0.0025, (0, 0, 0), 6, 0.8),
+    HairStyle.TIED: _Cut(1250, 7, 4.8e-3, 0.11, 0.09, 0.10, 0.0025, (0, 0, 0), 1),
     HairStyle.RECEDING: _Cut(7000, 3, 1.2e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
 }
 
@@ -169,7 +169,7 @@ def down(skin: Skin, style: HairStyle, rng: np.random.Generator, line: Hairline)
     rise = rng.uniform(0.05, 0.35, count)[:, None] * step * (1.3 - step)
     curves = root[:, None] + length[:, None, None] * (flow[:, None] * step[:, None] + normal[:, None] * rise[..., None])
     column = SCALP[0] + SHADES * rng.integers(4, 10, count) + rng.integers(SHADES, size=count)
-    return Strands(curves, rng.uniform(1.0e-4, 1.8e-4, count), normal[:, None], column)
+    return Strands(curves, rng.uniform(0.7e-4, 1.3e-4, count), normal[:, None], column)
 
 
 def _along(way: np.ndarray, normal: np.ndarray) -> np.ndarray:
@@ -225,7 +225,7 @@ def _roots(
     """Places (S, 3), normals (S, 3), how far inside of the hairline 0..1 (S,), and 1 on top of the head (S,)."""
     root, normal, place = _scattered(skin, cut.locks, rng, line)
     share = np.clip((distance(place, line) + 0.006 + 0.006 * rng.standard_normal(cut.locks)) / 0.036, 0, 1)
-    grows = rng.random(cut.locks) < np.clip(3 * share - 0.4, 0, 1)
+    grows = rng.random(cut.locks) < np.clip(3 * share - (0.9 if cut.top > 0.1 else 0.4), 0, 1)
     height = np.clip((root[:, 1] - (skin.positions_m[:, 1].max() - 0.080)) / 0.055, 0, 1)
     return root[grows], normal[grows], share[grows], height[grows]
 
@@ -261,7 +261,7 @@ def _flow(
     if style is HairStyle.LOOSE:
         parted = np.tanh((root[:, 0] + rng.choice([0, 0.018, 0.028]) * side) / 0.006)
         ahead = smoothstep((root[:, 2:] - back - 0.06) / 0.05)
-        away += ahead * (np.stack([parted, np.full(len(root), -0.1), np.full(len(root), -0.35)], -1) - away)
+        away += ahead * (np.stack([parted, np.full(len(root), -0.1), np.full(len(root), -0.6)], -1) - away)
     flow = away + height[:, None] * np.array(cut.sweep) * (side, 1, 1)
     flow += (1 - height[:, None]) * np.array([0, -0.9, -0.15])
     wave = rng.normal(0, 1, (6, 3)) * 100
@@ -352,9 +352,10 @@ def _gathered(
     if rng.random() < 0.6:
         forward = np.clip((root[:, 2] - back) / (front - back) * 1.6 - 0.5, 0, 1)
         away = np.tanh((root[:, 0] - parting) / 0.012)
-        aside = np.stack([0.055 * away, np.full(len(root), -0.02), np.zeros(len(root))], -1)
+        aside = np.stack([0.038 * away, np.full(len(root), -0.01), np.full(len(root), -0.015)], -1)
         line = line + (aside * forward[:, None])[:, None] * (4 * reach * (1 - reach))
-    flat, normal = skull.outside(line.reshape(-1, 3), 0.0012, 0.002)
+    flat = skull.outside(line.reshape(-1, 3), 0.0012, 0.002)[0]
+    flat, normal = skull.outside(flat, 0.0012, 0.002)
     path = flat.reshape(line.shape)
     path[:, 0] = root
     return path, normal.reshape(line.shape)

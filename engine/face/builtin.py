@@ -47,9 +47,9 @@ def strands_of(shape: HeadShape, person: Person, seed: int) -> list[Strands]:
     strands = [
         groom.brows(skin, person.brows, brow, density),
         groom.lashes(shape.lash_cards_m, lash, 0.8 if person.man else 1.1, (0.0035, -0.0008)),
-        scalp.knot(skin, head) if tied else None,
-        scalp.hair(skin, scalp.HairStyle.LOOSE, head, person.part_left, person.hairline, behind=True) if tied else None,
         scalp.hair(skin, person.hair, head, person.part_left, person.hairline),
+        scalp.hair(skin, scalp.HairStyle.LOOSE, head, person.part_left, person.hairline, behind=True) if tied else None,
+        scalp.knot(skin, head) if tied else None,
         scalp.down(skin, person.hair, head, person.hairline),
     ]
     return [each for each in strands if each is not None]

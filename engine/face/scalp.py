@@ -84,7 +84,7 @@ class _Cut:
 
 
 _CUTS: dict[HairStyle, _Cut] = {
-    HairStyle.BUZZED: _Cut(22000, 2, 0.45e-3, 0.0065, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
+    HairStyle.BUZZED: _Cut(15000, 2, 0.55e-3, 0.0065, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
     HairStyle.CROPPED: _Cut(8000, 3, 1.3e-3, 0.024, 0.010, 0.45, 0.004, (0.25, 0, 0.8), 14, 0.7, 0.05),
     HairStyle.SWEPT: _Cut(2700, 6, 2.6e-3, 0.062, 0.022, 0.45, 0.009, (1.3, 0.1, 0.25), 12, 0.8, 0.40, stray=0.06),
     HairStyle.LOOSE: _Cut(1050, 10, 6.5e-3, 0.24, 0.24, 0.25, 0.005, (0, 0, 0), 2, 1.0, 0.7, stray=0.03, off=0.005),
@@ -367,7 +367,7 @@ def knot(skin: Skin, rng: np.random.Generator) -> Strands:
     top = positions[:, 1].max()
     behind = positions[(np.abs(positions[:, 1] - (top - 0.085)) < 0.006) & (np.abs(positions[:, 0]) < 0.01)]
     centre = np.array([0.0, top - 0.085, behind[:, 2].min() - 0.016])
-    count, points, radius = 240, 6, np.array([0.030, 0.027, 0.024])
+    count, points, radius = 160, 5, np.array([0.030, 0.027, 0.024])
     turn = rng.uniform(0, 2 * np.pi, count)
     tilt = np.clip(rng.normal(0, 0.5, count), -1.3, 1.3)
     wound = np.linspace(0, 1.9, points)[None] + turn[:, None]

@@ -30,7 +30,7 @@ HALF_FLOAT = 60000.0
 
 MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32, 2)])
 STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32), ("sky", np.float32, 4)])
-COARSE_HAIR = 15_000
+COARSE_HAIR = 12_000
 """Triangles of hair in a coarse picture, as a software rasteriser draws a head that moves: hair is a fifth of
 the drawing, and most of the posing. Brows and lashes come first, then strands from all over the head."""
 TABLE_WIDTH = 1024

@@ -22,7 +22,7 @@ FIBRE_M = 1.3e-4
 """Width that a hair takes in a ribbon, which stands for as many as fit in it side by side."""
 _CELL_M = 0.015
 """Side of the cubes in which strands stand for each other."""
-_CASTING_M, _WIDEST_M = 0.5e-3, 8e-3
+_CASTING_M, _WIDEST_M = 0.5e-3, 10e-3
 """How wide a strand is at least that casts a shadow, and at most that stands for others."""
 _PATCH = 12
 """Skin vertices around a root whose motion turns a strand."""

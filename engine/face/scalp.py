@@ -35,6 +35,8 @@ class HairStyle(StrEnum):
 class Hairline:
     """Where a person's hair begins; canonical UV units."""
 
+    low: float = 0.0
+    """How far down it comes on the forehead."""
     temples: float = 0.004
     """How far back it lies beside the forehead."""
     peak: float = 0.0
@@ -130,7 +132,10 @@ def hair(
     else:
         path, outward = _fallen(skull, root[:guides], normal[:guides], flow, rise, length[:guides], cut, rng)
         own = (length / length[:guides][guide]).clip(0.3, 1.5) * rng.uniform(0.96 if cut.off else 0.75, 1.05, count)
-    layer, strays = rng.uniform(0 if cut.volume else 0.7, 1, count), rng.random(count) < (0.0 if tied or cut.off else 0.04)
+    layer, strays = (
+        rng.uniform(0 if cut.volume else 0.7, 1, count),
+        rng.random(count) < (0.0 if tied or cut.off else 0.04),
+    )
     own[strays] *= 0.5
     apart = (root - root[guide])[:, None] * (1 - (1 - cut.loose) * step[:, None])
     curves = root[guide][:, None] + apart + (path - path[:, :1])[guide] * own[:, None, None]
@@ -140,7 +145,10 @@ def hair(
         raised = (raised + 0.007 * np.clip((curves[..., 1] - skull.top + 0.06) / 0.05, 0, 1)) * (1 - 0.9 * step**4)
         raised *= np.minimum(4 * step, 1)
     curves += outward[guide] * raised[..., None]
-    curves += rng.normal(0, 0.02 if tied or cut.off else 0.06, (count, 1, 3)) * (np.minimum(length, 0.08)[:, None] * step**1.5)[..., None]
+    curves += (
+        rng.normal(0, 0.02 if tied or cut.off else 0.06, (count, 1, 3))
+        * (np.minimum(length, 0.08)[:, None] * step**1.5)[..., None]
+    )
     if cut.curl[0]:
         curves += _curls(normal, flow[guide], step, cut, guide, rng) * share[:, None, None] ** 0.5
     width = np.minimum(cut.width, length / 4) * rng.uniform(0.5, 1.1, count) * (0.08 + 0.92 * share**1.5)
@@ -200,7 +208,7 @@ def distance(uv: np.ndarray, line: Hairline | None = None) -> np.ndarray:
     before_ear = np.minimum(0.017 - np.abs(aside - 0.266), np.minimum(v - 0.26, 0.405 + line.sideburns - v))
     inside = np.maximum(inside, before_ear)
     inside += line.peak * _bump(aside, 0, 0.035) + line.point * _bump(aside, 0.228, 0.03) * _bump(v, 0.285, 0.035)
-    inside += 0.014 * smoothstep((0.30 - v) / 0.1) + 0.016 * _bump(aside, 0.150, 0.04) * _bump(v, 0.16, 0.05)
+    inside += line.low * (smoothstep((0.30 - v) / 0.1) + 1.15 * _bump(aside, 0.150, 0.04) * _bump(v, 0.16, 0.05))
     inside -= line.temples * _bump(aside, 0.165, 0.05) * _bump(v, 0.15, 0.06)
     if line.bald:  # a wreath is left
         inside = np.minimum(inside, 0.6 * (v - line.bald + 0.3 * np.maximum(aside - 0.2, 0)))
@@ -321,7 +329,9 @@ def _fallen(
             low = np.clip((skull.ears[0, 1] - at[:, 1:2]) / 0.05, 0, 1)
             inwards = (neck - at) * (1, 0, 1)
             way += cut.inwards * low * inwards / np.linalg.norm(inwards, axis=1, keepdims=True)
-            before = np.clip((at[:, 2] - neck[2] - 0.03) / 0.03, 0, 1) * np.clip((0.068 - np.abs(at[:, 0])) / 0.02, 0, 1)
+            before = np.clip((at[:, 2] - neck[2] - 0.03) / 0.03, 0, 1) * np.clip(
+                (0.068 - np.abs(at[:, 0])) / 0.02, 0, 1
+            )
             way += 0.6 * before[:, None] * np.stack([np.sign(at[:, 0]), 0 * before, 0 * before - 0.5], -1)
         way /= np.linalg.norm(way, axis=1, keepdims=True)
         path.append(at)

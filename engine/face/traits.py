@@ -151,6 +151,7 @@ def _hairline(rng: np.random.Generator, man: bool, style: HairStyle, age_years: 
     older = np.clip((age_years - 20) / 50, 0, 1)
     temples = rng.uniform(0.002, 0.020) + rng.uniform(0.01, 0.05) * older if man else rng.uniform(0.004, 0.016)
     return Hairline(
+        low=0.014,
         temples=float(temples),
         peak=float(rng.uniform(-0.004, 0.007)),
         bald=0.21 if style is HairStyle.RECEDING else 0.0,

@@ -168,10 +168,12 @@ Surface part_surface(vec3 n) {
     vec3 outward = FRONT ? n : -n;     // whichever side is seen
     vec3 across = cross(outward, tangent);
     tangent = normalize(tangent + (0.30 * (own - 0.5)) * outward + (0.20 * (other - 0.5)) * across);
-    vec3 albedo = linear_from_srgb(textureLod(t_diffuse, v_uv, 0.0).rgb) * (0.65 + 0.7 * other);
+    float lock = fract(52.9829189 * fract(0.0371 * floor(number / 7.0) + 0.00683 * floor(v_sky.z + 0.5)));
+    vec3 albedo = linear_from_srgb(textureLod(t_diffuse, v_uv, 0.0).rgb) * (0.45 + 0.6 * other + 0.5 * lock);
     float roughness = textureLod(t_specular, v_uv, 0.0).a;
     float half_width = mix(mix(0.46, 0.36, along), 0.5, saturate(1.4 * pixel - 0.4));
-    if (count > 1.5 && (along > 0.65 + 0.35 * own || along < 0.12 * other || abs(place - number - 0.5) > half_width)) discard;
+    float ragged = mix(1.0, 0.25, saturate(count / 30.0));   // wide ones are long
+    if (count > 1.5 && (along > 1.0 - 0.35 * ragged * own || along < 0.12 * ragged * other || abs(place - number - 0.5) > half_width)) discard;
     return Surface(albedo, vec3(0.0465), roughness, tangent, outward, vec3(0.0), 0.0, occlusion_here(), reach_here(), open_sky(outward));
 }
 #else

@@ -18,9 +18,9 @@ from engine.image import resize_bilinear
 
 _ROUGHNESS = np.where(np.isin(np.arange(COLUMNS), SCALP), 0.30, 0.50)
 """Of each column: brows and lashes lie less in order."""
-_COVERED = {HairStyle.SHAVED: 0.45, HairStyle.RECEDING: 0.80, HairStyle.BUZZED: 0.94}
+_COVERED = {HairStyle.SHAVED: 0.45, HairStyle.RECEDING: 0.80, HairStyle.BUZZED: 0.90}
 """How much of the scalp is hair where it is thickest; where it is long, no skin is seen between its strands."""
-_SHADED = {HairStyle.SHAVED: 0.0, HairStyle.BUZZED: 0.15, HairStyle.RECEDING: 0.3, HairStyle.CROPPED: 0.45}
+_SHADED = {HairStyle.SHAVED: 0.0, HairStyle.BUZZED: 0.40, HairStyle.RECEDING: 0.3, HairStyle.CROPPED: 0.45}
 """Share of the light that hair keeps from the scalp."""
 _THIN_RGB = np.array([0.020, 0.012, 0.008])
 """What comes through hairs as thin as a brow's, however dark."""
@@ -36,12 +36,12 @@ def with_hair(maps: ReflectanceMaps, person: Person) -> ReflectanceMaps:
     hair = np.array(person.hair_rgb) * (1 - person.grey) + GREY_RGB * person.grey
     dark = 0.55 * groom.brow_cover(person.brows, size) * (1 - 0.5 * person.grey) + 0.6 * lash_line(size)
     albedo = _shaded(albedo, hair * 1.2, np.minimum(dark, 0.75)[..., None])
-    cover = scalp.cover(person.hairline, size)
+    cover = scalp.cover(person.hairline, size, 0.05 if person.hair in _COVERED else 0.034)
     most = _COVERED.get(person.hair, 0.97)
     small = min(size, 1024)
-    grain = resize_bilinear(band_noise(rng, small, small / 5, 0.3), (size, size))
+    grain = resize_bilinear(band_noise(rng, small, small / 3, 0.3), (size, size))
     most *= 1 - 0.25 * person.grey  # grey hair lets the skin be seen
-    uneven = np.maximum(min(1.0, (1 - most) / 0.15), 2.5 * (1 - cover))  # where skin is seen, it is so here and there
+    uneven = np.maximum(min(1.0, (1 - most) / 0.15), 1.2 * (1 - cover))  # where skin is seen, it is so here and there
     share = meeting(most * np.clip(cover * (1 + uneven * (0.14 * grain - 0.1)), 0, 1))[..., None]
     albedo = _shaded(albedo, hair * (0.9 - 0.5 * person.grey), share)
     albedo = albedo * (1 - _SHADED.get(person.hair, 0.75) * share)

@@ -21,6 +21,8 @@ FIBRE_M = 1.3e-4
 """Width that a hair takes in a ribbon, which stands for as many as fit in it side by side."""
 _CELL_M = 0.015
 """Side of the cubes in which strands stand for each other."""
+_CASTING_M, _WIDEST_M = 0.5e-3, 10e-3
+"""How wide a strand is at least that casts a shadow, and at most that stands for others."""
 _PATCH = 12
 """Skin vertices around a root whose motion turns a strand."""
 
@@ -77,6 +79,11 @@ def _spans(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return lowest[starts], so_far[ends - 1], ends
 
 
+def _widths(positions_m: np.ndarray, root: np.ndarray, tip: np.ndarray) -> np.ndarray:
+    """(S,) metres that strands from `root` to `tip` of `_spans` are wide at the root."""
+    return np.linalg.norm(positions_m[root + (tip - root) // 2] - positions_m[root], axis=1)
+
+
 def fibre_places(faces: np.ndarray, positions_m: np.ndarray) -> np.ndarray:
     """(H, 4) float32 for the H vertices, which follow each other, of the ribbons' (F, 3) `faces`: -1 left to 1 right, 0
     at the root to 1 at the tip, the strand's number modulo 256, and how many hairs lie side by side in it."""
@@ -87,9 +94,16 @@ def fibre_places(faces: np.ndarray, positions_m: np.ndarray) -> np.ndarray:
     places[:, 0] = np.where(step < points, -1, np.where(step < 2 * points, 1, 0))
     places[:, 1] = np.where(step < 2 * points, step % points, points) / points
     places[:, 2] = np.repeat(np.arange(len(root)) % 256, size)
-    width_m = np.linalg.norm(positions_m[root + half] - positions_m[root], axis=1)
-    places[:, 3] = np.repeat(np.maximum(np.rint(width_m / FIBRE_M), 1), size)
+    places[:, 3] = np.repeat(np.maximum(np.rint(_widths(positions_m, root, tip) / FIBRE_M), 1), size)
     return places
+
+
+def casting(faces: np.ndarray, positions_m: np.ndarray) -> tuple[int, int]:
+    """First and end of the ribbons' (F, 3) `faces` from the first to the last strand that is wide enough to cast a
+    shadow: finer ones would speckle a shadow map."""
+    root, tip, ends = _spans(faces)
+    wide = np.flatnonzero(_widths(positions_m, root, tip) > _CASTING_M)
+    return (int(np.r_[0, ends][wide[0]]), int(ends[wide[-1]])) if len(wide) else (0, 0)
 
 
 def _counted(lengths: np.ndarray) -> np.ndarray:
@@ -109,7 +123,8 @@ def stand_ins(faces: np.ndarray, positions_m: np.ndarray, count: int) -> tuple[i
         return len(faces) if shown else 0, wider_m
     cell = np.unique((positions_m[root] // _CELL_M).astype(int), axis=0, return_inverse=True)[1].ravel()
     here = np.bincount(cell[:shown], minlength=cell.max() + 1)
-    more = np.bincount(cell)[cell[:shown]] / here[cell[:shown]] - 1
+    most = _WIDEST_M / np.maximum(_widths(positions_m, root[:shown], tip[:shown]), 1e-9)
+    more = np.maximum(np.minimum(np.bincount(cell)[cell[:shown]] / here[cell[:shown]], most) - 1, 0)
     half = (tip - root)[:shown] // 2
     left = np.repeat(root[:shown], half) + _counted(half)
     right = left + np.repeat(half, half)

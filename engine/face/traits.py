@@ -31,8 +31,8 @@ _MEASURES = np.array(
 """Of the head model's people; directions as in Farkas 1994, "Anthropometry of the Head and Face"."""
 _HAIR = np.array(
     [
-        (0.012, 0.010, 0.009),
-        (0.028, 0.018, 0.012),
+        (0.022, 0.016, 0.013),
+        (0.036, 0.023, 0.015),
         (0.058, 0.035, 0.020),
         (0.125, 0.080, 0.044),
         (0.260, 0.175, 0.090),
@@ -149,10 +149,11 @@ def _hair_style(rng: np.random.Generator, man: bool, dark: bool, age_years: floa
 
 def _hairline(rng: np.random.Generator, man: bool, style: HairStyle, age_years: float) -> Hairline:
     older = np.clip((age_years - 20) / 50, 0, 1)
-    temples = rng.uniform(0.008, 0.03) + rng.uniform(0.01, 0.05) * older if man else rng.uniform(0.004, 0.016)
+    temples = rng.uniform(0.002, 0.020) + rng.uniform(0.01, 0.05) * older if man else rng.uniform(0.004, 0.016)
     return Hairline(
+        low=0.014,
         temples=float(temples),
-        peak=float(rng.uniform(-0.004, 0.014)),
+        peak=float(rng.uniform(-0.004, 0.007)),
         bald=0.21 if style is HairStyle.RECEDING else 0.0,
         sideburns=float(rng.uniform(0.01, 0.06) if man else rng.uniform(-0.08, -0.04)),
         point=float(rng.uniform(0.006, 0.018)),

@@ -295,9 +295,9 @@ class HeadPass:
         self._context.polygon_offset = 0.0, 0.0
         self._context.wireframe = False
 
-    def draw_depth(self, light: int, skin_alone: bool = False) -> None:
-        """All triangles but hair, or the skin's, depth only, as light number `light` of the frame sees them: hairs are
-        finer than a shadow map."""
+    def draw_depth(self, light: int, skin_alone: bool = False, hair: bool = True) -> None:
+        """All triangles, with `hair` that casts shadows or without, or the skin's alone; depth only, as light number
+        `light` of the frame sees them."""
         assert self._depth_array is not None
         assert self._mesh is not None
         set_uniforms(self._depth, u_light=light)
@@ -305,6 +305,9 @@ class HeadPass:
             self._render_skin(self._depth_array)
         else:
             self._depth_array.render(moderngl.TRIANGLES, self._mesh.coarse_hair[0])
+            first, count = self._mesh.casting_hair
+            if hair and count:
+                self._depth_array.render(moderngl.TRIANGLES, count, first=first)
 
     def _release_arrays(self) -> None:
         give_back(self._depth_array, self._numbered_array, *self._arrays.values())

@@ -132,7 +132,7 @@ class ThicknessMaps:
                 return
             self._target.ctx.enable(moderngl.CULL_FACE)  # what is seen from inside lets no light in
             self._target.ctx.cull_face = "back"
-            head.draw_depth(light)
+            head.draw_depth(light, hair=False)
             self._target.ctx.disable(moderngl.CULL_FACE)
 
     def release(self) -> None:

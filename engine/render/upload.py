@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.channels import CHANGE_TILES
 from engine.expression import ReflectanceChange
-from engine.face.strands import fibre_places, stand_ins
+from engine.face.strands import casting, fibre_places, stand_ins
 from engine.identity import Identity, ReflectanceMaps
 from engine.image import resize_bilinear
 from engine.mesh import Part, Topology
@@ -30,7 +30,7 @@ HALF_FLOAT = 60000.0
 
 MOVING = np.dtype([("position", np.float32, 3), ("normal", np.float32, 3), ("offset", np.float32, 2)])
 STILL = np.dtype([("uv", np.float32, 2), ("occlusion", np.float32), ("curvature", np.float32), ("sky", np.float32, 4)])
-COARSE_HAIR = 15_000
+COARSE_HAIR = 12_000
 """Triangles of hair in a coarse picture, as a software rasteriser draws a head that moves: hair is a fifth of
 the drawing, and most of the posing. Brows and lashes come first, then strands from all over the head."""
 TABLE_WIDTH = 1024
@@ -152,6 +152,9 @@ class MeshBuffers:
         """Where hair goes in coarse pictures, metres from where it is."""
         self.coarse_hair = split.ranges.get(Part.HAIR, (split.elements.size, 0))[0], 3 * strands
         """First index and count, in `elements`."""
+        first, end = casting(hair, identity.positions_m)
+        self.casting_hair = self.coarse_hair[0] + 3 * first, 3 * (end - first)
+        """The same of hair that casts shadows."""
         self._coarse_count = int(split.elements.ravel()[: sum(self.coarse_hair)].max(initial=-1)) + 1
         """GL vertices that coarse pictures show: the first so many."""
         # Kept from pose to pose: fresh memory costs more than what is written to it.

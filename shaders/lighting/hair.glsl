@@ -45,7 +45,7 @@ Light hair_environment(Surface s, vec3 tangent, vec3 v) {
     light.scattered = environment_diffuse(n) * s.occlusion;
     vec3 shifted = normalize(n - HAIR_TILT * 2.0 * tangent);
     vec3 gloss = environment_specular(reflect(-v, shifted), 1.5 * s.roughness) * s.occlusion;
-    light.specular = gloss * square(1.0 - s.roughness) * (0.10 + 0.40 * s.albedo);
+    light.specular = gloss * square(1.0 - s.roughness) * (0.06 + 0.80 * s.albedo);
     return light;
 }
 

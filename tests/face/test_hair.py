@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 from engine.face import groom, scalp
 from engine.face.builtin import builtin_identity, grown
 from engine.face.head_model import sample_shape
-from engine.face.strands import COLUMNS, PALETTE, HairRig, Strands, ribbons
+from engine.face.strands import COLUMNS, PALETTE, HairRig, Strands, casting, ribbons
 from engine.face.traits import manliness, sample_person
 from engine.identity import Identity
 from engine.mesh import PARTS, Part
@@ -33,6 +33,36 @@ def test_a_ribbon_tapers_along_its_strand() -> None:
     assert (normals[:, 2] > 0).all()  # faces as the skin below does
     v = piece.uvs[piece.uv_faces, 1]
     assert (np.argsort(v.min(axis=1)) == np.argsort(corners[..., 1].min(axis=1))).all()
+
+
+def test_ribbons_cast_shadows_and_fine_hairs_do_not() -> None:
+    line = np.stack([np.zeros(3), np.linspace(0, 0.009, 3), np.zeros(3)], -1)
+
+    def span(*widths_m: float) -> tuple[int, int]:
+        count = len(widths_m)
+        strands = Strands(
+            np.repeat(line[None], count, 0),
+            np.array(widths_m),
+            np.full((count, 1, 3), (0.0, 0.0, 1.0)),
+            np.arange(count),
+        )
+        piece = ribbons(strands)
+        return casting(piece.faces, piece.positions_m)
+
+    assert span(2e-4, 1e-3, 1e-4, 2e-3, 1e-4) == (3, 12)  # three triangles each
+    assert span(2e-4, 1e-4) == (0, 0)
+
+
+def test_loose_hair_ends_at_one_height_and_leaves_the_face_free(person: Identity) -> None:
+    skin = groom.skin_of(person.topology, person.positions_m)
+    strands = scalp.hair(skin, scalp.HairStyle.LOOSE, np.random.default_rng(0))
+    assert strands is not None
+    tips = strands.points_m[:, -1]
+    assert np.ptp(np.quantile(tips[:, 1], [0.1, 0.9])) < 0.025
+    top = skin.positions_m[:, 1].max()
+    low = strands.points_m[strands.points_m[..., 1] < top - 0.1]
+    before = (low[:, 2] > 0.06) & (np.abs(low[:, 0]) < 0.045)
+    assert before.mean() < 0.01
 
 
 def test_hair_grows_on_skin(person: Identity) -> None:

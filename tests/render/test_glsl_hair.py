@@ -130,7 +130,7 @@ def test_hair_in_an_even_environment(evaluate: Evaluate, even: moderngl.Texture)
     call = f"hair_environment(s, {vec3(TANGENT)}, x.xyz)"
     scattered, specular = _light(evaluate, call, v, {"t_environment": even}, frame)
     np.testing.assert_allclose(scattered, 0.8, rtol=0.01)
-    np.testing.assert_allclose(specular, np.tile(0.8 * 0.58**2 * (0.10 + 0.40 * np.array(COLOUR)), (60, 1)), rtol=0.01)
+    np.testing.assert_allclose(specular, np.tile(0.8 * 0.58**2 * (0.06 + 0.80 * np.array(COLOUR)), (60, 1)), rtol=0.01)
 
 
 def test_shade_hair_adds_up_all_lights(evaluate: Evaluate, open_air: moderngl.Texture, even: moderngl.Texture) -> None:

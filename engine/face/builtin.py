@@ -45,14 +45,12 @@ def grown(shape: HeadShape, person: Person, seed: int) -> list[Piece]:
 def strands_of(shape: HeadShape, person: Person, seed: int) -> list[Strands]:
     """The hair of `person`, whose head is `shape`."""
     brow, lash, head = np.random.default_rng([seed, 0x4A12]).spawn(3)
-    tied = person.hair is scalp.HairStyle.TIED
     skin, density = groom.model_skin(shape), 0.75 + 0.4 * person.skin.brow_density
     strands = [
         groom.brows(skin, person.brows, brow, density),
         groom.lashes(shape.lash_cards_m, lash, 0.8 if person.man else 1.1, (0.0035, -0.0008)),
         scalp.hair(skin, person.hair, head, person.part_left, person.hairline),
-        scalp.hair(skin, scalp.HairStyle.LOOSE, head, person.part_left, person.hairline, behind=True) if tied else None,
-        scalp.knot(skin, head) if tied else None,
+        scalp.knot(skin, head) if person.hair is scalp.HairStyle.TIED else None,
         scalp.down(skin, person.hair, head, person.hairline),
     ]
     return [each for each in strands if each is not None]

@@ -5,7 +5,7 @@ Shapes are plausible rather than measured.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -81,8 +81,6 @@ class _Cut:
     """How far from the skull loose hair hangs, so that it covers the ears; 0 for hair that is not cut at one height."""
     end: float = 0.205
     """How far below the top of the head that is."""
-    inwards: float = 0.22
-    """How strongly it turns to the neck below the ears."""
 
 
 _CUTS: dict[HairStyle, _Cut] = {
@@ -102,9 +100,8 @@ def hair(
     rng: np.random.Generator,
     part_left: bool = False,
     line: Hairline | None = None,
-    behind: bool = False,
 ) -> Strands | None:
-    """The hair of the head, or what falls `behind` the ears of it; None where there is none to see as strands.
+    """The hair of the head; None where there is none to see as strands.
 
     Ribbons lie in tufts around guides, which are combed, fall and rest on the skull.
     """
@@ -112,10 +109,6 @@ def hair(
         return None
     cut, line, tied, skull = _CUTS[style], line or Hairline(), style is HairStyle.TIED, _Skull(skin)
     root, normal, share, height = _roots(skin, cut, line, rng)
-    if behind:
-        cut, ear = replace(cut, end=0.240, off=0.012, volume=0.012, inwards=0.05), skull.ears[0]
-        low = (root[:, 2] < ear[2] - 0.008) & (np.abs(root[:, 1] - ear[1] - 0.01) < 0.04)
-        root, normal, share, height = root[low], normal[low], share[low], height[low]
     count, step = len(root), np.linspace(0, 1, cut.points)
     guides = max(count // cut.together, 1)
     guide = np.asarray(KDTree(root[:guides]).query(root + rng.normal(0, 0.0012, root.shape))[1])
@@ -328,7 +321,7 @@ def _fallen(
         if cut.off:
             low = np.clip((skull.ears[0, 1] - at[:, 1:2]) / 0.05, 0, 1)
             inwards = (neck - at) * (1, 0, 1)
-            way += cut.inwards * low * inwards / np.linalg.norm(inwards, axis=1, keepdims=True)
+            way += 0.22 * low * inwards / np.linalg.norm(inwards, axis=1, keepdims=True)
             before = np.clip((at[:, 2] - neck[2] - 0.03) / 0.03, 0, 1) * np.clip(
                 (0.068 - np.abs(at[:, 0])) / 0.02, 0, 1
             )

@@ -52,7 +52,7 @@ def paint_eye(seed: int, iris_rgb: tuple[float, float, float] | None = None, siz
     """
     rng = np.random.default_rng([seed, 0xE7E])
     if iris_rgb is None:
-        colours = np.array([(0.050, 0.028, 0.014), (0.065, 0.043, 0.023), (0.062, 0.066, 0.044), (0.065, 0.090, 0.110)])
+        colours = np.array([(0.064, 0.036, 0.017), (0.083, 0.055, 0.029), (0.080, 0.085, 0.056), (0.083, 0.115, 0.140)])
         iris_rgb = tuple(rng.dirichlet((2.2, 1.2, 0.5, 0.6)) @ colours)
     y, x = (np.mgrid[0:size, 0:size] + 0.5) / size * 2 - 1
     radius, angle = np.hypot(x, y) / 0.98, np.arctan2(y, x)

@@ -87,9 +87,9 @@ _CUTS: dict[HairStyle, _Cut] = {
     HairStyle.BUZZED: _Cut(15000, 2, 0.55e-3, 0.0065, 0.0036, 0.60, 0.0, (0.1, 0, 0.6), 6, 1.0),
     HairStyle.CROPPED: _Cut(8000, 3, 1.3e-3, 0.024, 0.010, 0.45, 0.004, (0.25, 0, 0.8), 14, 0.7, 0.05),
     HairStyle.SWEPT: _Cut(2700, 6, 2.6e-3, 0.062, 0.022, 0.45, 0.009, (1.3, 0.1, 0.25), 12, 0.8, 0.40, stray=0.06),
-    HairStyle.LOOSE: _Cut(1050, 10, 6.5e-3, 0.24, 0.24, 0.25, 0.005, (0, 0, 0), 2, 1.0, 0.7, stray=0.03, off=0.005),
+    HairStyle.LOOSE: _Cut(1500, 16, 4.2e-3, 0.24, 0.24, 0.25, 0.005, (0, 0, 0), 2, 1.0, 0.7, stray=0.03, off=0.005),
     HairStyle.CURLED: _Cut(5400, 6, 2.0e-3, 0.015, 0.012, 1.0, 0.006, (0, 0, 0), 8, 0.9, 0.0, (0.0030, 0.9)),
-    HairStyle.TIED: _Cut(1250, 7, 4.8e-3, 0.11, 0.09, 0.10, 0.0025, (0, 0, 0), 1),
+    HairStyle.TIED: _Cut(1700, 12, 3.2e-3, 0.11, 0.09, 0.10, 0.0025, (0, 0, 0), 1),
     HairStyle.RECEDING: _Cut(7000, 3, 1.2e-3, 0.013, 0.009, 0.28, 0.002, (0.1, 0, -0.2), 12, 0.8, 0.05),
 }
 
@@ -135,7 +135,7 @@ def hair(
     raised = np.minimum((layer + strays) * cut.volume, 0.3 * length) * (0.3 + 0.7 * share)
     raised = raised[:, None] * np.minimum(3 * step, 1)
     if tied:  # full on top, flat where it is gathered
-        raised = (raised + 0.007 * np.clip((curves[..., 1] - skull.top + 0.06) / 0.05, 0, 1)) * (1 - 0.9 * step**4)
+        raised = (raised + 0.004 * np.clip((curves[..., 1] - skull.top + 0.06) / 0.05, 0, 1)) * (1 - 0.9 * step**4)
         raised *= np.minimum(4 * step, 1)
     curves += outward[guide] * raised[..., None]
     curves += (
@@ -146,7 +146,7 @@ def hair(
         curves += _curls(normal, flow[guide], step, cut, guide, rng) * share[:, None, None] ** 0.5
     width = np.minimum(cut.width, length / 4) * rng.uniform(0.5, 1.1, count) * (0.08 + 0.92 * share**1.5)
     width[strays] *= 0.1
-    facing = outward[guide] + rng.normal(0, 0.15, (count, 1, 3))
+    facing = outward[guide] + rng.normal(0, 0.15 if tied else 0.4, (count, 1, 3))
     facing /= np.linalg.norm(facing, axis=2, keepdims=True)
     column = _columns(root, layer, guide, rng)
     first = count // 6  # of all layers, for coarse pictures; then those that hide others
@@ -330,7 +330,8 @@ def _fallen(
         path.append(at)
         outward.append(below)
     whole, outwards = np.stack(path, 1), np.stack(outward, 1)
-    whole[:, 1:-1] = (whole[:, :-2] + 2 * whole[:, 1:-1] + whole[:, 2:]) / 4
+    for _ in range(4):
+        whole[:, 1:-1] = (whole[:, :-2] + 2 * whole[:, 1:-1] + whole[:, 2:]) / 4
     last = np.full(len(root), whole.shape[1] - 1.0)
     if cut.off:
         last = np.argmax(np.c_[whole[:, :, 1] < skull.top - cut.end, last > 0], axis=1).clip(2, last)

@@ -41,7 +41,7 @@ _HAIR = np.array(
 """Linear colour of single hairs from black to fair."""
 _RED, GREY_RGB = np.array([0.150, 0.050, 0.018]), np.array([0.36, 0.33, 0.29])
 _IRIS = np.array(
-    [(0.030, 0.017, 0.010), (0.056, 0.030, 0.015), (0.072, 0.044, 0.023), (0.074, 0.073, 0.051), (0.080, 0.105, 0.126)]
+    [(0.038, 0.021, 0.012), (0.072, 0.038, 0.018), (0.092, 0.055, 0.028), (0.094, 0.093, 0.065), (0.102, 0.134, 0.160)]
 )
 """Linear colour of dark brown, brown, hazel, green and blue irises."""
 

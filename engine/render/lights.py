@@ -37,7 +37,8 @@ def _gradient(toward: np.ndarray, *stops: tuple[float, tuple[float, float, float
 
 def _studio(toward: np.ndarray) -> np.ndarray:
     room = _gradient(toward, (-90, (0.17, 0.155, 0.145)), (-5, (0.30, 0.30, 0.30)), (90, (0.42, 0.42, 0.43)))
-    room = room + _softbox(toward, 48, 28, 52, 62, (7.0, 6.6, 6.0))
+    room = room + _softbox(toward, 48, 28, 52, 62, (3.5, 3.3, 3.0))
+    room = room + _softbox(toward, 40, 32, 20, 26, (22.0, 20.7, 18.9))  # what shines in the eyes
     room = room + _softbox(toward, -58, 12, 60, 80, (2.5, 2.5, 2.5))
     room = room + _softbox(toward, 155, 25, 26, 80, (1.8, 1.8, 1.9))
     room = room + _softbox(toward, -145, 30, 26, 80, (2.2, 2.2, 2.4))

@@ -22,8 +22,8 @@ from engine.scene import scene_with
 MULTISAMPLES = 4
 COARSE = 1.75, 2.5, 3.5
 """While something moves, a software driver draws a picture so many times smaller in each direction: the first that is
-quick enough. The first picture of a motion, which has most to make ready, is never of the first."""
-COARSE_S = 0.05
+quick enough. The first picture of a motion, which has most to make ready, is of the last."""
+COARSE_S = 0.045
 """A coarse picture should not take longer than so many seconds."""
 
 FAINT = 8, 64
@@ -51,7 +51,7 @@ class Canvas:
         self._pace = Pace()
         self._pieces: Iterator[Piece] | None = None
         """What is left to do of the fine picture."""
-        self._coarse = 0
+        self._coarse = 1
         """Which of `COARSE` was quick enough last."""
         self._at_rest = True
         self.finished = False
@@ -170,7 +170,7 @@ class Canvas:
                 pass
 
     def _coarse_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        factor = COARSE[max(self._coarse, 1 if self._at_rest else 0)]
+        factor = COARSE[-1 if self._at_rest else self._coarse]
         return round(size[0] / factor) | 1, round(size[1] / factor) | 1  # odd: as in `Renderer.idle`
 
     def _learn(self, seconds: float) -> None:
@@ -179,7 +179,7 @@ class Canvas:
             self._at_rest = False
         elif seconds > COARSE_S:
             self._coarse = min(self._coarse + 1, len(COARSE) - 1)
-        elif seconds < COARSE_S / 2:
+        elif seconds < 0.4 * COARSE_S:  # twice the pixels, and a drag has more to do than a turn
             self._coarse = max(self._coarse - 1, 0)
 
     def _sides(

@@ -144,7 +144,7 @@ def _hair_style(rng: np.random.Generator, man: bool, dark: bool, age_years: floa
         return HairStyle.CURLED
     if age_years > 50 and draw < 0.4:
         return HairStyle.SWEPT
-    return HairStyle.TIED if other < 0.6 else HairStyle.LOOSE
+    return HairStyle.TIED if other < 0.8 else HairStyle.LOOSE
 
 
 def _hairline(rng: np.random.Generator, man: bool, style: HairStyle, age_years: float) -> Hairline:

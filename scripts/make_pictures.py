@@ -1,6 +1,6 @@
 """Makes the pictures of the docs: people at rest and in four expressions, as the program renders them.
 
-python scripts/make_pictures.py builtin:7 docs/pictures/builtin-7.jpg
+python scripts/make_pictures.py builtin:7 docs/pictures/builtin-7.jpg --samples 32
 python scripts/make_pictures.py "ICT_FOLDER?seed=3" ict-3.jpg
 python scripts/make_pictures.py builtin:7 docs/pictures/lights.jpg --samples 64 --expressions "" --light \
     "Three-Point,Rembrandt,Butterfly,Split,Rim,Sunset"

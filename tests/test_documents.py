@@ -144,7 +144,7 @@ RUNS: dict[str, tuple[str, ...]] = {
         "python scripts/picture_of_scattering.py builtin:7 docs/pictures/scattering.jpg",
     ),
     'python scripts/make_pictures.py builtin:7 builtin.jpg --expressions "Jaw Open"': (
-        "python scripts/make_pictures.py builtin:7 docs/pictures/builtin-7.jpg",
+        "python scripts/make_pictures.py builtin:7 docs/pictures/builtin-7.jpg --samples 32",
     ),
     'python scripts/make_pictures.py "ICT_FACEKIT?seed=3" ict-3.jpg --expressions ""': (
         'python scripts/make_pictures.py "ICT_FOLDER?seed=3" ict-3.jpg',

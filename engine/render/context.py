@@ -56,7 +56,7 @@ def is_software(context: moderngl.Context) -> bool:
 
 def drawn_by(context: moderngl.Context) -> tuple[str, ...]:
     """What decides the bits of what `context` draws, beside what it is given: its driver and this program's code."""
-    return context.info["GL_RENDERER"], context.info["GL_VERSION"], code_digest("render", "shaders")
+    return context.info["GL_RENDERER"], context.info["GL_VERSION"], code_digest("render", "shaders", "face")
 
 
 def names_software(renderer: str) -> bool:

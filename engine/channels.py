@@ -1,8 +1,8 @@
 """The one table of maps: what each map of a face is called, how it is stored, and how expressions change it.
 
 What an expression changes is one array (H, W, `CHANNELS`); each row of the table has its slice of it. A further map is
-one row here and its array in `engine.identity.ReflectanceMaps`: blending, saving, names of files, textures and what
-shaders read of them follow the table.
+one row here and its array in `engine.identity.ReflectanceMaps`: blending, saving, names of files and the texture of
+changes follow the table; `docs/structure.md` says what does not.
 """
 
 from __future__ import annotations

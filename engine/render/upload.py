@@ -248,7 +248,7 @@ class MapTextures:
         self.nbytes = round(height * width * _TEXEL_BYTES / 2)
 
     def use(self, first: int) -> None:
-        """Bind to four texture units from `first`."""
+        """Bind to three texture units from `first`."""
         for number, texture in enumerate(self.textures):
             texture.use(first + number)
 

@@ -211,8 +211,9 @@ def test_people_fold_differently_old_more_than_young_and_on_both_sides(strong: d
 
 def test_close_pictures_of_someone_near_sixty_need_the_maps() -> None:
     project = open_project("builtin:13")
-    made, renderer = measure.written(project.identity, 60.0), Renderer(standalone_context())
+    made = [measure.written(project.identity, 60.0, seed) for seed in measure.SEEDS]
+    renderer = Renderer(standalone_context())
     for close_up in measure.CLOSE_UPS:
-        *_, lost = measure.pictures(project, made, close_up, renderer)
-        assert lost >= close_up.least[1]
+        lost = [measure.pictures(project, each, close_up, renderer)[2] for each in made]
+        assert np.median(lost) >= close_up.least[1]
     renderer.release()

@@ -257,6 +257,8 @@ class Renderer:
 
     def _draw(self, shot: Shot, frame: Frame, pace: Pace | None) -> Iterator[Piece]:
         """Draw all passes that `shot` wants, at once or piece by piece."""
+        if pace is not None:
+            yield from self.head.take_in_pieces(shot.project, shot.coarse)
         self._take(shot)
         if pace is not None:
             yield Piece(Target.SHADOWS, 0)

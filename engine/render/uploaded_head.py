@@ -19,7 +19,7 @@ from engine.render.context import give_back
 from engine.render.environment import EnvironmentLight
 from engine.render.occlusion import Visibility, bake_visibility
 from engine.render.passes import UNIT_CHANGE, UNIT_EYE, UNIT_MAPS, UNIT_NEUTRAL, HeadPass
-from engine.render.targets import Pace, Piece
+from engine.render.targets import Pace, Piece, Target
 from engine.render.upload import MeshBuffers, byte_texture, fitted, split_mesh
 from engine.sides import Weight
 
@@ -57,6 +57,11 @@ class UploadedHead:
 
     def take(self, project: Project, coarse: bool = False) -> None:
         """Upload the head of `project` and pose it, as far as it is another one; `coarse`, what is shown of it so."""
+        for _ in self.take_in_pieces(project, coarse):
+            pass
+
+    def take_in_pieces(self, project: Project, coarse: bool = False) -> Iterator[Piece]:
+        """The same, a piece each time it is asked for the next."""
         if project.identity is not self._identity:
             self._take_identity(project.identity)
         worn = tuple((project.expressions[name], weight) for name, weight in project.active().items())
@@ -68,6 +73,7 @@ class UploadedHead:
         shown = self._mesh.shown(coarse)
         count = int(shown[-1]) + 1 if coarse and len(shown) else None
         positions = posed_m(project.identity, project.expressions, project.active(), count)
+        yield Piece(Target.SHADOWS, 0)
         self._mesh.pose(positions, project.identity.topology.vertex_normals(positions))
         self._measure(positions, shown)
         self._worn, self._coarse = worn, len(positions) < len(project.identity.positions_m)

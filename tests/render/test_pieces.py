@@ -110,7 +110,8 @@ def test_no_piece_does_more_than_its_share(draw: Draw, project: Project) -> None
         shown = replace(project, scene=scene_with(project.scene, **KINDS[kind]))
         _, pieces = draw(replace(shown, weights={"Jaw Open": 0.2 + 0.1 * number}), 1700)
         assert max(piece.pixels for piece in pieces) <= 1700, kind
-        assert sum(piece.pixels == 0 for piece in pieces) <= 8  # positions, pose, shadows, thickness, sum, mip levels of three
+        # positions, pose, shadows, thickness, sum, mip levels of three
+        assert sum(piece.pixels == 0 for piece in pieces) <= 8
         done = {target: sum(piece.pixels for piece in pieces if piece.kind is target) for target in Target}
         area = SIZE[0] * SIZE[1]
         assert done[Target.MAPS] == 64 * 64

@@ -67,6 +67,7 @@ GOALS: tuple[Goal, ...] = (
     Goal("Lip Corner Puller", "crow_feet", 4.0),
     Goal("Chin Raiser", "chin", 5.0),
 )
+_NAMES = tuple(dict.fromkeys(goal.expression for goal in GOALS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,11 @@ def place_mask(name: str) -> np.ndarray:
 
 def written(identity: Identity, age_years: float, seed: int = 0) -> ExpressionSet:
     """What the shipped model makes of `identity` in the expressions of `GOALS`, with folds of `seed` at that age."""
-    names = tuple(dict.fromkeys(goal.expression for goal in GOALS))
-    *_, last = generate(GenerateRequest(identity, names, seed=seed, age_years=age_years, device="cpu"))
+    return _generated(GenerateRequest(identity, _NAMES, seed=seed, age_years=age_years, device="cpu"))
+
+
+def _generated(request: GenerateRequest) -> ExpressionSet:
+    *_, last = generate(request)
     assert last.result is not None
     return last.result
 
@@ -174,10 +178,8 @@ def _seen(project: Project, close_up: CloseUp) -> Scene:
 
 def motions(identity: Identity) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The neutral (1, 3, 128, 128) and how the shipped model moves it in each expression of `GOALS`, metres."""
-    names = tuple(dict.fromkeys(goal.expression for goal in GOALS))
-    *_, last = generate(GenerateRequest(identity, names, folds=0, device="cpu"))
-    assert last.result is not None
-    moved = {made.name: _map(encode_offsets(identity, made.offsets_m)) for made in last.result.expressions}
+    made = _generated(GenerateRequest(identity, _NAMES, folds=0, device="cpu"))
+    moved = {each.name: _map(encode_offsets(identity, each.offsets_m)) for each in made.expressions}
     return _map(encode_neutral(identity).position_m), moved
 
 

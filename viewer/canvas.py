@@ -153,10 +153,8 @@ class Canvas:
         """
         start = time.perf_counter()
         drawn = self._coarse_size(size) if self.software else size
-        target, quality = (
-            self._target(_COARSE if self.software else _FINE, drawn),
-            Quality.MOVING if self.software else Quality.FULL,
-        )
+        target = self._target(_COARSE if self.software else _FINE, drawn)
+        quality = Quality.MOVING if self.software else Quality.FULL
         for renderer, side, clip in self._sides(project, drawn, left, line):
             moves = moving or self.software
             renderer.draw(side, target, drawn, quality=quality, clip=clip, moving=moves, coarse=self.software)

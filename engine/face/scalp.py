@@ -108,6 +108,7 @@ def hair(
     if style is HairStyle.SHAVED:
         return None
     cut, line, tied, skull = _CUTS[style], line or Hairline(), style is HairStyle.TIED, _Skull(skin)
+    combed = tied or cut.off > 0
     root, normal, share, height = _roots(skin, cut, line, rng)
     count, step = len(root), np.linspace(0, 1, cut.points)
     guides = max(count // cut.together, 1)
@@ -125,10 +126,8 @@ def hair(
     else:
         path, outward = _fallen(skull, root[:guides], normal[:guides], flow, rise, length[:guides], cut, rng)
         own = (length / length[:guides][guide]).clip(0.3, 1.5) * rng.uniform(0.96 if cut.off else 0.75, 1.05, count)
-    layer, strays = (
-        rng.uniform(0 if cut.volume else 0.7, 1, count),
-        rng.random(count) < (0.0 if tied or cut.off else 0.04),
-    )
+    layer = rng.uniform(0 if cut.volume else 0.7, 1, count)
+    strays = rng.random(count) < (0.0 if combed else 0.04)
     own[strays] *= 0.5
     apart = (root - root[guide])[:, None] * (1 - (1 - cut.loose) * step[:, None])
     curves = root[guide][:, None] + apart + (path - path[:, :1])[guide] * own[:, None, None]
@@ -138,10 +137,8 @@ def hair(
         raised = (raised + 0.004 * np.clip((curves[..., 1] - skull.top + 0.06) / 0.05, 0, 1)) * (1 - 0.9 * step**4)
         raised *= np.minimum(4 * step, 1)
     curves += outward[guide] * raised[..., None]
-    curves += (
-        rng.normal(0, 0.02 if tied or cut.off else 0.06, (count, 1, 3))
-        * (np.minimum(length, 0.08)[:, None] * step**1.5)[..., None]
-    )
+    astray = rng.normal(0, 0.02 if combed else 0.06, (count, 1, 3))
+    curves += astray * (np.minimum(length, 0.08)[:, None] * step**1.5)[..., None]
     if cut.curl[0]:
         curves += _curls(normal, flow[guide], step, cut, guide, rng) * share[:, None, None] ** 0.5
     width = np.minimum(cut.width, length / 4) * rng.uniform(0.5, 1.1, count) * (0.08 + 0.92 * share**1.5)

@@ -101,16 +101,19 @@ class Shot:
         return spread or self.layers
 
     @property
+    def over_nothing(self) -> bool:
+        """Is nothing seen behind the head?"""
+        return self.transparent or self.layers or self.scene.view.uv_view
+
+    @property
     def backdrop(self) -> bool:
         """Is the environment seen behind the head?"""
-        over_nothing = self.transparent or self.layers or self.scene.view.uv_view
-        return self.scene.environment.visible and not over_nothing
+        return self.scene.environment.visible and not self.over_nothing
 
     @property
     def wall(self) -> bool:
         """Is the studio's wall seen behind the head? Where light shows; behind values there is one colour."""
-        over_nothing = self.transparent or self.layers or self.scene.view.uv_view
-        return self.scene.view.channel in LIT and not self.scene.environment.visible and not over_nothing
+        return self.scene.view.channel in LIT and not self.scene.environment.visible and not self.over_nothing
 
     @property
     def wires(self) -> bool:
